@@ -1,0 +1,57 @@
+//! What the kernel tells about its memory.
+
+use bitflags::bitflags;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// The state of memory; all sizes in pages unless said. New fields come at the end, with a new
+/// [`MemInfo::VERSION`]; `meminfo` copies as much as the caller has room for.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct MemInfo {
+    /// [`MemInfo::VERSION`] of the kernel.
+    pub version: u64,
+    /// RAM that the allocator manages, with what is in use.
+    pub total: u64,
+    /// Free at once: in the buddy allocator and in the CPUs' caches.
+    pub free: u64,
+    /// In caches that give back when asked: clean file pages, kernel stacks kept for reuse.
+    pub cached: u64,
+    /// Pages that hold kmalloc objects.
+    pub slab: u64,
+    /// RAM that the allocator never got: firmware, kernel image, page records.
+    pub reserved: u64,
+    /// Free blocks of order 0, 1, …, 10.
+    pub blocks: [u64; 11],
+    /// Processes, zombies among them.
+    pub processes: u64,
+    /// Open files, pipe ends among them.
+    pub files: u64,
+    /// Pipes.
+    pub pipes: u64,
+    /// Inodes in memory, cached ones among them.
+    pub inodes: u64,
+    /// Objects that kmalloc has given out.
+    pub objects: u64,
+    /// Disk blocks not in use.
+    pub disk_free: u64,
+    /// Inodes on the disk not in use.
+    pub disk_inodes: u64,
+}
+
+impl MemInfo {
+    /// The layout described here.
+    pub const VERSION: u64 = 1;
+}
+
+bitflags! {
+    /// What `meminfo` does before it counts.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct MemInfoFlags: u32 {
+        /// Ask every cache to give back all it can, so that two counts can be compared.
+        const DROP_CACHES = 1;
+        /// Count free blocks and inodes of the disk too (reads its bitmap); else both are 0.
+        const DISK = 2;
+    }
+}

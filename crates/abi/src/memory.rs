@@ -1,0 +1,31 @@
+//! Protection and flags of memory mappings; the values are POSIX's on Linux.
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// What a program may do with a mapping.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct Prot: u32 {
+        /// Load.
+        const READ = 1;
+        /// Store. Pages that can be written can be read too, as the hardware has it.
+        const WRITE = 2;
+        /// Fetch instructions.
+        const EXEC = 4;
+    }
+}
+
+bitflags! {
+    /// What kind of mapping `mmap` makes.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct MapFlags: u32 {
+        /// Writes are seen by all who share the mapping.
+        const SHARED = 0x01;
+        /// Writes are the writer's own.
+        const PRIVATE = 0x02;
+        /// At this very address.
+        const FIXED = 0x10;
+        /// Zeroed memory, no file behind it.
+        const ANONYMOUS = 0x20;
+    }
+}
