@@ -1,0 +1,347 @@
+//! The page table of a space: walking it, putting pages in, taking them out. All knowledge of how
+//! tables hang together is here, so that a table shared between spaces would be a matter of this
+//! file alone.
+
+use crate::machine::Frame;
+use crate::sv39::{Entry, Level, PAGE, Table};
+use crate::{Error, Flush, Machine, SpaceId};
+use core::ops::Range;
+use core::sync::atomic::AtomicU64;
+use frames::Pfn;
+
+/// A page table with its root, and counts of what is in it.
+pub(crate) struct PageTable<M: Machine> {
+    machine: M,
+    root: Pfn,
+    /// Tables below the root.
+    tables: usize,
+    /// Pages with a frame, those of the zero page not among them.
+    resident: usize,
+}
+
+/// What was taken out of a table, as far as flushing is concerned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stale {
+    Nothing,
+    Page(u64),
+    /// Several pages; or a table, whose pointer a flush by address may leave in the hardware.
+    Many,
+}
+
+impl Stale {
+    fn and_page(self, addr: u64) -> Stale {
+        if self == Stale::Nothing {
+            Stale::Page(addr)
+        } else {
+            Stale::Many
+        }
+    }
+}
+
+/// Where the entry of one page is, with the tables that were missing on the way to it. They are
+/// linked when the entry is set, and go back if that never comes.
+pub(crate) struct Place<M: Machine> {
+    leaf: Pfn,
+    made: Option<Made<M>>,
+}
+
+struct Made<M: Machine> {
+    /// The entry that the new tables hang from.
+    parent: Pfn,
+    level: Level,
+    middle: Option<Frame<M>>,
+    leaf: Frame<M>,
+}
+
+impl<M: Machine> PageTable<M> {
+    pub(crate) fn new(machine: M) -> Result<PageTable<M>, Error> {
+        let root = machine.alloc_zeroed().ok_or(Error::NoMemory)?;
+        machine.init_root(root);
+        Ok(PageTable {
+            machine,
+            root,
+            tables: 0,
+            resident: 0,
+        })
+    }
+
+    pub(crate) fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    pub(crate) fn root(&self) -> Pfn {
+        self.root
+    }
+
+    /// Pages of table, the root among them.
+    pub(crate) fn tables(&self) -> usize {
+        self.tables + 1
+    }
+
+    pub(crate) fn resident(&self) -> usize {
+        self.resident
+    }
+
+    pub(crate) fn flush(&self, stale: Stale) {
+        match stale {
+            Stale::Nothing => {}
+            Stale::Page(addr) => self.machine.flush(SpaceId::UNTAGGED, Flush::Page(addr)),
+            Stale::Many => self.machine.flush(SpaceId::UNTAGGED, Flush::All),
+        }
+    }
+
+    /// The table of `level` around `addr`, if there is one.
+    fn table_at(&self, level: Level, addr: u64) -> Option<Pfn> {
+        let mut at = Level::ROOT;
+        let mut table = self.root;
+        while at != level {
+            let entry = Entry::load(&self.machine.table(table)[at.index(addr)]);
+            if entry.is_vacant() {
+                return None;
+            }
+            table = entry.pfn();
+            at = at.below()?;
+        }
+        Some(table)
+    }
+
+    /// The entry of the page at `addr`, an address of the user half.
+    pub(crate) fn entry(&self, addr: u64) -> Entry {
+        match self.table_at(Level::LEAF, addr) {
+            Some(leaf) => Entry::load(&self.machine.table(leaf)[Level::LEAF.index(addr)]),
+            None => Entry::VACANT,
+        }
+    }
+
+    /// Reserves what it takes to set the entry of the page at `addr`.
+    pub(crate) fn place(&self, addr: u64) -> Result<Place<M>, Error> {
+        if let Some(leaf) = self.table_at(Level::LEAF, addr) {
+            return Ok(Place { leaf, made: None });
+        }
+        let new = || Frame::zeroed(&self.machine).ok_or(Error::NoMemory);
+        let leaf = new()?;
+        let made = match self.table_at(Level::MIDDLE, addr) {
+            Some(parent) => Made {
+                parent,
+                level: Level::MIDDLE,
+                middle: None,
+                leaf,
+            },
+            None => Made {
+                parent: self.root,
+                level: Level::ROOT,
+                middle: Some(new()?),
+                leaf,
+            },
+        };
+        Ok(Place {
+            leaf: made.leaf.pfn(),
+            made: Some(made),
+        })
+    }
+
+    /// Sets the entry of the page at `addr` to a frame whose reference passes to the table. The
+    /// place must be that address's, and must have been vacant; nothing was changed since.
+    pub(crate) fn put(&mut self, addr: u64, place: Place<M>, entry: Entry) {
+        let leaf = self.link(addr, place);
+        entry.store(&self.machine.table(leaf)[Level::LEAF.index(addr)]);
+        self.resident += usize::from(entry.pfn() != self.machine.zero_page());
+    }
+
+    /// Links the tables that a place reserved; returns the leaf table.
+    fn link(&mut self, addr: u64, place: Place<M>) -> Pfn {
+        let Some(Made {
+            parent,
+            level,
+            middle,
+            leaf,
+        }) = place.made
+        else {
+            return place.leaf;
+        };
+        let mut top = Entry::table(leaf.into_pfn());
+        self.tables += 1;
+        if let Some(middle) = middle {
+            top.store(&self.machine.table(middle.pfn())[Level::MIDDLE.index(addr)]);
+            top = Entry::table(middle.into_pfn());
+            self.tables += 1;
+        }
+        top.store(&self.machine.table(parent)[level.index(addr)]);
+        place.leaf
+    }
+
+    /// Replaces a present entry by another, whose frame's reference passes to the table; that of the
+    /// old frame goes back if it is another.
+    pub(crate) fn replace(&mut self, addr: u64, entry: Entry) {
+        let Some(leaf) = self.table_at(Level::LEAF, addr) else {
+            return;
+        };
+        let slot = &self.machine.table(leaf)[Level::LEAF.index(addr)];
+        let old = Entry::load(slot).pfn();
+        entry.store(slot);
+        if old == entry.pfn() {
+            return;
+        }
+        self.flush(Stale::Page(addr));
+        if old == self.machine.zero_page() {
+            self.resident += 1;
+        } else {
+            self.machine.release(old);
+        }
+    }
+
+    /// Takes out every page of `range` and every table that has nothing else in it. `free` is a
+    /// range around it that has no entries but those of `range`: a table inside it is known to be
+    /// empty afterwards without looking.
+    ///
+    /// Frames go back before the flush that the caller owes: the space is locked and this hart is
+    /// in the kernel, so nobody reaches them through what the hardware still remembers.
+    pub(crate) fn clear(&mut self, range: Range<u64>, free: &Range<u64>) -> Stale {
+        let mut stale = Stale::Nothing;
+        self.clear_in(Level::ROOT, self.root, range, free, &mut stale);
+        stale
+    }
+
+    /// Clears the part of one table that `range`, not empty and inside its span, covers; tells
+    /// whether the table is empty then.
+    fn clear_in(
+        &mut self,
+        level: Level,
+        table: Pfn,
+        range: Range<u64>,
+        free: &Range<u64>,
+        stale: &mut Stale,
+    ) -> bool {
+        let span = level.table_around(range.start);
+        let Some(below) = level.below() else {
+            self.clear_leaf(table, &range, stale);
+            return lies_in(&span, free)
+                || is_empty(self.machine.table(table), level.index(range.start));
+        };
+        let mut addr = range.start;
+        while addr < range.end {
+            let next = below.table_around(addr).end.min(range.end);
+            let index = level.index(addr);
+            let entry = Entry::load(&self.machine.table(table)[index]);
+            if !entry.is_vacant() && self.clear_in(below, entry.pfn(), addr..next, free, stale) {
+                Entry::VACANT.store(&self.machine.table(table)[index]);
+                self.machine.release(entry.pfn());
+                self.tables -= 1;
+                *stale = Stale::Many;
+            }
+            addr = next;
+        }
+        level != Level::ROOT
+            && (lies_in(&span, free)
+                || is_empty(self.machine.table(table), level.index(range.start)))
+    }
+
+    fn clear_leaf(&mut self, table: Pfn, range: &Range<u64>, stale: &mut Stale) {
+        let zero = self.machine.zero_page();
+        let mut addr = range.start;
+        for slot in part(self.machine.table(table), range) {
+            let entry = Entry::load(slot);
+            if !entry.is_vacant() {
+                Entry::VACANT.store(slot);
+                if entry.pfn() != zero {
+                    self.machine.release(entry.pfn());
+                    self.resident -= 1;
+                }
+                *stale = stale.and_page(addr);
+            }
+            addr += PAGE;
+        }
+    }
+
+    /// Maps the pages of `range` that are present here in `child` too, read-only on both sides, each
+    /// with a reference more. Tells what of this space changed; as much of it as was done is undone
+    /// by clearing the child.
+    pub(crate) fn share(
+        &self,
+        range: Range<u64>,
+        child: &mut PageTable<M>,
+        stale: &mut Stale,
+    ) -> Result<(), Error> {
+        let mut addr = range.start;
+        while addr < range.end {
+            let Some(middle) = self.table_at(Level::MIDDLE, addr) else {
+                addr = Level::MIDDLE.table_around(addr).end;
+                continue;
+            };
+            let next = Level::LEAF.table_around(addr).end.min(range.end);
+            let entry = Entry::load(&self.machine.table(middle)[Level::MIDDLE.index(addr)]);
+            if !entry.is_vacant() {
+                self.share_leaf(entry.pfn(), addr..next, child, stale)?;
+            }
+            addr = next;
+        }
+        Ok(())
+    }
+
+    fn share_leaf(
+        &self,
+        table: Pfn,
+        range: Range<u64>,
+        child: &mut PageTable<M>,
+        stale: &mut Stale,
+    ) -> Result<(), Error> {
+        let slots = part(self.machine.table(table), &range);
+        let Some(first) = slots.iter().position(|slot| !Entry::load(slot).is_vacant()) else {
+            return Ok(());
+        };
+        let leaf = child
+            .place(range.start)
+            .map(|place| child.link(range.start, place))?;
+        let twins = part(child.machine.table(leaf), &range);
+        let zero = self.machine.zero_page();
+        let mut resident = 0;
+        let mut addr = range.start + first as u64 * PAGE;
+        for (slot, twin) in slots.iter().zip(twins).skip(first) {
+            let entry = Entry::load(slot);
+            if !entry.is_vacant() {
+                if entry.pfn() != zero {
+                    self.machine.retain(entry.pfn());
+                    resident += 1;
+                }
+                if entry.is_writable() {
+                    entry.without_write().store(slot);
+                    *stale = stale.and_page(addr);
+                }
+                entry.without_write().store(twin);
+            }
+            addr += PAGE;
+        }
+        child.resident += resident;
+        Ok(())
+    }
+
+    /// Gives back the root. Everything below must have been cleared.
+    pub(crate) fn release_root(&mut self) {
+        debug_assert_eq!(
+            (self.tables, self.resident),
+            (0, 0),
+            "something is left in the table"
+        );
+        self.machine.release(self.root);
+    }
+}
+
+/// The entries of a leaf table for `range`, which is inside the span of the table.
+fn part<'a>(table: &'a Table, range: &Range<u64>) -> &'a [AtomicU64] {
+    let first = Level::LEAF.index(range.start);
+    let count = ((range.end - range.start) / PAGE) as usize;
+    table.get(first..first + count).unwrap_or(&[])
+}
+
+fn lies_in(inner: &Range<u64>, outer: &Range<u64>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
+/// Whether all entries are vacant; looks at those around `near` first, where any are likely.
+fn is_empty(table: &Table, near: usize) -> bool {
+    let (below, above) = table.split_at(near & 511);
+    above
+        .iter()
+        .chain(below.iter().rev())
+        .all(|slot| Entry::load(slot).is_vacant())
+}
