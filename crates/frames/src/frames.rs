@@ -206,6 +206,14 @@ impl<R: RawMutex> Frames<R> {
         self.pressure.register(shrinker)
     }
 
+    /// Asks every registered cache for all it can give, and empties the CPUs' caches; how many
+    /// frames the registered ones gave.
+    pub fn shrink_all(&self) -> usize {
+        let freed = self.pressure.shrink_all();
+        self.drain_caches();
+        freed
+    }
+
     /// Frames that are managed, free or not.
     pub fn total(&self) -> usize {
         self.total

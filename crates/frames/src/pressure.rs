@@ -69,6 +69,11 @@ impl<R: RawMutex> Pressure<R> {
         result
     }
 
+    /// Asks all of them for all they have; how many frames they gave.
+    pub(crate) fn shrink_all(&self) -> usize {
+        self.each().map(|shrinker| shrinker.shrink(usize::MAX)).sum()
+    }
+
     /// What all of them could give back.
     pub(crate) fn reclaimable(&self) -> usize {
         self.each().map(|shrinker| shrinker.reclaimable()).sum()

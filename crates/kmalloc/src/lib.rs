@@ -24,3 +24,10 @@ impl fmt::Display for AllocError {
 }
 
 impl core::error::Error for AllocError {}
+
+#[cfg(feature = "abi")]
+impl From<AllocError> for abi::Errno {
+    fn from(_: AllocError) -> abi::Errno {
+        abi::Errno::NoMemory
+    }
+}

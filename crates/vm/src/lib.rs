@@ -54,6 +54,16 @@ pub enum Error {
     Occupied,
 }
 
+impl From<Error> for abi::Errno {
+    fn from(error: Error) -> abi::Errno {
+        match error {
+            Error::NoMemory => abi::Errno::NoMemory,
+            Error::Invalid | Error::NotMapped => abi::Errno::Invalid,
+            Error::Occupied => abi::Errno::Exists,
+        }
+    }
+}
+
 impl From<kmalloc::AllocError> for Error {
     fn from(_: kmalloc::AllocError) -> Error {
         Error::NoMemory

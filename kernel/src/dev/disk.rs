@@ -5,10 +5,10 @@ use super::platform::{Platform, Registers};
 use super::plic;
 use crate::arch::layout;
 use crate::mm::kernel_space::map_device;
-use crate::mm::ram::{address_of, cpu, frame_of, frames, zero};
+use crate::mm::ram::{self, address_of, frame_of, zero};
 use crate::sync::{Once, SpinLock, WaitQueue, rank};
 use core::ptr::NonNull;
-use frames::FRAME_SIZE;
+use frames::{FRAME_SIZE, Pfn};
 use kmalloc::KBox;
 use virtio_drivers::device::blk::{BlkReq, BlkResp, SECTOR_SIZE, VirtIOBlk};
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
@@ -138,7 +138,7 @@ struct KernelHal;
 unsafe impl Hal for KernelHal {
     fn dma_alloc(pages: usize, _direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         let order = pages.next_power_of_two().trailing_zeros() as usize;
-        let Ok(first) = frames().alloc(cpu(), order) else {
+        let Some(first) = ram::alloc(order) else {
             return (0, NonNull::dangling());
         };
         let address = address_of(first);
@@ -150,10 +150,8 @@ unsafe impl Hal for KernelHal {
 
     unsafe fn dma_dealloc(physical: PhysAddr, _address: NonNull<u8>, pages: usize) -> i32 {
         let order = pages.next_power_of_two().trailing_zeros() as usize;
-        match frames().free(cpu(), frames::Pfn::from_addr(physical), order) {
-            Ok(()) => 0,
-            Err(_) => -1,
-        }
+        ram::free(Pfn::from_addr(physical), order);
+        0
     }
 
     unsafe fn mmio_phys_to_virt(physical: PhysAddr, size: usize) -> NonNull<u8> {

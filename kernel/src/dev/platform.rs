@@ -1,7 +1,6 @@
 //! What the device tree says about the machine, copied out of it, so that its memory is free again.
 
 use dtoolkit::fdt::{Fdt, FdtNode};
-use dtoolkit::standard::NodeStandard;
 use dtoolkit::{Node, Property};
 
 /// A range of physical addresses.
@@ -128,7 +127,7 @@ impl Platform {
 
     fn read_memory(&mut self, fdt: Fdt<'_>) {
         for node in fdt.root().children() {
-            if node.name_without_address().as_ref() == "memory" {
+            if is_named(&node, "memory") {
                 ranges(&node, |range| self.ram.push(range));
             }
         }
@@ -149,7 +148,7 @@ impl Platform {
             self.timer_frequency = u64::from(frequency);
         }
         for cpu in cpus.children() {
-            if cpu.name_without_address().as_ref() != "cpu" {
+            if !is_named(&cpu, "cpu") {
                 continue;
             }
             if let Some(id) = number(&cpu, "reg") {
@@ -176,6 +175,11 @@ impl Platform {
             self.read_devices(child);
         }
     }
+}
+
+fn is_named(node: &FdtNode<'_>, name: &str) -> bool {
+    let own: &str = node.name_without_address();
+    own == name
 }
 
 fn number(node: &FdtNode<'_>, name: &str) -> Option<u32> {

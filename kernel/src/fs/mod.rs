@@ -13,9 +13,9 @@ mod table;
 
 pub use cache::{counts, init as init_cache};
 pub use file::{File, open_files};
-pub use inode::{Inode, InodeRef};
+pub use inode::InodeRef;
 pub use mapped::MappedFile;
-pub use pipe::{Pipe, pipes};
+pub use pipe::pipes;
 pub use table::FileTable;
 
 use crate::dev::disk::Disk;

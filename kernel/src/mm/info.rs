@@ -19,11 +19,12 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     }
     let frames = frames();
     info.total = frames.total() as u64;
-    info.free = frames.free_count() as u64;
-    info.cached = frames.reclaimable() as u64;
+    let stats = frames.stats();
+    info.free = stats.free as u64;
+    info.cached = stats.reclaimable as u64;
     info.slab = heap::slab_pages() as u64;
     info.reserved = total_pages() - info.total;
-    for (to, count) in info.blocks.iter_mut().zip(frames.free_blocks()) {
+    for (to, count) in info.blocks.iter_mut().zip(stats.blocks) {
         *to = count as u64;
     }
     info.processes = TABLE.lock().len() as u64;
@@ -40,5 +41,4 @@ fn drop_caches() {
     for _ in 0..2 {
         frames().shrink_all();
     }
-    frames().drain_caches();
 }

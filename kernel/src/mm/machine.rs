@@ -1,7 +1,7 @@
 //! What the crate `vm` needs of this machine.
 
 use super::kernel_space;
-use super::ram::{Frame, address_of, cpu, frames};
+use super::ram::{self, Frame, address_of, frames};
 use crate::arch::paging;
 use crate::fs::MappedFile;
 use crate::sync::Once;
@@ -37,7 +37,7 @@ unsafe impl vm::Machine for Machine {
     type File = MappedFile;
 
     fn alloc(&self) -> Option<Pfn> {
-        frames().alloc(cpu(), 0).ok()
+        ram::alloc(0)
     }
 
     fn alloc_zeroed(&self) -> Option<Pfn> {
@@ -45,11 +45,11 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn retain(&self, pfn: Pfn) {
-        frames().retain(pfn);
+        ram::retain(pfn);
     }
 
     fn release(&self, pfn: Pfn) {
-        frames().release(cpu(), pfn);
+        ram::release(pfn);
     }
 
     fn is_unique(&self, pfn: Pfn) -> bool {

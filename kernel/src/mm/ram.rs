@@ -4,7 +4,7 @@ use crate::arch::{hart, layout};
 use crate::dev::platform::{Platform, Range};
 use crate::sync::{Once, RawSpin, rank};
 use core::mem::ManuallyDrop;
-use frames::{FRAME_SIZE, Frames, Pfn};
+use frames::{FRAME_SIZE, Frames, Layout, Pfn};
 use kmalloc::AllocError;
 
 /// The frame allocator with this kernel's locks.
@@ -50,13 +50,54 @@ pub fn zero(pfn: Pfn) {
     unsafe { core::ptr::write_bytes(address_of(pfn) as *mut u64, 0, FRAME_SIZE / 8) };
 }
 
+/// A block of `1 << order` frames. Interrupts are off meanwhile: while caches are asked to give back,
+/// another allocation on this hart would find them busy.
+#[inline]
+pub fn alloc(order: usize) -> Option<Pfn> {
+    let _off = hart::off();
+    frames().alloc(cpu(), order).ok()
+}
+
+/// Gives a block back.
+///
+/// # Panics
+/// If it is not one that was given out: then somebody's memory is in danger.
+#[inline]
+pub fn free(pfn: Pfn, order: usize) {
+    if let Err(error) = frames().free(cpu(), pfn, order) {
+        panic!("{error}");
+    }
+}
+
+/// One more reference to a page.
+///
+/// # Panics
+/// If the page is not in use.
+#[inline]
+pub fn retain(pfn: Pfn) {
+    if let Err(error) = frames().retain(pfn) {
+        panic!("{error}");
+    }
+}
+
+/// One reference less; the last one frees the page.
+///
+/// # Panics
+/// If the page is not in use.
+#[inline]
+pub fn release(pfn: Pfn) {
+    if let Err(error) = frames().release(cpu(), pfn) {
+        panic!("{error}");
+    }
+}
+
 /// One page of RAM with one owner; goes back to the allocator when dropped.
 pub struct Frame(Pfn);
 
 impl Frame {
     /// A page with any content.
     pub fn try_new() -> Result<Frame, AllocError> {
-        frames().alloc(cpu(), 0).map(Frame).map_err(|_| AllocError)
+        alloc(0).map(Frame).ok_or(AllocError)
     }
 
     /// A page full of zeros.
@@ -83,7 +124,7 @@ impl Frame {
 
     /// One more reference to the same page.
     pub fn share(&self) -> Frame {
-        frames().retain(self.0);
+        retain(self.0);
         Frame(self.0)
     }
 
@@ -108,7 +149,7 @@ impl Frame {
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        frames().release(cpu(), self.0);
+        release(self.0);
     }
 }
 
@@ -120,86 +161,54 @@ pub fn init(platform: &Platform) {
         start: layout::virt_to_phys(image.text),
         end: layout::virt_to_phys(image.end),
     };
-    RAM_PAGES.set(platform.ram().iter().map(|r| (r.end - r.start) / FRAME_SIZE as u64).sum());
-    let mut free = FreeRanges::new(platform.ram());
-    free.remove(image);
-    for reserved in platform.reserved() {
-        free.remove(*reserved);
-    }
-    let first = free.as_slice().first().map_or(0, |r| r.start);
-    let last = free.as_slice().last().map_or(0, |r| r.end);
-    let harts = platform.harts().len();
-    let need = KernelFrames::metadata_bytes(Pfn::from_addr(first), Pfn::from_addr(last), harts);
-    let records = free.carve(need, image.end);
+    let mut ram = [const { Pfn::new(0)..Pfn::new(0) }; MAX_RANGES];
+    let ram = fill(&mut ram, platform.ram().iter().map(|range| inner_pages(*range)));
+    RAM_PAGES.set(ram.iter().map(|r| u64::from(r.end.get() - r.start.get())).sum());
+
+    let taken = platform.reserved().iter().copied().chain([image]).map(outer_pages);
+    let mut reserved = [const { Pfn::new(0)..Pfn::new(0) }; MAX_RANGES];
+    let records = {
+        let reserved = fill(&mut reserved, taken.clone());
+        let layout = Layout { usable: ram, reserved };
+        let count = layout.metadata_frames();
+        let Some(first) = layout.place(count) else {
+            panic!("no RAM for the {count} pages of records of the page allocator");
+        };
+        first..first.plus(count as u32)
+    };
+    let reserved = fill(&mut reserved, taken.chain([records.clone()]));
+    let layout = Layout { usable: ram, reserved };
     // SAFETY: the range was just taken out of the free RAM, the direct map has it, and nobody else
     // will ever have it.
     let metadata = unsafe {
-        let address = layout::phys_to_virt(records.start) as *mut u64;
-        let words = (records.end - records.start) as usize / 8;
-        core::ptr::write_bytes(address, 0, words);
-        core::slice::from_raw_parts_mut(address, words)
+        let words = layout.metadata_bytes() / 8;
+        core::slice::from_raw_parts_mut(address_of(records.start) as *mut u64, words)
     };
-    let mut ranges = [Pfn::new(0)..Pfn::new(0); MAX_RANGES].map(|r: core::ops::Range<Pfn>| r);
-    let used = free.as_slice();
-    for (to, from) in ranges.iter_mut().zip(used) {
-        *to = Pfn::from_addr(from.start)..Pfn::from_addr(from.end);
+    match KernelFrames::new(&layout, metadata, platform.harts().len()) {
+        Some(frames) => FRAMES.set(frames),
+        None => panic!("the records of the page allocator do not fit"),
     }
-    FRAMES.set(KernelFrames::new(ranges.get(..used.len()).unwrap_or(&[]), metadata, harts));
 }
 
-/// A sorted list of page-aligned ranges.
-struct FreeRanges {
-    ranges: [Range; MAX_RANGES],
-    count: usize,
+type PageRange = core::ops::Range<Pfn>;
+
+/// The pages that lie wholly in a range.
+fn inner_pages(range: Range) -> PageRange {
+    let start = range.start.next_multiple_of(FRAME_SIZE as u64);
+    Pfn::from_addr(start)..Pfn::from_addr(range.end.max(start))
 }
 
-impl FreeRanges {
-    fn new(ram: &[Range]) -> FreeRanges {
-        let mut free = FreeRanges { ranges: [Range { start: 0, end: 0 }; MAX_RANGES], count: 0 };
-        for range in ram {
-            let page = FRAME_SIZE as u64;
-            free.push(Range { start: range.start.next_multiple_of(page), end: range.end / page * page });
-        }
-        free.ranges.get_mut(..free.count).unwrap_or_default().sort_unstable_by_key(|r| r.start);
-        free
-    }
+/// The pages of which a range has any part.
+fn outer_pages(range: Range) -> PageRange {
+    Pfn::from_addr(range.start)..Pfn::from_addr(range.end.next_multiple_of(FRAME_SIZE as u64))
+}
 
-    fn as_slice(&self) -> &[Range] {
-        self.ranges.get(..self.count).unwrap_or_default()
+/// Fills an array from its start; gives the filled part.
+fn fill(to: &mut [PageRange], from: impl Iterator<Item = PageRange>) -> &[PageRange] {
+    let mut count = 0;
+    for (place, range) in to.iter_mut().zip(from) {
+        *place = range;
+        count += 1;
     }
-
-    /// Adds a range; where there is no room for one more its RAM stays unused.
-    fn push(&mut self, range: Range) {
-        if range.start < range.end
-            && let Some(place) = self.ranges.get_mut(self.count)
-        {
-            *place = range;
-            self.count += 1;
-        }
-    }
-
-    fn remove(&mut self, hole: Range) {
-        let page = FRAME_SIZE as u64;
-        let (start, end) = (hole.start / page * page, hole.end.next_multiple_of(page));
-        let mut rest = FreeRanges { ranges: self.ranges, count: 0 };
-        for range in self.as_slice() {
-            rest.push(Range { start: range.start, end: range.end.min(start) });
-            rest.push(Range { start: range.start.max(end), end: range.end });
-        }
-        *self = rest;
-    }
-
-    /// Takes `bytes` out, from the first range at or behind `near` that is large enough, so that the
-    /// records lie right behind the kernel image.
-    fn carve(&mut self, bytes: usize, near: u64) -> Range {
-        let size = bytes.next_multiple_of(FRAME_SIZE) as u64;
-        let fits = |r: &&Range| r.end - r.start >= size;
-        let behind = self.as_slice().iter().filter(|r| r.start >= near).find(fits);
-        let Some(range) = behind.or_else(|| self.as_slice().iter().find(fits)) else {
-            panic!("no RAM for the records of the page allocator ({size} bytes)");
-        };
-        let taken = Range { start: range.start, end: range.start + size };
-        self.remove(taken);
-        taken
-    }
+    to.get(..count).unwrap_or_default()
 }
