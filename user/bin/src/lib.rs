@@ -1,1 +1,4 @@
+//! What several programs share.
 #![no_std]
+
+pub mod cli;
