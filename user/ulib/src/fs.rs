@@ -57,6 +57,25 @@ impl File {
         fd
     }
 
+    /// Makes this the file with number `fd`, in place of the one that had it.
+    ///
+    /// # Errors
+    /// A number below `fd` is free: the kernel gives the lowest one.
+    pub fn become_fd(self, fd: i32) -> Result<()> {
+        if self.fd == fd {
+            self.into_raw_fd();
+            return Ok(());
+        }
+        sys::close(fd);
+        match checked(sys::dup(self.fd))? as i32 {
+            got if got == fd => Ok(()),
+            got => {
+                sys::close(got);
+                Err(Error::Refused)
+            }
+        }
+    }
+
     /// One more number for the same open file; both share its offset.
     ///
     /// # Errors

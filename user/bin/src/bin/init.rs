@@ -21,16 +21,21 @@ const NOT_STARTED: i32 = 127;
 fn main() -> Infallible {
     open_console();
     let line: Vec<&[u8]> = env::args_bytes().skip(1).collect();
-    println!("init: starting sh");
     if line.is_empty() {
         loop {
-            if run(&mut Command::new("/sh")).is_none_or(|status| status.code() == NOT_STARTED) {
+            println!("init: starting sh");
+            if run(Command::new("/sh").arg0("sh")).is_none_or(|status| status.code() == NOT_STARTED)
+            {
                 // Out of memory or processes: give the others a second to end.
                 thread::sleep_ticks(10);
             }
         }
     }
-    let status = run(Command::new("/sh").arg("-c").arg(line.join(&b' ')));
+    println!("init: starting sh");
+    let status = run(Command::new("/sh")
+        .arg0("sh")
+        .arg("-c")
+        .arg(line.join(&b' ')));
     let code = status.map_or(255, ExitStatus::code);
     sys::shutdown(if (0..=255).contains(&code) { code } else { 255 })
 }

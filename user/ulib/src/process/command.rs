@@ -77,6 +77,21 @@ impl Command {
         self
     }
 
+    /// Tells the program that it was called by this name.
+    pub fn arg0(&mut self, name: impl AsRef<[u8]>) -> &mut Command {
+        let name = name.as_ref();
+        if name.contains(&0) {
+            self.path = Err(Error::InvalidInput);
+        }
+        let first = self
+            .words
+            .iter()
+            .position(|&b| b == 0)
+            .unwrap_or(self.words.len());
+        self.words.splice(..first, name.iter().copied());
+        self
+    }
+
     /// More arguments.
     pub fn args<A: AsRef<[u8]>>(&mut self, arguments: impl IntoIterator<Item = A>) -> &mut Command {
         for argument in arguments {
@@ -142,8 +157,9 @@ impl Command {
             Fork::Child => {
                 drop((to_child, from_child, errors));
                 for (fd, file) in [stdin, stdout, stderr].into_iter().enumerate() {
-                    if let Some(file) = file {
-                        replace(fd as i32, file);
+                    // A program must not start with its files mixed up.
+                    if file.is_some_and(|file| file.become_fd(fd as i32).is_err()) {
+                        sys::exit(NOT_STARTED);
                     }
                 }
                 let Err(error) = self.exec();
@@ -173,20 +189,6 @@ impl Command {
             stdout.read_to_end(&mut bytes)?;
         }
         Ok((bytes, child.wait()?))
-    }
-}
-
-/// Makes `file` this process's file number `fd`.
-fn replace(fd: i32, file: File) {
-    if file.as_raw_fd() == fd {
-        file.into_raw_fd();
-        return;
-    }
-    sys::close(fd);
-    // `dup` takes the lowest free number. That is `fd` unless one below it is closed too, and then
-    // the program must not start with its files mixed up.
-    if sys::dup(file.as_raw_fd()) != fd as isize {
-        sys::exit(NOT_STARTED);
     }
 }
 
