@@ -2,3 +2,5 @@
 #![no_std]
 
 pub mod cli;
+pub mod pattern;
+pub mod random;
