@@ -2,5 +2,6 @@
 #![no_std]
 
 pub mod cli;
+pub mod harness;
 pub mod pattern;
 pub mod random;
