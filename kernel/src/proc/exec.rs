@@ -11,9 +11,13 @@ use crate::mm::{Frame, Machine, Space, satp_of};
 use abi::{Errno, FileType, MAXARG, PAGE_SIZE, Prot, USER_TOP};
 use elf::abi as elf_abi;
 use elf::endian::LittleEndian;
-use elf::file::Class;
-use elf::segment::ProgramHeader;
+use elf::file::{self, Class, FileHeader};
+use elf::parse::ParseAt;
+use elf::segment::{ProgramHeader, SegmentTable};
 use vm::{Access, AddressSpace, Fault, RegionKind};
+
+type Header = FileHeader<LittleEndian>;
+type Segments<'a> = SegmentTable<'a, LittleEndian>;
 
 const PAGE: u64 = PAGE_SIZE as u64;
 /// Largest stack that a file may ask for.
@@ -116,13 +120,13 @@ fn load(space: &mut Space, inode: &InodeRef) -> Result<Program, Errno> {
 }
 
 fn map_segments(space: &mut Space, inode: &InodeRef, bytes: &[u8]) -> Result<Headers, Errno> {
-    let file = elf::ElfBytes::<LittleEndian>::minimal_parse(bytes);
-    let file = file.map_err(|_| Errno::NotExecutable)?;
-    let header = file.ehdr;
+    let (header, segments) = parse(bytes).ok_or(Errno::NotExecutable)?;
     let fits = header.class == Class::ELF64
         && header.e_machine == elf_abi::EM_RISCV
         && header.e_type == elf_abi::ET_EXEC;
-    let segments = file.segments().filter(|_| fits).ok_or(Errno::NotExecutable)?;
+    if !fits {
+        return Err(Errno::NotExecutable);
+    }
     let mut headers = Headers { entry: header.e_entry, stack: 0, end: 0 };
     for segment in segments.iter() {
         match segment.p_type {
@@ -135,6 +139,23 @@ fn map_segments(space: &mut Space, inode: &InodeRef, bytes: &[u8]) -> Result<Hea
         }
     }
     Ok(headers)
+}
+
+/// Reads the file header and the program headers, which must lie in the first page. (The crate's
+/// own front door wants the section headers too, which are at the end of the file.)
+fn parse(bytes: &[u8]) -> Option<(Header, Segments<'_>)> {
+    let ident = file::parse_ident::<LittleEndian>(bytes).ok()?;
+    let size = match ident.1 {
+        Class::ELF32 => file::ELF32_EHDR_TAILSIZE,
+        Class::ELF64 => file::ELF64_EHDR_TAILSIZE,
+    };
+    let tail = bytes.get(elf_abi::EI_NIDENT..elf_abi::EI_NIDENT + size)?;
+    let header = Header::parse_tail(ident, tail).ok()?;
+    let start = usize::try_from(header.e_phoff).ok()?;
+    let entry = ProgramHeader::validate_entsize(header.class, header.e_phentsize.into()).ok()?;
+    let end = start.checked_add(entry * usize::from(header.e_phnum))?;
+    let segments = SegmentTable::new(header.endianness, header.class, bytes.get(start..end)?);
+    Some((header, segments))
 }
 
 fn segment_end(segment: &ProgramHeader) -> Result<u64, Errno> {
