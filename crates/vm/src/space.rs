@@ -98,6 +98,5 @@ impl<M: Machine> Drop for AddressSpace<M> {
             // What lies below is cleared already, and nothing flushes what no hart runs on.
             self.table.clear(region.range(), &(0..next));
         }
-        self.table.release_root();
     }
 }

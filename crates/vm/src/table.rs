@@ -314,9 +314,11 @@ impl<M: Machine> PageTable<M> {
         child.resident += resident;
         Ok(())
     }
+}
 
-    /// Gives back the root. Everything below must have been cleared.
-    pub(crate) fn release_root(&mut self) {
+/// Gives back the root. Everything below must have been cleared.
+impl<M: Machine> Drop for PageTable<M> {
+    fn drop(&mut self) {
         debug_assert_eq!(
             (self.tables, self.resident),
             (0, 0),

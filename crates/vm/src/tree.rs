@@ -366,3 +366,6 @@ impl<'a, M: Machine> Iterator for Regions<'a, M> {
         Some(region)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Taking mappings away.
 
 use crate::sv39::{PAGE, page_up};
-use crate::{AddressSpace, Error, Machine, RegionKind};
+use crate::{AddressSpace, Error, Machine, Region, RegionKind};
 use core::ops::Range;
 
 /// The pages of a range of `len` bytes from `start`; an error where `start` is no page, the length
