@@ -47,11 +47,8 @@ impl<M: Machine> AddressSpace<M> {
     /// Makes sure that no region sticks out of both ends of `range`. This is all that can fail in
     /// taking a range out.
     pub(crate) fn cut_around(&mut self, range: &Range<u64>) -> Result<(), Error> {
-        if self
-            .regions
-            .find(range.start)
-            .is_some_and(|r| r.start() < range.start)
-        {
+        let around = |r: &Region<M>| r.start() < range.start && range.end < r.end();
+        if self.regions.find(range.start).is_some_and(around) {
             self.regions.cut(range.end)?;
         }
         Ok(())

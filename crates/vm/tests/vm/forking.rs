@@ -91,7 +91,7 @@ fn either_may_end_first() {
         let mut world = world();
         world.store(0, AT, 41).expect("writable");
         world.fork(0).expect("memory");
-        world.spaces.remove(first);
+        world.exit(first);
         world.audit(false);
         assert_eq!(world.load(0, AT), Ok(41), "after number {first} ended");
         assert_eq!(world.store(0, AT, 42), Ok(()));

@@ -39,6 +39,12 @@ impl Tlb {
         }
     }
 
+    /// The hart leaves the space it runs on.
+    pub(crate) fn leave(&mut self) {
+        self.root = None;
+        self.leaves.clear();
+    }
+
     /// The hart goes on in another space; its translations carry no tag.
     fn switch(&mut self, root: Pfn) {
         if self.root != Some(root) {

@@ -180,7 +180,7 @@ impl Pair {
             },
             Op::Exit if self.models.len() < 2 => {}
             Op::Exit => {
-                self.world.spaces.swap_remove(p);
+                self.world.exit(p);
                 self.models.swap_remove(p);
             }
             Op::Access { addr, access } => self.access(p, addr, access, failing),
@@ -191,13 +191,13 @@ impl Pair {
 
     fn run<R>(&mut self, failing: Failing, work: impl FnOnce(&mut World) -> R) -> (R, bool) {
         let ram = self.world.ram.clone();
-        let spent = self.world.ram.free() < 8;
+        let refused = ram.refused();
         let (result, fired) = match failing {
             Failing::Nothing => (work(&mut self.world), false),
             Failing::Frame(skip) => ram.failing_after(skip, || work(&mut self.world)),
             Failing::Record(skip) => alloc::failing_after(skip, || work(&mut self.world)),
         };
-        (result, fired || spent)
+        (result, fired || ram.refused() > refused)
     }
 
     fn compare<R: PartialEq + std::fmt::Debug>(

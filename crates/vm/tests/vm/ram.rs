@@ -3,7 +3,7 @@
 
 use crate::mmu::Tlb;
 use frames::Pfn;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use vm::{Flush, Machine, SpaceId};
 
@@ -22,6 +22,8 @@ pub(crate) struct Inner {
     free: Mutex<Vec<u32>>,
     /// Allocations until one fails; negative: none will.
     countdown: AtomicI64,
+    /// Allocations that there was no frame for.
+    refused: AtomicUsize,
     tlb: Mutex<Tlb>,
 }
 
@@ -37,6 +39,7 @@ impl Ram {
             refs: (0..frames).map(|_| AtomicU32::new(0)).collect(),
             free: Mutex::new((1..frames as u32).rev().collect()),
             countdown: AtomicI64::new(-1),
+            refused: AtomicUsize::new(0),
             tlb: Mutex::default(),
         };
         inner.pages[0]
@@ -70,12 +73,12 @@ impl Ram {
 
     /// Frames in use, but for the page of zeroes.
     pub(crate) fn used(&self) -> usize {
-        self.0.pages.len() - 1 - self.free()
+        self.0.pages.len() - 1 - self.0.free.lock().expect("no test panicked").len()
     }
 
-    /// Frames not in use.
-    pub(crate) fn free(&self) -> usize {
-        self.0.free.lock().expect("no test panicked").len()
+    /// Allocations so far that there was no frame for.
+    pub(crate) fn refused(&self) -> usize {
+        self.0.refused.load(Relaxed)
     }
 
     /// References to each frame in use but the page of zeroes, which must be zero still.
@@ -123,7 +126,10 @@ unsafe impl Machine for Ram {
         if self.0.countdown.load(Relaxed) >= 0 && self.0.countdown.fetch_sub(1, Relaxed) == 0 {
             return None;
         }
-        let index = self.0.free.lock().expect("no test panicked").pop()?;
+        let Some(index) = self.0.free.lock().expect("no test panicked").pop() else {
+            self.0.refused.fetch_add(1, Relaxed);
+            return None;
+        };
         let old = self.0.refs[index as usize].swap(1, Relaxed);
         assert_eq!(old, 0, "a frame in the free list has references");
         Some(Pfn::new(BASE + index))

@@ -77,7 +77,7 @@ fn the_memory_lives_as_long_as_anybody_shows_it() {
     let mut world = world(2);
     world.store(0, BASE, 5).expect("writable");
     world.fork(0).expect("memory");
-    world.spaces.remove(0);
+    world.exit(0);
     assert_eq!(world.load(0, BASE), Ok(5), "the parent has ended");
     world.space().munmap(BASE, 2 * PAGE).expect("mapped");
     assert_eq!(world.ram.used(), 1, "the root alone");

@@ -55,6 +55,12 @@ impl World {
         Ok(self.spaces.len() - 1)
     }
 
+    /// Ends process `p`; the last one takes its number.
+    pub(crate) fn exit(&mut self, p: usize) {
+        self.ram.tlb().leave();
+        self.spaces.swap_remove(p);
+    }
+
     /// The page of the file, read into the cache if need be, with a reference.
     pub(crate) fn cached(&mut self, file: u32, index: u64) -> Option<FilePage<u32>> {
         let pfn = match self.cache.get(&(file, index)) {
