@@ -290,7 +290,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(200))]
+    #![proptest_config(config(300))]
 
     #[test]
     fn processes_see_what_the_model_says(steps in prop::collection::vec(step(), 1..120)) {
