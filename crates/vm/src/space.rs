@@ -70,6 +70,11 @@ impl<M: Machine> AddressSpace<M> {
         self.regions.within(0..abi::MAXVA)
     }
 
+    /// The region that `addr` lies in.
+    pub fn region(&self, addr: u64) -> Option<&Region<M>> {
+        self.regions.find(addr)
+    }
+
     /// The frame behind the page that `addr` is in and what the hardware lets a program do with it
     /// now; `None` where an access would fault. A page that was never written may show the common
     /// page of zeroes, and a page without write access may get it by a fault.
@@ -98,6 +103,5 @@ impl<M: Machine> Drop for AddressSpace<M> {
             // What lies below is cleared already, and nothing flushes what no hart runs on.
             self.table.clear(region.range(), &(0..next));
         }
-        self.table.release_root();
     }
 }

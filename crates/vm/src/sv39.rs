@@ -105,7 +105,11 @@ impl Level {
 
     /// Bytes that one entry of this level spans.
     pub(crate) const fn entry_span(self) -> u64 {
-        PAGE << (9 * self.0)
+        1 << self.shift()
+    }
+
+    const fn shift(self) -> u32 {
+        PAGE.trailing_zeros() + 9 * self.0
     }
 
     /// Bytes that a whole table of this level spans.
@@ -115,7 +119,7 @@ impl Level {
 
     /// The entry of this level's table that `addr` falls into.
     pub(crate) const fn index(self, addr: u64) -> usize {
-        (addr / self.entry_span()) as usize & 511
+        (addr >> self.shift()) as usize & 511
     }
 
     /// The whole range of addresses that the table of this level around `addr` spans.

@@ -1,6 +1,9 @@
 //! The page table of a space: walking it, putting pages in, taking them out. All knowledge of how
 //! tables hang together is here, so that a table shared between spaces would be a matter of this
-//! file alone.
+//! module alone.
+
+mod clear;
+mod share;
 
 use crate::machine::Frame;
 use crate::sv39::{Entry, Level, PAGE, Table};
@@ -189,134 +192,11 @@ impl<M: Machine> PageTable<M> {
             self.machine.release(old);
         }
     }
+}
 
-    /// Takes out every page of `range` and every table that has nothing else in it. `free` is a
-    /// range around it that has no entries but those of `range`: a table inside it is known to be
-    /// empty afterwards without looking.
-    ///
-    /// Frames go back before the flush that the caller owes: the space is locked and this hart is
-    /// in the kernel, so nobody reaches them through what the hardware still remembers.
-    pub(crate) fn clear(&mut self, range: Range<u64>, free: &Range<u64>) -> Stale {
-        let mut stale = Stale::Nothing;
-        self.clear_in(Level::ROOT, self.root, range, free, &mut stale);
-        stale
-    }
-
-    /// Clears the part of one table that `range`, not empty and inside its span, covers; tells
-    /// whether the table is empty then.
-    fn clear_in(
-        &mut self,
-        level: Level,
-        table: Pfn,
-        range: Range<u64>,
-        free: &Range<u64>,
-        stale: &mut Stale,
-    ) -> bool {
-        let span = level.table_around(range.start);
-        let Some(below) = level.below() else {
-            self.clear_leaf(table, &range, stale);
-            return lies_in(&span, free)
-                || is_empty(self.machine.table(table), level.index(range.start));
-        };
-        let mut addr = range.start;
-        while addr < range.end {
-            let next = below.table_around(addr).end.min(range.end);
-            let index = level.index(addr);
-            let entry = Entry::load(&self.machine.table(table)[index]);
-            if !entry.is_vacant() && self.clear_in(below, entry.pfn(), addr..next, free, stale) {
-                Entry::VACANT.store(&self.machine.table(table)[index]);
-                self.machine.release(entry.pfn());
-                self.tables -= 1;
-                *stale = Stale::Many;
-            }
-            addr = next;
-        }
-        level != Level::ROOT
-            && (lies_in(&span, free)
-                || is_empty(self.machine.table(table), level.index(range.start)))
-    }
-
-    fn clear_leaf(&mut self, table: Pfn, range: &Range<u64>, stale: &mut Stale) {
-        let zero = self.machine.zero_page();
-        let mut addr = range.start;
-        for slot in part(self.machine.table(table), range) {
-            let entry = Entry::load(slot);
-            if !entry.is_vacant() {
-                Entry::VACANT.store(slot);
-                if entry.pfn() != zero {
-                    self.machine.release(entry.pfn());
-                    self.resident -= 1;
-                }
-                *stale = stale.and_page(addr);
-            }
-            addr += PAGE;
-        }
-    }
-
-    /// Maps the pages of `range` that are present here in `child` too, read-only on both sides, each
-    /// with a reference more. Tells what of this space changed; as much of it as was done is undone
-    /// by clearing the child.
-    pub(crate) fn share(
-        &self,
-        range: Range<u64>,
-        child: &mut PageTable<M>,
-        stale: &mut Stale,
-    ) -> Result<(), Error> {
-        let mut addr = range.start;
-        while addr < range.end {
-            let Some(middle) = self.table_at(Level::MIDDLE, addr) else {
-                addr = Level::MIDDLE.table_around(addr).end;
-                continue;
-            };
-            let next = Level::LEAF.table_around(addr).end.min(range.end);
-            let entry = Entry::load(&self.machine.table(middle)[Level::MIDDLE.index(addr)]);
-            if !entry.is_vacant() {
-                self.share_leaf(entry.pfn(), addr..next, child, stale)?;
-            }
-            addr = next;
-        }
-        Ok(())
-    }
-
-    fn share_leaf(
-        &self,
-        table: Pfn,
-        range: Range<u64>,
-        child: &mut PageTable<M>,
-        stale: &mut Stale,
-    ) -> Result<(), Error> {
-        let slots = part(self.machine.table(table), &range);
-        let Some(first) = slots.iter().position(|slot| !Entry::load(slot).is_vacant()) else {
-            return Ok(());
-        };
-        let leaf = child
-            .place(range.start)
-            .map(|place| child.link(range.start, place))?;
-        let twins = part(child.machine.table(leaf), &range);
-        let zero = self.machine.zero_page();
-        let mut resident = 0;
-        let mut addr = range.start + first as u64 * PAGE;
-        for (slot, twin) in slots.iter().zip(twins).skip(first) {
-            let entry = Entry::load(slot);
-            if !entry.is_vacant() {
-                if entry.pfn() != zero {
-                    self.machine.retain(entry.pfn());
-                    resident += 1;
-                }
-                if entry.is_writable() {
-                    entry.without_write().store(slot);
-                    *stale = stale.and_page(addr);
-                }
-                entry.without_write().store(twin);
-            }
-            addr += PAGE;
-        }
-        child.resident += resident;
-        Ok(())
-    }
-
-    /// Gives back the root. Everything below must have been cleared.
-    pub(crate) fn release_root(&mut self) {
+/// Gives back the root. Everything below must have been cleared.
+impl<M: Machine> Drop for PageTable<M> {
+    fn drop(&mut self) {
         debug_assert_eq!(
             (self.tables, self.resident),
             (0, 0),
@@ -331,17 +211,4 @@ fn part<'a>(table: &'a Table, range: &Range<u64>) -> &'a [AtomicU64] {
     let first = Level::LEAF.index(range.start);
     let count = ((range.end - range.start) / PAGE) as usize;
     table.get(first..first + count).unwrap_or(&[])
-}
-
-fn lies_in(inner: &Range<u64>, outer: &Range<u64>) -> bool {
-    outer.start <= inner.start && inner.end <= outer.end
-}
-
-/// Whether all entries are vacant; looks at those around `near` first, where any are likely.
-fn is_empty(table: &Table, near: usize) -> bool {
-    let (below, above) = table.split_at(near & 511);
-    above
-        .iter()
-        .chain(below.iter().rev())
-        .all(|slot| Entry::load(slot).is_vacant())
 }

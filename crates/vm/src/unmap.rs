@@ -1,7 +1,7 @@
 //! Taking mappings away.
 
 use crate::sv39::{PAGE, page_up};
-use crate::{AddressSpace, Error, Machine, RegionKind};
+use crate::{AddressSpace, Error, Machine, Region, RegionKind};
 use core::ops::Range;
 
 /// The pages of a range of `len` bytes from `start`; an error where `start` is no page, the length
@@ -47,11 +47,8 @@ impl<M: Machine> AddressSpace<M> {
     /// Makes sure that no region sticks out of both ends of `range`. This is all that can fail in
     /// taking a range out.
     pub(crate) fn cut_around(&mut self, range: &Range<u64>) -> Result<(), Error> {
-        if self
-            .regions
-            .find(range.start)
-            .is_some_and(|r| r.start() < range.start)
-        {
+        let around = |r: &Region<M>| r.start() < range.start && range.end < r.end();
+        if self.regions.find(range.start).is_some_and(around) {
             self.regions.cut(range.end)?;
         }
         Ok(())
