@@ -66,3 +66,10 @@ impl fmt::Display for WrongFree {
 }
 
 impl core::error::Error for WrongFree {}
+
+#[cfg(feature = "abi")]
+impl From<AllocError> for abi::Errno {
+    fn from(_: AllocError) -> abi::Errno {
+        abi::Errno::NoMemory
+    }
+}

@@ -28,29 +28,5 @@ pub use karc::KArc;
 pub use kbox::KBox;
 pub use kmalloc::Kmalloc;
 pub use kvec::KVec;
-<<<<<<< HEAD
-
-use core::fmt;
-
-/// There is no memory for it. Nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AllocError;
-
-impl fmt::Display for AllocError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("out of memory")
-    }
-}
-
-impl core::error::Error for AllocError {}
-
-#[cfg(feature = "abi")]
-impl From<AllocError> for abi::Errno {
-    fn from(_: AllocError) -> abi::Errno {
-        abi::Errno::NoMemory
-    }
-}
-=======
 pub use pages::{DirectMap, Pages};
 pub use stats::{ClassStats, Stats};
->>>>>>> frames
