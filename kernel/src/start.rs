@@ -5,7 +5,7 @@ use crate::dev::disk::Disk;
 use crate::dev::platform::Platform;
 use crate::fs::{self, FileTable};
 use crate::mm::{KernelStack, kernel_space};
-use crate::proc::{Name, Own, Process, TABLE, TestObjects, exec, sched, table_limit};
+use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, sched};
 use crate::sync::{Once, SpinLock, rank};
 use crate::println;
 use kmalloc::KVec;
@@ -22,7 +22,7 @@ pub fn read_arguments(platform: &Platform) {
     for option in options.split(|&b| b == b' ').filter(|o| !o.is_empty()) {
         let text = core::str::from_utf8(option).unwrap_or("?");
         match text.split_once('=').map(|(name, value)| (name, value.parse())) {
-            Some(("maxproc", Ok(limit))) => table_limit(limit),
+            Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
             _ => println!("boot argument {text:?} is not known"),
         }
     }

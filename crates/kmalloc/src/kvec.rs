@@ -137,6 +137,18 @@ impl<T> KVec<T> {
         self.0.clear();
     }
 
+    /// Gives back the room that no element uses, if there is memory for the smaller piece.
+    pub fn shrink(&mut self) {
+        if self.0.is_empty() {
+            self.0 = Vec::new();
+        } else if self.0.capacity() > self.0.len()
+            && let Ok(mut exact) = KVec::try_with_capacity(self.0.len())
+        {
+            exact.0.append(&mut self.0);
+            *self = exact;
+        }
+    }
+
     /// Values that fit without more memory.
     #[inline]
     pub fn capacity(&self) -> usize {

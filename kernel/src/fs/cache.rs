@@ -103,9 +103,7 @@ impl Shrinker for PageCache {
             let idle = KArc::strong_count(inode) == 1 && inode.users().load(Ordering::SeqCst) == 0;
             !idle || inode.reclaimable() > 0
         });
-        if inodes.is_empty() {
-            *inodes = KVec::new();
-        }
+        inodes.shrink();
         freed
     }
 

@@ -13,4 +13,4 @@ mod table;
 pub use objects::TestObjects;
 pub use process::{Name, Own, Process};
 pub use queue::ProcessQueue;
-pub use table::{HIGHEST_LIMIT, TABLE, set_limit as table_limit};
+pub use table::{HIGHEST_LIMIT, TABLE, init, set_limit};

@@ -6,7 +6,9 @@
 use super::Process;
 use crate::sync::{SpinLock, rank};
 use abi::Errno;
+use crate::mm::ram::frames;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use frames::Shrinker;
 use kmalloc::{KArc, KVec};
 
 /// The table.
@@ -39,13 +41,38 @@ struct Entry {
 
 /// See the module.
 pub struct Table {
+    /// By place; the last one is never empty.
     entries: KVec<Option<Entry>>,
-    /// Places that are free again. Its capacity is that of `entries`.
-    free: KVec<Place>,
+    /// A bit for each place in use. The lowest free place is taken, so that the table can become
+    /// shorter again.
+    used: [u64; HIGHEST_LIMIT.div_ceil(64)],
     /// Number and place of each process, in order of the numbers.
     numbers: KVec<(i32, Place)>,
     last_number: i32,
     init: Option<Place>,
+}
+
+/// The room in the table that no process uses at the moment.
+struct Slack;
+static SLACK: Slack = Slack;
+
+/// Lets the allocator ask for room in the table back.
+pub fn init() {
+    frames().register_shrinker(&SLACK);
+}
+
+impl Shrinker for Slack {
+    fn shrink(&self, _wanted: usize) -> usize {
+        if let Some(mut table) = TABLE.try_lock() {
+            table.entries.shrink();
+            table.numbers.shrink();
+        }
+        0
+    }
+
+    fn reclaimable(&self) -> usize {
+        0
+    }
 }
 
 /// A child that `wait` has collected.
@@ -60,7 +87,7 @@ impl Table {
     const fn new() -> Table {
         Table {
             entries: KVec::new(),
-            free: KVec::new(),
+            used: [0; HIGHEST_LIMIT.div_ceil(64)],
             numbers: KVec::new(),
             last_number: 0,
             init: None,
@@ -91,7 +118,7 @@ impl Table {
             Some(number) => Some(self.find(number).ok_or(Errno::NoProcess)?),
             None => None,
         };
-        self.reserve().map_err(|_| Errno::NoMemory)?;
+        self.reserve()?;
         let number = process.pid;
         let Err(position) = self.numbers.binary_search_by_key(&number, |&(n, _)| n) else {
             return Err(Errno::Exists);
@@ -117,34 +144,33 @@ impl Table {
         Ok(())
     }
 
+    /// Makes sure that one more entry needs no memory.
     fn reserve(&mut self) -> Result<(), kmalloc::AllocError> {
         self.numbers.try_reserve(1)?;
-        if self.free.is_empty() {
-            self.entries.try_reserve(1)?;
-            let missing = (self.entries.len() + 1).saturating_sub(self.free.len());
-            self.free.try_reserve(missing)?;
-        }
-        Ok(())
+        self.entries.try_reserve(1)
     }
 
     fn put(&mut self, entry: Entry) -> Result<Place, Errno> {
-        if let Some(place) = self.free.pop()
-            && let Some(slot) = self.entries.get_mut(place as usize)
-        {
-            *slot = Some(entry);
-            return Ok(place);
+        let word = self.used.iter().position(|&word| word != u64::MAX).ok_or(Errno::TryAgain)?;
+        let bit = self.used[word].trailing_ones();
+        let place = word * 64 + bit as usize;
+        match self.entries.get_mut(place) {
+            Some(slot) => *slot = Some(entry),
+            None => self.entries.try_push(Some(entry))?,
         }
-        let place = self.entries.len() as Place;
-        self.entries.try_push(Some(entry)).map_err(|_| Errno::NoMemory)?;
-        Ok(place)
+        self.used[word] |= 1 << bit;
+        Ok(place as Place)
     }
 
-    /// Frees a place whose entry nobody links to. When none is used up to the end, the table
-    /// becomes shorter.
+    /// Frees a place whose entry nobody links to.
     fn release(&mut self, place: Place) -> Option<Entry> {
         let entry = self.entries.get_mut(place as usize)?.take();
-        // There is room: `reserve` has made it when the place was new.
-        let _ = self.free.try_push(place);
+        if let Some(word) = self.used.get_mut(place as usize / 64) {
+            *word &= !(1 << (place % 64));
+        }
+        while self.entries.last().is_some_and(Option::is_none) {
+            self.entries.pop();
+        }
         entry
     }
 
