@@ -28,6 +28,17 @@ pub struct Test {
     pub run: fn() -> Outcome,
 }
 
+/// A list of tests: `tests! { quick: "name" = function, …; slow: "name" = function, … }`.
+#[macro_export]
+macro_rules! tests {
+    (quick: $($quick:literal = $run_quick:path),* ; slow: $($slow:literal = $run_slow:path),* ;) => {
+        &[
+            $($crate::harness::Test { name: $quick, quick: true, run: $run_quick },)*
+            $($crate::harness::Test { name: $slow, quick: false, run: $run_slow },)*
+        ]
+    };
+}
+
 /// Fails the test unless the condition holds: `expect!(condition, "what should be: {}", seen)`.
 #[macro_export]
 macro_rules! expect {
@@ -84,17 +95,18 @@ pub fn run(test: &Test) -> bool {
 
 /// Runs a program's tests as its arguments say: all, those named, with `-q` the quick ones; `-l`
 /// lists them instead. The exit status.
-pub fn suite(tests: &[Test]) -> i32 {
+pub fn suite(groups: &[&[Test]]) -> i32 {
+    let tests = || groups.iter().copied().flatten();
     let mut quick = false;
     let mut named = 0;
     for argument in env::args_bytes().skip(1) {
         match argument {
             b"-q" => quick = true,
             b"-l" => {
-                tests.iter().for_each(|test| println!("{}", test.name));
+                tests().for_each(|test| println!("{}", test.name));
                 return 0;
             }
-            name if tests.iter().any(|test| test.name.as_bytes() == name) => named += 1,
+            name if tests().any(|test| test.name.as_bytes() == name) => named += 1,
             name => {
                 complain(format_args!("no test {}; -l lists them", Text(name)));
                 return 1;
@@ -108,7 +120,7 @@ pub fn suite(tests: &[Test]) -> i32 {
     warm_up();
     let mut run_count = 0;
     let mut failed = 0;
-    for test in tests.iter().filter(chosen) {
+    for test in tests().filter(chosen) {
         run_count += 1;
         if !run(test) {
             failed += 1;
