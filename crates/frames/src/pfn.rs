@@ -9,6 +9,15 @@ pub const MAX_ORDER: usize = 10;
 
 const SHIFT: u32 = FRAME_SIZE.trailing_zeros();
 
+/// The order of the smallest block that holds `bytes`; none when no block does.
+pub const fn order_for(bytes: usize) -> Option<usize> {
+    let frames = bytes.div_ceil(FRAME_SIZE);
+    if frames > 1 << MAX_ORDER {
+        return None;
+    }
+    Some(frames.next_power_of_two().trailing_zeros() as usize)
+}
+
 /// A page frame number: a physical address divided by [`FRAME_SIZE`].
 ///
 /// ```
