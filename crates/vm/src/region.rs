@@ -222,7 +222,6 @@ impl<M: Machine> Region<M> {
     /// the bytes behind their length read as zero.
     pub(crate) fn continues_in(&self, next: &Region<M>) -> bool {
         self.end == next.start
-            && self.kind == RegionKind::Mapping
             && self.kind == next.kind
             && self.prot == next.prot
             && match (&self.backing, &next.backing) {
@@ -233,5 +232,52 @@ impl<M: Machine> Region<M> {
                 ) => KArc::ptr_eq(a, b) && i.saturating_add((self.end - self.start) / PAGE) == *j,
                 _ => false,
             }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Parts of a region show what they showed before.
+
+    use super::*;
+    use crate::tree::tests::Nowhere;
+
+    /// Pages 10 to 19; the file's pages 3 to 6, and 100 bytes of its page 7.
+    fn region() -> Region<Nowhere> {
+        let backing = Backing::File {
+            file: 1,
+            offset: 3 * PAGE,
+            len: 4 * PAGE + 100,
+        };
+        Region::new(10 * PAGE..20 * PAGE, Prot::READ, RegionKind::Text, backing)
+    }
+
+    /// Page of the file and bytes of it, for each page from `first` to 19.
+    fn shown(region: &Region<Nowhere>, first: u64) -> [Option<(u64, usize)>; 10] {
+        core::array::from_fn(|n| match region.source((10 + n as u64) * PAGE) {
+            Source::File { index, valid, .. } if n as u64 + 10 >= first => Some((index, valid)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn pages_of_a_file() {
+        let whole = |n| Some((n, PAGE as usize));
+        let mut all = [None; 10];
+        all[..5].copy_from_slice(&[whole(3), whole(4), whole(5), whole(6), Some((7, 100))]);
+        assert_eq!(shown(&region(), 10), all);
+        for first in 10..20 {
+            all[..first - 10].fill(None);
+            let first = first as u64;
+            assert_eq!(
+                shown(&region().tail(first * PAGE), first),
+                all,
+                "tail from {first}"
+            );
+            let mut trimmed = region();
+            trimmed.trim_front(first * PAGE);
+            assert_eq!(shown(&trimmed, first), all, "front up to {first} gone");
+            assert_eq!(trimmed.range(), first * PAGE..20 * PAGE);
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 mod node;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::{Machine, Region};
 use core::ops::Range;

@@ -12,7 +12,7 @@ use std::vec::Vec;
 
 /// A machine that is never asked for anything.
 #[derive(Clone)]
-struct Nowhere;
+pub(crate) struct Nowhere;
 
 // SAFETY: it gives out no frame.
 #[allow(unsafe_code)]

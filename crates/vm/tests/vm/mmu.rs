@@ -20,6 +20,9 @@ struct Leaf {
 pub(crate) struct Tlb {
     root: Option<Pfn>,
     leaves: HashMap<u64, Leaf>,
+    /// Tables of pages by the 2 MiB they are for. A flush by address is about leaves only and leaves
+    /// them standing.
+    tables: HashMap<u64, Pfn>,
     /// How often it was told to forget one page, or all.
     pub(crate) flushes: (usize, usize),
 }
@@ -34,6 +37,7 @@ impl Tlb {
             }
             Flush::All => {
                 self.leaves.clear();
+                self.tables.clear();
                 self.flushes.1 += 1;
             }
         }
@@ -43,13 +47,14 @@ impl Tlb {
     pub(crate) fn leave(&mut self) {
         self.root = None;
         self.leaves.clear();
+        self.tables.clear();
     }
 
     /// The hart goes on in another space; its translations carry no tag.
     fn switch(&mut self, root: Pfn) {
         if self.root != Some(root) {
+            self.leave();
             self.root = Some(root);
-            self.leaves.clear();
         }
     }
 }
@@ -65,8 +70,9 @@ fn permits(bits: u64, access: Access) -> bool {
 }
 
 fn walk(ram: &Ram, root: Pfn, addr: u64) -> Option<Leaf> {
-    let mut table = root;
-    for level in [2, 1, 0] {
+    let known = ram.tlb().tables.get(&(addr >> 21)).copied();
+    let (mut table, levels) = known.map_or((root, 3), |table| (table, 1));
+    for level in (0..levels).rev() {
         let shift = 12 + 9 * level;
         let entry = ram.words(table)[(addr >> shift) as usize % 512].load(Relaxed);
         let (valid, r, w, x) = (entry & 1, entry >> 1 & 1, entry >> 2 & 1, entry >> 3 & 1);
@@ -102,6 +108,9 @@ fn walk(ram: &Ram, root: Pfn, addr: u64) -> Option<Leaf> {
             "entry {entry:#x} of {addr:#x}: U, A or D on a pointer"
         );
         table = pfn;
+        if level == 1 {
+            ram.tlb().tables.insert(addr >> 21, table);
+        }
     }
     None
 }

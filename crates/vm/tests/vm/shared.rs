@@ -37,6 +37,29 @@ fn both_see_what_either_writes_before_and_after() {
 }
 
 #[test]
+fn a_fork_neither_protects_nor_copies_its_entries() {
+    let mut world = world(4);
+    world.store(0, BASE, 1).expect("writable");
+    let (entry, flushes) = (world.spaces[0].translate(BASE), world.ram.tlb().flushes);
+    world.fork(0).expect("memory");
+    assert_eq!(
+        (world.spaces[0].translate(BASE), world.ram.tlb().flushes),
+        (entry, flushes)
+    );
+    assert_eq!(
+        world.spaces[1].stats().resident,
+        0,
+        "found again when touched"
+    );
+    assert_eq!(
+        world.access(1, BASE, Access::Write).ok(),
+        entry.map(|e| e.0)
+    );
+    world.audit(true);
+    world.end();
+}
+
+#[test]
 fn parts_stay_shared_after_a_cut() {
     let mut world = world(4);
     world.space().munmap(BASE + PAGE, PAGE).expect("mapped");
