@@ -1,0 +1,93 @@
+//! Builds what runs in the guest.
+
+use crate::{
+    options::Profile,
+    program, symbols,
+    toolchain::{TARGET, Toolchain, quiet_unless_watched, succeed},
+};
+use anyhow::{Context, Result, ensure};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A built guest.
+#[derive(Clone, Debug)]
+pub(crate) struct Guest {
+    /// The directory with what is made from cargo's output: the kernel, images.
+    pub(crate) dir: PathBuf,
+    /// The kernel with its symbol table in it.
+    pub(crate) kernel: PathBuf,
+    /// Names in the image and contents, sorted.
+    pub(crate) programs: Vec<(String, Vec<u8>)>,
+}
+
+/// Builds the kernel and the user programs.
+pub(crate) fn guest(toolchain: &Toolchain, profile: Profile) -> Result<Guest> {
+    let mut cargo = toolchain.guest_cargo("build");
+    cargo.args([
+        "-p",
+        "kernel",
+        "-p",
+        "programs",
+        "--profile",
+        profile.name(),
+    ]);
+    quiet_unless_watched(&mut cargo);
+    succeed(&mut cargo)?;
+
+    let output = toolchain.target_dir().join(TARGET).join(profile.name());
+    let dir = toolchain.target_dir().join("pagoda").join(profile.name());
+    fs::create_dir_all(&dir)?;
+    let kernel = dir.join("kernel");
+    finish_kernel(&output.join("kernel"), &kernel)?;
+    let sources = toolchain.root.join("user/bin/src/bin");
+    Ok(Guest {
+        dir,
+        kernel,
+        programs: programs(&sources, &output)?,
+    })
+}
+
+/// Copies the kernel that cargo linked, with the symbol table, unless the copy is newer.
+fn finish_kernel(linked: &Path, finished: &Path) -> Result<()> {
+    let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified());
+    let newest = changed(linked).with_context(|| linked.display().to_string())?;
+    if changed(finished).is_ok_and(|copied| copied > newest) {
+        return Ok(());
+    }
+    let mut kernel = fs::read(linked)?;
+    symbols::embed(&mut kernel)?;
+    replace(finished, &kernel)
+}
+
+/// Writes a file so that others see the old one or the new one, never a part.
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<()> {
+    let new = path.with_extension(format!("new-{}", std::process::id()));
+    fs::write(&new, contents)
+        .and_then(|()| fs::rename(&new, path))
+        .with_context(|| format!("{} could not be written", path.display()))
+}
+
+/// One program for each source file or directory.
+fn programs(sources: &Path, output: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut programs = Vec::new();
+    for source in fs::read_dir(sources).with_context(|| sources.display().to_string())? {
+        let source = source?.path();
+        let name = source
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .context("odd file name")?;
+        let binary = output.join(name);
+        let file = fs::read(&binary).with_context(|| binary.display().to_string())?;
+        let program = program::strip(&file).with_context(|| binary.display().to_string())?;
+        programs.push((name.trim_start_matches('_').to_owned(), program));
+    }
+    ensure!(
+        !programs.is_empty(),
+        "there are no programs in {}",
+        sources.display()
+    );
+    programs.sort();
+    Ok(programs)
+}

@@ -1,0 +1,80 @@
+//! User programs as they go into the image: without what only a debugger reads.
+
+use anyhow::{Context, Result, ensure};
+use elf::{ElfBytes, endian::LittleEndian};
+
+/// Offsets in a 64-bit ELF header, and its size.
+const SHOFF: usize = 0x28;
+const SHENTSIZE: usize = 0x3a;
+const EHSIZE: usize = 0x40;
+
+/// What `exec` needs of an ELF file: the header, the program headers, and the bytes they name. The
+/// section headers, and all that linkers put behind the last segment, are cut off.
+pub(crate) fn strip(file: &[u8]) -> Result<Vec<u8>> {
+    let elf = ElfBytes::<LittleEndian>::minimal_parse(file)?;
+    let header = elf.ehdr;
+    ensure!(
+        header.class == elf::file::Class::ELF64,
+        "not a 64-bit ELF file"
+    );
+    let table = u64::from(header.e_phentsize) * u64::from(header.e_phnum);
+    let mut end = header
+        .e_phoff
+        .checked_add(table)
+        .context("program headers past the end")?;
+    for segment in elf.segments().context("no program headers")? {
+        let last = segment
+            .p_offset
+            .checked_add(segment.p_filesz)
+            .context("a segment wraps")?;
+        end = end.max(last);
+    }
+    let kept = usize::try_from(end).ok().and_then(|end| file.get(..end));
+    let mut kept = kept.context("segments past the end of the file")?.to_vec();
+    ensure!(kept.len() >= EHSIZE, "no room for an ELF header");
+    kept[SHOFF..SHOFF + 8].fill(0);
+    kept[SHENTSIZE..EHSIZE].fill(0);
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An ELF file with one segment of four bytes and junk behind it.
+    fn sample() -> Vec<u8> {
+        let mut file = vec![0u8; 0x78];
+        file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        file[0x10..0x14].copy_from_slice(&[2, 0, 243, 0]);
+        file[0x14] = 1;
+        file[0x20] = 0x40; // e_phoff
+        file[0x28..0x30].copy_from_slice(&0x80u64.to_le_bytes()); // e_shoff
+        file[0x34] = 0x40; // e_ehsize
+        file[0x36] = 56; // e_phentsize
+        file[0x38] = 1; // e_phnum
+        file[0x3a] = 64; // e_shentsize; no section headers follow
+        file[0x40] = 1; // PT_LOAD
+        file[0x48] = 0x78; // p_offset
+        file[0x60] = 4; // p_filesz
+        file.extend(b"codedebug information");
+        file
+    }
+
+    #[test]
+    fn keeps_the_segments_and_nothing_else() {
+        let mut file = sample();
+        file[SHOFF..SHOFF + 8].fill(0);
+        let stripped = strip(&file).unwrap();
+        assert_eq!(&stripped[0x78..], b"code");
+        assert!(stripped[SHENTSIZE..EHSIZE].iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn refuses_what_is_cut_short_or_no_elf() {
+        let mut file = sample();
+        file[SHOFF..SHOFF + 8].fill(0);
+        file.truncate(0x7a);
+        assert!(strip(&file).is_err(), "a segment past the end was taken");
+        assert!(strip(b"#!/bin/sh\n").is_err());
+    }
+}

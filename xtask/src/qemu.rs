@@ -1,0 +1,125 @@
+//! The virtual machine: one QEMU process.
+
+use crate::options::Hardware;
+use anyhow::{Context, Result};
+use rustix::{fs::MemfdFlags, io::FdFlags};
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom, Write},
+    os::{fd::AsRawFd, unix::process::CommandExt},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// `scripts/setup` has seen to it that there is one, new enough.
+const QEMU: &str = "qemu-system-riscv64";
+
+/// The disk of one machine.
+#[derive(Debug)]
+pub(crate) enum Disk {
+    /// Memory that is gone with the last process that has it open, whatever ends them.
+    Scratch(File),
+    /// An image that stays.
+    Kept(PathBuf),
+}
+
+impl Disk {
+    pub(crate) fn scratch(image: &[u8]) -> Result<Disk> {
+        let mut file = File::from(rustix::fs::memfd_create(
+            "pagoda-disk",
+            MemfdFlags::CLOEXEC,
+        )?);
+        file.write_all(image)?;
+        Ok(Disk::Scratch(file))
+    }
+
+    /// What is on it now.
+    pub(crate) fn contents(&self) -> Result<Vec<u8>> {
+        match self {
+            Disk::Kept(path) => std::fs::read(path).with_context(|| path.display().to_string()),
+            Disk::Scratch(file) => {
+                let mut file = file;
+                let mut image = Vec::new();
+                file.seek(SeekFrom::Start(0))?;
+                file.read_to_end(&mut image)?;
+                Ok(image)
+            }
+        }
+    }
+}
+
+/// Where the guest's serial console goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Console {
+    /// A terminal, shared with QEMU's monitor; Ctrl-A x leaves.
+    Terminal,
+    /// QEMU's standard input and output, every byte as it is.
+    Stdio,
+}
+
+/// A QEMU that is not running yet. `boot_args` is the kernel's command line.
+pub(crate) fn command(
+    kernel: &Path,
+    disk: &Disk,
+    hardware: &Hardware,
+    boot_args: &str,
+    console: Console,
+) -> Result<Command> {
+    let mut qemu = Command::new(QEMU);
+    qemu.args([
+        "-machine",
+        "virt",
+        "-bios",
+        "default",
+        "-display",
+        "none",
+        "-no-reboot",
+    ]);
+    qemu.args(["-m", &hardware.mem, "-smp", &hardware.cpus.to_string()]);
+    qemu.args(match console {
+        Console::Terminal => ["-serial", "mon:stdio"].as_slice(),
+        Console::Stdio => &["-monitor", "none", "-serial", "stdio"],
+    });
+    qemu.arg("-kernel")
+        .arg(kernel)
+        .arg("-append")
+        .arg(boot_args);
+
+    let (image, inherited) = match disk {
+        Disk::Kept(path) => (path.clone(), None),
+        Disk::Scratch(file) => {
+            let file = file.try_clone()?;
+            (
+                format!("/proc/self/fd/{}", file.as_raw_fd()).into(),
+                Some(file),
+            )
+        }
+    };
+    // A comma in the name would end it.
+    let image = image
+        .to_str()
+        .context("the image's name is not UTF-8")?
+        .replace(',', ",,");
+    qemu.args(["-global", "virtio-mmio.force-legacy=false"]);
+    qemu.args([
+        "-drive",
+        &format!("file={image},if=none,format=raw,id=disk"),
+    ]);
+    qemu.args([
+        "-device",
+        "virtio-blk-device,drive=disk,bus=virtio-mmio-bus.0",
+    ]);
+    qemu.args(&hardware.extra);
+    if let Some(file) = inherited {
+        hand_down(&mut qemu, file);
+    }
+    Ok(qemu)
+}
+
+/// Lets the child have the file under its number here.
+fn hand_down(child: &mut Command, file: File) {
+    let prepare = move || Ok(rustix::io::fcntl_setfd(&file, FdFlags::empty())?);
+    // SAFETY: between fork and exec only async-signal-safe functions may run: `prepare` makes one
+    // system call, takes no lock and allocates nothing (an error made of a number needs no memory).
+    unsafe { child.pre_exec(prepare) };
+}

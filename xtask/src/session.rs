@@ -1,0 +1,160 @@
+//! A guest that runs: its console as a stream of events.
+
+use anyhow::{Context, Result};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use std::{
+    io::{Error, ErrorKind, PipeReader, Read, Write},
+    os::unix::process::CommandExt,
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What standard error of the child is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stderr {
+    /// That of this process.
+    Ours,
+    /// Part of the console's stream.
+    Console,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The console printed this.
+    Output(Vec<u8>),
+    /// The child ended with this status, 128 and the signal's number if a signal ended it.
+    Ended(u8),
+    /// Nothing until the given time.
+    Silence,
+}
+
+/// A running child; dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    child: Child,
+    /// Closed by `close_input`.
+    input: Option<ChildStdin>,
+    output: Receiver<Vec<u8>>,
+}
+
+impl Session {
+    /// Starts the child. With `input` it can be typed to, else it reads nothing. It is killed when
+    /// the calling thread ends, however that happens: no guest outlives its xtask.
+    pub(crate) fn start(mut command: Command, input: bool, stderr: Stderr) -> Result<Session> {
+        let (reader, writer) = std::io::pipe()?;
+        if stderr == Stderr::Console {
+            command.stderr(writer.try_clone()?);
+        }
+        command.stdout(writer);
+        tie(&mut command);
+        command.stdin(if input { Stdio::piped() } else { Stdio::null() });
+        let name = command.get_program().to_string_lossy().into_owned();
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("{name} could not be started"))?;
+        // The command holds ends of the pipe, which would keep it open.
+        drop(command);
+        Ok(Session {
+            input: child.stdin.take(),
+            child,
+            output: chunks(reader),
+        })
+    }
+
+    /// Waits until something happens, or until `deadline`.
+    pub(crate) fn next(&mut self, deadline: Instant) -> Result<Event> {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        match self.output.recv_timeout(patience) {
+            Ok(bytes) => Ok(Event::Output(bytes)),
+            Err(RecvTimeoutError::Timeout) => Ok(Event::Silence),
+            Err(RecvTimeoutError::Disconnected) => self.end(deadline),
+        }
+    }
+
+    /// The console is closed; the child ends at once, or was told to live without one.
+    fn end(&mut self, deadline: Instant) -> Result<Event> {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(Event::Ended(code(status)));
+            }
+            if Instant::now() >= deadline {
+                return Ok(Event::Silence);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Types. A guest that has gone does not mind.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some(input) = &mut self.input else {
+            return Ok(());
+        };
+        match input.write_all(bytes).and_then(|()| input.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends what can be typed; the child sees the end of its input.
+    pub(crate) fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Ends the child at once, as a power failure would.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+/// Makes the child end with the thread that starts it.
+fn tie(child: &mut Command) {
+    let parent = rustix::process::getpid();
+    let prepare = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The parent may have ended before the line above.
+        if getppid() != Some(parent) {
+            return Err(Error::from_raw_os_error(
+                rustix::io::Errno::SRCH.raw_os_error(),
+            ));
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only async-signal-safe functions may run: `prepare` makes two
+    // system calls, takes no lock and allocates nothing (an error made of a number needs no memory).
+    unsafe { child.pre_exec(prepare) };
+}
+
+/// Reads in a thread of its own, until the pipe's other ends are closed.
+fn chunks(mut reader: PipeReader) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            if sender.send(buffer[..count].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+fn code(status: ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt;
+    let signal = || status.signal().map(|signal| 128 + signal);
+    status
+        .code()
+        .or_else(signal)
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(u8::MAX)
+}

@@ -1,0 +1,209 @@
+//! The kernel's own symbol table, for the function names in its backtraces.
+//!
+//! The kernel leaves a section `.ksyms` of zero bytes among its read-only data. After linking, the
+//! table goes into it, all numbers little-endian:
+//!
+//! ```text
+//! u32 magic "KSYM"    u32 count    u64 base
+//! count times, sorted:    u32 address - base    u32 offset of the name from the names' start
+//! names:                  u8 length, then as many bytes
+//! ```
+//!
+//! `base` is the lowest function's address. A name may be shared by several entries.
+
+use anyhow::{Context, Result, bail};
+use elf::{ElfBytes, abi, endian::LittleEndian, section::SectionHeader, symbol::Symbol};
+use std::collections::{BTreeMap, HashMap};
+
+/// "KSYM".
+const MAGIC: u32 = 0x4d59_534b;
+const SECTION: &str = ".ksyms";
+const HEADER: usize = 16;
+/// The length that names are cut to when the table does not fit otherwise.
+const SHORT: usize = 60;
+
+type Elf<'data> = ElfBytes<'data, LittleEndian>;
+
+/// Fills the section of the kernel in `file`.
+///
+/// # Errors
+///
+/// The file is no ELF file with a symbol table and the section, or the table does not fit.
+pub(crate) fn embed(file: &mut [u8]) -> Result<()> {
+    let elf = Elf::minimal_parse(file)?;
+    let section = elf
+        .section_header_by_name(SECTION)?
+        .with_context(|| format!("the kernel has no section {SECTION}"))?;
+    let functions = functions(&elf)?;
+    let (start, room) = (
+        usize::try_from(section.sh_offset)?,
+        usize::try_from(section.sh_size)?,
+    );
+
+    let mut table = encode(&functions, usize::from(u8::MAX))?;
+    if table.len() > room {
+        table = encode(&functions, SHORT)?;
+    }
+    if table.len() > room {
+        bail!(
+            "the symbol table has {} bytes and the kernel's section {SECTION} {room}: \
+             make that {} bytes larger",
+            table.len(),
+            table.len() - room
+        );
+    }
+    let place = file
+        .get_mut(start..start + room)
+        .context("the section is not in the file")?;
+    place.fill(0);
+    place[..table.len()].copy_from_slice(&table);
+    Ok(())
+}
+
+/// The functions by address, those of the upper half alone if there are any (the first
+/// instructions run where the firmware put them), each with its shortest name.
+fn functions(elf: &Elf<'_>) -> Result<BTreeMap<u64, String>> {
+    let sections = elf.section_headers().context("no section headers")?;
+    let (symbols, strings) = elf
+        .symbol_table()?
+        .context("the kernel has no symbol table")?;
+    let mut found: BTreeMap<u64, String> = BTreeMap::new();
+    for symbol in symbols.iter() {
+        let name = strings.get(usize::try_from(symbol.st_name)?)?;
+        let section = sections.get(usize::from(symbol.st_shndx)).ok();
+        if !is_code(&symbol, section.as_ref(), name) {
+            continue;
+        }
+        let name = readable(name);
+        let entry = found.entry(symbol.st_value).or_insert_with(|| name.clone());
+        if name.len() < entry.len() {
+            *entry = name;
+        }
+    }
+    let upper = found.split_off(&(1 << 63));
+    Ok(if upper.is_empty() { found } else { upper })
+}
+
+fn is_code(symbol: &Symbol, section: Option<&SectionHeader>, name: &str) -> bool {
+    let executable =
+        section.is_some_and(|section| section.sh_flags & u64::from(abi::SHF_EXECINSTR) != 0);
+    // Assembly labels have no type; names with $ mark where code and data meet.
+    let kind = matches!(symbol.st_symtype(), abi::STT_FUNC | abi::STT_NOTYPE);
+    executable && kind && !name.is_empty() && !name.starts_with(['$', '.'])
+}
+
+/// The name as in the source, without the hash and without generic arguments of functions.
+fn readable(symbol: &str) -> String {
+    let name = format!("{:#}", rustc_demangle::demangle(symbol));
+    let mut short = String::with_capacity(name.len());
+    let mut rest = name.as_str();
+    while let Some(start) = rest.find("::<") {
+        short.push_str(&rest[..start]);
+        rest = behind_brackets(&rest[start + 2..]);
+    }
+    short.push_str(rest);
+    short
+}
+
+/// What follows the bracket that closes the one `text` starts with.
+fn behind_brackets(text: &str) -> &str {
+    let mut depth = 0;
+    let mut previous = ' ';
+    for (at, char) in text.char_indices() {
+        match char {
+            '<' => depth += 1,
+            '>' if previous != '-' => depth -= 1,
+            _ => {}
+        }
+        previous = char;
+        if depth == 0 {
+            return &text[at + 1..];
+        }
+    }
+    ""
+}
+
+/// The table, no name in it longer than `longest` bytes (at most 255).
+fn encode(functions: &BTreeMap<u64, String>, longest: usize) -> Result<Vec<u8>> {
+    let base = *functions
+        .keys()
+        .next()
+        .context("the kernel has no functions")?;
+    let mut entries = Vec::new();
+    let mut names = Vec::new();
+    let mut known: HashMap<&str, u32> = HashMap::new();
+    for (address, name) in functions {
+        let offset = u32::try_from(address - base).context("functions over 4 GiB apart")?;
+        let name = cut(name, longest);
+        let next = u32::try_from(names.len())?;
+        let place = *known.entry(name).or_insert_with(|| {
+            names.push(name.len().min(longest) as u8);
+            names.extend(name.as_bytes());
+            next
+        });
+        entries.extend(offset.to_le_bytes());
+        entries.extend(place.to_le_bytes());
+    }
+    let mut table = Vec::with_capacity(HEADER + entries.len() + names.len());
+    table.extend(MAGIC.to_le_bytes());
+    table.extend(u32::try_from(functions.len())?.to_le_bytes());
+    table.extend(base.to_le_bytes());
+    table.extend(entries);
+    table.extend(names);
+    Ok(table)
+}
+
+/// At most the last `longest` bytes: a path's end says more than its start.
+fn cut(name: &str, longest: usize) -> &str {
+    let mut start = name.len().saturating_sub(longest);
+    while !name.is_char_boundary(start) {
+        start += 1;
+    }
+    &name[start..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> BTreeMap<u64, String> {
+        let base = 0xffff_ffc0_8020_0000;
+        [
+            (base, "_start"),
+            (base + 0x40, "kernel::main"),
+            (base + 0x1000, "kernel::main"),
+        ]
+        .map(|(address, name)| (address, name.to_owned()))
+        .into()
+    }
+
+    #[test]
+    fn layout() {
+        let bytes = encode(&table(), 255).unwrap();
+        assert_eq!(&bytes[..4], b"KSYM");
+        assert_eq!(bytes[4..8], 3u32.to_le_bytes());
+        assert_eq!(bytes[8..16], 0xffff_ffc0_8020_0000u64.to_le_bytes());
+        let entries: Vec<u32> = bytes[16..40]
+            .chunks(4)
+            .map(|word| u32::from_le_bytes(word.try_into().unwrap()))
+            .collect();
+        assert_eq!(entries, [0, 0, 0x40, 7, 0x1000, 7]);
+        assert_eq!(&bytes[40..], b"\x06_start\x0ckernel::main");
+    }
+
+    #[test]
+    fn long_names_keep_their_end() {
+        let bytes = encode(&table(), 4).unwrap();
+        assert_eq!(&bytes[40..], b"\x04tart\x04main");
+    }
+
+    #[test]
+    fn names_are_readable() {
+        assert_eq!(
+            readable("_ZN6kernel4proc5sched3run17h0123456789abcdefE"),
+            "kernel::proc::sched::run"
+        );
+        assert_eq!(readable("_RINvCs1234_7mycrate3foolE"), "mycrate::foo");
+        assert_eq!(readable("trap_entry"), "trap_entry");
+    }
+}

@@ -1,0 +1,67 @@
+//! A command line in a guest, and what must come of it.
+
+use super::{Bench, Log, Outcome, list::Entry};
+use crate::{
+    build::Guest,
+    image,
+    options::Hardware,
+    qemu::{self, Console, Disk},
+    run::{boot_args, follow},
+    session::{Session, Stderr},
+};
+use anyhow::{Result, bail, ensure};
+use std::{io::Write, time::Duration};
+
+/// Runs one entry of the list on a disk of its own.
+pub(super) fn run_entry(bench: &Bench, log: &mut Log, entry: &Entry) -> Result<Outcome> {
+    let guest = bench.guest(entry.profile)?;
+    let disk = image::disk(&bench.toolchain, guest, None, &[])?;
+    let hardware = entry.hardware();
+    let (status, console) = run(log, guest, &disk, &hardware, &entry.command, entry.limit)?;
+    for text in &entry.shows {
+        ensure!(console.contains(text), "the console does not show {text:?}");
+    }
+    for text in &entry.lacks {
+        ensure!(!console.contains(text), "the console shows {text:?}");
+    }
+    ensure!(
+        entry.status.fits(status),
+        "exit status {status}, wanted {:?}",
+        entry.status
+    );
+    Ok(Outcome::Passed(1))
+}
+
+/// Boots on the disk and runs the command line; its exit status and what the console showed. Running
+/// out of time is an error.
+pub(super) fn run(
+    log: &mut Log,
+    guest: &Guest,
+    disk: &Disk,
+    hardware: &Hardware,
+    command: &str,
+    limit: Duration,
+) -> Result<(u8, String)> {
+    let mut session = start(log, guest, disk, hardware, command)?;
+    let before = log.text().len();
+    let Some(status) = follow(&mut session, limit, log)? else {
+        bail!("no end after {} s", limit.as_secs());
+    };
+    let console = log.text().split_off(before);
+    writeln!(log, "+ exit status {status}")?;
+    Ok((status, console))
+}
+
+/// Boots on the disk with this command line.
+pub(super) fn start(
+    log: &mut Log,
+    guest: &Guest,
+    disk: &Disk,
+    hardware: &Hardware,
+    command: &str,
+) -> Result<Session> {
+    let boot = boot_args(command);
+    let qemu = qemu::command(&guest.kernel, disk, hardware, &boot, Console::Stdio)?;
+    writeln!(log, "+ {qemu:?}")?;
+    Session::start(qemu, false, Stderr::Console)
+}

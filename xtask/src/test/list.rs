@@ -1,0 +1,179 @@
+//! The checks of `tests/guest.list`: a command line in the guest each, and what must come of it.
+
+use super::{Check, Layer, guest};
+use crate::options::{Hardware, Profile};
+use anyhow::{Context, Result, bail};
+use std::{fs, path::Path, time::Duration};
+
+/// One entry of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) profile: Profile,
+    pub(super) cpus: u32,
+    pub(super) mem: String,
+    pub(super) limit: Duration,
+    pub(super) command: String,
+    pub(super) status: Status,
+    /// What the console must show.
+    pub(super) shows: Vec<String>,
+    /// What it must not.
+    pub(super) lacks: Vec<String>,
+}
+
+/// The exit status that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Exactly(u8),
+    Nonzero,
+}
+
+impl Status {
+    pub(super) fn fits(self, status: u8) -> bool {
+        match self {
+            Status::Exactly(wanted) => status == wanted,
+            Status::Nonzero => status != 0,
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn hardware(&self) -> Hardware {
+        Hardware {
+            cpus: self.cpus,
+            mem: self.mem.clone(),
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// The checks in the file.
+pub(super) fn checks(path: &Path) -> Result<Vec<Check>> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let entries = parse(&text).with_context(|| path.display().to_string())?;
+    let check = |entry: Entry| {
+        Check::new(
+            entry.name.clone(),
+            Layer::Guest(entry.limit),
+            move |bench, log| guest::run_entry(bench, log, &entry),
+        )
+    };
+    Ok(entries.into_iter().map(check).collect())
+}
+
+fn parse(text: &str) -> Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let words = line.trim();
+        if words.is_empty() || words.starts_with('#') {
+            continue;
+        }
+        let parsed = if line.starts_with(char::is_whitespace) {
+            match entries.last_mut() {
+                Some(entry) => condition(entry, words),
+                None => bail!("line {}: a condition before the first entry", number + 1),
+            }
+        } else {
+            entry(words).map(|entry| entries.push(entry))
+        };
+        parsed.with_context(|| format!("line {}: {words}", number + 1))?;
+    }
+    Ok(entries)
+}
+
+/// `NAME KERNEL HARTS MEMORY SECONDS COMMAND…`
+fn entry(line: &str) -> Result<Entry> {
+    let mut rest = line;
+    let mut word = || {
+        let (word, behind) = rest
+            .split_once(char::is_whitespace)
+            .context("too few columns")?;
+        rest = behind.trim_start();
+        Ok::<&str, anyhow::Error>(word)
+    };
+    let name = word()?.to_owned();
+    let profile = Profile::from_name(word()?)?;
+    let cpus = word()?.parse().context("harts")?;
+    let mem = word()?.to_owned();
+    let limit = Duration::from_secs(word()?.parse().context("seconds")?);
+    let command = rest.to_owned();
+    let (status, shows, lacks) = (Status::Exactly(0), Vec::new(), Vec::new());
+    Ok(Entry {
+        name,
+        profile,
+        cpus,
+        mem,
+        limit,
+        command,
+        status,
+        shows,
+        lacks,
+    })
+}
+
+fn condition(entry: &mut Entry, line: &str) -> Result<()> {
+    let (word, rest) = line
+        .split_once(' ')
+        .context("a condition without a value")?;
+    match (word, rest.trim()) {
+        ("exit", "nonzero") => entry.status = Status::Nonzero,
+        ("exit", status) => entry.status = Status::Exactly(status.parse()?),
+        ("shows", text) => entry.shows.push(text.to_owned()),
+        ("lacks", text) => entry.lacks.push(text.to_owned()),
+        _ => bail!("a condition is exit, shows or lacks"),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_and_conditions() {
+        let text = "\
+# name  kernel  harts  memory  seconds  command
+panic   checked 3 64M 20  kmalloctest panic; echo no
+    exit nonzero
+    shows panic: kmalloc
+    lacks no
+plain   release 1 128M 5  echo hi
+";
+        let entries = parse(text).unwrap();
+        assert_eq!(entries.len(), 2);
+        let panic = &entries[0];
+        assert_eq!(panic.command, "kmalloctest panic; echo no");
+        assert_eq!(
+            (panic.profile, panic.cpus, panic.mem.as_str()),
+            (Profile::Checked, 3, "64M")
+        );
+        assert_eq!((panic.limit.as_secs(), panic.status), (20, Status::Nonzero));
+        assert_eq!(
+            (&panic.shows[..], &panic.lacks[..]),
+            (&["panic: kmalloc".into()][..], &["no".into()][..])
+        );
+        assert_eq!(entries[1].status, Status::Exactly(0));
+    }
+
+    #[test]
+    fn mistakes_are_found() {
+        for text in [
+            "x release 1",
+            "x fast 1 1M 1 echo",
+            "    exit 1",
+            "x release 1 1M 1 a\n  ends 0",
+        ] {
+            assert!(parse(text).is_err(), "taken: {text}");
+        }
+    }
+
+    #[test]
+    fn the_list_itself_is_right() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guest.list");
+        let entries = parse(&fs::read_to_string(path).unwrap()).unwrap();
+        let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), entries.len(), "two checks have one name");
+    }
+}

@@ -1,0 +1,176 @@
+//! `test`: every check there is, in layers: sources, host, guest. Each says OK or FAILED in a line;
+//! the last line counts them all.
+
+mod guest;
+mod host;
+mod list;
+mod power;
+mod report;
+mod scenarios;
+
+use crate::{
+    build::{self, Guest},
+    options::{Options, Profile},
+    toolchain::Toolchain,
+};
+use anyhow::{Result, anyhow, ensure};
+use report::{Log, Report};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Mutex, OnceLock, mpsc::channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What a check found.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// All is well; some checks are many tests in one.
+    Passed(usize),
+    /// So many passed and so many failed.
+    Mixed(usize, usize),
+    /// It could not be made here.
+    Skipped(String),
+}
+
+/// When a check may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layer {
+    /// Alone, in the order of the list: cargo takes all the machine.
+    Host,
+    /// Beside others; the longest that it may take, for the order.
+    Guest(Duration),
+}
+
+/// The work of a check. An error is its failure.
+type Work = Box<dyn Fn(&Bench, &mut Log) -> Result<Outcome> + Send + Sync>;
+
+/// One line of the report.
+struct Check {
+    name: String,
+    layer: Layer,
+    work: Work,
+}
+
+impl Check {
+    fn new<F>(name: impl Into<String>, layer: Layer, work: F) -> Check
+    where
+        F: Fn(&Bench, &mut Log) -> Result<Outcome> + Send + Sync + 'static,
+    {
+        Check {
+            name: name.into(),
+            layer,
+            work: Box::new(work),
+        }
+    }
+}
+
+/// What the checks share.
+struct Bench {
+    toolchain: Toolchain,
+    /// Logs and what else the checks write.
+    dir: PathBuf,
+    release: OnceLock<Result<Guest, String>>,
+    checked: OnceLock<Result<Guest, String>>,
+}
+
+impl Bench {
+    /// The guest in this profile, built by whoever asks first.
+    fn guest(&self, profile: Profile) -> Result<&Guest> {
+        let slot = match profile {
+            Profile::Release => &self.release,
+            Profile::Checked => &self.checked,
+        };
+        let built = slot.get_or_init(|| {
+            build::guest(&self.toolchain, profile).map_err(|error| format!("{error:#}"))
+        });
+        built
+            .as_ref()
+            .map_err(|error| anyhow!("the {} guest: {error}", profile.name()))
+    }
+
+    /// Writes a file for a check to use.
+    fn file(&self, name: &str, contents: &[u8]) -> Result<PathBuf> {
+        let path = self.dir.join(name);
+        fs::write(&path, contents)?;
+        Ok(path)
+    }
+}
+
+/// Runs the checks whose names hold one of the given words, or all.
+pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
+    let mut checks = host::checks();
+    checks.extend(list::checks(&toolchain.root.join("tests/guest.list"))?);
+    checks.extend(scenarios::checks());
+    checks.extend(power::checks());
+    let wanted = |name: &str| {
+        options.rest.is_empty() || options.rest.iter().any(|word| name.contains(word.as_str()))
+    };
+    checks.retain(|check| wanted(&check.name));
+    ensure!(
+        !checks.is_empty(),
+        "no check is called so; `xtask test --list` has their names"
+    );
+    if options.list {
+        checks.iter().for_each(|check| println!("{}", check.name));
+        return Ok(0);
+    }
+
+    let dir = toolchain.target_dir().join("test-logs");
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir)?;
+    let bench = Bench {
+        toolchain: toolchain.clone(),
+        dir,
+        release: OnceLock::new(),
+        checked: OnceLock::new(),
+    };
+    let jobs = options.jobs.unwrap_or_else(|| {
+        thread::available_parallelism().map_or(1, |cores| cores.get().clamp(1, 4))
+    });
+    let (host, guest) = checks
+        .into_iter()
+        .partition(|check| check.layer == Layer::Host);
+    let mut report = Report::new();
+    run_all(&bench, host, 1, &mut report)?;
+    run_all(&bench, guest, jobs.max(1), &mut report)?;
+    Ok(report.close())
+}
+
+/// Runs the checks, `jobs` at a time.
+fn run_all(bench: &Bench, mut checks: Vec<Check>, jobs: usize, report: &mut Report) -> Result<()> {
+    // Taken from the end: what may take long begins first.
+    checks.reverse();
+    checks.sort_by_key(|check| match check.layer {
+        Layer::Host => Duration::ZERO,
+        Layer::Guest(limit) => limit,
+    });
+    let queue = Mutex::new(checks);
+    let take = || queue.lock().ok().and_then(|mut queue| queue.pop());
+    let (sender, results) = channel();
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                while let Some(check) = take() {
+                    let start = Instant::now();
+                    let log = Log::create(&bench.dir, &check.name);
+                    let (log, outcome) = match log {
+                        Ok(mut log) => {
+                            let outcome = (check.work)(bench, &mut log);
+                            (Some(log), outcome)
+                        }
+                        Err(error) => (None, Err(error)),
+                    };
+                    let _ = sender.send((check.name, start.elapsed(), log, outcome));
+                }
+            });
+        }
+        drop(sender);
+        for (name, took, log, outcome) in results {
+            report.add(&name, took, log.as_ref(), outcome);
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! What the user sees of the checks, and the logs with the rest.
+
+use super::Outcome;
+use anyhow::{Context, Result};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+/// Lines of a failed check's log that are shown.
+const TAIL: usize = 30;
+
+/// The output of one check.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    file: File,
+}
+
+impl Log {
+    pub(super) fn create(dir: &Path, name: &str) -> Result<Log> {
+        let path = dir
+            .join(name.replace(['/', ' '], "-"))
+            .with_extension("log");
+        // Appending, so that children that have it too write behind each other.
+        let file = File::options().create(true).append(true).open(&path);
+        let file = file.with_context(|| path.display().to_string())?;
+        Ok(Log { path, file })
+    }
+
+    /// Runs the command to its end with its output in the log; whether it succeeded.
+    pub(super) fn run(&mut self, command: &mut Command) -> Result<bool> {
+        writeln!(self, "+ {command:?}")?;
+        command
+            .stdin(Stdio::null())
+            .stdout(self.file.try_clone()?)
+            .stderr(self.file.try_clone()?);
+        Ok(command.status()?.success())
+    }
+
+    /// All that is in it.
+    pub(super) fn text(&self) -> String {
+        let bytes = std::fs::read(&self.path).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The count.
+#[derive(Debug)]
+pub(super) struct Report {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Report {
+    pub(super) fn new() -> Report {
+        Report {
+            passed: 0,
+            failed: 0,
+            skipped: 0,
+        }
+    }
+
+    /// Counts a check and prints its line; of a failed one what it said last, too.
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        took: Duration,
+        log: Option<&Log>,
+        outcome: Result<Outcome>,
+    ) {
+        let seconds = took.as_secs_f32();
+        let failure = match outcome {
+            Ok(Outcome::Passed(count)) => {
+                self.passed += count;
+                let tests = if count == 1 {
+                    String::new()
+                } else {
+                    format!("  {count} tests")
+                };
+                println!("{name:<26} OK      {seconds:7.1} s{tests}");
+                return;
+            }
+            Ok(Outcome::Skipped(why)) => {
+                self.skipped += 1;
+                println!("{name:<26} skipped: {why}");
+                return;
+            }
+            Ok(Outcome::Mixed(passed, failed)) => {
+                self.passed += passed;
+                self.failed += failed;
+                format!("{failed} of {} tests failed", passed + failed)
+            }
+            Err(error) => {
+                self.failed += 1;
+                format!("{error:#}")
+            }
+        };
+        println!("{name:<26} FAILED  {seconds:7.1} s  {failure}");
+        if let Some(log) = log {
+            let text = log.text();
+            let lines: Vec<&str> = text.lines().collect();
+            for line in &lines[lines.len().saturating_sub(TAIL)..] {
+                println!("    | {}", line.trim_end());
+            }
+            println!("    all of it: {}", log.path.display());
+        }
+    }
+
+    /// Prints the closing line; the exit status.
+    pub(super) fn close(self) -> u8 {
+        let skipped = match self.skipped {
+            0 => String::new(),
+            count => format!(", {count} skipped"),
+        };
+        println!("{} passed, {} failed{skipped}", self.passed, self.failed);
+        u8::from(self.failed > 0)
+    }
+}

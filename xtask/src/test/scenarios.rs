@@ -1,0 +1,280 @@
+//! The front door itself, from outside: `make` and `scripts/xtask` as users call them.
+
+use super::{Bench, Check, Layer, Log, Outcome};
+use crate::{
+    image,
+    run::TIMED_OUT,
+    session::{Event, Session, Stderr},
+    volume::Volume,
+};
+use anyhow::{Context, Result, bail, ensure};
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// The longest that one of these may take.
+const LIMIT: Duration = Duration::from_secs(90);
+
+pub(super) fn checks() -> Vec<Check> {
+    let check = |name: &str, work: fn(&Bench, &mut Log) -> Result<()>| {
+        Check::new(name, Layer::Guest(LIMIT), move |bench, log| {
+            work(bench, log).map(|()| Outcome::Passed(1))
+        })
+    };
+    vec![
+        check("piped-session", piped_session),
+        check("piped-halt", piped_halt),
+        check("typed-ahead", typed_ahead),
+        check("exit-status", exit_status),
+        check("make-run", make_run),
+        check("timeout", timeout),
+        check("added-file", added_file),
+        check("kept-image", kept_image),
+        check("changed-program", changed_program),
+    ]
+}
+
+/// A program of the front door, with the settings, at the root of the repository.
+fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(bench.toolchain.root.join(program));
+    if program == "make" {
+        command = Command::new(program);
+    }
+    command.args(arguments).current_dir(&bench.toolchain.root);
+    for setting in [
+        "CPUS",
+        "MEM",
+        "CMD",
+        "ADD",
+        "QEMUEXTRA",
+        "TIMEOUT",
+        "KEEP",
+        "PROFILE",
+    ] {
+        command.env_remove(setting);
+    }
+    command.envs(settings.iter().copied());
+    command
+}
+
+/// Runs it to its end; exit status and all that it printed.
+fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
+    writeln!(log, "+ {command:?}")?;
+    let deadline = Instant::now() + LIMIT;
+    let mut session = Session::start(command, typed.is_some(), Stderr::Console)?;
+    if let Some(typed) = typed {
+        session.send(typed.as_bytes())?;
+        session.close_input();
+    }
+    let mut output = Vec::new();
+    loop {
+        match session.next(deadline)? {
+            Event::Output(bytes) => {
+                log.write_all(&bytes)?;
+                output.extend(bytes);
+            }
+            Event::Ended(status) => {
+                writeln!(log, "+ exit status {status}")?;
+                return Ok((status, String::from_utf8_lossy(&output).into_owned()));
+            }
+            Event::Silence => bail!("no end after {} s", LIMIT.as_secs()),
+        }
+    }
+}
+
+/// `scripts/xtask run` with these settings.
+fn run(bench: &Bench, log: &mut Log, settings: &[(&str, &str)]) -> Result<(u8, String)> {
+    finish(log, front(bench, "scripts/xtask", &["run"], settings), None)
+}
+
+fn wanted(output: &str, text: &str) -> Result<()> {
+    ensure!(output.contains(text), "{text:?} does not appear");
+    Ok(())
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is not UTF-8")
+}
+
+/// A pipe instead of a terminal: what it holds is typed, the answer appears, the end comes by itself.
+fn piped_session(bench: &Bench, log: &mut Log) -> Result<()> {
+    let image = bench.dir.join("piped.img");
+    let make = front(bench, "make", &["-s", "qemu"], &[("KEEP", text(&image)?)]);
+    let (status, output) = finish(log, make, Some("echo hi | wc\n"))?;
+    wanted(&output, "1 1 3")?;
+    ensure!(status == 0, "exit status {status}, wanted 0");
+    Ok(())
+}
+
+/// `halt` ends the session before the pipe does.
+fn piped_halt(bench: &Bench, log: &mut Log) -> Result<()> {
+    let image = bench.dir.join("halted.img");
+    let qemu = front(
+        bench,
+        "scripts/xtask",
+        &["qemu"],
+        &[("KEEP", text(&image)?)],
+    );
+    let (status, output) = finish(log, qemu, Some("echo before\nhalt 3\necho after\n"))?;
+    wanted(&output, "before")?;
+    ensure!(!output.contains("\nafter"), "the machine ran on");
+    ensure!(status == 3, "exit status {status}, wanted 3");
+    Ok(())
+}
+
+/// More input than a serial line can hold, and a program that reads some of it.
+fn typed_ahead(bench: &Bench, log: &mut Log) -> Result<()> {
+    let image = bench.dir.join("typed.img");
+    let qemu = front(
+        bench,
+        "scripts/xtask",
+        &["qemu"],
+        &[("KEEP", text(&image)?)],
+    );
+    let lines: String = (0..60)
+        .map(|n| format!("echo this is the line {n} | cat\n"))
+        .collect();
+    let (status, output) = finish(log, qemu, Some(&(lines + "wc\nfor wc alone\n")))?;
+    for n in 0..60 {
+        wanted(&output, &format!("\nthis is the line {n}"))?;
+    }
+    wanted(&output, "1 3 13")?;
+    ensure!(status == 0, "exit status {status}, wanted 0");
+    Ok(())
+}
+
+/// The status of the command is that of the process.
+fn exit_status(bench: &Bench, log: &mut Log) -> Result<()> {
+    let (status, _) = run(bench, log, &[("CMD", "halt 7")])?;
+    ensure!(status == 7, "`halt 7` gave {status}");
+    let (status, _) = run(bench, log, &[("CMD", "echo fine; cat no-such-file")])?;
+    ensure!(status == 1, "a failing cat gave {status}");
+    let (status, output) = run(bench, log, &[("CMD", "cat no-such-file; echo fine")])?;
+    wanted(&output, "fine")?;
+    ensure!(status == 0, "an echo after a failing cat gave {status}");
+    let (status, _) = run(bench, log, &[("CMD", "no-such-program")])?;
+    ensure!(status != 0, "a program that is not there gave 0");
+    Ok(())
+}
+
+/// `make run` fails when its command does, and hands characters on as they are.
+fn make_run(bench: &Bench, log: &mut Log) -> Result<()> {
+    let make = front(
+        bench,
+        "make",
+        &["-s", "run", "CMD=echo a$b 'c'; echo d"],
+        &[("CPUS", "1")],
+    );
+    let (status, output) = finish(log, make, None)?;
+    wanted(&output, "a$b")?;
+    wanted(&output, "d")?;
+    ensure!(status == 0, "exit status {status}, wanted 0");
+    let (status, _) = finish(
+        log,
+        front(bench, "make", &["-s", "run", "CMD=halt 7"], &[]),
+        None,
+    )?;
+    ensure!(status != 0, "`make run CMD='halt 7'` was a success");
+    Ok(())
+}
+
+/// A command without an end is ended.
+fn timeout(bench: &Bench, log: &mut Log) -> Result<()> {
+    let start = Instant::now();
+    let (status, output) = run(bench, log, &[("CMD", "cat"), ("TIMEOUT", "4")])?;
+    ensure!(
+        status == TIMED_OUT,
+        "exit status {status}, wanted {TIMED_OUT}"
+    );
+    wanted(&output, "no end after 4 s")?;
+    ensure!(
+        start.elapsed() < Duration::from_secs(30),
+        "it took {:?}",
+        start.elapsed()
+    );
+    Ok(())
+}
+
+/// Files of the host are in the image's root, programs without their underscore.
+fn added_file(bench: &Bench, log: &mut Log) -> Result<()> {
+    let hello = bench.file("hello.txt", b"hello from the host\n")?;
+    let (_, echo) = bench
+        .guest(crate::options::Profile::Release)?
+        .programs
+        .iter()
+        .find(|(name, _)| name == "echo")
+        .context("there is no echo")?;
+    let program = bench.file("_shout", echo)?;
+    let files = format!("{} {}", text(&hello)?, text(&program)?);
+    let settings = [
+        ("CMD", "cat hello.txt; shout it runs"),
+        ("ADD", files.as_str()),
+    ];
+    let (status, output) = run(bench, log, &settings)?;
+    wanted(&output, "hello from the host")?;
+    wanted(&output, "it runs")?;
+    ensure!(status == 0, "exit status {status}, wanted 0");
+
+    let long = bench.file("a-name-of-more-than-14", b"x")?;
+    let (status, output) = run(bench, log, &[("CMD", "ls"), ("ADD", text(&long)?)])?;
+    ensure!(status != 0, "a name too long for the disk was taken");
+    wanted(&output, "14")?;
+    let large = bench.file("large", &vec![1; 269 << 10])?;
+    let (status, output) = run(bench, log, &[("CMD", "ls"), ("ADD", text(&large)?)])?;
+    ensure!(status != 0, "a file too large for the disk was taken");
+    wanted(&output, "large")
+}
+
+/// What the guest writes into a kept image is there afterwards, and the image is sound.
+fn kept_image(bench: &Bench, log: &mut Log) -> Result<()> {
+    let image = bench.dir.join("kept.img");
+    let settings = [
+        ("CMD", "echo kept well >note; mkdir d; ln note d/same"),
+        ("KEEP", text(&image)?),
+    ];
+    let (status, _) = run(bench, log, &settings)?;
+    ensure!(status == 0, "exit status {status}, wanted 0");
+    let problems = image::problems(fs::read(&image)?)?;
+    ensure!(problems.is_empty(), "fsck: {}", problems.join("; "));
+    let note = Volume::open(fs::read(&image)?)?
+        .get("note")?
+        .context("no file `note`")?;
+    ensure!(
+        note == b"kept well\n",
+        "`note` holds {:?}",
+        String::from_utf8_lossy(&note)
+    );
+
+    let settings = [("CMD", "rm note; cat d/same"), ("KEEP", text(&image)?)];
+    let (status, output) = run(bench, log, &settings)?;
+    wanted(&output, "kept well")?;
+    ensure!(status == 0, "exit status {status}, wanted 0");
+    let fsck = front(bench, "scripts/xtask", &["fsck", text(&image)?], &[]);
+    let (status, output) = finish(log, fsck, None)?;
+    wanted(&output, "clean")?;
+    ensure!(status == 0, "fsck gave {status}");
+    Ok(())
+}
+
+/// The disk of `make qemu` gets new programs and keeps the user's files.
+fn changed_program(bench: &Bench, log: &mut Log) -> Result<()> {
+    let image = bench.dir.join("lasting.img");
+    let guest = bench.guest(crate::options::Profile::Release)?;
+    let mut volume = Volume::open(image::fresh(&bench.toolchain, guest)?)?;
+    volume.put("echo", b"an older program")?;
+    volume.put("mine", b"the user's file\n")?;
+    fs::write(&image, volume.into_image())?;
+    let qemu = front(
+        bench,
+        "scripts/xtask",
+        &["qemu"],
+        &[("KEEP", text(&image)?)],
+    );
+    let (_, output) = finish(log, qemu, Some("echo new again\ncat mine\n"))?;
+    wanted(&output, "\nnew again")?;
+    wanted(&output, "the user's file")
+}

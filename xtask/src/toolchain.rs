@@ -1,0 +1,100 @@
+//! The compiler, as `scripts/setup` found it and `scripts/xtask` put it into the environment.
+
+use anyhow::{Context, Result, bail};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// What the kernel and its programs are compiled for.
+pub(crate) const TARGET: &str = "riscv64gc-unknown-none-elf";
+/// The packages that are for [`TARGET`] only.
+pub(crate) const GUEST_PACKAGES: [&str; 3] = ["kernel", "ulib", "programs"];
+
+/// How to call cargo.
+#[derive(Clone, Debug)]
+pub(crate) struct Toolchain {
+    /// The root of the repository.
+    pub(crate) root: PathBuf,
+    /// The crates to build from the compiler's source, where it has none for the guest.
+    build_std: Option<String>,
+}
+
+impl Toolchain {
+    pub(crate) fn find() -> Toolchain {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        Toolchain {
+            root: here.parent().unwrap_or(here).to_path_buf(),
+            build_std: std::env::var("PAGODA_BUILD_STD")
+                .ok()
+                .filter(|crates| !crates.is_empty()),
+        }
+    }
+
+    pub(crate) fn target_dir(&self) -> PathBuf {
+        self.root.join("target")
+    }
+
+    /// `cargo VERB` at the root.
+    pub(crate) fn cargo(&self, verb: &str) -> Command {
+        let mut command = Command::new("cargo");
+        command
+            .arg(verb)
+            .current_dir(&self.root)
+            .stdin(Stdio::null());
+        command.arg("--target-dir").arg(self.target_dir());
+        command
+    }
+
+    /// `cargo VERB`, for the guest.
+    pub(crate) fn guest_cargo(&self, verb: &str) -> Command {
+        let mut command = self.cargo(verb);
+        command.args(["--target", TARGET]);
+        if let Some(crates) = &self.build_std {
+            command.arg(format!("-Zbuild-std={crates}"));
+        }
+        command
+    }
+
+    /// `cargo VERB` for all that runs on the host.
+    pub(crate) fn host_cargo(&self, verb: &str) -> Command {
+        let mut command = self.cargo(verb);
+        command.arg("--workspace");
+        for package in GUEST_PACKAGES {
+            command.args(["--exclude", package]);
+        }
+        command
+    }
+
+    /// Whether cargo has this subcommand; `fmt` and `clippy` are extras.
+    pub(crate) fn has(&self, subcommand: &str) -> bool {
+        let output = self.cargo(subcommand).arg("--version").output();
+        output.is_ok_and(|output| output.status.success())
+    }
+}
+
+/// Adds `--quiet` when nobody watches.
+pub(crate) fn quiet_unless_watched(command: &mut Command) {
+    if !std::io::stderr().is_terminal() {
+        command.arg("--quiet");
+    }
+}
+
+/// Runs it to its end; anything but success is an error.
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command
+        .status()
+        .with_context(|| format!("{name} could not be started"))?;
+    if !status.success() {
+        let verb = command
+            .get_args()
+            .next()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        bail!("`{name} {verb}` failed ({status})");
+    }
+    Ok(())
+}
