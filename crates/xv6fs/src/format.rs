@@ -1,0 +1,133 @@
+//! Making a file system on an empty disk.
+
+use crate::balloc::set_bit;
+use crate::cache::new_block;
+use crate::device::{Block, BlockDevice};
+use crate::layout::{
+    BITS_PER_BLOCK, DIRENT_SIZE, DiskInode, INODES_PER_BLOCK, MAGIC, SUPERBLOCK, Superblock,
+};
+use crate::{Error, Fs, ROOT};
+use abi::{Dirent, FileType};
+use zerocopy::IntoBytes;
+
+/// Blocks that the cache of a fresh file system holds beside the log's.
+const CACHE_BLOCKS: usize = 128;
+
+/// What a new file system is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormatOptions {
+    /// Blocks in all.
+    pub blocks: u32,
+    /// Inodes, the unused number 0 among them.
+    pub inodes: u32,
+    /// Blocks of the log, its header among them.
+    pub log_blocks: u32,
+}
+
+impl Default for FormatOptions {
+    /// As xv6 makes it.
+    fn default() -> Self {
+        Self {
+            blocks: 2000,
+            inodes: 200,
+            log_blocks: 30,
+        }
+    }
+}
+
+impl FormatOptions {
+    /// Where the parts are; the sizes are those that xv6's `mkfs` computes.
+    fn superblock(&self) -> Option<Superblock> {
+        let logstart = SUPERBLOCK + 1;
+        let inodestart = logstart.checked_add(self.log_blocks)?;
+        let bmapstart = inodestart.checked_add(self.inodes / INODES_PER_BLOCK + 1)?;
+        let data_start = bmapstart.checked_add(self.blocks / BITS_PER_BLOCK + 1)?;
+        Some(Superblock {
+            magic: MAGIC,
+            size: self.blocks,
+            // One for the root directory, and one to be of any use.
+            nblocks: self.blocks.checked_sub(data_start).filter(|&n| n >= 2)?,
+            ninodes: self.inodes,
+            nlog: self.log_blocks,
+            logstart,
+            inodestart,
+            bmapstart,
+        })
+    }
+}
+
+impl<D: BlockDevice> Fs<D> {
+    /// Makes a file system with an empty root directory on a disk and mounts it. What the disk held
+    /// is lost; it counts as a file system only when all else is written.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the sizes do not fit each other or the disk; [`Error::NoMemory`];
+    /// [`Error::Device`].
+    pub fn format(mut device: D, options: &FormatOptions) -> Result<Self, Error> {
+        let mut block = new_block()?;
+        let superblock = options.superblock().ok_or(Error::Invalid)?;
+        put(&mut block, superblock.as_bytes());
+        Superblock::parse(&block, device.blocks()).map_err(|_| Error::Invalid)?;
+
+        block.fill(0);
+        for number in SUPERBLOCK..=superblock.data_start() {
+            device.write(number, &block)?;
+        }
+        let root = superblock.data_start();
+        mark_used(&mut device, &superblock, root + 1, &mut block)?;
+
+        let entry = |name: &[u8]| {
+            let mut entry = Dirent {
+                inum: ROOT as u16,
+                ..Dirent::default()
+            };
+            for (to, from) in entry.name.iter_mut().zip(name) {
+                *to = *from;
+            }
+            entry
+        };
+        put(&mut block, [entry(b"."), entry(b"..")].as_bytes());
+        device.write(root, &block)?;
+
+        let mut inode = DiskInode {
+            kind: FileType::Directory as i16,
+            nlink: 1,
+            size: 2 * DIRENT_SIZE,
+            ..DiskInode::default()
+        };
+        inode.addrs[0] = root;
+        put(&mut block, [DiskInode::default(), inode].as_bytes());
+        device.write(superblock.inodestart, &block)?;
+        device.flush()?;
+
+        put(&mut block, superblock.as_bytes());
+        device.write(SUPERBLOCK, &block)?;
+        device.flush()?;
+        Self::mount(device, CACHE_BLOCKS + options.log_blocks as usize)
+    }
+}
+
+/// Marks the blocks before `end` as in use.
+fn mark_used<D: BlockDevice>(
+    device: &mut D,
+    superblock: &Superblock,
+    end: u32,
+    block: &mut Block,
+) -> Result<(), Error> {
+    for group in 0..end.div_ceil(BITS_PER_BLOCK) {
+        block.fill(0);
+        for bit in 0..(end - group * BITS_PER_BLOCK).min(BITS_PER_BLOCK) {
+            set_bit(block, bit, true);
+        }
+        device.write(superblock.bmapstart + group, block)?;
+    }
+    Ok(())
+}
+
+/// Makes this the start of the block, the rest zero.
+fn put(block: &mut Block, bytes: &[u8]) {
+    block.fill(0);
+    for (to, from) in block.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+}
