@@ -1,1 +1,7 @@
+//! What several programs share.
 #![no_std]
+
+pub mod cli;
+pub mod harness;
+pub mod pattern;
+pub mod random;

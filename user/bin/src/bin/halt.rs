@@ -1,0 +1,21 @@
+//! `halt [STATUS]`: ends the machine, with this status if one is given.
+#![no_std]
+#![no_main]
+
+use programs::cli::{number, usage};
+use ulib::{env, main, sys};
+
+main!(main);
+
+fn main() -> i32 {
+    let mut arguments = env::args_bytes().skip(1);
+    let status = match (arguments.next(), arguments.next()) {
+        (None, _) => Some(0),
+        (Some(text), None) => number::<u8>(text),
+        _ => None,
+    };
+    match status {
+        Some(status) => sys::shutdown(i32::from(status)),
+        None => usage("halt [STATUS], a status from 0 to 255"),
+    }
+}

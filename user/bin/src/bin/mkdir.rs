@@ -1,0 +1,22 @@
+//! `mkdir NAME…`: makes directories.
+#![no_std]
+#![no_main]
+
+use programs::cli::{Text, complain, usage};
+use ulib::{env, fs, main};
+
+main!(main);
+
+fn main() -> i32 {
+    if env::args_bytes().len() < 2 {
+        return usage("mkdir NAME…");
+    }
+    let mut status = 0;
+    for name in env::args_bytes().skip(1) {
+        if fs::create_dir(name).is_err() {
+            complain(format_args!("cannot make {}", Text(name)));
+            status = 1;
+        }
+    }
+    status
+}

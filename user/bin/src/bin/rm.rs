@@ -1,0 +1,22 @@
+//! `rm NAME…`: removes files and empty directories.
+#![no_std]
+#![no_main]
+
+use programs::cli::{Text, complain, usage};
+use ulib::{env, fs, main};
+
+main!(main);
+
+fn main() -> i32 {
+    if env::args_bytes().len() < 2 {
+        return usage("rm NAME…");
+    }
+    let mut status = 0;
+    for name in env::args_bytes().skip(1) {
+        if fs::remove_file(name).is_err() {
+            complain(format_args!("cannot remove {}", Text(name)));
+            status = 1;
+        }
+    }
+    status
+}

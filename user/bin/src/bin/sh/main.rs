@@ -1,0 +1,123 @@
+//! `sh [-c LINES | FILE]`: the shell. It reads lines from its argument, a file, or standard input,
+//! and runs them:
+//!
+//! - `PROGRAM WORD…` with `<FILE`, `>FILE`, `>>FILE`; programs are looked for in the current
+//!   directory, then in `/`, unless the name holds a `/`;
+//! - `A | B` connects two commands, `A && B` and `A || B` run B if A succeeded or failed;
+//! - `A ; B` runs one after the other, `A &` does not wait, `(A)` runs in a shell of its own;
+//! - `'…'`, `"…"` and `\` quote, `#` begins a comment;
+//! - `cd [DIRECTORY]`, `exit [STATUS]`, and `wait` for everything that runs behind.
+//!
+//! Its status is that of the last command.
+#![no_std]
+#![no_main]
+
+mod lex;
+mod parse;
+mod run;
+
+use programs::cli::{Text, complain, usage};
+use ulib::fs::{self, File};
+use ulib::io::{Read, stdin};
+use ulib::vec::Vec;
+use ulib::{env, eprint, main};
+
+main!(main);
+
+/// Status of a line that makes no sense, or a file that cannot be read.
+const MISUSED: i32 = 2;
+/// Bytes of a line, at most.
+const LONGEST: usize = 64 << 10;
+
+fn main() -> i32 {
+    let arguments: Vec<&[u8]> = env::args_bytes().skip(1).collect();
+    match arguments.as_slice() {
+        [] => interact(),
+        [b"-c", lines] => run_all(lines),
+        [option, ..] if option.starts_with(b"-") => usage("sh [-c LINES | FILE]"),
+        [file] => match fs::read(file) {
+            Ok(lines) => run_all(&lines),
+            Err(_) => {
+                complain(format_args!("cannot read {}", Text(file)));
+                MISUSED
+            }
+        },
+        _ => usage("sh [-c LINES | FILE]"),
+    }
+}
+
+/// Runs lines from memory, up to the first that makes no sense.
+fn run_all(lines: &[u8]) -> i32 {
+    let mut status = 0;
+    for line in lines.split(|&b| b == b'\n') {
+        match run_line(line, status) {
+            Some(new) => status = new,
+            None => return MISUSED,
+        }
+    }
+    status
+}
+
+/// Runs lines from standard input, with a prompt if that is a device.
+fn interact() -> i32 {
+    let about = core::mem::ManuallyDrop::new(File::from_raw_fd(0)).metadata();
+    let prompts = about.is_ok_and(|about| about.is_device());
+    let mut status = 0;
+    let mut line = Vec::new();
+    loop {
+        if prompts {
+            eprint!("$ ");
+        }
+        match read_line(&mut line) {
+            Line::Complete => status = run_line(&line, status).unwrap_or(MISUSED),
+            Line::TooLong => {
+                complain(format_args!("line too long, at most {LONGEST} bytes"));
+                status = MISUSED;
+            }
+            Line::End => return status,
+        }
+    }
+}
+
+/// Runs one line; the new status, or nothing if the line makes no sense.
+fn run_line(line: &[u8], status: i32) -> Option<i32> {
+    match lex::lex(line).and_then(parse::parse) {
+        Ok(list) => Some(run::list(&list, status)),
+        Err(error) => {
+            complain(error);
+            None
+        }
+    }
+}
+
+/// What `read_line` found.
+enum Line {
+    Complete,
+    TooLong,
+    End,
+}
+
+/// Reads a line without its newline. Byte by byte: what follows belongs to the commands that this
+/// line starts.
+fn read_line(line: &mut Vec<u8>) -> Line {
+    line.clear();
+    let mut length = 0;
+    let mut byte = [0];
+    loop {
+        let more = matches!(stdin().read(&mut byte), Ok(1));
+        if !more && length == 0 {
+            return Line::End;
+        }
+        if !more || byte == *b"\n" {
+            return if length > LONGEST {
+                Line::TooLong
+            } else {
+                Line::Complete
+            };
+        }
+        length += 1;
+        if length <= LONGEST {
+            line.push(byte[0]);
+        }
+    }
+}

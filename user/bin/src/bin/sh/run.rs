@@ -1,0 +1,233 @@
+//! Running commands.
+
+use crate::parse::{Chain, Command, Condition, List, Mode, Pipeline, Redirect, What};
+use programs::cli::{Text, complain};
+use ulib::fs::{self, File};
+use ulib::process::{self, Fork};
+use ulib::vec::Vec;
+use ulib::{env, io};
+
+/// Status of something that could not be done.
+const FAILED: i32 = 1;
+/// Status of a program that is there but cannot be run.
+const NOT_RUNNABLE: i32 = 126;
+/// Status of a program that is not there.
+const NOT_FOUND: i32 = 127;
+
+/// Runs a list; the status of its last command, or the one before if it is empty.
+pub(crate) fn list(list: &List, mut status: i32) -> i32 {
+    for item in &list.0 {
+        if !item.behind {
+            status = chain(&item.chain, status);
+            continue;
+        }
+        status = match process::fork() {
+            Ok(Fork::Child) => process::exit(chain(&item.chain, 0)),
+            Ok(Fork::Parent(_)) => 0,
+            Err(_) => cannot_fork(),
+        };
+    }
+    status
+}
+
+fn chain(chain: &Chain, before: i32) -> i32 {
+    let mut status = pipeline(&chain.first, before);
+    for (condition, next) in &chain.rest {
+        if (status == 0) == (*condition == Condition::IfDone) {
+            status = pipeline(next, status);
+        }
+    }
+    status
+}
+
+fn pipeline(pipeline: &Pipeline, before: i32) -> i32 {
+    if let [command] = pipeline.0.as_slice()
+        && let What::Words(words) = &command.what
+        && let Some(status) = own(words, &command.redirects, before)
+    {
+        return status;
+    }
+    let mut children = Vec::new();
+    let mut input = None;
+    let mut failed = None;
+    let last = pipeline.0.len() - 1;
+    for (i, command) in pipeline.0.iter().enumerate() {
+        let (next, output) = if i == last {
+            (None, None)
+        } else {
+            match process::pipe() {
+                Ok((read, write)) => (Some(read), Some(write)),
+                Err(_) => {
+                    complain("cannot make a pipe");
+                    failed = Some(FAILED);
+                    break;
+                }
+            }
+        };
+        match process::fork() {
+            Ok(Fork::Child) => {
+                drop(next);
+                process::exit(child(command, input, output));
+            }
+            Ok(Fork::Parent(pid)) => children.push(pid),
+            Err(_) => {
+                failed = Some(cannot_fork());
+                break;
+            }
+        }
+        input = next;
+    }
+    drop(input);
+    let status = wait_for_all(&children);
+    failed.unwrap_or(status)
+}
+
+fn cannot_fork() -> i32 {
+    complain("cannot start another process");
+    FAILED
+}
+
+/// Waits for these children and collects others that end meanwhile; the status of the last one.
+fn wait_for_all(children: &[i32]) -> i32 {
+    let mut left = children.len();
+    let mut last = 0;
+    while left > 0 {
+        let Ok((pid, status)) = process::wait() else {
+            return FAILED;
+        };
+        if children.contains(&pid) {
+            left -= 1;
+        }
+        if children.last() == Some(&pid) {
+            last = status.code();
+        }
+    }
+    last
+}
+
+/// What the child does that runs a command of a pipeline; its status.
+fn child(command: &Command, input: Option<File>, output: Option<File>) -> i32 {
+    for (fd, file) in [(0, input), (1, output)] {
+        if file.is_some_and(|file| file.become_fd(fd).is_err()) {
+            complain("cannot connect a pipe");
+            return FAILED;
+        }
+    }
+    for redirect in &command.redirects {
+        if !apply(redirect) {
+            return FAILED;
+        }
+    }
+    match &command.what {
+        What::Group(inner) => list(inner, 0),
+        What::Words(words) => own(words, &[], 0).unwrap_or_else(|| exec(words)),
+    }
+}
+
+fn open(redirect: &Redirect) -> io::Result<File> {
+    match redirect.mode {
+        Mode::Read => File::open(&redirect.file),
+        Mode::Write => File::create(&redirect.file),
+        Mode::Append => File::options()
+            .append(true)
+            .create(true)
+            .open(&redirect.file),
+    }
+    .inspect_err(|_| complain(format_args!("cannot open {}", Text(&redirect.file))))
+}
+
+/// Puts the file in place of standard input or output; whether that worked.
+fn apply(redirect: &Redirect) -> bool {
+    let fd = if redirect.mode == Mode::Read { 0 } else { 1 };
+    match open(redirect) {
+        Err(_) => false,
+        Ok(file) => file
+            .become_fd(fd)
+            .inspect_err(|_| complain(format_args!("cannot redirect to {}", Text(&redirect.file))))
+            .is_ok(),
+    }
+}
+
+/// Runs what the shell does itself; nothing if `words` name a program.
+fn own(words: &[Vec<u8>], redirects: &[Redirect], before: i32) -> Option<i32> {
+    let (name, arguments) = match words.split_first() {
+        Some((name, arguments)) => (name.as_slice(), arguments),
+        None => (b"".as_slice(), [].as_slice()),
+    };
+    let known = words.is_empty() || matches!(name, b"cd" | b"exit" | b"wait");
+    if !known {
+        return None;
+    }
+    // They print nothing, so the files are only made or missed.
+    if !redirects.iter().all(|redirect| open(redirect).is_ok()) {
+        return Some(FAILED);
+    }
+    Some(match name {
+        b"cd" => cd(arguments),
+        b"exit" => exit(arguments, before),
+        b"wait" => {
+            while process::wait().is_ok() {}
+            0
+        }
+        _ => 0,
+    })
+}
+
+fn cd(arguments: &[Vec<u8>]) -> i32 {
+    let directory = match arguments {
+        [] => b"/".as_slice(),
+        [directory] => directory,
+        _ => {
+            complain("usage: cd [DIRECTORY]");
+            return FAILED;
+        }
+    };
+    match env::set_current_dir(directory) {
+        Ok(()) => 0,
+        Err(_) => {
+            complain(format_args!("cannot change to {}", Text(directory)));
+            FAILED
+        }
+    }
+}
+
+fn exit(arguments: &[Vec<u8>], before: i32) -> i32 {
+    let status = match arguments {
+        [] => Some(before),
+        [status] => core::str::from_utf8(status)
+            .ok()
+            .and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    match status {
+        Some(status) => process::exit(status),
+        None => {
+            complain("usage: exit [STATUS]");
+            FAILED
+        }
+    }
+}
+
+/// Turns this process into the program that `words` name; the status if that fails.
+fn exec(words: &[Vec<u8>]) -> i32 {
+    let Some(name) = words.first() else { return 0 };
+    let Some(path) = find(name) else {
+        complain(format_args!("{}: not found", Text(name)));
+        return NOT_FOUND;
+    };
+    let mut command = process::Command::new(&path);
+    let Err(error) = command.arg0(name).args(&words[1..]).exec();
+    complain(format_args!("{}: cannot run: {error}", Text(name)));
+    NOT_RUNNABLE
+}
+
+/// Where the program with this name is.
+fn find(name: &[u8]) -> Option<Vec<u8>> {
+    let is_program = |path: &[u8]| fs::metadata(path).is_ok_and(|about| about.is_file());
+    if name.contains(&b'/') || is_program(name) {
+        return is_program(name).then(|| name.into());
+    }
+    let mut path = Vec::from(*b"/");
+    path.extend_from_slice(name);
+    is_program(&path).then_some(path)
+}

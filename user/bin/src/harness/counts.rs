@@ -1,0 +1,74 @@
+//! What the machine has: memory, disk, kernel objects.
+
+use super::{Expect, Outcome};
+use abi::{MemInfo, MemInfoFlags};
+use core::fmt::Write;
+use ulib::string::String;
+use ulib::{mem, thread};
+
+/// Counts that a test must leave as they were.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts(MemInfo);
+
+/// Ticks to wait for processes that end on their own, like those left to init.
+const PATIENCE: usize = 30;
+
+impl Counts {
+    /// Counts, after all caches gave back what they can.
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub fn take() -> Result<Counts, String> {
+        mem::info(MemInfoFlags::DROP_CACHES | MemInfoFlags::DISK)
+            .map(Counts)
+            .or_fail("count")
+    }
+
+    /// Each count: its name, the number, and whether more of it is better.
+    fn all(&self) -> [(&'static str, u64, bool); 9] {
+        let info = &self.0;
+        [
+            ("free pages", info.free + info.cached, true),
+            ("slab pages", info.slab, false),
+            ("free disk blocks", info.disk_free, true),
+            ("free inodes", info.disk_inodes, true),
+            ("processes", info.processes, false),
+            ("open files", info.files, false),
+            ("pipes", info.pipes, false),
+            ("inodes in memory", info.inodes, false),
+            ("kernel objects", info.objects, false),
+        ]
+    }
+
+    /// Checks that nothing was lost since these counts were taken. Processes that nobody waits for
+    /// may take a moment to go, so it looks more than once.
+    ///
+    /// # Errors
+    /// What was lost.
+    pub fn nothing_lost_since(&self) -> Outcome {
+        for _ in 0..PATIENCE {
+            if Counts::take()?.losses(self).is_empty() {
+                return Ok(());
+            }
+            thread::sleep_ticks(1);
+        }
+        let losses = Counts::take()?.losses(self);
+        if losses.is_empty() {
+            Ok(())
+        } else {
+            Err(losses)
+        }
+    }
+
+    /// What there was more of before; empty if nothing.
+    fn losses(&self, before: &Counts) -> String {
+        let mut losses = String::new();
+        for ((name, before, good), (_, now, _)) in before.all().into_iter().zip(self.all()) {
+            if (good && now < before) || (!good && now > before) {
+                let separator = if losses.is_empty() { "lost " } else { ", " };
+                let _ = write!(losses, "{separator}{name}: expected {before}, saw {now}");
+            }
+        }
+        losses
+    }
+}

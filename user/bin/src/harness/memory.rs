@@ -1,0 +1,65 @@
+//! Touching memory, on purpose and where one should not.
+
+use super::Expect;
+use abi::{MemInfoFlags, PAGE_SIZE};
+use core::arch::asm;
+use ulib::mem;
+use ulib::string::String;
+
+/// Reads the byte at any address whatever; the process ends if it may not.
+pub fn peek(address: usize) -> u8 {
+    let byte: u8;
+    // SAFETY: a load changes nothing, and one that is not allowed ends the process.
+    unsafe { asm!("lb {}, 0({})", out(reg) byte, in(reg) address, options(readonly, nostack)) };
+    byte
+}
+
+/// Writes a byte to any address whatever; the process ends if it may not.
+///
+/// # Safety
+/// The byte, if there is one, is the caller's.
+pub unsafe fn poke(address: usize, byte: u8) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("sb {}, 0({})", in(reg) byte, in(reg) address, options(nostack)) };
+}
+
+/// Pages that processes can still get, after all caches gave back what they can.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn available() -> Result<u64, String> {
+    let info = mem::info(MemInfoFlags::DROP_CACHES).or_fail("count free pages")?;
+    Ok(info.free + info.cached)
+}
+
+/// Grows the heap by this many pages and writes to each; the first address.
+///
+/// # Errors
+/// The kernel does not promise that much.
+pub fn grow_touched(pages: usize) -> Result<usize, String> {
+    let base = mem::grow(pages * PAGE_SIZE).or_fail("grow the heap")? as usize;
+    for page in 0..pages {
+        // SAFETY: the kernel just gave this page to us.
+        unsafe { poke(base + page * PAGE_SIZE, 1) };
+    }
+    Ok(base)
+}
+
+/// Takes memory until only about `leave` pages are available; how many it took. At small numbers
+/// the kernel may end this process instead.
+///
+/// # Errors
+/// The kernel does not say how many are left.
+pub fn fill_memory(leave: u64) -> Result<u64, String> {
+    let mut taken = 0;
+    loop {
+        let surplus = available()?.saturating_sub(leave);
+        if surplus == 0 {
+            return Ok(taken);
+        }
+        // Page tables take some too, so it goes step by step.
+        let pages = surplus.div_ceil(2);
+        grow_touched(pages as usize)?;
+        taken += pages;
+    }
+}

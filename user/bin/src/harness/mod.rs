@@ -1,0 +1,133 @@
+//! What the test programs share: a test runs in a process and a directory of its own, and what the
+//! machine has afterwards is compared with what it had before.
+
+mod child;
+mod counts;
+mod memory;
+
+pub use child::{Gate, Kid, Reports, SCRATCH, Tally, dies, ends_with, isolated};
+pub use counts::Counts;
+pub use memory::{available, fill_memory, grow_touched, peek, poke};
+
+use crate::cli::{Text, complain};
+use core::fmt::Display;
+use ulib::string::String;
+use ulib::{env, format, println};
+
+/// What a test found: nothing wrong, or what it expected and saw.
+pub type Outcome = Result<(), String>;
+
+/// A test.
+#[derive(Clone, Copy, Debug)]
+pub struct Test {
+    /// What it is called by.
+    pub name: &'static str,
+    /// Whether it takes well below a second.
+    pub quick: bool,
+    /// What it does.
+    pub run: fn() -> Outcome,
+}
+
+/// Fails the test unless the condition holds: `expect!(condition, "what should be: {}", seen)`.
+#[macro_export]
+macro_rules! expect {
+    ($condition:expr, $($text:tt)*) => {
+        if !$condition {
+            return Err(::ulib::format!("expected {}", ::core::format_args!($($text)*)));
+        }
+    };
+}
+
+/// Fails the test unless both are equal: `expect_eq!(seen, expected, "bytes read")`.
+#[macro_export]
+macro_rules! expect_eq {
+    ($seen:expr, $expected:expr, $($what:tt)*) => {
+        match (&$seen, &$expected) {
+            (seen, expected) => if *seen != *expected {
+                return Err(::ulib::format!(
+                    "{}: expected {expected:?}, saw {seen:?}",
+                    ::core::format_args!($($what)*),
+                ));
+            }
+        }
+    };
+}
+
+/// Turns what should have worked into the outcome of a test.
+pub trait Expect<T> {
+    /// The value, or a failed test that says what did not work.
+    ///
+    /// # Errors
+    /// It did not work.
+    fn or_fail(self, what: impl Display) -> Result<T, String>;
+}
+
+impl<T, E: Display> Expect<T> for Result<T, E> {
+    fn or_fail(self, what: impl Display) -> Result<T, String> {
+        self.map_err(|error| format!("expected to {what}, but: {error}"))
+    }
+}
+
+/// Runs a test by itself and prints how it went; whether it passed.
+pub fn run(test: &Test) -> bool {
+    match isolated(test.run) {
+        Ok(()) => {
+            println!("test {}: OK", test.name);
+            true
+        }
+        Err(error) => {
+            println!("test {}: FAILED: {error}", test.name);
+            false
+        }
+    }
+}
+
+/// Runs a program's tests as its arguments say: all, those named, with `-q` the quick ones; `-l`
+/// lists them instead. The exit status.
+pub fn suite(tests: &[Test]) -> i32 {
+    let mut quick = false;
+    let mut named = 0;
+    for argument in env::args_bytes().skip(1) {
+        match argument {
+            b"-q" => quick = true,
+            b"-l" => {
+                tests.iter().for_each(|test| println!("{}", test.name));
+                return 0;
+            }
+            name if tests.iter().any(|test| test.name.as_bytes() == name) => named += 1,
+            name => {
+                complain(format_args!("no test {}; -l lists them", Text(name)));
+                return 1;
+            }
+        }
+    }
+    let chosen = |test: &&Test| {
+        let name = test.name.as_bytes();
+        (test.quick || !quick) && (named == 0 || env::args_bytes().skip(1).any(|arg| arg == name))
+    };
+    warm_up();
+    let mut run_count = 0;
+    let mut failed = 0;
+    for test in tests.iter().filter(chosen) {
+        run_count += 1;
+        if !run(test) {
+            failed += 1;
+        }
+    }
+    if failed == 0 {
+        println!("ALL TESTS PASSED");
+        0
+    } else {
+        println!("{failed} OF {run_count} TESTS FAILED");
+        1
+    }
+}
+
+/// Makes this process touch, and the root directory grow to, all that running tests takes, so that
+/// the first test does not seem to lose it.
+pub fn warm_up() {
+    for _ in 0..2 {
+        // The failure is the purpose: its message takes memory too.
+        let _ = isolated(|| Err(String::from("warming up")));
+    }
+}

@@ -1,0 +1,48 @@
+//! Why input or output failed.
+
+use core::fmt;
+
+/// Why a call failed. The kernel answers every failure with -1 and keeps the reason to itself, so
+/// most are [`Refused`](Error::Refused); the others are found before or after the kernel is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The kernel said no.
+    Refused,
+    /// A path longer than the kernel takes.
+    NameTooLong,
+    /// An argument that cannot be handed to the kernel, like a zero byte in a path.
+    InvalidInput,
+    /// Bytes that are not what they should be, like text that is not UTF-8.
+    InvalidData,
+    /// The end came before all was read.
+    UnexpectedEof,
+    /// Nothing more could be written.
+    WriteZero,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Error::Refused => "the kernel refused",
+            Error::NameTooLong => "path too long",
+            Error::InvalidInput => "invalid argument",
+            Error::InvalidData => "invalid data",
+            Error::UnexpectedEof => "unexpected end of file",
+            Error::WriteZero => "cannot write more",
+        })
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// What input and output give back.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// Turns the kernel's answer into a result.
+pub(crate) fn checked(answer: isize) -> Result<usize> {
+    if answer == -1 {
+        Err(Error::Refused)
+    } else {
+        Ok(answer as usize)
+    }
+}

@@ -1,0 +1,119 @@
+//! Memory from the kernel, and what the kernel tells about its own.
+
+use crate::io::{Result, checked};
+use crate::sys;
+use abi::{MapFlags, MemInfo, MemInfoFlags, Prot};
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
+/// Moves the break up by `bytes`; the first of the new bytes. They are zero, and cost memory only
+/// when they are touched.
+///
+/// # Errors
+/// The kernel does not promise that much.
+pub fn grow(bytes: usize) -> Result<*mut u8> {
+    let bytes = isize::try_from(bytes).map_err(|_| crate::io::Error::InvalidInput)?;
+    // SAFETY: growing takes nothing away.
+    checked(unsafe { sys::sbrk(bytes) }).map(|old| old as *mut u8)
+}
+
+/// Moves the break by `bytes`, downwards if negative; the old break.
+///
+/// # Errors
+/// The kernel refuses.
+///
+/// # Safety
+/// Nothing above the new break is in use any more, the allocator's memory included.
+pub unsafe fn sbrk(bytes: isize) -> Result<*mut u8> {
+    // SAFETY: the caller's promise.
+    checked(unsafe { sys::sbrk(bytes) }).map(|old| old as *mut u8)
+}
+
+/// Maps memory; its first byte.
+///
+/// # Errors
+/// The kernel refuses.
+///
+/// # Safety
+/// With [`MapFlags::FIXED`], nothing that is still in use lies in the range.
+pub unsafe fn mmap(
+    hint: usize,
+    length: usize,
+    prot: Prot,
+    flags: MapFlags,
+    fd: i32,
+    offset: usize,
+) -> Result<NonNull<u8>> {
+    // SAFETY: the caller's promise.
+    let base = unsafe { sys::mmap(hint, length, prot.bits(), flags.bits(), fd, offset) };
+    NonNull::new(checked(base)? as *mut u8).ok_or(crate::io::Error::Refused)
+}
+
+/// Takes mappings away.
+///
+/// # Errors
+/// Nothing is mapped there.
+///
+/// # Safety
+/// Nothing in the range is in use any more.
+pub unsafe fn munmap(base: *mut u8, length: usize) -> Result<()> {
+    // SAFETY: the caller's promise.
+    checked(unsafe { sys::munmap(base as usize, length) }).map(drop)
+}
+
+/// Zeroed memory of its own, unmapped when dropped.
+#[derive(Debug)]
+pub struct Mapping {
+    base: NonNull<u8>,
+    length: usize,
+}
+
+impl Mapping {
+    /// Maps `length` bytes of zeroed memory where the kernel likes.
+    ///
+    /// # Errors
+    /// The length is zero, or the kernel does not promise that much.
+    pub fn anonymous(length: usize) -> Result<Mapping> {
+        let flags = MapFlags::PRIVATE | MapFlags::ANONYMOUS;
+        // SAFETY: without `FIXED` nothing is replaced.
+        let base = unsafe { mmap(0, length, Prot::READ | Prot::WRITE, flags, -1, 0) }?;
+        Ok(Mapping { base, length })
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the mapping is this value's own, readable and initialised with zeroes.
+        unsafe { core::slice::from_raw_parts(self.base.as_ptr(), self.length) }
+    }
+}
+
+impl DerefMut for Mapping {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, writable, and borrowed mutably.
+        unsafe { core::slice::from_raw_parts_mut(self.base.as_ptr(), self.length) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: borrows of the memory have ended with this value.
+        let _ = unsafe { munmap(self.base.as_ptr(), self.length) };
+    }
+}
+
+/// The state of the machine's memory.
+///
+/// # Errors
+/// The kernel tells it in another layout.
+pub fn info(flags: MemInfoFlags) -> Result<MemInfo> {
+    let mut info = MemInfo::default();
+    // SAFETY: `info` is ours to fill.
+    checked(unsafe { sys::meminfo(&mut info, size_of::<MemInfo>(), flags.bits()) })?;
+    if info.version == 0 {
+        return Err(crate::io::Error::InvalidData);
+    }
+    Ok(info)
+}
