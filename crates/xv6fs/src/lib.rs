@@ -15,6 +15,7 @@ extern crate alloc;
 
 mod balloc;
 mod cache;
+mod check;
 mod device;
 mod dir;
 mod error;
@@ -26,6 +27,7 @@ mod log;
 mod path;
 mod verbs;
 
+pub use check::{Problem, Report, check};
 pub use device::{BLOCK_SIZE, Block, BlockDevice, DeviceError};
 pub use error::Error;
 pub use format::FormatOptions;
