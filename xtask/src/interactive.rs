@@ -5,7 +5,7 @@ use crate::{
     options::Options,
     qemu::{self, Console, Disk},
     session::{Event, Session, Stderr},
-    toolchain::Toolchain,
+    toolchain::{TARGET, Toolchain},
 };
 use anyhow::{Context, Result};
 use std::{
@@ -48,14 +48,28 @@ pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let port = options.gdb_port;
     let (mut qemu, _disk) = machine(toolchain, options, Console::Terminal)?;
     qemu.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
-    let guest = toolchain.target_dir().join("pagoda");
-    let start = format!(
-        "set $pagoda_profile = \"{}\"\ntarget remote 127.0.0.1:{port}\n",
-        options.profile.name()
-    );
-    build::replace(&guest.join("connect.gdb"), start.as_bytes())?;
+    let script = gdb_script(options.profile.name(), port);
+    build::replace(
+        &toolchain.target_dir().join("pagoda/connect.gdb"),
+        script.as_bytes(),
+    )?;
     eprintln!("in another terminal, here: gdb-multiarch -nx -x .gdbinit");
     Err(qemu.exec()).context("QEMU could not be started")
+}
+
+/// What `.gdbinit` cannot know: the profile and the port. Programs' symbols come one at a time, since
+/// all programs are linked at the same address.
+fn gdb_script(profile: &str, port: u16) -> String {
+    format!(
+        "symbol-file target/pagoda/{profile}/kernel
+define user
+  symbol-file
+  symbol-file target/pagoda/{profile}/kernel
+  add-symbol-file target/{TARGET}/{profile}/$arg0
+end
+target remote 127.0.0.1:{port}
+"
+    )
 }
 
 fn machine(toolchain: &Toolchain, options: &Options, console: Console) -> Result<(Command, Disk)> {
@@ -134,6 +148,7 @@ impl Typist {
                 Event::Silence => self.act()?,
             }
             if matches!(self.stage, Stage::Leaving { shells, .. } if self.shells > shells) {
+                println!();
                 return Ok(0);
             }
         }
