@@ -1,1 +1,102 @@
-fn main() {}
+//! Builds Pagoda and its disk images, runs QEMU, drives the tests. `make` and `scripts/xtask` call
+//! it; `xtask` alone lists its verbs.
+
+mod build;
+mod image;
+mod interactive;
+mod options;
+mod program;
+mod qemu;
+mod run;
+mod session;
+mod symbols;
+mod test;
+mod toolchain;
+mod volume;
+
+use anyhow::{Result, bail};
+use options::Options;
+use std::{path::PathBuf, process::ExitCode};
+use toolchain::{GUEST_PACKAGES, Toolchain, succeed};
+
+const HELP: &str = "\
+usage: xtask VERB [OPTION…]      (or scripts/xtask, which looks after the toolchain)
+
+  build          the kernel and the user programs
+  image [FILE]   a new disk image with the programs, and with the files of --add
+  qemu           boot to a prompt on this terminal
+  gdb            the same, but wait for gdb
+  run [CMD]      run a command line in the guest's shell and power off; exits with its status
+                 (101: the kernel panicked, 124: the time was up)
+  test [WORD…]   every check, or those with one of the words in their names; --list tells the names
+  fmt, lint      format the sources; clippy, with warnings as errors
+  fsck [IMAGE]   check an image; without a name the one of `qemu`
+
+Each option may be given as an environment variable too:
+  --cpus N (CPUS)          harts, 1 to 8; default 3
+  --mem SIZE (MEM)         RAM, as QEMU writes it; default 128M
+  --profile NAME (PROFILE) release (default), or checked: with assertions
+  --qemu ARGS (QEMUEXTRA)  more arguments for QEMU, separated by spaces
+  --cmd CMD (CMD)          run: the command line
+  --add FILES (ADD)        run: files to copy into the image's root first, separated by spaces
+  --keep IMAGE (KEEP)      run, qemu: use this image, made if not there, and keep it
+  --port N (GDBPORT)       gdb: where to listen; default 26000
+  --jobs N (JOBS)          test: guests at once
+  --timeout SECONDS (TIMEOUT)  run: when to give up; default 120
+";
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> Result<u8> {
+    let options = Options::parse()?;
+    let toolchain = Toolchain::find();
+    match options.verb.as_str() {
+        "" | "help" => print!("{HELP}"),
+        "build" => drop(build::guest(&toolchain, options.profile)?),
+        "image" => return image(&toolchain, &options),
+        "qemu" => return interactive::qemu(&toolchain, &options),
+        "gdb" => return interactive::gdb(&toolchain, &options),
+        "fsck" => {
+            let named = options.rest.first().map(PathBuf::from);
+            return image::fsck(&named.unwrap_or_else(|| toolchain.target_dir().join("fs.img")));
+        }
+        "test" => return test::test(&toolchain, &options),
+        "fmt" => succeed(toolchain.cargo("fmt").arg("--all"))?,
+        "lint" => lint(&toolchain)?,
+        "run" => return run::run(&toolchain, &options),
+        verb => bail!("no verb {verb:?}; `xtask help` lists them"),
+    }
+    Ok(0)
+}
+
+/// Makes a new image, under the name given or beside the kernel.
+fn image(toolchain: &Toolchain, options: &Options) -> Result<u8> {
+    let guest = build::guest(toolchain, options.profile)?;
+    let named = options.rest.first().map(PathBuf::from);
+    let path = named.unwrap_or_else(|| guest.dir.join("fs.img"));
+    let mut image = image::fresh(toolchain, &guest)?;
+    if !options.add.is_empty() {
+        image = image::with_files(image, &options.add)?;
+    }
+    build::replace(&path, &image)?;
+    println!("{}: {} programs", path.display(), guest.programs.len());
+    Ok(0)
+}
+
+fn lint(toolchain: &Toolchain) -> Result<()> {
+    let mut host = toolchain.host_cargo("clippy");
+    succeed(host.args(["--all-targets", "--", "-D", "warnings"]))?;
+    let mut guest = toolchain.guest_cargo("clippy");
+    for package in GUEST_PACKAGES {
+        guest.args(["-p", package]);
+    }
+    succeed(guest.args(["--release", "--", "-D", "warnings"]))
+}

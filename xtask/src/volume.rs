@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! x
 use anyhow::Result;
 pub(crate) struct Volume(Vec<u8>);
@@ -19,5 +20,210 @@ impl Volume {
     }
     pub(crate) fn into_image(self) -> Vec<u8> {
         self.0
+=======
+//! A file system in memory: the kernel's `xv6fs` over a disk image.
+
+use abi::{DIRSIZ, FileType};
+use anyhow::{Error, Result, ensure};
+use xv6fs::{
+    BLOCK_SIZE, Block, BlockDevice, DeviceError, Error as FsError, FormatOptions, Fs,
+    MAX_FILE_SIZE, ROOT,
+};
+
+/// Bytes of the disk for each inode.
+const BYTES_PER_INODE: usize = 16 << 10;
+/// Blocks that are kept in memory a second time; the image is in memory already.
+const CACHE_BLOCKS: usize = 64;
+
+/// A disk image as the disk of a file system.
+struct Image(Vec<u8>);
+
+impl Image {
+    fn block(&mut self, block: u32) -> Result<&mut Block, DeviceError> {
+        let (blocks, _) = self.0.as_chunks_mut::<BLOCK_SIZE>();
+        blocks.get_mut(block as usize).ok_or(DeviceError)
+    }
+}
+
+impl BlockDevice for Image {
+    fn blocks(&self) -> u32 {
+        u32::try_from(self.0.len() / BLOCK_SIZE).unwrap_or(u32::MAX)
+    }
+
+    fn read(&mut self, block: u32, buffer: &mut Block) -> Result<(), DeviceError> {
+        *buffer = *self.block(block)?;
+        Ok(())
+    }
+
+    fn write(&mut self, block: u32, buffer: &Block) -> Result<(), DeviceError> {
+        *self.block(block)? = *buffer;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+}
+
+/// A mounted image.
+pub(crate) struct Volume(Fs<Image>);
+
+impl Volume {
+    /// An empty file system of so many bytes.
+    pub(crate) fn format(size: usize) -> Result<Volume> {
+        let options = FormatOptions {
+            blocks: u32::try_from(size / BLOCK_SIZE)?,
+            inodes: u32::try_from(size / BYTES_PER_INODE)?,
+            ..FormatOptions::default()
+        };
+        let fs = Fs::format(Image(vec![0; size]), &options);
+        Ok(Volume(fs.map_err(|error| says(error, "the image"))?))
+    }
+
+    /// The file system in the image, after what its log holds was done.
+    pub(crate) fn open(image: Vec<u8>) -> Result<Volume> {
+        let fs = Fs::mount(Image(image), CACHE_BLOCKS);
+        Ok(Volume(fs.map_err(|error| says(error, "the image"))?))
+    }
+
+    pub(crate) fn into_image(self) -> Vec<u8> {
+        self.0.into_device().0
+    }
+
+    /// Makes a file in the root directory, or gives it new contents.
+    ///
+    /// # Errors
+    /// The name or the file is too long, or the disk is full; the message says which and by how much.
+    pub(crate) fn put(&mut self, name: &str, contents: &[u8]) -> Result<()> {
+        ensure!(
+            name.len() <= DIRSIZ,
+            "{name}: a name on the disk has at most {DIRSIZ} bytes, this one {}",
+            name.len()
+        );
+        ensure!(
+            contents.len() <= MAX_FILE_SIZE as usize,
+            "{name}: a file on the disk has at most {MAX_FILE_SIZE} bytes ({} KiB), this one {}",
+            MAX_FILE_SIZE >> 10,
+            contents.len()
+        );
+        self.write(name, contents)
+            .map_err(|error| says(error, name))
+    }
+
+    fn write(&mut self, name: &str, contents: &[u8]) -> Result<(), FsError> {
+        let fs = &mut self.0;
+        let inum = match fs.lookup(ROOT, name.as_bytes())? {
+            Some(inum) => {
+                fs.truncate(inum)?;
+                inum
+            }
+            None => fs.create(ROOT, name.as_bytes(), FileType::File, 0, 0)?,
+        };
+        let mut done = 0;
+        while let Some(rest) = contents.get(done..).filter(|rest| !rest.is_empty()) {
+            done += fs.write(inum, done as u64, rest)?;
+        }
+        Ok(())
+    }
+
+    /// The contents of a file in the root directory.
+    pub(crate) fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.read(name).map_err(|error| says(error, name))
+    }
+
+    fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, FsError> {
+        let fs = &mut self.0;
+        let Some(inum) = fs.lookup(ROOT, name.as_bytes())? else {
+            return Ok(None);
+        };
+        let mut contents = vec![0; fs.stat(inum)?.size as usize];
+        let mut done = 0;
+        while let Some(rest) = contents.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match fs.read(inum, done as u64, rest)? {
+                0 => return Err(FsError::Corrupt("a file shorter than it says")),
+                count => done += count,
+            }
+        }
+        Ok(Some(contents))
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn check(&mut self) -> Vec<String> {
+        let report = xv6fs::check(&mut self.0);
+        let mut problems: Vec<String> = report
+            .problems
+            .iter()
+            .map(|problem| format!("{problem:?}"))
+            .collect();
+        if report.count > problems.len() {
+            problems.push(format!("and {} more", report.count - problems.len()));
+        }
+        problems
+    }
+}
+
+fn says(error: FsError, what: &str) -> Error {
+    let reason = match error {
+        FsError::NoSpace => "the disk is full".to_owned(),
+        FsError::NoInodes => "the disk has no inode left".to_owned(),
+        FsError::Corrupt(place) => format!("not a sound xv6 file system ({place})"),
+        FsError::IsDirectory => "is a directory on the disk".to_owned(),
+        FsError::Invalid => "not a name that a file can have".to_owned(),
+        error => format!("{error:?}"),
+    };
+    Error::msg(format!("{what}: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume() -> Volume {
+        Volume::format(2 << 20).unwrap()
+    }
+
+    #[test]
+    fn what_is_put_is_there() {
+        let mut volume = volume();
+        let large: Vec<u8> = (0..MAX_FILE_SIZE).map(|n| (n / 7) as u8).collect();
+        volume.put("large", &large).unwrap();
+        volume.put("empty", b"").unwrap();
+        let mut again = Volume::open(volume.into_image()).unwrap();
+        assert_eq!(again.get("large").unwrap(), Some(large));
+        assert_eq!(again.get("empty").unwrap(), Some(Vec::new()));
+        assert_eq!(again.get("missing").unwrap(), None);
+        assert_eq!(again.check(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn new_contents_replace_the_old() {
+        let mut volume = volume();
+        volume.put("file", &[1; 100_000]).unwrap();
+        volume.put("file", b"short").unwrap();
+        assert_eq!(volume.get("file").unwrap().as_deref(), Some(&b"short"[..]));
+        assert_eq!(volume.check(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_a_reason() {
+        let mut volume = volume();
+        let long = volume.put("fifteen-letters", b"").unwrap_err().to_string();
+        assert!(long.contains("at most 14 bytes, this one 15"), "{long}");
+        let large = volume
+            .put("x", &vec![0; 268 * 1024 + 1])
+            .unwrap_err()
+            .to_string();
+        assert!(large.contains("268 KiB"), "{large}");
+        let full = (0..20).find_map(|n| volume.put(&format!("f{n}"), &[7; 200_000]).err());
+        let full = full.expect("4 MB went onto 2 MiB").to_string();
+        assert!(full.contains("the disk is full"), "{full}");
+        assert_eq!(volume.check(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_image_of_nothing_is_none() {
+        assert!(Volume::open(vec![0; 1 << 20]).is_err());
+        assert!(Volume::open(Vec::new()).is_err());
+>>>>>>> front
     }
 }

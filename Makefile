@@ -1,0 +1,44 @@
+# The front door. The work is done by xtask, which scripts/xtask builds first.
+
+# Handed on as they were typed: a dollar sign means nothing to make here.
+settings := CPUS MEM CMD ADD QEMUEXTRA TIMEOUT KEEP PROFILE GDBPORT JOBS ONLY
+$(foreach s,$(settings),$(eval override export $s := $$(value $s)))
+
+help: ## this list
+	@echo "Pagoda: an xv6-compatible kernel in Rust, built around its memory manager"
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@echo
+	@echo "CPUS=1..8 (3) and MEM=… (128M) choose the machine; QEMUEXTRA='…' is handed to QEMU as it is."
+
+qemu: ## boot to a prompt on this terminal (Ctrl-A x leaves)
+	@scripts/xtask qemu
+
+qemu-nox: qemu ## the same
+
+qemu-gdb: ## boot, but wait for gdb
+	@scripts/xtask gdb
+
+run: ## run CMD='a; b' in the guest and power off (ADD='files' KEEP=file.img TIMEOUT=120)
+	@scripts/xtask run
+
+test: ## format, lints, tests on the host and in the guest (ONLY='name …' picks, JOBS=n)
+	@scripts/xtask test
+
+build: ## build the kernel, the programs and the disk image
+	@scripts/xtask image
+
+fmt: ## format all sources
+	@scripts/xtask fmt
+
+lint: ## clippy over everything, warnings are errors
+	@scripts/xtask lint
+
+fsck: ## check a disk image: IMAGE=file.img (the one of 'make qemu')
+	@scripts/xtask fsck $(IMAGE)
+
+clean: ## remove all that was built, the disk of 'make qemu' too
+	rm -rf target
+
+.PHONY: help qemu qemu-nox qemu-gdb run test build fmt lint fsck clean
+.DEFAULT_GOAL := help
