@@ -109,9 +109,5 @@ pub(crate) fn fsck(path: &Path) -> Result<u8> {
 
 /// What is wrong with the image once its log is replayed.
 pub(crate) fn problems(image: Vec<u8>) -> Result<Vec<String>> {
-<<<<<<< HEAD
-    Volume::open(image)?.check()
-=======
     Ok(Volume::open(image)?.check())
->>>>>>> front
 }

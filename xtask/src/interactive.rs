@@ -5,11 +5,7 @@ use crate::{
     options::Options,
     qemu::{self, Console, Disk},
     session::{Event, Session, Stderr},
-<<<<<<< HEAD
-    toolchain::Toolchain,
-=======
     toolchain::{TARGET, Toolchain},
->>>>>>> front
 };
 use anyhow::{Context, Result};
 use std::{
@@ -52,26 +48,15 @@ pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let port = options.gdb_port;
     let (mut qemu, _disk) = machine(toolchain, options, Console::Terminal)?;
     qemu.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
-<<<<<<< HEAD
-    let guest = toolchain.target_dir().join("pagoda");
-    let start = format!(
-        "set $pagoda_profile = \"{}\"\ntarget remote 127.0.0.1:{port}\n",
-        options.profile.name()
-    );
-    build::replace(&guest.join("connect.gdb"), start.as_bytes())?;
-=======
     let script = gdb_script(options.profile.name(), port);
     build::replace(
         &toolchain.target_dir().join("pagoda/connect.gdb"),
         script.as_bytes(),
     )?;
->>>>>>> front
     eprintln!("in another terminal, here: gdb-multiarch -nx -x .gdbinit");
     Err(qemu.exec()).context("QEMU could not be started")
 }
 
-<<<<<<< HEAD
-=======
 /// What `.gdbinit` cannot know: the profile and the port. Programs' symbols come one at a time, since
 /// all programs are linked at the same address.
 fn gdb_script(profile: &str, port: u16) -> String {
@@ -87,7 +72,6 @@ target remote 127.0.0.1:{port}
     )
 }
 
->>>>>>> front
 fn machine(toolchain: &Toolchain, options: &Options, console: Console) -> Result<(Command, Disk)> {
     let guest = build::guest(toolchain, options.profile)?;
     let image = options
@@ -164,10 +148,7 @@ impl Typist {
                 Event::Silence => self.act()?,
             }
             if matches!(self.stage, Stage::Leaving { shells, .. } if self.shells > shells) {
-<<<<<<< HEAD
-=======
                 println!();
->>>>>>> front
                 return Ok(0);
             }
         }

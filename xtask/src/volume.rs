@@ -1,26 +1,3 @@
-<<<<<<< HEAD
-//! x
-use anyhow::Result;
-pub(crate) struct Volume(Vec<u8>);
-impl Volume {
-    pub(crate) fn format(size: usize) -> Result<Volume> {
-        Ok(Volume(vec![0; size]))
-    }
-    pub(crate) fn open(i: Vec<u8>) -> Result<Volume> {
-        Ok(Volume(i))
-    }
-    pub(crate) fn put(&mut self, _: &str, _: &[u8]) -> Result<()> {
-        Ok(())
-    }
-    pub(crate) fn get(&mut self, _: &str) -> Result<Option<Vec<u8>>> {
-        Ok(None)
-    }
-    pub(crate) fn check(&mut self) -> Result<Vec<String>> {
-        Ok(vec![])
-    }
-    pub(crate) fn into_image(self) -> Vec<u8> {
-        self.0
-=======
 //! A file system in memory: the kernel's `xv6fs` over a disk image.
 
 use abi::{DIRSIZ, FileType};
@@ -224,6 +201,5 @@ mod tests {
     fn an_image_of_nothing_is_none() {
         assert!(Volume::open(vec![0; 1 << 20]).is_err());
         assert!(Volume::open(Vec::new()).is_err());
->>>>>>> front
     }
 }
