@@ -1,6 +1,7 @@
 //! The one way in which a page fault is mended, whether the program or the kernel's copy routines
 //! touched the address.
 
+use crate::arch::paging;
 use crate::proc::Process;
 use vm::{Access, Fault, FaultError};
 
@@ -24,7 +25,12 @@ pub fn resolve(process: &Process, address: u64, access: Access) -> Result<(), De
             None => return Err(Denied::Refused),
         };
         match outcome {
-            Ok(Fault::Done) => return Ok(()),
+            Ok(Fault::Done) => {
+                if access == Access::Execute {
+                    paging::see_new_code();
+                }
+                return Ok(());
+            }
             Ok(Fault::NeedPage { file, index }) => {
                 // The address space is not locked while the disk is read.
                 let page = file.page(index).map_err(|error| match error {

@@ -34,7 +34,6 @@ impl QueueLink {
 pub struct ProcessQueue {
     first: Option<KArc<Process>>,
     last: *const Process,
-    length: usize,
 }
 
 // SAFETY: `last` points at a process that the chain from `first` keeps alive.
@@ -43,12 +42,7 @@ unsafe impl Send for ProcessQueue {}
 impl ProcessQueue {
     /// An empty queue.
     pub const fn new() -> ProcessQueue {
-        ProcessQueue { first: None, last: core::ptr::null(), length: 0 }
-    }
-
-    /// Processes in the queue.
-    pub fn len(&self) -> usize {
-        self.length
+        ProcessQueue { first: None, last: core::ptr::null() }
     }
 
     /// The process that comes out next.
@@ -68,7 +62,6 @@ impl ProcessQueue {
             None => self.first = Some(process),
         }
         self.last = last;
-        self.length += 1;
     }
 
     /// Puts a process that is in no queue before the first one for which `before` holds, at the end
@@ -84,7 +77,6 @@ impl ProcessQueue {
         // SAFETY: the process is in no queue but, from here on, this one.
         unsafe { *process.link.next.get() = place.take() };
         *place = Some(process);
-        self.length += 1;
     }
 
     /// The link that leads to the first process for which `wanted` holds (the last link if none
@@ -114,7 +106,6 @@ impl ProcessQueue {
         if self.first.is_none() {
             self.last = core::ptr::null();
         }
-        self.length -= 1;
         process.link.queued.store(false, Ordering::Release);
         Some(process)
     }
@@ -131,7 +122,6 @@ impl ProcessQueue {
         if place.is_none() {
             self.last = owner;
         }
-        self.length -= 1;
         found.link.queued.store(false, Ordering::Release);
     }
 }

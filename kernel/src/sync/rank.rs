@@ -15,8 +15,6 @@ pub const DEVICE: u8 = 30;
 pub const KMALLOC: u8 = 40;
 /// The frame allocator.
 pub const FRAMES: u8 = 50;
-/// The kernel's page table.
-pub const KERNEL_TABLE: u8 = 55;
 /// A queue of waiting processes.
 pub const WAIT: u8 = 60;
 /// A queue of runnable processes.

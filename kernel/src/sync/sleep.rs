@@ -43,11 +43,6 @@ impl<T> SleepLock<T> {
         *locked = true;
         Some(SleepGuard { lock: self })
     }
-
-    /// The value, which nobody else can have.
-    pub fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut()
-    }
 }
 
 /// The right to use the value of a [`SleepLock`].

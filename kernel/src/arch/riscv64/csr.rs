@@ -116,12 +116,6 @@ pub fn interrupts_on() {
     unsafe { sstatus::set(SSTATUS_SIE) };
 }
 
-/// True while interrupts are on.
-#[inline(always)]
-pub fn interrupts_are_on() -> bool {
-    sstatus::read() & SSTATUS_SIE != 0
-}
-
 /// Stops the hart until an interrupt is pending, also one that is not let through.
 #[inline(always)]
 pub fn wait_for_interrupt() {

@@ -55,6 +55,13 @@ pub unsafe fn load(satp: usize) {
     // SAFETY: the caller's promise.
     unsafe { csr::satp::write(satp) };
     flush_all();
+    see_new_code();
+}
+
+/// Makes this hart fetch code that was written, by whatever hart, before.
+pub fn see_new_code() {
+    // SAFETY: fetching again costs time only.
+    unsafe { asm!("fence.i", options(nostack)) };
 }
 
 /// Makes this hart forget all translations.
