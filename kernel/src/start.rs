@@ -5,9 +5,9 @@ use crate::dev::disk::Disk;
 use crate::dev::platform::Platform;
 use crate::fs::{self, FileTable};
 use crate::mm::{KernelStack, kernel_space};
+use crate::println;
 use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, sched};
 use crate::sync::{Once, SpinLock, rank};
-use crate::println;
 use kmalloc::KVec;
 
 /// What stands behind `--` in the boot arguments: it becomes init's argument.
@@ -21,7 +21,10 @@ pub fn read_arguments(platform: &Platform) {
     let (options, rest) = all.split_at(end);
     for option in options.split(|&b| b == b' ').filter(|o| !o.is_empty()) {
         let text = core::str::from_utf8(option).unwrap_or("?");
-        match text.split_once('=').map(|(name, value)| (name, value.parse())) {
+        match text
+            .split_once('=')
+            .map(|(name, value)| (name, value.parse()))
+        {
             Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
             _ => println!("boot argument {text:?} is not known"),
         }
@@ -39,7 +42,11 @@ pub fn spawn_init(disk: Option<Disk>) {
         panic!("no disk");
     }
     *DISK.lock() = disk;
-    let own = Own { files: FileTable::new(), directory: None, objects: TestObjects::new() };
+    let own = Own {
+        files: FileTable::new(),
+        directory: None,
+        objects: TestObjects::new(),
+    };
     let pid = TABLE.lock().next_number();
     let Ok(init) = Process::try_new(pid, Name::new(b"init"), own, None, run_init, 0) else {
         panic!("no memory for the first process");
@@ -52,7 +59,9 @@ pub fn spawn_init(disk: Option<Disk>) {
 
 extern "C" fn run_init(_: usize) {
     sched::enter_new_context();
-    let Some(disk) = DISK.lock().take() else { panic!("no disk") };
+    let Some(disk) = DISK.lock().take() else {
+        panic!("no disk")
+    };
     if let Err(error) = fs::mount(disk) {
         panic!("the disk has no file system that can be mounted: {error:?}");
     }
@@ -94,12 +103,18 @@ pub fn start_harts(platform: &Platform) {
             return;
         }
     }
-    println!("{} harts, {} KiB of memory", hart::count(), crate::mm::ram::total_pages() * 4);
+    println!(
+        "{} harts, {} KiB of memory",
+        hart::count(),
+        crate::mm::ram::total_pages() * 4
+    );
 }
 
 /// Leaves the boot stack for one with a guard, and idles there until there is something to run.
 pub fn idle_on_own_stack() -> ! {
-    let Ok(stack) = KernelStack::try_new() else { panic!("no memory for the idle stack") };
+    let Ok(stack) = KernelStack::try_new() else {
+        panic!("no memory for the idle stack")
+    };
     let top = stack.top();
     core::mem::forget(stack);
     let mut left = switch::Context::new();

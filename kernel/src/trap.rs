@@ -59,7 +59,11 @@ fn user_fault(frame: &TrapFrame, trap: &Trap, access: Access) -> bool {
             true
         }
         Err(Denied::OutOfMemory) => {
-            let pages = process.space.lock().as_ref().map_or(0, |space| space.stats().resident);
+            let pages = process
+                .space
+                .lock()
+                .as_ref()
+                .map_or(0, |space| space.stats().resident);
             let (pid, name) = (process.pid, process.name());
             println!("pid {pid} {name}: out of memory, killed with {pages} pages");
             true
@@ -138,12 +142,18 @@ fn kernel_fault(frame: &TrapFrame, trap: &Trap) -> ! {
 
 /// A fault of the kernel's user copies: true if the access may be tried again.
 pub fn user_copy_fault(address: u64, access: Access) -> bool {
-    let Some(process) = sched::try_current() else { return false };
+    let Some(process) = sched::try_current() else {
+        return false;
+    };
     csr::interrupts_on();
     let mended = mm::resolve(&process, address, access);
     csr::interrupts_off();
     if mended == Err(Denied::OutOfMemory) {
-        println!("pid {} {}: out of memory in a system call", process.pid, process.name());
+        println!(
+            "pid {} {}: out of memory in a system call",
+            process.pid,
+            process.name()
+        );
     }
     mended.is_ok()
 }

@@ -71,7 +71,9 @@ impl<R: RawMutex> Pressure<R> {
 
     /// Asks all of them for all they have; how many frames they gave.
     pub(crate) fn shrink_all(&self) -> usize {
-        self.each().map(|shrinker| shrinker.shrink(usize::MAX)).sum()
+        self.each()
+            .map(|shrinker| shrinker.shrink(usize::MAX))
+            .sum()
     }
 
     /// What all of them could give back.

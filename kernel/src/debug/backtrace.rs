@@ -38,7 +38,9 @@ fn record(fp: usize) -> Option<(usize, usize)> {
     }
     // SAFETY: an aligned address on a kernel stack, above its lower end since a frame lies below.
     let (pc, next) = unsafe { (*((fp - 8) as *const usize), *((fp - 16) as *const usize)) };
-    (image.text..image.etext).contains(&pc).then_some((pc, next))
+    (image.text..image.etext)
+        .contains(&pc)
+        .then_some((pc, next))
 }
 
 fn line(pc: usize) {

@@ -43,7 +43,10 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         Some(process) => println!("  hart {}, pid {}", hart::this().id(), process.pid),
         None => println!("  hart {}, no process", hart::this().id()),
     }
-    backtrace::print(FAULT_PC.load(Ordering::Relaxed), FAULT_FP.load(Ordering::Relaxed));
+    backtrace::print(
+        FAULT_PC.load(Ordering::Relaxed),
+        FAULT_FP.load(Ordering::Relaxed),
+    );
     power::off(power::PANIC_STATUS)
 }
 

@@ -16,7 +16,9 @@ static TABLE: [u8; SIZE] = [0; SIZE];
 
 fn byte(at: usize) -> u8 {
     // SAFETY: reads within the table. Volatile, since the compiler believes it to be all zero.
-    TABLE.get(at).map_or(0, |place| unsafe { core::ptr::read_volatile(place) })
+    TABLE
+        .get(at)
+        .map_or(0, |place| unsafe { core::ptr::read_volatile(place) })
 }
 
 fn word(at: usize) -> u32 {

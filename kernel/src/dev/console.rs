@@ -30,8 +30,12 @@ struct Input {
     edit: usize,
 }
 
-static INPUT: SpinLock<Input, { rank::DEVICE }> =
-    SpinLock::new(Input { ring: [0; CAPACITY], read: 0, line: 0, edit: 0 });
+static INPUT: SpinLock<Input, { rank::DEVICE }> = SpinLock::new(Input {
+    ring: [0; CAPACITY],
+    read: 0,
+    line: 0,
+    edit: 0,
+});
 static LINES: WaitQueue = WaitQueue::new();
 static OUTPUT: SpinLock<(), { rank::OUTPUT }> = SpinLock::new(());
 /// Set by a panic: from then on output asks for no lock.
@@ -82,7 +86,10 @@ impl Line {
 
 /// Prints for the kernel; `print!` and `println!` call it.
 pub fn print(arguments: fmt::Arguments<'_>) {
-    let mut line = Line { bytes: [0; 256], length: 0 };
+    let mut line = Line {
+        bytes: [0; 256],
+        length: 0,
+    };
     let _ = line.write_fmt(arguments);
     line.flush();
 }

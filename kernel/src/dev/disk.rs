@@ -39,7 +39,11 @@ pub fn init(platform: &Platform) -> Option<Disk> {
     let (device, interrupt) = platform.virtio().iter().find_map(probe)?;
     let mut device = device;
     device.enable_interrupts();
-    SHARED.set(Shared { device: SpinLock::new(device), done: WaitQueue::new(), interrupt });
+    SHARED.set(Shared {
+        device: SpinLock::new(device),
+        done: WaitQueue::new(),
+        interrupt,
+    });
     plic::enable(interrupt);
     Some(Disk {
         request: KBox::try_new(BlkReq::default()).ok()?,
@@ -60,7 +64,9 @@ fn probe(registers: &Registers) -> Option<(Device, u32)> {
 
 /// True if this interrupt is the disk's.
 pub fn is_interrupt(number: u32) -> bool {
-    SHARED.try_get().is_some_and(|shared| shared.interrupt == number)
+    SHARED
+        .try_get()
+        .is_some_and(|shared| shared.interrupt == number)
 }
 
 /// The device has finished a request.
@@ -145,7 +151,10 @@ unsafe impl Hal for KernelHal {
         for i in 0..1 << order {
             zero(frame_of(address + i * FRAME_SIZE));
         }
-        (first.addr(), NonNull::new(address as *mut u8).unwrap_or(NonNull::dangling()))
+        (
+            first.addr(),
+            NonNull::new(address as *mut u8).unwrap_or(NonNull::dangling()),
+        )
     }
 
     unsafe fn dma_dealloc(physical: PhysAddr, _address: NonNull<u8>, pages: usize) -> i32 {
@@ -165,7 +174,10 @@ unsafe impl Hal for KernelHal {
     unsafe fn share(buffer: NonNull<[u8]>, _direction: BufferDirection) -> PhysAddr {
         let address = buffer.as_ptr() as *mut u8 as usize;
         let window = layout::DIRECT_MAP..layout::DIRECT_MAP + layout::DIRECT_MAP_SIZE;
-        debug_assert!(window.contains(&address), "DMA buffer {address:#x} not in the direct map");
+        debug_assert!(
+            window.contains(&address),
+            "DMA buffer {address:#x} not in the direct map"
+        );
         layout::virt_to_phys(address)
     }
 

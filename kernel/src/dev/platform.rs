@@ -32,7 +32,10 @@ struct List<T, const N: usize> {
 
 impl<T: Copy + Default, const N: usize> List<T, N> {
     fn new() -> Self {
-        List { items: [T::default(); N], count: 0 }
+        List {
+            items: [T::default(); N],
+            count: 0,
+        }
     }
 
     fn push(&mut self, item: T) {
@@ -133,7 +136,10 @@ impl Platform {
         }
         for reservation in fdt.memory_reservations() {
             let start = reservation.address();
-            self.reserved.push(Range { start, end: start + reservation.size() });
+            self.reserved.push(Range {
+                start,
+                end: start + reservation.size(),
+            });
         }
         if let Some(node) = fdt.root().child("reserved-memory") {
             for node in node.children() {
@@ -143,7 +149,9 @@ impl Platform {
     }
 
     fn read_harts(&mut self, fdt: Fdt<'_>) {
-        let Some(cpus) = fdt.root().child("cpus") else { return };
+        let Some(cpus) = fdt.root().child("cpus") else {
+            return;
+        };
         if let Some(frequency) = number(&cpus, "timebase-frequency") {
             self.timer_frequency = u64::from(frequency);
         }
@@ -159,7 +167,10 @@ impl Platform {
     }
 
     fn read_devices(&mut self, node: FdtNode<'_>) {
-        let is = |name: &str| node.compatible().is_some_and(|mut all| all.any(|c| c == name));
+        let is = |name: &str| {
+            node.compatible()
+                .is_some_and(|mut all| all.any(|c| c == name))
+        };
         if is("ns16550a") && self.uart.is_none() {
             self.uart = registers(&node);
         } else if (is("riscv,plic0") || is("sifive,plic-1.0.0")) && self.plic.is_none() {
@@ -189,15 +200,25 @@ fn number(node: &FdtNode<'_>, name: &str) -> Option<u32> {
 }
 
 fn has_extension(cpu: &FdtNode<'_>, name: &str) -> bool {
-    let Some(property) = cpu.property("riscv,isa") else { return false };
-    property.value().split(|&b| b == b'_' || b == 0).any(|part| part == name.as_bytes())
+    let Some(property) = cpu.property("riscv,isa") else {
+        return false;
+    };
+    property
+        .value()
+        .split(|&b| b == b'_' || b == 0)
+        .any(|part| part == name.as_bytes())
 }
 
 fn ranges(node: &FdtNode<'_>, mut each: impl FnMut(Range)) {
-    let Ok(Some(registers)) = node.reg() else { return };
+    let Ok(Some(registers)) = node.reg() else {
+        return;
+    };
     for register in registers {
         if let (Ok(start), Ok(size)) = (register.address::<u64>(), register.size::<u64>()) {
-            each(Range { start, end: start + size });
+            each(Range {
+                start,
+                end: start + size,
+            });
         }
     }
 }
@@ -209,5 +230,9 @@ fn registers(node: &FdtNode<'_>) -> Option<Registers> {
     });
     let range = first?;
     let interrupt = number(node, "interrupts").unwrap_or(0);
-    Some(Registers { base: range.start, size: range.end - range.start, interrupt })
+    Some(Registers {
+        base: range.start,
+        size: range.end - range.start,
+        interrupt,
+    })
 }

@@ -38,7 +38,9 @@ fn read(offset: usize) -> u32 {
 
 /// Maps the controller.
 pub fn init(platform: &Platform) {
-    let Some(registers) = platform.plic else { panic!("no interrupt controller") };
+    let Some(registers) = platform.plic else {
+        panic!("no interrupt controller")
+    };
     // Registers up to the last hart's context; the whole window is several megabytes.
     let harts = platform.harts().iter().max().map_or(1, |id| id + 1);
     let used = CONTEXT + (2 * harts + 1) * CONTEXT_STRIDE;

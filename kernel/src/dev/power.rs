@@ -26,7 +26,11 @@ pub fn init(platform: &Platform) {
 pub fn off(status: u8) -> ! {
     csr::interrupts_off();
     if let Some(base) = TEST_DEVICE.try_get() {
-        let word = if status == 0 { FINISH_PASS } else { u32::from(status) << 16 | FINISH_FAIL };
+        let word = if status == 0 {
+            FINISH_PASS
+        } else {
+            u32::from(status) << 16 | FINISH_FAIL
+        };
         // SAFETY: the device's one register, which is mapped.
         unsafe { (*base as *mut u32).write_volatile(word) };
     }

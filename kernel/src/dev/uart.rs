@@ -39,7 +39,10 @@ pub fn init(platform: &Platform) {
     if let Some(registers) = platform.uart
         && let Ok(base) = map_device(registers.base, registers.size)
     {
-        UART.set(Uart { base, interrupt: registers.interrupt });
+        UART.set(Uart {
+            base,
+            interrupt: registers.interrupt,
+        });
     }
 }
 
@@ -66,7 +69,9 @@ pub fn interrupt() {
 
 /// Puts one byte out, waiting until the port takes it.
 pub fn put(byte: u8) {
-    let Some(uart) = UART.try_get() else { return sbi::put_byte(byte) };
+    let Some(uart) = UART.try_get() else {
+        return sbi::put_byte(byte);
+    };
     while uart.read(LINE_STATUS) & OUTPUT_EMPTY == 0 {
         hint::spin_loop();
     }

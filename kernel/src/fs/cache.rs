@@ -91,7 +91,9 @@ pub fn release_unlinked(fs: &mut Fs<Disk>, inum: u32) {
 
 impl Shrinker for PageCache {
     fn shrink(&self, wanted: usize) -> usize {
-        let Some(mut inodes) = INODES.try_lock() else { return 0 };
+        let Some(mut inodes) = INODES.try_lock() else {
+            return 0;
+        };
         let mut freed = 0;
         for inode in inodes.iter() {
             if freed >= wanted {

@@ -25,8 +25,14 @@ pub struct File {
 }
 
 enum Source {
-    Inode { inode: InodeRef, offset: SleepLock<u64> },
-    Device { inode: InodeRef, device: Device },
+    Inode {
+        inode: InodeRef,
+        offset: SleepLock<u64>,
+    },
+    Device {
+        inode: InodeRef,
+        device: Device,
+    },
     ReadEnd(ReadEnd),
     WriteEnd(WriteEnd),
 }
@@ -35,7 +41,11 @@ impl File {
     fn try_new(source: Source, readable: bool, writable: bool) -> Result<KArc<File>, Errno> {
         // Counted first: where the allocation fails, dropping the file takes the count back.
         OPEN.fetch_add(1, Ordering::Relaxed);
-        Ok(KArc::try_new(File { source, readable, writable })?)
+        Ok(KArc::try_new(File {
+            source,
+            readable,
+            writable,
+        })?)
     }
 
     /// Opens an inode.
@@ -48,12 +58,18 @@ impl File {
                 let device = dev::by_major(inode.major()).ok_or(Errno::NoDevice)?;
                 Source::Device { inode, device }
             }
-            FileType::Directory => Source::Inode { inode, offset: SleepLock::new(0) },
+            FileType::Directory => Source::Inode {
+                inode,
+                offset: SleepLock::new(0),
+            },
             FileType::File => {
                 if writable {
                     inode.begin_write()?;
                 }
-                Source::Inode { inode, offset: SleepLock::new(0) }
+                Source::Inode {
+                    inode,
+                    offset: SleepLock::new(0),
+                }
             }
         };
         let file = File::try_new(source, readable, writable)?;
@@ -130,7 +146,10 @@ fn write_inode(inode: &InodeRef, offset: &mut u64, from: UserRange) -> Result<us
         // Up to the next page boundary of the file: a page at a time, each in one transaction.
         let room = page.bytes().len() - (*offset as usize % page.bytes().len());
         let part = from.part(done, room);
-        let bytes = page.bytes_mut().get_mut(..part.len()).ok_or(Errno::Invalid)?;
+        let bytes = page
+            .bytes_mut()
+            .get_mut(..part.len())
+            .ok_or(Errno::Invalid)?;
         match part.read(bytes).and_then(|()| inode.write(*offset, bytes)) {
             Ok(count) => {
                 done += count;

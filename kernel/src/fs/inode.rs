@@ -48,10 +48,19 @@ impl Inode {
 
     /// A file of which only the memory exists: `pages` are its whole content.
     pub(super) fn memory_only(pages: KVec<Option<Frame>>, size: u64) -> Inode {
-        let info = InodeInfo { kind: FileType::File, major: 0, minor: 0, nlink: 1, size: 0 };
+        let info = InodeInfo {
+            kind: FileType::File,
+            major: 0,
+            minor: 0,
+            nlink: 1,
+            size: 0,
+        };
         let inode = Inode::new(0, &info);
         inode.size.store(size, Ordering::Relaxed);
-        Inode { content: SleepLock::new(pages), ..inode }
+        Inode {
+            content: SleepLock::new(pages),
+            ..inode
+        }
     }
 
     /// Number on the disk.
@@ -121,7 +130,9 @@ impl Inode {
     }
 
     fn count_text(&self, step: impl FnMut(i32) -> Option<i32>) -> Result<(), Errno> {
-        let done = self.text.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step);
+        let done = self
+            .text
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, step);
         done.map(drop).map_err(|_| Errno::TextBusy)
     }
 
@@ -188,7 +199,10 @@ impl Inode {
         let mut done = 0;
         while done < to.len() {
             let part = to.part(done, FRAME_SIZE);
-            let bytes = page.bytes_mut().get_mut(..part.len()).ok_or(Errno::Invalid)?;
+            let bytes = page
+                .bytes_mut()
+                .get_mut(..part.len())
+                .ok_or(Errno::Invalid)?;
             let count = super::lock().read(self.inum, offset + done as u64, bytes)?;
             part.write(bytes.get(..count).ok_or(Errno::Invalid)?)?;
             done += count;
@@ -237,7 +251,9 @@ impl Inode {
     /// Drops cached pages that nobody else uses, `wanted` at the most; gives their number. Does
     /// nothing where the content is in use, because this is called from within allocations.
     pub(super) fn shrink(&self, wanted: usize) -> usize {
-        let Some(mut pages) = self.content.try_lock() else { return 0 };
+        let Some(mut pages) = self.content.try_lock() else {
+            return 0;
+        };
         let mut dropped = 0;
         for place in pages.iter_mut() {
             if dropped < wanted && place.as_ref().is_some_and(Frame::is_unique) {
@@ -253,8 +269,14 @@ impl Inode {
 
     /// Cached pages that [`Inode::shrink`] would drop now.
     pub(super) fn reclaimable(&self) -> usize {
-        let Some(pages) = self.content.try_lock() else { return 0 };
-        pages.iter().flatten().filter(|page| page.is_unique()).count()
+        let Some(pages) = self.content.try_lock() else {
+            return 0;
+        };
+        pages
+            .iter()
+            .flatten()
+            .filter(|page| page.is_unique())
+            .count()
     }
 }
 

@@ -27,14 +27,20 @@ impl MappedFile {
     /// A copy of `length` bytes of a file from `offset` on, for a file that is open for writing or
     /// whose part does not begin on a page.
     pub fn copy_of(inode: &Inode, offset: u64, length: u64) -> Result<MappedFile, Errno> {
-        let count = usize::try_from(length).map_err(|_| Errno::Invalid)?.div_ceil(FRAME_SIZE);
+        let count = usize::try_from(length)
+            .map_err(|_| Errno::Invalid)?
+            .div_ceil(FRAME_SIZE);
         let mut pages = KVec::new();
         pages.try_reserve_exact(count)?;
         for i in 0..count {
             let mut page = Frame::try_new_zeroed()?;
             let done = i * FRAME_SIZE;
             let wanted = FRAME_SIZE.min(length as usize - done);
-            copy_part(inode, offset + done as u64, page.bytes_mut().get_mut(..wanted))?;
+            copy_part(
+                inode,
+                offset + done as u64,
+                page.bytes_mut().get_mut(..wanted),
+            )?;
             pages.try_push(Some(page))?;
         }
         let copy = KArc::try_new(Inode::memory_only(pages, length))?;
@@ -63,8 +69,13 @@ fn copy_part(inode: &Inode, offset: u64, to: Option<&mut [u8]>) -> Result<(), Er
         let in_page = (at % FRAME_SIZE as u64) as usize;
         let count = (FRAME_SIZE - in_page).min(to.len() - done);
         let page = inode.page(at / FRAME_SIZE as u64)?;
-        let from = page.bytes().get(in_page..in_page + count).ok_or(Errno::Invalid)?;
-        to.get_mut(done..done + count).ok_or(Errno::Invalid)?.copy_from_slice(from);
+        let from = page
+            .bytes()
+            .get(in_page..in_page + count)
+            .ok_or(Errno::Invalid)?;
+        to.get_mut(done..done + count)
+            .ok_or(Errno::Invalid)?
+            .copy_from_slice(from);
         done += count;
     }
     Ok(())

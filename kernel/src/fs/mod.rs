@@ -65,7 +65,11 @@ pub fn create(
     if let Some(inum) = fs.lookup(directory, name)? {
         let info = fs.stat(inum)?;
         let openable = matches!(info.kind, FileType::File | FileType::Device);
-        return if reuse && openable { cache::get(&mut fs, inum) } else { Err(Errno::Exists) };
+        return if reuse && openable {
+            cache::get(&mut fs, inum)
+        } else {
+            Err(Errno::Exists)
+        };
     }
     let inum = fs.create(directory, name, kind, numbers.0, numbers.1)?;
     cache::get(&mut fs, inum)

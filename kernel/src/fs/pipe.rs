@@ -136,7 +136,11 @@ impl WriteEnd {
         let mut state = self.0.state.lock();
         while done < from.len() {
             if state.reader_gone {
-                return if done > 0 { Ok(done) } else { Err(Errno::BrokenPipe) };
+                return if done > 0 {
+                    Ok(done)
+                } else {
+                    Err(Errno::BrokenPipe)
+                };
             }
             if state.filled() == FRAME_SIZE {
                 state = state.wait(&self.0.drained)?;

@@ -22,14 +22,22 @@ pub struct FileTable {
 impl FileTable {
     /// No files open.
     pub const fn new() -> FileTable {
-        FileTable { pieces: KVec::new(), first_free: 0 }
+        FileTable {
+            pieces: KVec::new(),
+            first_free: 0,
+        }
     }
 
     /// The file behind a descriptor.
     pub fn get(&self, descriptor: i32) -> Result<KArc<File>, Errno> {
         let number = usize::try_from(descriptor).map_err(|_| Errno::BadFile)?;
         let piece = self.pieces.get(number / PIECE).ok_or(Errno::BadFile)?;
-        piece.files.get(number % PIECE).cloned().flatten().ok_or(Errno::BadFile)
+        piece
+            .files
+            .get(number % PIECE)
+            .cloned()
+            .flatten()
+            .ok_or(Errno::BadFile)
     }
 
     /// Gives a file the lowest free descriptor.
@@ -39,7 +47,8 @@ impl FileTable {
         self.first_free += rest.take_while(|piece| full(piece)).count();
         if self.first_free == self.pieces.len() {
             let files = [const { None }; PIECE];
-            self.pieces.try_push(KBox::try_new(Piece { files, used: 0 })?)?;
+            self.pieces
+                .try_push(KBox::try_new(Piece { files, used: 0 })?)?;
         }
         let number = self.first_free;
         let piece = self.pieces.get_mut(number).ok_or(Errno::NoMemory)?;
@@ -70,9 +79,15 @@ impl FileTable {
         let mut pieces = KVec::new();
         pieces.try_reserve_exact(self.pieces.len())?;
         for piece in self.pieces.iter() {
-            pieces.try_push(KBox::try_new(Piece { files: piece.files.clone(), used: piece.used })?)?;
+            pieces.try_push(KBox::try_new(Piece {
+                files: piece.files.clone(),
+                used: piece.used,
+            })?)?;
         }
-        Ok(FileTable { pieces, first_free: self.first_free })
+        Ok(FileTable {
+            pieces,
+            first_free: self.first_free,
+        })
     }
 
     /// All files, leaving none.

@@ -37,7 +37,11 @@ pub fn resolve(process: &Process, address: u64, access: Access) -> Result<(), De
                     abi::Errno::NoMemory => Denied::OutOfMemory,
                     _ => Denied::Io,
                 })?;
-                supply = Some(vm::FilePage { file, index, pfn: page.into_pfn() });
+                supply = Some(vm::FilePage {
+                    file,
+                    index,
+                    pfn: page.into_pfn(),
+                });
             }
             Err(FaultError::Refused) => return Err(Denied::Refused),
             Err(FaultError::OutOfMemory) => return Err(Denied::OutOfMemory),

@@ -11,7 +11,10 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     if flags.contains(MemInfoFlags::DROP_CACHES) {
         drop_caches();
     }
-    let mut info = MemInfo { version: MemInfo::VERSION, ..MemInfo::default() };
+    let mut info = MemInfo {
+        version: MemInfo::VERSION,
+        ..MemInfo::default()
+    };
     if flags.contains(MemInfoFlags::DISK) {
         let mut fs = fs::lock();
         info.disk_free = u64::from(fs.free_blocks()?);

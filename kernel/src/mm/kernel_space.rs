@@ -83,7 +83,9 @@ fn map_ram(ram: Range) {
             physical.is_multiple_of(size as u64)
                 && address.is_multiple_of(size)
                 && physical + size as u64 <= ram.end
-                && !cuts.iter().any(|cut| whole.contains(cut) && *cut != address)
+                && !cuts
+                    .iter()
+                    .any(|cut| whole.contains(cut) && *cut != address)
         };
         let level = [2, 1].into_iter().find(fits).unwrap_or(0);
         let rights = match address {
@@ -120,7 +122,10 @@ fn map(address: usize, physical: u64, rights: Rights, level: usize) -> Result<()
 /// Maps device registers and gives their address. Devices stay mapped for ever.
 pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
     let page = FRAME_SIZE as u64;
-    let (start, end) = (physical / page * page, (physical + size).next_multiple_of(page));
+    let (start, end) = (
+        physical / page * page,
+        (physical + size).next_multiple_of(page),
+    );
     let mut next = TABLE.lock();
     let base = *next;
     let mut at = start;
@@ -154,7 +159,9 @@ pub fn map_pages(address: usize, pages: &mut [Option<Frame>]) -> Result<(), Allo
 /// Unmaps `count` pages from `address` on, everywhere, and gives them back. False, with nothing
 /// done, if the table is in use: this may be called from within an allocation.
 pub fn try_unmap_pages(address: usize, count: usize) -> bool {
-    let Some(_table) = TABLE.try_lock() else { return false };
+    let Some(_table) = TABLE.try_lock() else {
+        return false;
+    };
     let mut removed = [const { None }; layout::STACK_SIZE / FRAME_SIZE];
     let mut next = removed.iter_mut();
     clear(address, count, |frame| {
@@ -179,10 +186,14 @@ fn leaf_place(address: usize) -> Option<&'static AtomicU64> {
 
 fn clear(address: usize, count: usize, mut each: impl FnMut(Frame)) {
     for i in 0..count {
-        let Some(place) = leaf_place(address + i * FRAME_SIZE) else { continue };
+        let Some(place) = leaf_place(address + i * FRAME_SIZE) else {
+            continue;
+        };
         let entry = place.swap(0, Ordering::AcqRel);
         if entry & 1 != 0 {
-            each(Frame::from_pfn(Pfn::from_addr((entry >> 10 & ((1 << 44) - 1)) << 12)));
+            each(Frame::from_pfn(Pfn::from_addr(
+                (entry >> 10 & ((1 << 44) - 1)) << 12,
+            )));
         }
     }
 }

@@ -162,14 +162,29 @@ pub fn init(platform: &Platform) {
         end: layout::virt_to_phys(image.end),
     };
     let mut ram = [const { Pfn::new(0)..Pfn::new(0) }; MAX_RANGES];
-    let ram = fill(&mut ram, platform.ram().iter().map(|range| inner_pages(*range)));
-    RAM_PAGES.set(ram.iter().map(|r| u64::from(r.end.get() - r.start.get())).sum());
+    let ram = fill(
+        &mut ram,
+        platform.ram().iter().map(|range| inner_pages(*range)),
+    );
+    RAM_PAGES.set(
+        ram.iter()
+            .map(|r| u64::from(r.end.get() - r.start.get()))
+            .sum(),
+    );
 
-    let taken = platform.reserved().iter().copied().chain([image]).map(outer_pages);
+    let taken = platform
+        .reserved()
+        .iter()
+        .copied()
+        .chain([image])
+        .map(outer_pages);
     let mut reserved = [const { Pfn::new(0)..Pfn::new(0) }; MAX_RANGES];
     let records = {
         let reserved = fill(&mut reserved, taken.clone());
-        let layout = Layout { usable: ram, reserved };
+        let layout = Layout {
+            usable: ram,
+            reserved,
+        };
         let count = layout.metadata_frames();
         let Some(first) = layout.place(count) else {
             panic!("no RAM for the {count} pages of records of the page allocator");
@@ -177,7 +192,10 @@ pub fn init(platform: &Platform) {
         first..first.plus(count as u32)
     };
     let reserved = fill(&mut reserved, taken.chain([records.clone()]));
-    let layout = Layout { usable: ram, reserved };
+    let layout = Layout {
+        usable: ram,
+        reserved,
+    };
     // SAFETY: the range was just taken out of the free RAM, the direct map has it, and nobody else
     // will ever have it.
     let metadata = unsafe {

@@ -23,8 +23,10 @@ struct Slots {
     mapped: [u64; WORDS],
 }
 
-static SLOTS: SpinLock<Slots, { rank::CACHE }> =
-    SpinLock::new(Slots { used: [0; WORDS], mapped: [0; WORDS] });
+static SLOTS: SpinLock<Slots, { rank::CACHE }> = SpinLock::new(Slots {
+    used: [0; WORDS],
+    mapped: [0; WORDS],
+});
 
 struct SpareStacks;
 static SPARE: SpareStacks = SpareStacks;
@@ -97,11 +99,14 @@ impl Slots {
 
     fn spare(&self) -> usize {
         let each = self.mapped.iter().zip(&self.used);
-        each.map(|(mapped, used)| (mapped & !used).count_ones() as usize).sum()
+        each.map(|(mapped, used)| (mapped & !used).count_ones() as usize)
+            .sum()
     }
 
     fn take_spare(&mut self) -> Option<usize> {
-        (self.spare() > 0).then(|| self.take().map(|(slot, _)| slot)).flatten()
+        (self.spare() > 0)
+            .then(|| self.take().map(|(slot, _)| slot))
+            .flatten()
     }
 }
 

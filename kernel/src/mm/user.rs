@@ -16,7 +16,11 @@ impl UserRange {
     /// `length` bytes at `start`, all in the user half.
     pub fn new(start: u64, length: usize) -> Result<UserRange, Errno> {
         let end = start.checked_add(length as u64).ok_or(Errno::BadAddress)?;
-        if end > USER_TOP { Err(Errno::BadAddress) } else { Ok(UserRange { start, length }) }
+        if end > USER_TOP {
+            Err(Errno::BadAddress)
+        } else {
+            Ok(UserRange { start, length })
+        }
     }
 
     /// Bytes in the range.
@@ -27,7 +31,10 @@ impl UserRange {
     /// The part from byte `from` on, `length` bytes at the most.
     pub fn part(&self, from: usize, length: usize) -> UserRange {
         let from = from.min(self.length);
-        UserRange { start: self.start + from as u64, length: length.min(self.length - from) }
+        UserRange {
+            start: self.start + from as u64,
+            length: length.min(self.length - from),
+        }
     }
 
     /// Copies the first `to.len()` bytes of the range into the kernel.
@@ -83,5 +90,9 @@ pub fn write_value<T: IntoBytes + Immutable>(address: u64, value: &T) -> Result<
 }
 
 fn may_fault() {
-    debug_assert_eq!(hart::this().depth(), 0, "user memory touched with a spin lock held");
+    debug_assert_eq!(
+        hart::this().depth(),
+        0,
+        "user memory touched with a spin lock held"
+    );
 }

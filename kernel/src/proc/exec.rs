@@ -35,7 +35,12 @@ pub struct Arguments {
 impl Arguments {
     /// No arguments yet.
     pub fn try_new() -> Result<Arguments, Errno> {
-        Ok(Arguments { bytes: Frame::try_new()?, used: 0, starts: [0; MAXARG], count: 0 })
+        Ok(Arguments {
+            bytes: Frame::try_new()?,
+            used: 0,
+            starts: [0; MAXARG],
+            count: 0,
+        })
     }
 
     /// Adds a string that `fill` copies into the room it is given; it tells the length.
@@ -43,9 +48,16 @@ impl Arguments {
         &mut self,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, Errno>,
     ) -> Result<(), Errno> {
-        let place = self.starts.get_mut(self.count).ok_or(Errno::ArgumentsTooLong)?;
+        let place = self
+            .starts
+            .get_mut(self.count)
+            .ok_or(Errno::ArgumentsTooLong)?;
         *place = self.used as u16;
-        let room = self.bytes.bytes_mut().get_mut(self.used..).unwrap_or_default();
+        let room = self
+            .bytes
+            .bytes_mut()
+            .get_mut(self.used..)
+            .unwrap_or_default();
         let length = fill(room)?;
         *room.get_mut(length).ok_or(Errno::ArgumentsTooLong)? = 0;
         self.used += length + 1;
@@ -67,7 +79,12 @@ impl Arguments {
 /// the number of arguments.
 pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let process = sched::current();
-    let start = process.own.lock().directory.clone().ok_or(Errno::NotFound)?;
+    let start = process
+        .own
+        .lock()
+        .directory
+        .clone()
+        .ok_or(Errno::NotFound)?;
     let inode = fs::find(&start, path)?;
     drop(start);
     if inode.kind() != FileType::File {
@@ -106,17 +123,26 @@ struct Headers {
 
 fn load(space: &mut Space, inode: &InodeRef) -> Result<Program, Errno> {
     let first = inode.page(0)?;
-    let length = usize::try_from(inode.size()).unwrap_or(usize::MAX).min(PAGE_SIZE);
+    let length = usize::try_from(inode.size())
+        .unwrap_or(usize::MAX)
+        .min(PAGE_SIZE);
     let bytes = first.bytes().get(..length).unwrap_or_default();
     let headers = map_segments(space, inode, bytes)?;
 
     let guard = headers.end;
     let bottom = guard.checked_add(PAGE).ok_or(Errno::NotExecutable)?;
     let size = headers.stack.clamp(PAGE, MAX_STACK).next_multiple_of(PAGE);
-    let top = bottom.checked_add(size).filter(|&top| top <= USER_TOP).ok_or(Errno::NotExecutable)?;
+    let top = bottom
+        .checked_add(size)
+        .filter(|&top| top <= USER_TOP)
+        .ok_or(Errno::NotExecutable)?;
     space.map_anonymous_fixed(guard, PAGE, Prot::empty(), RegionKind::Stack)?;
     space.map_anonymous_fixed(bottom, size, Prot::READ | Prot::WRITE, RegionKind::Stack)?;
-    Ok(Program { entry: headers.entry, stack_bottom: bottom, stack_top: top })
+    Ok(Program {
+        entry: headers.entry,
+        stack_bottom: bottom,
+        stack_top: top,
+    })
 }
 
 fn map_segments(space: &mut Space, inode: &InodeRef, bytes: &[u8]) -> Result<Headers, Errno> {
@@ -127,7 +153,11 @@ fn map_segments(space: &mut Space, inode: &InodeRef, bytes: &[u8]) -> Result<Hea
     if !fits {
         return Err(Errno::NotExecutable);
     }
-    let mut headers = Headers { entry: header.e_entry, stack: 0, end: 0 };
+    let mut headers = Headers {
+        entry: header.e_entry,
+        stack: 0,
+        end: 0,
+    };
     for segment in segments.iter() {
         match segment.p_type {
             elf_abi::PT_LOAD if segment.p_memsz > 0 => {
@@ -159,9 +189,18 @@ fn parse(bytes: &[u8]) -> Option<(Header, Segments<'_>)> {
 }
 
 fn segment_end(segment: &ProgramHeader) -> Result<u64, Errno> {
-    let end = segment.p_vaddr.checked_add(segment.p_memsz).ok_or(Errno::NotExecutable)?;
-    let end = end.checked_next_multiple_of(PAGE).ok_or(Errno::NotExecutable)?;
-    if end <= USER_TOP { Ok(end) } else { Err(Errno::NotExecutable) }
+    let end = segment
+        .p_vaddr
+        .checked_add(segment.p_memsz)
+        .ok_or(Errno::NotExecutable)?;
+    let end = end
+        .checked_next_multiple_of(PAGE)
+        .ok_or(Errno::NotExecutable)?;
+    if end <= USER_TOP {
+        Ok(end)
+    } else {
+        Err(Errno::NotExecutable)
+    }
 }
 
 fn map_segment(space: &mut Space, inode: &InodeRef, segment: &ProgramHeader) -> Result<(), Errno> {
@@ -184,7 +223,10 @@ fn map_segment(space: &mut Space, inode: &InodeRef, segment: &ProgramHeader) -> 
     let direct = aligned.then(|| MappedFile::new(inode).ok()).flatten();
     let (file, offset) = match direct {
         Some(file) => (file, segment.p_offset),
-        None => (MappedFile::copy_of(inode, segment.p_offset, segment.p_filesz)?, 0),
+        None => (
+            MappedFile::copy_of(inode, segment.p_offset, segment.p_filesz)?,
+            0,
+        ),
     };
     Ok(space.map_file(
         segment.p_vaddr,
@@ -217,7 +259,11 @@ fn push_arguments(
     if argv < program.stack_bottom {
         return Err(Errno::ArgumentsTooLong);
     }
-    let text = arguments.bytes.bytes().get(..arguments.used).unwrap_or_default();
+    let text = arguments
+        .bytes
+        .bytes()
+        .get(..arguments.used)
+        .unwrap_or_default();
     store(space, strings, text)?;
     for (i, &start) in arguments.starts.iter().take(count).enumerate() {
         let address = strings + u64::from(start);

@@ -22,7 +22,6 @@ pub fn exit(status: i32) -> ! {
     for parent in woken.into_iter().flatten() {
         parent.child_ended.wake_all();
     }
-    drop(process);
     sched::block();
     unreachable!("an ended process ran");
 }

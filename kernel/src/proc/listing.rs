@@ -13,7 +13,10 @@ pub fn print() {
     };
     println!("\n  pid parent state   pages  size name");
     table.for_each(|process, parent| {
-        let stats = process.space.try_lock().and_then(|s| s.as_ref().map(|s| s.stats()));
+        let stats = process
+            .space
+            .try_lock()
+            .and_then(|s| s.as_ref().map(|s| s.stats()));
         let (resident, size) = stats.map_or((0, 0), |stats| (stats.resident, stats.size));
         println!(
             "{:5} {:6} {:6} {resident:6} {size:5} {}",

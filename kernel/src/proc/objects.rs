@@ -15,7 +15,9 @@ pub struct TestObjects {
 impl TestObjects {
     /// None.
     pub const fn new() -> TestObjects {
-        TestObjects { addresses: KVec::new() }
+        TestObjects {
+            addresses: KVec::new(),
+        }
     }
 
     /// Gets an object of `bytes` bytes; 0 bytes give address 0, which is no object.
@@ -23,7 +25,10 @@ impl TestObjects {
     /// # Panics
     /// If more than [`KMALLOC_MAX`] bytes are asked: that is what kmalloc does.
     pub fn allocate(&mut self, bytes: usize) -> Result<usize, Errno> {
-        assert!(bytes <= KMALLOC_MAX, "kmalloc: {bytes} bytes asked, at most {KMALLOC_MAX}");
+        assert!(
+            bytes <= KMALLOC_MAX,
+            "kmalloc: {bytes} bytes asked, at most {KMALLOC_MAX}"
+        );
         if bytes == 0 {
             return Ok(0);
         }
@@ -44,7 +49,10 @@ impl TestObjects {
         if address == 0 {
             return Ok(());
         }
-        let position = self.addresses.binary_search(&address).map_err(|_| Errno::Invalid)?;
+        let position = self
+            .addresses
+            .binary_search(&address)
+            .map_err(|_| Errno::Invalid)?;
         self.addresses.remove(position);
         release(address);
         if self.addresses.is_empty() {

@@ -1,7 +1,7 @@
 //! One process.
 
-use super::queue::QueueLink;
 use super::TestObjects;
+use super::queue::QueueLink;
 use crate::arch::fpu::FloatRegisters;
 use crate::arch::switch::Context;
 use crate::arch::trap::{TrapFrame, frame_at};
@@ -141,7 +141,10 @@ impl Process {
 
     /// The user registers of this process. Only itself, in a system call, or its parent before it
     /// first runs, may ask.
-    #[allow(clippy::mut_from_ref, reason = "the frame lies outside of the structure")]
+    #[allow(
+        clippy::mut_from_ref,
+        reason = "the frame lies outside of the structure"
+    )]
     pub fn frame(&self) -> &mut TrapFrame {
         // SAFETY: the top of the kernel stack is reserved for the frame, is mapped as long as the
         // process exists, and is used by its one thread only.
@@ -183,7 +186,11 @@ impl Process {
 
     /// The process is about to wait.
     pub fn begin_sleep(&self, interruptible: bool) {
-        let state = if interruptible { SLEEPING } else { SLEEPING_SURELY };
+        let state = if interruptible {
+            SLEEPING
+        } else {
+            SLEEPING_SURELY
+        };
         self.state.store(state, Ordering::SeqCst);
     }
 
@@ -195,7 +202,9 @@ impl Process {
     /// Makes a waiting process runnable; false if it did not wait.
     pub(super) fn end_sleep(&self) -> bool {
         let awake = |state| matches!(state, SLEEPING | SLEEPING_SURELY).then_some(RUNNABLE);
-        self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, awake).is_ok()
+        self.state
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, awake)
+            .is_ok()
     }
 
     /// The process has run its last instruction but for the switch away.

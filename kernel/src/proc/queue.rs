@@ -21,7 +21,10 @@ unsafe impl Send for QueueLink {}
 impl QueueLink {
     /// In no queue.
     pub const fn new() -> QueueLink {
-        QueueLink { next: UnsafeCell::new(None), queued: AtomicBool::new(false) }
+        QueueLink {
+            next: UnsafeCell::new(None),
+            queued: AtomicBool::new(false),
+        }
     }
 
     /// True while a queue has the process.
@@ -42,7 +45,10 @@ unsafe impl Send for ProcessQueue {}
 impl ProcessQueue {
     /// An empty queue.
     pub const fn new() -> ProcessQueue {
-        ProcessQueue { first: None, last: core::ptr::null() }
+        ProcessQueue {
+            first: None,
+            last: core::ptr::null(),
+        }
     }
 
     /// The process that comes out next.
@@ -52,7 +58,11 @@ impl ProcessQueue {
 
     /// Appends a process that is in no queue.
     pub fn push(&mut self, process: KArc<Process>) {
-        debug_assert!(!process.link.is_queued(), "pid {} is queued already", process.pid);
+        debug_assert!(
+            !process.link.is_queued(),
+            "pid {} is queued already",
+            process.pid
+        );
         process.link.queued.store(true, Ordering::Relaxed);
         let last = KArc::as_ptr(&process);
         // SAFETY: `last` is kept alive by the chain; its link belongs to this queue.

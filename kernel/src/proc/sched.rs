@@ -117,7 +117,10 @@ fn enqueue(process: KArc<Process>) {
     }
     let idle = |h: &&hart::Hart| h.index() != here.index() && h.idle.load(Ordering::SeqCst);
     let harts = hart::all();
-    let chosen = harts.get(home).filter(idle).or_else(|| harts.iter().find(idle));
+    let chosen = harts
+        .get(home)
+        .filter(idle)
+        .or_else(|| harts.iter().find(idle));
     if let Some(hart) = chosen
         && hart.idle.swap(false, Ordering::SeqCst)
     {
@@ -297,7 +300,9 @@ pub fn tick() {
 fn wake_sleepers(now: u64) {
     loop {
         let mut sleepers = SLEEPERS.lock();
-        let first = sleepers.first().map_or(u64::MAX, |p| p.deadline.load(Ordering::Relaxed));
+        let first = sleepers
+            .first()
+            .map_or(u64::MAX, |p| p.deadline.load(Ordering::Relaxed));
         NEXT_DEADLINE.store(first, Ordering::SeqCst);
         if first > now {
             return;

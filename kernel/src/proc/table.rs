@@ -4,9 +4,9 @@
 //! walk over the table.
 
 use super::Process;
+use crate::mm::ram::frames;
 use crate::sync::{SpinLock, rank};
 use abi::Errno;
-use crate::mm::ram::frames;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::Shrinker;
 use kmalloc::{KArc, KVec};
@@ -151,7 +151,11 @@ impl Table {
     }
 
     fn put(&mut self, entry: Entry) -> Result<Place, Errno> {
-        let word = self.used.iter().position(|&word| word != u64::MAX).ok_or(Errno::TryAgain)?;
+        let word = self
+            .used
+            .iter()
+            .position(|&word| word != u64::MAX)
+            .ok_or(Errno::TryAgain)?;
         let bit = self.used[word].trailing_ones();
         let place = word * 64 + bit as usize;
         match self.entries.get_mut(place) {
@@ -175,7 +179,10 @@ impl Table {
     }
 
     fn find(&self, number: i32) -> Option<Place> {
-        let position = self.numbers.binary_search_by_key(&number, |&(n, _)| n).ok()?;
+        let position = self
+            .numbers
+            .binary_search_by_key(&number, |&(n, _)| n)
+            .ok()?;
         self.numbers.get(position).map(|&(_, place)| place)
     }
 
@@ -188,7 +195,9 @@ impl Table {
     }
 
     fn link_child(&mut self, parent: Place, child: Place) {
-        let Some(of_parent) = self.entry_mut(parent) else { return };
+        let Some(of_parent) = self.entry_mut(parent) else {
+            return;
+        };
         let second = of_parent.first_child.replace(child);
         if let Some(second) = second.and_then(|place| self.entry_mut(place)) {
             second.previous = Some(child);
@@ -201,9 +210,14 @@ impl Table {
     }
 
     fn unlink_child(&mut self, child: Place) {
-        let Some(entry) = self.entry_mut(child) else { return };
-        let (parent, previous, next) =
-            (entry.parent.take(), entry.previous.take(), entry.next.take());
+        let Some(entry) = self.entry_mut(child) else {
+            return;
+        };
+        let (parent, previous, next) = (
+            entry.parent.take(),
+            entry.previous.take(),
+            entry.next.take(),
+        );
         if let Some(next) = next.and_then(|place| self.entry_mut(place)) {
             next.previous = previous;
         }
@@ -223,22 +237,28 @@ impl Table {
 
     /// The process with this number.
     pub fn get(&self, number: i32) -> Option<&KArc<Process>> {
-        self.find(number).and_then(|place| self.entry(place)).map(|entry| &entry.process)
+        self.find(number)
+            .and_then(|place| self.entry(place))
+            .map(|entry| &entry.process)
     }
 
     /// Records that a process has ended: its children become init's, its parent is told. Gives the
     /// processes to wake, who wait for children: the parent, and init if it got ended children.
     pub fn end(&mut self, number: i32, status: i32) -> [Option<KArc<Process>>; 2] {
-        let Some(place) = self.find(number) else { return [None, None] };
+        let Some(place) = self.find(number) else {
+            return [None, None];
+        };
         let init = self.adopt_children(place);
         let parent = self.entry_mut(place).and_then(|entry| {
             entry.status = Some(status);
             entry.parent
         });
-        let parent = parent.and_then(|place| self.entry_mut(place)).map(|parent| {
-            parent.ended_children += 1;
-            parent.process.clone()
-        });
+        let parent = parent
+            .and_then(|place| self.entry_mut(place))
+            .map(|parent| {
+                parent.ended_children += 1;
+                parent.process.clone()
+            });
         [parent, init]
     }
 
@@ -270,9 +290,13 @@ impl Table {
             return Ok(None);
         }
         while let Some(place) = next {
-            let Some(entry) = self.entry(place) else { break };
+            let Some(entry) = self.entry(place) else {
+                break;
+            };
             if let Some(status) = entry.status {
-                return Ok(self.take(place, number).map(|process| Collected { process, status }));
+                return Ok(self
+                    .take(place, number)
+                    .map(|process| Collected { process, status }));
             }
             next = entry.next;
         }
@@ -285,7 +309,10 @@ impl Table {
             parent.ended_children -= 1;
         }
         let entry = self.release(place)?;
-        if let Ok(position) = self.numbers.binary_search_by_key(&entry.process.pid, |&(n, _)| n) {
+        if let Ok(position) = self
+            .numbers
+            .binary_search_by_key(&entry.process.pid, |&(n, _)| n)
+        {
             self.numbers.remove(position);
         }
         Some(entry.process)

@@ -20,7 +20,10 @@ unsafe impl<T: Send + Sync> Sync for Once<T> {}
 impl<T> Once<T> {
     /// A place without a value.
     pub const fn new() -> Once<T> {
-        Once { state: AtomicU8::new(EMPTY), value: UnsafeCell::new(MaybeUninit::uninit()) }
+        Once {
+            state: AtomicU8::new(EMPTY),
+            value: UnsafeCell::new(MaybeUninit::uninit()),
+        }
     }
 
     /// Puts the value in.
@@ -28,12 +31,9 @@ impl<T> Once<T> {
     /// # Panics
     /// If there is one already.
     pub fn set(&self, value: T) {
-        let free = self.state.compare_exchange(
-            EMPTY,
-            SETTING,
-            Ordering::Acquire,
-            Ordering::Relaxed,
-        );
+        let free =
+            self.state
+                .compare_exchange(EMPTY, SETTING, Ordering::Acquire, Ordering::Relaxed);
         assert!(free.is_ok(), "set twice");
         // SAFETY: only the one caller whose exchange succeeded is here, and nobody reads yet.
         unsafe { (*self.value.get()).write(value) };

@@ -33,7 +33,10 @@ pub struct HeldRanks {
 impl HeldRanks {
     /// None held.
     pub const fn new() -> HeldRanks {
-        HeldRanks { held: [const { Cell::new(0) }; DEPTH], count: Cell::new(0) }
+        HeldRanks {
+            held: [const { Cell::new(0) }; DEPTH],
+            count: Cell::new(0),
+        }
     }
 
     /// Records an acquisition. Interrupts are off.
@@ -42,8 +45,14 @@ impl HeldRanks {
     /// If a lock of a higher rank is held, or too many.
     pub fn push(&self, rank: u8) {
         let count = self.count.get();
-        let top = count.checked_sub(1).and_then(|i| self.held.get(i)).map_or(0, Cell::get);
-        assert!(rank >= top, "lock of rank {rank} taken while one of rank {top} is held");
+        let top = count
+            .checked_sub(1)
+            .and_then(|i| self.held.get(i))
+            .map_or(0, Cell::get);
+        assert!(
+            rank >= top,
+            "lock of rank {rank} taken while one of rank {top} is held"
+        );
         match self.held.get(count) {
             Some(place) => place.set(rank),
             None => panic!("more than {DEPTH} spin locks held"),

@@ -17,8 +17,13 @@ pub type SpinGuard<'a, T, const RANK: u8> = MutexGuard<'a, RawSpin<RANK>, T>;
 
 // SAFETY: `locked` goes from false to true by one atomic exchange, so one holder has it at a time.
 unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
-    #[allow(clippy::declare_interior_mutable_const, reason = "how lock_api makes new locks")]
-    const INIT: Self = RawSpin { locked: AtomicBool::new(false) };
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "how lock_api makes new locks"
+    )]
+    const INIT: Self = RawSpin {
+        locked: AtomicBool::new(false),
+    };
     type GuardMarker = GuardNoSend;
 
     #[inline]

@@ -26,7 +26,9 @@ pub struct WaitQueue {
 impl WaitQueue {
     /// A queue nobody waits in.
     pub const fn new() -> WaitQueue {
-        WaitQueue { waiting: SpinLock::new(ProcessQueue::new()) }
+        WaitQueue {
+            waiting: SpinLock::new(ProcessQueue::new()),
+        }
     }
 
     /// Lets go of `guard`, waits for a wake-up, takes the lock again. Wake-ups may come without
@@ -75,13 +77,19 @@ impl WaitQueue {
             // Woken by `kill` and not out of the queue.
             self.waiting.lock().remove(&process);
         }
-        if interruptible && process.is_killed() { Err(Interrupted) } else { Ok(()) }
+        if interruptible && process.is_killed() {
+            Err(Interrupted)
+        } else {
+            Ok(())
+        }
     }
 
     /// Wakes the process that waits longest; false if none waited.
     pub fn wake_one(&self) -> bool {
         loop {
-            let Some(process) = self.waiting.lock().pop() else { return false };
+            let Some(process) = self.waiting.lock().pop() else {
+                return false;
+            };
             if sched::wake(process) {
                 return true;
             }

@@ -13,7 +13,12 @@ fn file(descriptor: i32) -> Result<KArc<File>, Errno> {
 }
 
 fn directory() -> Result<InodeRef, Errno> {
-    sched::current().own.lock().directory.clone().ok_or(Errno::NotFound)
+    sched::current()
+        .own
+        .lock()
+        .directory
+        .clone()
+        .ok_or(Errno::NotFound)
 }
 
 fn add(file: KArc<File>) -> Result<u64, Errno> {
@@ -45,7 +50,11 @@ pub fn dup(arguments: &Arguments) -> Result<u64, Errno> {
 }
 
 pub fn close(arguments: &Arguments) -> Result<u64, Errno> {
-    let removed = sched::current().own.lock().files.remove(arguments.int::<0>())?;
+    let removed = sched::current()
+        .own
+        .lock()
+        .files
+        .remove(arguments.int::<0>())?;
     // With the process's files no longer locked: the last reference may wait for the disk.
     drop(removed);
     Ok(0)
@@ -85,13 +94,25 @@ pub fn open(arguments: &Arguments) -> Result<u64, Errno> {
 pub fn mknod(arguments: &Arguments) -> Result<u64, Errno> {
     let path = Path::read(arguments.address::<0>())?;
     let numbers = (arguments.int::<1>() as i16, arguments.int::<2>() as i16);
-    fs::create(&directory()?, path.as_bytes(), FileType::Device, numbers, false)?;
+    fs::create(
+        &directory()?,
+        path.as_bytes(),
+        FileType::Device,
+        numbers,
+        false,
+    )?;
     Ok(0)
 }
 
 pub fn mkdir(arguments: &Arguments) -> Result<u64, Errno> {
     let path = Path::read(arguments.address::<0>())?;
-    fs::create(&directory()?, path.as_bytes(), FileType::Directory, (0, 0), false)?;
+    fs::create(
+        &directory()?,
+        path.as_bytes(),
+        FileType::Directory,
+        (0, 0),
+        false,
+    )?;
     Ok(0)
 }
 

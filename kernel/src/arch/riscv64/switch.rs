@@ -13,7 +13,11 @@ pub struct Context {
 impl Context {
     /// A context not run yet.
     pub const fn new() -> Context {
-        Context { ra: 0, sp: 0, s: [0; 12] }
+        Context {
+            ra: 0,
+            sp: 0,
+            s: [0; 12],
+        }
     }
 
     /// A context that begins in [`begin`] on the stack that ends at `sp`, with `entry(argument)`.
@@ -21,7 +25,11 @@ impl Context {
         let mut s = [0; 12];
         s[1] = entry as usize;
         s[2] = argument;
-        Context { ra: begin as *const () as usize, sp, s }
+        Context {
+            ra: begin as *const () as usize,
+            sp,
+            s,
+        }
     }
 }
 

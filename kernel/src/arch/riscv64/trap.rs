@@ -32,7 +32,12 @@ impl TrapFrame {
         registers[1] = sp as usize;
         registers[9] = arguments[0] as usize;
         registers[10] = arguments[1] as usize;
-        TrapFrame { registers, pc: entry as usize, status: SSTATUS_SPIE, padding: 0 }
+        TrapFrame {
+            registers,
+            pc: entry as usize,
+            status: SSTATUS_SPIE,
+            padding: 0,
+        }
     }
 
     /// The call's number (`a7`).
@@ -120,7 +125,11 @@ pub struct Trap {
 impl Trap {
     fn read() -> Trap {
         let code = csr::scause::read();
-        Trap { cause: Cause::from_register(code), code, value: csr::stval::read() }
+        Trap {
+            cause: Cause::from_register(code),
+            code,
+            value: csr::stval::read(),
+        }
     }
 }
 
@@ -132,9 +141,7 @@ pub fn init() {
         csr::sscratch::write(0);
         csr::stvec::write(entry as *const () as usize);
         csr::scounteren::write(7);
-        csr::sie::write(
-            csr::INTERRUPT_SOFTWARE | csr::INTERRUPT_TIMER | csr::INTERRUPT_EXTERNAL,
-        );
+        csr::sie::write(csr::INTERRUPT_SOFTWARE | csr::INTERRUPT_TIMER | csr::INTERRUPT_EXTERNAL);
         csr::sstatus::clear(SSTATUS_FS);
     }
 }
@@ -180,16 +187,64 @@ extern "C" fn stack_overflow(sp: usize) -> ! {
 macro_rules! registers {
     ($op:literal) => {
         concat!(
-            $op, " x1, 0(sp)\n", $op, " x3, 16(sp)\n", $op, " x5, 32(sp)\n",
-            $op, " x6, 40(sp)\n", $op, " x7, 48(sp)\n", $op, " x8, 56(sp)\n",
-            $op, " x9, 64(sp)\n", $op, " x10, 72(sp)\n", $op, " x11, 80(sp)\n",
-            $op, " x12, 88(sp)\n", $op, " x13, 96(sp)\n", $op, " x14, 104(sp)\n",
-            $op, " x15, 112(sp)\n", $op, " x16, 120(sp)\n", $op, " x17, 128(sp)\n",
-            $op, " x18, 136(sp)\n", $op, " x19, 144(sp)\n", $op, " x20, 152(sp)\n",
-            $op, " x21, 160(sp)\n", $op, " x22, 168(sp)\n", $op, " x23, 176(sp)\n",
-            $op, " x24, 184(sp)\n", $op, " x25, 192(sp)\n", $op, " x26, 200(sp)\n",
-            $op, " x27, 208(sp)\n", $op, " x28, 216(sp)\n", $op, " x29, 224(sp)\n",
-            $op, " x30, 232(sp)\n", $op, " x31, 240(sp)\n",
+            $op,
+            " x1, 0(sp)\n",
+            $op,
+            " x3, 16(sp)\n",
+            $op,
+            " x5, 32(sp)\n",
+            $op,
+            " x6, 40(sp)\n",
+            $op,
+            " x7, 48(sp)\n",
+            $op,
+            " x8, 56(sp)\n",
+            $op,
+            " x9, 64(sp)\n",
+            $op,
+            " x10, 72(sp)\n",
+            $op,
+            " x11, 80(sp)\n",
+            $op,
+            " x12, 88(sp)\n",
+            $op,
+            " x13, 96(sp)\n",
+            $op,
+            " x14, 104(sp)\n",
+            $op,
+            " x15, 112(sp)\n",
+            $op,
+            " x16, 120(sp)\n",
+            $op,
+            " x17, 128(sp)\n",
+            $op,
+            " x18, 136(sp)\n",
+            $op,
+            " x19, 144(sp)\n",
+            $op,
+            " x20, 152(sp)\n",
+            $op,
+            " x21, 160(sp)\n",
+            $op,
+            " x22, 168(sp)\n",
+            $op,
+            " x23, 176(sp)\n",
+            $op,
+            " x24, 184(sp)\n",
+            $op,
+            " x25, 192(sp)\n",
+            $op,
+            " x26, 200(sp)\n",
+            $op,
+            " x27, 208(sp)\n",
+            $op,
+            " x28, 216(sp)\n",
+            $op,
+            " x29, 224(sp)\n",
+            $op,
+            " x30, 232(sp)\n",
+            $op,
+            " x31, 240(sp)\n",
         )
     };
 }

@@ -133,9 +133,19 @@ unsafe extern "C" {
 /// the address is none of theirs.
 pub fn on_failure(pc: usize) -> Option<usize> {
     let ranges = [
-        (&raw const user_copy_start, &raw const user_copy_end, &raw const user_copy_failed),
-        (&raw const user_string_start, &raw const user_string_end, &raw const user_string_failed),
+        (
+            &raw const user_copy_start,
+            &raw const user_copy_end,
+            &raw const user_copy_failed,
+        ),
+        (
+            &raw const user_string_start,
+            &raw const user_string_end,
+            &raw const user_string_failed,
+        ),
     ];
-    let found = ranges.iter().find(|(start, end, _)| (*start as usize..*end as usize).contains(&pc));
+    let found = ranges
+        .iter()
+        .find(|(start, end, _)| (*start as usize..*end as usize).contains(&pc));
     found.map(|(_, _, failed)| *failed as usize)
 }
