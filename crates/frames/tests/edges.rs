@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Spin, TestFrames, make, range, simple};
+use common::{Spin, TestFrames, held, make, range, simple};
 use frames::{Frames, Layout, MAX_SHRINKERS, OutOfMemory, Pfn, Shrinker, State, order_for};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -145,6 +145,7 @@ struct Hoard {
 
 impl Shrinker for Hoard {
     fn shrink(&self, wanted: usize) -> usize {
+        assert_eq!(held(), 0, "locks held while a shrinker runs");
         self.asked.fetch_add(1, Ordering::Relaxed);
         let inner = self.frames.alloc(0, 0);
         assert_eq!(
@@ -161,6 +162,7 @@ impl Shrinker for Hoard {
     }
 
     fn reclaimable(&self) -> usize {
+        assert_eq!(held(), 0, "locks held while a shrinker is asked");
         self.held.lock().unwrap().len()
     }
 }

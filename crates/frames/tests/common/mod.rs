@@ -2,10 +2,20 @@
 #![allow(dead_code, unreachable_pub)]
 
 use frames::{Frames, Layout, Pfn};
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A spin lock that lets others run while it waits.
+thread_local! {
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Locks that this thread holds.
+pub fn held() -> usize {
+    HELD.get()
+}
+
+/// A spin lock that lets others run while it waits, and counts.
 pub struct Spin(AtomicBool);
 
 // SAFETY: only who changed the flag from false to true holds the lock.
@@ -21,10 +31,13 @@ unsafe impl lock_api::RawMutex for Spin {
     }
 
     fn try_lock(&self) -> bool {
-        !self.0.swap(true, Ordering::Acquire)
+        let got = !self.0.swap(true, Ordering::Acquire);
+        HELD.set(HELD.get() + usize::from(got));
+        got
     }
 
     unsafe fn unlock(&self) {
+        HELD.set(HELD.get() - 1);
         self.0.store(false, Ordering::Release);
     }
 }

@@ -5,13 +5,45 @@
 mod frames_common;
 
 use frames::Pfn;
-use frames_common::simple;
 pub use frames_common::{Spin, TestFrames};
-use kmalloc::{DirectMap, Kmalloc};
+use frames_common::{held, simple};
+use kmalloc::{DirectMap, Kmalloc, Pages};
 use std::alloc::{Layout, alloc_zeroed};
 use std::ptr::NonNull;
 
-pub type TestKmalloc = Kmalloc<Spin, DirectMap<Spin>, 2>;
+pub type TestKmalloc = Kmalloc<Spin, Unlocked, 2>;
+
+/// Pages that are asked for and given back only while no lock is held.
+pub struct Unlocked(DirectMap<Spin>);
+
+// SAFETY: all is done by the `DirectMap`.
+unsafe impl Pages for Unlocked {
+    fn alloc(&self, cpu: usize, mark: u8, word: u32) -> Option<Pfn> {
+        assert_eq!(held(), 0, "locks held while a page is asked for");
+        self.0.alloc(cpu, mark, word)
+    }
+
+    fn free(&self, cpu: usize, page: Pfn, mark: u8) -> bool {
+        assert_eq!(held(), 0, "locks held while a page is given back");
+        self.0.free(cpu, page, mark)
+    }
+
+    fn address(&self, page: Pfn) -> *mut u8 {
+        self.0.address(page)
+    }
+
+    fn frame(&self, address: *const u8) -> Pfn {
+        self.0.frame(address)
+    }
+
+    fn marked(&self, page: Pfn) -> Option<u8> {
+        self.0.marked(page)
+    }
+
+    fn word(&self, page: Pfn) -> Option<u32> {
+        self.0.word(page)
+    }
+}
 
 /// An allocator over `pages` pages of real memory, for two CPUs, and where its pages are from.
 /// Both stay for ever, as in a kernel.
@@ -23,7 +55,7 @@ pub fn make(pages: u32) -> (&'static TestKmalloc, &'static TestFrames) {
     // SAFETY: the memory is as long as the frames are many, is never freed, and is only used
     // through these frames.
     let map = unsafe { DirectMap::new(frames, Pfn::new(0x80000), ram) };
-    (Box::leak(Box::new(Kmalloc::new(map))), frames)
+    (Box::leak(Box::new(Kmalloc::new(Unlocked(map)))), frames)
 }
 
 /// Frees an object that the caller uses no more.
