@@ -179,7 +179,7 @@ fn killed_with_objects() -> Outcome {
         gate.pass();
         0
     })?;
-    let got = tally.listen().next()?;
+    let got = tally.listen().hear()?;
     expect_eq!(got, 1, "whether the child got its objects");
     child.kill("kmalloc")
 }

@@ -478,7 +478,7 @@ fn kill_gives_back() -> Outcome {
             core::hint::spin_loop();
         }
     })?;
-    let filled = tally.listen().next()?;
+    let filled = tally.listen().hear()?;
     expect_eq!(filled, 1, "whether the child could map");
     child.kill("mappings")
 }

@@ -10,7 +10,7 @@ pub use counts::Counts;
 pub use memory::{available, fill_memory, grow_touched, peek, poke};
 
 use crate::cli::{Text, complain};
-use core::fmt::Display;
+use core::fmt::{self, Debug, Display};
 use ulib::string::String;
 use ulib::{env, format, println};
 
@@ -44,7 +44,7 @@ macro_rules! tests {
 macro_rules! expect {
     ($condition:expr, $($text:tt)*) => {
         if !$condition {
-            return Err(::ulib::format!("expected {}", ::core::format_args!($($text)*)));
+            return $crate::harness::unexpected(::core::format_args!($($text)*));
         }
     };
 }
@@ -55,13 +55,32 @@ macro_rules! expect_eq {
     ($seen:expr, $expected:expr, $($what:tt)*) => {
         match (&$seen, &$expected) {
             (seen, expected) => if *seen != *expected {
-                return Err(::ulib::format!(
-                    "{}: expected {expected:?}, saw {seen:?}",
-                    ::core::format_args!($($what)*),
-                ));
+                let what = ::core::format_args!($($what)*);
+                return $crate::harness::unequal(what, expected, seen);
             }
         }
     };
+}
+
+/// What [`expect!`](crate::expect) fails with. Apart and never inlined: there are a thousand of
+/// them, and a program has to fit into the largest file.
+///
+/// # Errors
+/// Always.
+#[cold]
+#[inline(never)]
+pub fn unexpected(expected: fmt::Arguments<'_>) -> Outcome {
+    Err(format!("expected {expected}"))
+}
+
+/// What [`expect_eq!`](crate::expect_eq) fails with.
+///
+/// # Errors
+/// Always.
+#[cold]
+#[inline(never)]
+pub fn unequal(what: fmt::Arguments<'_>, expected: &dyn Debug, seen: &dyn Debug) -> Outcome {
+    Err(format!("{what}: expected {expected:?}, saw {seen:?}"))
 }
 
 /// Turns what should have worked into the outcome of a test.
@@ -75,8 +94,14 @@ pub trait Expect<T> {
 
 impl<T, E: Display> Expect<T> for Result<T, E> {
     fn or_fail(self, what: impl Display) -> Result<T, String> {
-        self.map_err(|error| format!("expected to {what}, but: {error}"))
+        self.map_err(|error| failed(&what, &error))
     }
+}
+
+#[cold]
+#[inline(never)]
+fn failed(what: &dyn Display, error: &dyn Display) -> String {
+    format!("expected to {what}, but: {error}")
 }
 
 /// Runs a test by itself and prints how it went; whether it passed.

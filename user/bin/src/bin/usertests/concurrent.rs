@@ -7,7 +7,7 @@ use ulib::fs::{self, File};
 use ulib::io::{Read, Write};
 use ulib::process::Command;
 use ulib::vec::Vec;
-use ulib::{env, format};
+use ulib::{env, format, vec};
 
 pub(crate) const TESTS: &[Test] = tests! {
     quick:
@@ -45,7 +45,7 @@ fn twenty_writers() -> Outcome {
         let mut random = Random::new(u64::from(number));
         let mut file = File::create(format!("file{number}"))?;
         for _ in 0..PIECES {
-            let piece: [u8; PIECE] = core::array::from_fn(|_| random.next() as u8);
+            let piece: [u8; PIECE] = core::array::from_fn(|_| random.number() as u8);
             file.write_all(&piece)?;
         }
         Ok(true)
@@ -54,7 +54,7 @@ fn twenty_writers() -> Outcome {
         let mut random = Random::new(number);
         let bytes = fs::read(format!("file{number}")).or_fail("read a file")?;
         expect_eq!(bytes.len(), PIECES * PIECE, "bytes of file {number}");
-        let wrong = bytes.iter().position(|&byte| byte != random.next() as u8);
+        let wrong = bytes.iter().position(|&byte| byte != random.number() as u8);
         expect_eq!(wrong, None, "the first wrong byte of file {number}");
     }
     Ok(())
@@ -197,7 +197,7 @@ fn one_name_wins() -> Outcome {
 /// A removed file goes when the last of several closes it.
 fn last_close() -> Outcome {
     for _ in 0..10 {
-        fs::write("file", [b'l'; 10_000]).or_fail("write a file")?;
+        fs::write("file", vec![b'l'; 10_000]).or_fail("write a file")?;
         let file = File::open("file").or_fail("open it")?;
         fs::remove_file("file").or_fail("remove it")?;
         together(6, "closing a removed file", |_| {

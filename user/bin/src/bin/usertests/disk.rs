@@ -6,7 +6,7 @@ use programs::{expect, expect_eq, tests};
 use ulib::fs::{self, File};
 use ulib::io::Write;
 use ulib::process::Command;
-use ulib::{env, format, mem};
+use ulib::{env, format, mem, vec};
 
 pub(crate) const TESTS: &[Test] = tests! {
     quick:;
@@ -63,7 +63,7 @@ fn full() -> Outcome {
         );
         fs::remove_file(&name).or_fail("remove it")?;
     }
-    fs::write("after", [b'a'; 50_000]).or_fail("write a file when there is room")
+    fs::write("after", vec![b'a'; 50_000]).or_fail("write a file when there is room")
 }
 
 /// Calls that need a block fail; those that need none, or give some back, work.

@@ -286,7 +286,7 @@ fn random_damage() -> Outcome {
     for round in 0..150 {
         let mut bytes = whole.clone();
         for _ in 0..=random.below(3) {
-            bytes[random.below(120)] = random.next() as u8;
+            bytes[random.below(120)] = random.number() as u8;
         }
         let seen = run_bytes(&bytes)?;
         expect!(

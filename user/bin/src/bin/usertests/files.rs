@@ -119,12 +119,12 @@ fn write_and_read() -> Outcome {
 }
 
 fn overwrite() -> Outcome {
-    fs::write("file", [b'a'; 3000]).or_fail("write a file")?;
+    fs::write("file", vec![b'a'; 3000]).or_fail("write a file")?;
     let mut file = OpenOptions::new()
         .write(true)
         .open("file")
         .or_fail("open it")?;
-    file.write_all(&[b'b'; 1500])
+    file.write_all(&vec![b'b'; 1500])
         .or_fail("write over its beginning")?;
     let seen = fs::read("file").or_fail("read it")?;
     expect_eq!(seen.len(), 3000, "bytes in the file");
@@ -134,7 +134,7 @@ fn overwrite() -> Outcome {
 }
 
 fn truncate() -> Outcome {
-    fs::write("file", [b'a'; 20_000]).or_fail("write a file")?;
+    fs::write("file", vec![b'a'; 20_000]).or_fail("write a file")?;
     let mut old = File::options()
         .read(true)
         .write(true)
@@ -199,7 +199,7 @@ fn no_bytes() -> Outcome {
 fn odd_pieces() -> Outcome {
     const LENGTH: usize = 100_000;
     let mut random = Random::new(31);
-    let bytes: Vec<u8> = (0..LENGTH).map(|_| random.next() as u8).collect();
+    let bytes: Vec<u8> = (0..LENGTH).map(|_| random.number() as u8).collect();
     let mut file = File::create("file").or_fail("make a file")?;
     let mut rest = bytes.as_slice();
     while !rest.is_empty() {
@@ -292,8 +292,8 @@ fn large_file() -> Outcome {
         file.read_exact(&mut bytes)
             .or_fail(format!("read block {block}"))?;
         expect_eq!(
-            bytes[..8],
-            (block as u64).to_le_bytes(),
+            &bytes[..8],
+            (block as u64).to_le_bytes().as_slice(),
             "number in block {block}"
         );
     }
@@ -383,7 +383,7 @@ fn open_many() -> Outcome {
 }
 
 fn unlink_while_open() -> Outcome {
-    fs::write("file", [b'u'; 5000]).or_fail("write a file")?;
+    fs::write("file", vec![b'u'; 5000]).or_fail("write a file")?;
     let mut file = File::open("file").or_fail("open it")?;
     fs::remove_file("file").or_fail("remove it")?;
     expect!(File::open("file").is_err(), "the name to be gone");

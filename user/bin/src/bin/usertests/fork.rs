@@ -7,8 +7,8 @@ use programs::harness::{
 use programs::{expect, expect_eq, tests};
 use ulib::fs::{self, File};
 use ulib::process;
-use ulib::sys;
 use ulib::vec::Vec;
+use ulib::{sys, vec};
 
 pub(crate) const TESTS: &[Test] = tests! {
     quick:
@@ -130,7 +130,7 @@ fn many() -> Outcome {
 
 /// The kernel's own writes must copy too.
 fn in_calls() -> Outcome {
-    fs::write("file", [b'k'; 3 * PAGE_SIZE]).or_fail("write a file")?;
+    fs::write("file", vec![b'k'; 3 * PAGE_SIZE]).or_fail("write a file")?;
     let base = grow_touched(8)?;
     ends_with(0, "calls into shared pages", || {
         let Ok(file) = File::open("file") else {

@@ -6,7 +6,7 @@ use ulib::fs::File;
 use ulib::io::{Read, Write};
 use ulib::process::{self, Command};
 use ulib::vec::Vec;
-use ulib::{sys, thread};
+use ulib::{sys, thread, vec};
 
 pub(crate) const TESTS: &[Test] = tests! {
     quick:
@@ -38,7 +38,7 @@ fn kill_while(what: &str, endless: impl Fn()) -> Outcome {
                 endless();
             }
         })?;
-        tally.listen().next()?;
+        tally.listen().hear()?;
         // Either is right; a tick makes it likely that the child sleeps in the call.
         if round % 2 == 0 {
             thread::sleep_ticks(1);
@@ -64,7 +64,7 @@ fn reading_pipe() -> Outcome {
 fn writing_pipe() -> Outcome {
     let (_read, write) = process::pipe().or_fail("make a pipe")?;
     kill_while("writing to a full pipe", || {
-        let _ = (&write).write(&[0; 1000]);
+        let _ = (&write).write(&vec![0; 1000]);
     })
 }
 
@@ -170,7 +170,7 @@ fn touching_memory() -> Outcome {
 fn writing_files() -> Outcome {
     kill_while("making, writing and removing files", || {
         if let Ok(mut file) = File::create("file") {
-            let _ = file.write_all(&[b'w'; 5000]);
+            let _ = file.write_all(&vec![b'w'; 5000]);
         }
         let _ = ulib::fs::remove_file("file");
         let _ = ulib::fs::create_dir("directory");

@@ -65,7 +65,7 @@ fn without_reader() -> Outcome {
         i32::from(write.write_all(&vec![0; 100_000]).is_ok())
     })?;
     drop(write);
-    tally.listen().next()?;
+    tally.listen().hear()?;
     drop(read);
     child.ends_with(0, "writing without a reader")
 }
@@ -74,7 +74,7 @@ fn without_reader() -> Outcome {
 fn full() -> Outcome {
     const LENGTH: usize = 50_000;
     let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
-    let child = Kid::start(|| i32::from(write.write_all(&[3; LENGTH]).is_err()))?;
+    let child = Kid::start(|| i32::from(write.write_all(&vec![3; LENGTH]).is_err()))?;
     drop(write);
     let mut seen = 0;
     let mut byte = [0; 7];
@@ -96,7 +96,7 @@ fn transfer(length: usize, longest: usize, seed: u64) -> Outcome {
     let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
     let child = Kid::start(|| {
         let mut random = Random::new(seed);
-        let bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
+        let bytes: Vec<u8> = (0..length).map(|_| random.number() as u8).collect();
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(1 + random.below(longest)));
@@ -119,7 +119,7 @@ fn transfer(length: usize, longest: usize, seed: u64) -> Outcome {
             break;
         }
         for &byte in &buffer[..n] {
-            expect_eq!(byte, expected.next() as u8, "byte {seen}");
+            expect_eq!(byte, expected.number() as u8, "byte {seen}");
             seen += 1;
         }
     }

@@ -6,7 +6,7 @@ use programs::harness::{Expect, Outcome, Test, grow_touched, peek, poke};
 use programs::{expect, expect_eq, tests};
 use ulib::fs::{self, File};
 use ulib::io::Read;
-use ulib::{mem, process, sys};
+use ulib::{mem, process, sys, vec};
 
 pub(crate) const TESTS: &[Test] = tests! {
     quick:
@@ -50,7 +50,7 @@ pub(crate) const WILD: [usize; 13] = [
 
 /// A file with something in it.
 fn file() -> Result<File, ulib::string::String> {
-    fs::write("file", [b'x'; 3 * PAGE_SIZE]).or_fail("write a file")?;
+    fs::write("file", vec![b'x'; 3 * PAGE_SIZE]).or_fail("write a file")?;
     File::open("file").or_fail("open a file")
 }
 
