@@ -6,6 +6,7 @@ use crate::arch::trap::{Cause, Trap, TrapFrame, clear_software_interrupt};
 use crate::dev::plic;
 use crate::mm::{self, Denied};
 use crate::println;
+use crate::proc::oom::{self, Relief};
 use crate::proc::{exit, sched};
 use crate::syscall;
 use abi::KILLED;
@@ -58,16 +59,7 @@ fn user_fault(frame: &TrapFrame, trap: &Trap, access: Access) -> bool {
             report(frame, trap);
             true
         }
-        Err(Denied::OutOfMemory) => {
-            let pages = process
-                .space
-                .lock()
-                .as_ref()
-                .map_or(0, |space| space.stats().resident);
-            let (pid, name) = (process.pid, process.name());
-            println!("pid {pid} {name}: out of memory, killed with {pages} pages");
-            true
-        }
+        Err(Denied::OutOfMemory) => oom::relieve(&process) == Relief::Die,
         Err(Denied::Io) => {
             println!("pid {} {}: disk error, killed", process.pid, process.name());
             true

@@ -51,6 +51,12 @@ impl<M: Machine> AddressSpace<M> {
         self.table.root()
     }
 
+    /// Pages with a frame behind them: [`Stats::resident`] without the walk over the regions that
+    /// the other numbers cost.
+    pub fn resident(&self) -> usize {
+        self.table.resident()
+    }
+
     /// Sizes, as they are now.
     pub fn stats(&self) -> Stats {
         let bytes: u64 = self

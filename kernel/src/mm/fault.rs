@@ -21,7 +21,11 @@ pub fn resolve(process: &Process, address: u64, access: Access) -> Result<(), De
     let mut supply = None;
     loop {
         let outcome = match process.space.lock().as_mut() {
-            Some(space) => space.fault(address, access, supply.take()),
+            Some(space) => {
+                let outcome = space.fault(address, access, supply.take());
+                process.set_resident(space.resident());
+                outcome
+            }
             None => return Err(Denied::Refused),
         };
         match outcome {

@@ -95,8 +95,9 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top);
 
+    let (satp, resident) = (satp_of(&space), space.resident());
     let old = process.space.lock().replace(space);
-    let satp = process.space.lock().as_ref().map_or(0, satp_of);
+    process.set_resident(resident);
     sched::change_space(&process, satp);
     drop(old);
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);

@@ -1,6 +1,6 @@
 //! Ending a process, collecting ended children, and killing.
 
-use super::{Process, TABLE, TestObjects, sched};
+use super::{Process, TABLE, TestObjects, oom, sched};
 use crate::arch::hart;
 use crate::mm::kernel_space;
 use abi::Errno;
@@ -11,7 +11,9 @@ use core::mem;
 pub fn exit(status: i32) -> ! {
     let process = sched::current();
     assert!(process.pid != 1, "init ended with status {status}");
+    oom::ending();
     release_all(&process);
+    oom::ended();
     let woken = {
         let mut table = TABLE.lock();
         process.set_ended();
@@ -46,6 +48,7 @@ fn release_space(process: &Process) {
     let space = process.space.lock().take();
     sched::change_space(process, kernel_space::satp());
     drop(space);
+    process.set_resident(0);
 }
 
 /// Waits for a child to end; gives its number and status.

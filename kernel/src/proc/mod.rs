@@ -5,6 +5,7 @@ pub mod exit;
 pub mod fork;
 pub mod listing;
 mod objects;
+pub mod oom;
 mod process;
 mod queue;
 pub mod sched;
@@ -12,5 +13,5 @@ mod table;
 
 pub use objects::TestObjects;
 pub use process::{Name, Own, Process};
-pub use queue::ProcessQueue;
+pub use queue::{Kind as QueueKind, ProcessQueue};
 pub use table::{HIGHEST_LIMIT, TABLE, init, set_limit};

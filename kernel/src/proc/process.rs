@@ -1,7 +1,7 @@
 //! One process.
 
 use super::TestObjects;
-use super::queue::QueueLink;
+use super::queue::{Kind as QueueKind, QueueLink};
 use crate::arch::fpu::FloatRegisters;
 use crate::arch::switch::Context;
 use crate::arch::trap::{TrapFrame, frame_at};
@@ -28,12 +28,14 @@ pub struct Process {
     state: AtomicU8,
     killed: AtomicBool,
     on_hart: AtomicBool,
-    pub(super) link: QueueLink,
+    waiting: QueueLink,
+    runnable: QueueLink,
     pub(super) last_hart: AtomicUsize,
     context: UnsafeCell<Context>,
     floats: UnsafeCell<FloatRegisters>,
     stack: KernelStack,
     satp: AtomicUsize,
+    resident: AtomicUsize,
     /// When a sleeping process wants to go on.
     pub deadline: AtomicU64,
     /// Where it waits for children to end.
@@ -101,6 +103,7 @@ impl Process {
     ) -> Result<KArc<Process>, AllocError> {
         let stack = KernelStack::try_new()?;
         let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
+        let resident = space.as_ref().map_or(0, |space| space.resident());
         let frame = frame_at(stack.top());
         // SAFETY: the stack is mapped and nobody uses it yet.
         unsafe { frame.write(TrapFrame::user(0, 0, [0, 0])) };
@@ -110,12 +113,14 @@ impl Process {
             state: AtomicU8::new(RUNNABLE),
             killed: AtomicBool::new(false),
             on_hart: AtomicBool::new(false),
-            link: QueueLink::new(),
+            waiting: QueueLink::new(),
+            runnable: QueueLink::new(),
             last_hart: AtomicUsize::new(crate::arch::hart::this().index()),
             context: UnsafeCell::new(Context::start(entry, argument, start)),
             floats: UnsafeCell::new(FloatRegisters::new()),
             stack,
             satp: AtomicUsize::new(satp),
+            resident: AtomicUsize::new(resident),
             deadline: AtomicU64::new(0),
             child_ended: WaitQueue::new(),
             space: SleepLock::new(space),
@@ -159,6 +164,16 @@ impl Process {
     /// Says with which root table the process runs.
     pub fn set_satp(&self, satp: usize) {
         self.satp.store(satp, Ordering::Relaxed);
+    }
+
+    /// Pages of memory the process has, as of its last fault or call about memory.
+    pub fn resident(&self) -> usize {
+        self.resident.load(Ordering::Relaxed)
+    }
+
+    /// Says how many pages the process has, for those who cannot wait for its address space.
+    pub fn set_resident(&self, pages: usize) {
+        self.resident.store(pages, Ordering::Relaxed);
     }
 
     /// Where the registers are while the process does not run.
@@ -233,8 +248,16 @@ impl Process {
         self.on_hart.store(on, Ordering::Release);
     }
 
-    /// True while a queue has the process.
-    pub fn is_queued(&self) -> bool {
-        self.link.is_queued()
+    /// The link for queues of this kind.
+    pub(super) fn link(&self, kind: QueueKind) -> &QueueLink {
+        match kind {
+            QueueKind::Waiting => &self.waiting,
+            QueueKind::Runnable => &self.runnable,
+        }
+    }
+
+    /// True while the process is in a queue of waiting ones.
+    pub fn is_queued_waiting(&self) -> bool {
+        self.waiting.is_queued()
     }
 }

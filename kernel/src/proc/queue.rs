@@ -1,13 +1,23 @@
 //! First-in first-out queues of processes, linked through the processes themselves, so that
-//! queueing needs no memory. A process is in one queue at the most: it runs, is runnable, or waits
-//! for one thing.
+//! queueing needs no memory. A process is in one queue of each kind at the most: it waits for one
+//! thing, and it is runnable on one hart. It can be in one of both for a moment: `kill` makes a
+//! process runnable that then takes itself out of the queue it waited in.
 
 use super::Process;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use kmalloc::KArc;
 
-/// The part of a process that queues use.
+/// What a queue is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Processes that wait.
+    Waiting,
+    /// Processes that want to run.
+    Runnable,
+}
+
+/// The part of a process that the queues of one kind use.
 pub struct QueueLink {
     next: UnsafeCell<Option<KArc<Process>>>,
     queued: AtomicBool,
@@ -35,6 +45,7 @@ impl QueueLink {
 
 /// A queue of processes.
 pub struct ProcessQueue {
+    kind: Kind,
     first: Option<KArc<Process>>,
     last: *const Process,
 }
@@ -44,8 +55,9 @@ unsafe impl Send for ProcessQueue {}
 
 impl ProcessQueue {
     /// An empty queue.
-    pub const fn new() -> ProcessQueue {
+    pub const fn new(kind: Kind) -> ProcessQueue {
         ProcessQueue {
+            kind,
             first: None,
             last: core::ptr::null(),
         }
@@ -59,16 +71,19 @@ impl ProcessQueue {
     /// Appends a process that is in no queue.
     pub fn push(&mut self, process: KArc<Process>) {
         debug_assert!(
-            !process.link.is_queued(),
+            !process.link(self.kind).is_queued(),
             "pid {} is queued already",
             process.pid
         );
-        process.link.queued.store(true, Ordering::Relaxed);
+        process
+            .link(self.kind)
+            .queued
+            .store(true, Ordering::Relaxed);
         let last = KArc::as_ptr(&process);
         // SAFETY: `last` is kept alive by the chain; its link belongs to this queue.
         match unsafe { self.last.as_ref() } {
             // SAFETY: as above, and `&mut self` is the only way to this queue's links.
-            Some(end) => unsafe { *end.link.next.get() = Some(process) },
+            Some(end) => unsafe { *end.link(self.kind).next.get() = Some(process) },
             None => self.first = Some(process),
         }
         self.last = last;
@@ -83,9 +98,12 @@ impl ProcessQueue {
         if place.is_none() {
             return self.push(process);
         }
-        process.link.queued.store(true, Ordering::Relaxed);
+        process
+            .link(self.kind)
+            .queued
+            .store(true, Ordering::Relaxed);
         // SAFETY: the process is in no queue but, from here on, this one.
-        unsafe { *process.link.next.get() = place.take() };
+        unsafe { *process.link(self.kind).next.get() = place.take() };
         *place = Some(process);
     }
 
@@ -103,7 +121,7 @@ impl ProcessQueue {
                 break;
             }
             owner = KArc::as_ptr(process);
-            place = process.link.next.get();
+            place = process.link(self.kind).next.get();
         }
         (owner, place)
     }
@@ -112,11 +130,14 @@ impl ProcessQueue {
     pub fn pop(&mut self) -> Option<KArc<Process>> {
         let process = self.first.take()?;
         // SAFETY: the process was in this queue, so its link is ours.
-        self.first = unsafe { (*process.link.next.get()).take() };
+        self.first = unsafe { (*process.link(self.kind).next.get()).take() };
         if self.first.is_none() {
             self.last = core::ptr::null();
         }
-        process.link.queued.store(false, Ordering::Release);
+        process
+            .link(self.kind)
+            .queued
+            .store(false, Ordering::Release);
         Some(process)
     }
 
@@ -128,10 +149,10 @@ impl ProcessQueue {
         let place = unsafe { &mut *place };
         let Some(found) = place.take() else { return };
         // SAFETY: the process was in this queue, so its link is ours.
-        *place = unsafe { (*found.link.next.get()).take() };
+        *place = unsafe { (*found.link(self.kind).next.get()).take() };
         if place.is_none() {
             self.last = owner;
         }
-        found.link.queued.store(false, Ordering::Release);
+        found.link(self.kind).queued.store(false, Ordering::Release);
     }
 }

@@ -4,7 +4,7 @@
 //! one stack: a process is queued only when no hart is on its stack any more (whoever wakes waits
 //! for that, and a preempted process is queued by its successor), and only its queue hands it out.
 
-use super::{Process, ProcessQueue};
+use super::{Process, ProcessQueue, QueueKind};
 use crate::arch::switch::{Context, switch};
 use crate::arch::{csr, hart, paging, sbi, timer};
 use crate::mm::kernel_space;
@@ -35,14 +35,15 @@ unsafe impl Sync for Local {}
 
 static LOCAL: [Local; hart::MAX_HARTS] = [const {
     Local {
-        runnable: SpinLock::new(ProcessQueue::new()),
+        runnable: SpinLock::new(ProcessQueue::new(QueueKind::Runnable)),
         idle: UnsafeCell::new(Context::new()),
         left: Cell::new(core::ptr::null()),
         preempted: Cell::new(false),
     }
 }; hart::MAX_HARTS];
 
-static SLEEPERS: SpinLock<ProcessQueue, { rank::TIMER }> = SpinLock::new(ProcessQueue::new());
+static SLEEPERS: SpinLock<ProcessQueue, { rank::TIMER }> =
+    SpinLock::new(ProcessQueue::new(QueueKind::Waiting));
 /// Deadline of the first sleeper.
 static NEXT_DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
 
@@ -334,7 +335,7 @@ pub fn sleep_until(deadline: u64) -> Result<(), Interrupted> {
             block();
         }
         drop(off);
-        if process.is_queued() {
+        if process.is_queued_waiting() {
             SLEEPERS.lock().remove(&process);
         }
         if process.is_killed() {

@@ -3,6 +3,8 @@
 
 use core::cell::Cell;
 
+/// Who dies when memory ends.
+pub const OOM: u8 = 5;
 /// The table of processes.
 pub const TABLE: u8 = 10;
 /// Lists of objects in caches.

@@ -5,7 +5,7 @@
 
 use super::{SpinGuard, SpinLock, rank};
 use crate::arch::hart;
-use crate::proc::{ProcessQueue, sched};
+use crate::proc::{ProcessQueue, QueueKind, sched};
 use lock_api::MutexGuard;
 
 /// The wait ended because the process has been killed.
@@ -27,7 +27,7 @@ impl WaitQueue {
     /// A queue nobody waits in.
     pub const fn new() -> WaitQueue {
         WaitQueue {
-            waiting: SpinLock::new(ProcessQueue::new()),
+            waiting: SpinLock::new(ProcessQueue::new(QueueKind::Waiting)),
         }
     }
 
@@ -73,7 +73,7 @@ impl WaitQueue {
         }
         sched::block();
         drop(off);
-        if process.is_queued() {
+        if process.is_queued_waiting() {
             // Woken by `kill` and not out of the queue.
             self.waiting.lock().remove(&process);
         }

@@ -9,7 +9,10 @@ use zerocopy::IntoBytes;
 fn with_space<T>(act: impl FnOnce(&mut Space) -> Result<T, vm::Error>) -> Result<T, Errno> {
     let process = sched::current();
     let mut space = process.space.lock();
-    Ok(act(space.as_mut().ok_or(Errno::NoMemory)?)?)
+    let space = space.as_mut().ok_or(Errno::NoMemory)?;
+    let result = act(space);
+    process.set_resident(space.resident());
+    Ok(result?)
 }
 
 pub fn sbrk(arguments: &Arguments) -> Result<u64, Errno> {
