@@ -156,6 +156,37 @@ fn an_image_of_mkfs_mounts_and_works() {
     assert_clean(&mut fs, "after changes");
 }
 
+/// Only the bytes before a name's first zero are the name.
+#[test]
+fn names_end_at_the_first_zero() {
+    let mut image = by_hand();
+    let root = get32(&image[INODES as usize], 16 + 3) as usize;
+    assert_eq!(&image[root][34..42], b"README\0\0");
+    image[root][41] = b'x';
+    let mut fs = Fs::mount(Disk::from_image(image), 40).expect("mount");
+    assert_eq!(fs.lookup(ROOT, b"README"), Ok(Some(2)));
+    assert_eq!(fs.lookup(ROOT, b"READM"), Ok(None));
+    assert_clean(&mut fs, "a name with more behind it");
+}
+
+#[test]
+fn impossible_inodes_are_refused() {
+    for (word, value) in [(0, 0x0001_0009), (1, 0xffff_0000), (2, 268 * 1024 + 1)] {
+        let mut image = by_hand();
+        put32(&mut image[INODES as usize], 2 * 16 + word, value);
+        let mut fs = Fs::mount(Disk::from_image(image), 40).expect("mount");
+        let result = fs.stat(2);
+        assert!(
+            matches!(result, Err(Error::Corrupt(_))),
+            "word {word}: {result:?}"
+        );
+        assert!(
+            matches!(fs.unlink(ROOT, b"README"), Err(Error::Corrupt(_))),
+            "word {word}"
+        );
+    }
+}
+
 /// What we make, read with nothing but the layout in mind.
 #[test]
 fn our_images_are_laid_out_like_those_of_mkfs() {
@@ -279,10 +310,38 @@ fn blocks_behind_the_size_are_used_and_freed() {
     assert_clean(&mut fs, "truncated");
 }
 
+/// A gap is damage; writing there closes it and shows nothing of what the block held.
+#[test]
+fn a_gap_can_be_written_but_not_read() {
+    let mut image = by_hand();
+    // The second block of usertests; the one that takes its place is the last.
+    put32(&mut image[INODES as usize], 3 * 16 + 4, 0);
+    for block in image
+        .iter_mut()
+        .skip(DATA as usize)
+        .filter(|block| **block == [0; 1024])
+    {
+        *block = [0xee; 1024];
+    }
+    let mut fs = Fs::mount(Disk::from_image(image), 40).expect("mount");
+    let inum = fs.resolve(ROOT, b"usertests").expect("usertests");
+    let mut bytes = [1; 1024];
+    assert!(matches!(
+        fs.read(inum, 1024, &mut bytes),
+        Err(Error::Corrupt(_))
+    ));
+    assert_eq!(fs.write(inum, 1030, b"here"), Ok(4));
+    assert_eq!(fs.read(inum, 1024, &mut bytes), Ok(1024));
+    assert_eq!(&bytes[..10], b"\0\0\0\0\0\0here");
+    assert_eq!(bytes[10..], [0; 1014], "what the block held before");
+}
+
+type Damage = fn(&mut Vec<Block>);
+
 #[test]
 fn check_sees_what_is_wrong() {
     let root_inode = 16;
-    let damage: [(&str, fn(&mut Vec<Block>)); 9] = [
+    let damage: [(&str, Damage); 9] = [
         ("lost block", |i| i[BITMAP as usize][124] |= 0x80),
         ("marked free", |i| i[BITMAP as usize][6] = 0),
         ("link count", |i| i[INODES as usize][2 * 64 + 6] = 2),

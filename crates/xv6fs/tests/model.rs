@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use xv6fs::{Error, Fs, Inum, MAX_FILE_SIZE, ROOT, Unlinked};
 
-const BLOCKS: u32 = 260;
+const BLOCKS: u32 = 100;
 const INODES: u32 = 24;
 
 /// What the model knows of an inode.
