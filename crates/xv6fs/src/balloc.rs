@@ -29,12 +29,11 @@ impl<D: BlockDevice> Fs<D> {
         Err(Error::NoSpace)
     }
 
-    /// Gives a block back.
+    /// Gives back a block with content.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when it is no block with content, or free already.
+    /// [`Error::Corrupt`] when it is free already.
     pub(crate) fn release_block(&mut self, number: u32) -> Result<(), Error> {
-        self.superblock.data_block(number)?;
         let (block, bits) = self.bitmap_part(number);
         let bitmap = self.cache.modify(block)?;
         if !bit(bitmap, bits.start) {

@@ -316,6 +316,50 @@ fn a_full_disk_takes_what_fits_and_loses_nothing() {
     assert_clean(&mut fs, "emptied");
 }
 
+/// What a refused operation had taken is the next one's.
+#[test]
+fn a_refused_operation_leaves_blocks_and_inodes_to_be_found() {
+    let mut fs = fresh(200, 80);
+    let dir = fs.create(ROOT, b"d", Directory, 0, 0).expect("mkdir");
+    let f = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    for i in 0..62 {
+        fs.link(f, dir, format!("f{i}").as_bytes()).expect("link");
+    }
+    assert_eq!(
+        fs.stat(dir).expect("stat").size,
+        1024,
+        "the directory's block is full"
+    );
+    let free = fs.free_blocks().expect("count") as usize;
+    write_all(&mut fs, f, 0, &pattern(1, (free - 2) * 1024)).expect("write");
+    assert_eq!(fs.free_blocks(), Ok(1));
+    // It takes the last block for the new directory and finds none for its name.
+    assert_eq!(fs.create(dir, b"sub", Directory, 0, 0), Err(Error::NoSpace));
+    assert_eq!(fs.free_blocks(), Ok(1));
+    let inum = fs.create(ROOT, b"g", File, 0, 0).expect("create");
+    assert_eq!(inum, f + 1, "the inode of the directory that was not made");
+    assert_eq!(
+        fs.write(inum, 0, b"x"),
+        Ok(1),
+        "the block that it had taken"
+    );
+    assert_clean(&mut fs, "after a refusal");
+}
+
+#[test]
+fn blocks_can_be_used_again_and_again() {
+    let mut fs = fresh(200, 40);
+    let f = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    let free = fs.free_blocks().expect("count");
+    for round in 0..5 {
+        let data = pattern(round, (free as usize - 1) * 1024);
+        write_all(&mut fs, f, 0, &data).expect("write");
+        assert_eq!(fs.free_blocks(), Ok(0), "round {round}");
+        fs.truncate(f).expect("truncate");
+    }
+    assert_clean(&mut fs, "after filling it");
+}
+
 /// The block for content is there, the one for the indirect block is not.
 #[test]
 fn the_last_block_is_not_lost_to_half_a_mapping() {

@@ -10,8 +10,8 @@ pub enum Failure {
     Never,
     /// At this step (writes and flushes count) and ever after.
     From(usize),
-    /// At this step only.
-    At(usize),
+    /// At so many steps from this one on, and again at this one and ever after.
+    During(usize, usize, usize),
 }
 
 /// A disk with a write cache: what was not flushed may be lost by a crash, in any part.
@@ -64,7 +64,11 @@ impl Disk {
         self.steps += 1;
         match self.failure {
             Failure::From(n) if step >= n => Err(DeviceError),
-            Failure::At(n) if step == n => Err(DeviceError),
+            Failure::During(at, count, stop)
+                if (at..at + count).contains(&step) || step >= stop =>
+            {
+                Err(DeviceError)
+            }
             _ => Ok(()),
         }
     }
