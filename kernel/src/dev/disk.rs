@@ -130,10 +130,42 @@ impl BlockDevice for Disk {
     }
 
     fn flush(&mut self) -> Result<(), DeviceError> {
-        // The queue takes a request whose data the device has written; QEMU's disk is told to write
-        // through, so what has been written is in the image.
-        Ok(())
+        // The driver crate waits for this one by polling.
+        let done = SHARED.get().device.lock().flush();
+        done.map_err(|_| DeviceError)
     }
+}
+
+/// Request and response of a flush stand on the driver's stack, which is not in the direct map: the
+/// device sees copies. There is one of each, as the device's lock lets one flush begin at a time.
+struct Copies {
+    request: [u8; COPY_SIZE],
+    response: [u8; COPY_SIZE],
+}
+
+const COPY_SIZE: usize = 32;
+
+static COPIES: SpinLock<Copies, { rank::DEVICE }> = SpinLock::new(Copies {
+    request: [0; COPY_SIZE],
+    response: [0; COPY_SIZE],
+});
+
+impl Copies {
+    fn place(&mut self, length: usize, direction: BufferDirection) -> &mut [u8] {
+        let place = match direction {
+            BufferDirection::DriverToDevice => &mut self.request,
+            _ => &mut self.response,
+        };
+        match place.get_mut(..length) {
+            Some(place) => place,
+            None => panic!("a DMA buffer of {length} bytes is not in the direct map"),
+        }
+    }
+}
+
+fn in_direct_map(buffer: NonNull<[u8]>) -> bool {
+    let address = buffer.cast::<u8>().addr().get();
+    (layout::DIRECT_MAP..layout::DIRECT_MAP + layout::DIRECT_MAP_SIZE).contains(&address)
 }
 
 /// What the driver crate needs of the kernel.
@@ -171,15 +203,32 @@ unsafe impl Hal for KernelHal {
         }
     }
 
-    unsafe fn share(buffer: NonNull<[u8]>, _direction: BufferDirection) -> PhysAddr {
-        let address = buffer.as_ptr() as *mut u8 as usize;
-        let window = layout::DIRECT_MAP..layout::DIRECT_MAP + layout::DIRECT_MAP_SIZE;
-        debug_assert!(
-            window.contains(&address),
-            "DMA buffer {address:#x} not in the direct map"
-        );
-        layout::virt_to_phys(address)
+    unsafe fn share(buffer: NonNull<[u8]>, direction: BufferDirection) -> PhysAddr {
+        if in_direct_map(buffer) {
+            return layout::virt_to_phys(buffer.cast::<u8>().addr().get());
+        }
+        let mut copies = COPIES.lock();
+        let copy = copies.place(buffer.len(), direction);
+        // SAFETY: the caller's promise that the buffer is valid; the copy is as long.
+        unsafe {
+            buffer
+                .cast::<u8>()
+                .copy_to_nonoverlapping(NonNull::from(&mut *copy).cast(), copy.len())
+        };
+        layout::virt_to_phys(copy.as_ptr().addr())
     }
 
-    unsafe fn unshare(_physical: PhysAddr, _buffer: NonNull<[u8]>, _direction: BufferDirection) {}
+    unsafe fn unshare(_physical: PhysAddr, buffer: NonNull<[u8]>, direction: BufferDirection) {
+        if in_direct_map(buffer) || direction == BufferDirection::DriverToDevice {
+            return;
+        }
+        let mut copies = COPIES.lock();
+        let copy = copies.place(buffer.len(), direction);
+        // SAFETY: as in `share`.
+        unsafe {
+            buffer
+                .cast::<u8>()
+                .copy_from_nonoverlapping(NonNull::from(&mut *copy).cast(), copy.len())
+        };
+    }
 }

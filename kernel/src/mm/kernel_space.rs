@@ -156,8 +156,9 @@ pub fn map_pages(address: usize, pages: &mut [Option<Frame>]) -> Result<(), Allo
     Ok(())
 }
 
-/// Unmaps `count` pages from `address` on, everywhere, and gives them back. False, with nothing
-/// done, if the table is in use: this may be called from within an allocation.
+/// Unmaps `count` pages from `address` on, all in one table, everywhere, and gives them back, and the
+/// table if that was its last use. False, with nothing done, if the tables are in use: this may be
+/// called from within an allocation.
 pub fn try_unmap_pages(address: usize, count: usize) -> bool {
     let Some(_table) = TABLE.try_lock() else {
         return false;
@@ -169,10 +170,27 @@ pub fn try_unmap_pages(address: usize, count: usize) -> bool {
             *place = Some(frame);
         }
     });
+    let emptied = take_empty_table(address);
     flush_everywhere(address, count * FRAME_SIZE);
     // Only now that no hart can reach the pages any more do they go back.
     drop(removed);
+    drop(emptied);
     true
+}
+
+/// Takes the table with the leaf of this address out if it maps nothing.
+fn take_empty_table(address: usize) -> Option<Frame> {
+    let middle =
+        paging::branch_target(table(root())[paging::index(address, 2)].load(Ordering::Relaxed))?;
+    let place = &table(Pfn::from_addr(middle))[paging::index(address, 1)];
+    let last = Pfn::from_addr(paging::branch_target(place.load(Ordering::Relaxed))?);
+    let empty = table(last)
+        .iter()
+        .all(|entry| entry.load(Ordering::Relaxed) == 0);
+    empty.then(|| {
+        place.store(0, Ordering::Release);
+        Frame::from_pfn(last)
+    })
 }
 
 fn leaf_place(address: usize) -> Option<&'static AtomicU64> {

@@ -175,7 +175,8 @@ fn map_segments(space: &mut Space, inode: &InodeRef, bytes: &[u8]) -> Result<Hea
 /// Reads the file header and the program headers, which must lie in the first page. (The crate's
 /// own front door wants the section headers too, which are at the end of the file.)
 fn parse(bytes: &[u8]) -> Option<(Header, Segments<'_>)> {
-    let ident = file::parse_ident::<LittleEndian>(bytes).ok()?;
+    let ident = bytes.get(..elf_abi::EI_NIDENT)?;
+    let ident = file::parse_ident::<LittleEndian>(ident).ok()?;
     let size = match ident.1 {
         Class::ELF32 => file::ELF32_EHDR_TAILSIZE,
         Class::ELF64 => file::ELF64_EHDR_TAILSIZE,

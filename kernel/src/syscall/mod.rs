@@ -22,9 +22,11 @@ impl Arguments {
         self.address::<N>() as i32
     }
 
-    /// A length in bytes that C declares as `int`: negative ones are refused.
+    /// A length in bytes that C declares as `int`, which the caller extends to the whole register:
+    /// negative ones are refused.
     fn length<const N: usize>(&self) -> Result<usize, Errno> {
-        usize::try_from(self.int::<N>()).map_err(|_| Errno::Invalid)
+        let length = self.address::<N>() as i64;
+        usize::try_from(length).map_err(|_| Errno::Invalid)
     }
 }
 

@@ -260,8 +260,8 @@ fn lowest_number() -> Outcome {
         .or_fail("open files")?;
     let numbers: Vec<i32> = files.iter().map(File::as_raw_fd).collect();
     expect!(
-        numbers.windows(2).all(|pair| pair[1] == pair[0] + 1),
-        "a row, saw {numbers:?}"
+        numbers.windows(2).all(|pair| pair[1] > pair[0]),
+        "ever higher numbers, saw {numbers:?}"
     );
     sys::close(numbers[2]);
     sys::close(numbers[4]);
