@@ -34,9 +34,15 @@ pub(crate) fn guest(toolchain: &Toolchain, profile: Profile) -> Result<Guest> {
         profile.name(),
     ]);
     quiet_unless_watched(&mut cargo);
+    let output = toolchain.target_dir().join(TARGET).join(profile.name());
+    if !output.exists() {
+        eprintln!(
+            "xtask: compiling the kernel and its programs ({})",
+            profile.name()
+        );
+    }
     succeed(&mut cargo)?;
 
-    let output = toolchain.target_dir().join(TARGET).join(profile.name());
     let dir = toolchain.target_dir().join("pagoda").join(profile.name());
     fs::create_dir_all(&dir)?;
     let kernel = dir.join("kernel");
