@@ -67,7 +67,7 @@ fn filetest() -> Outcome {
         }
         let mut reports = tally.listen();
         for i in 0..PROCESSES {
-            let open = usize::from(reports.next()?);
+            let open = usize::from(reports.hear()?);
             expect_eq!(open, FILES_EACH, "files that process {i} opened");
         }
         gate.open();
@@ -139,7 +139,7 @@ fn opentest() -> Outcome {
             held.pass();
             0
         })?;
-        let filled = tally.listen().next()?;
+        let filled = tally.listen().hear()?;
         expect_eq!(filled, 1, "memory filled but for {LEFT} pages");
         gate.open();
         opener.ends_with(0, "open files until memory ends")?;

@@ -6,65 +6,27 @@
 use abi::KMALLOC_MAX;
 use programs::harness::{Gate, Kid, Outcome, Tally, Test, ends_with, suite};
 use programs::random::Random;
-use programs::{expect, expect_eq};
+use programs::{expect, expect_eq, tests};
 use ulib::string::String;
 use ulib::vec::Vec;
 use ulib::{env, format, main, sys};
 
 main!(main);
 
-const TESTS: &[Test] = &[
-    Test {
-        name: "every-size",
-        quick: true,
-        run: every_size,
-    },
-    Test {
-        name: "rounds-of-2000",
-        quick: true,
-        run: rounds,
-    },
-    Test {
-        name: "random-order",
-        quick: true,
-        run: random_order,
-    },
-    Test {
-        name: "nothing",
-        quick: true,
-        run: nothing,
-    },
-    Test {
-        name: "distinct",
-        quick: true,
-        run: distinct,
-    },
-    Test {
-        name: "not-ours",
-        quick: true,
-        run: not_ours,
-    },
-    Test {
-        name: "fork-shares-nothing",
-        quick: true,
-        run: fork_shares_nothing,
-    },
-    Test {
-        name: "all-at-once",
-        quick: true,
-        run: all_at_once,
-    },
-    Test {
-        name: "exit-with-objects",
-        quick: true,
-        run: exit_with_objects,
-    },
-    Test {
-        name: "killed-with-objects",
-        quick: true,
-        run: killed_with_objects,
-    },
-];
+const TESTS: &[Test] = tests! {
+    quick:
+    "every-size" = every_size,
+    "rounds-of-2000" = rounds,
+    "random-order" = random_order,
+    "nothing" = nothing,
+    "distinct" = distinct,
+    "not-ours" = not_ours,
+    "fork-shares-nothing" = fork_shares_nothing,
+    "all-at-once" = all_at_once,
+    "exit-with-objects" = exit_with_objects,
+    "killed-with-objects" = killed_with_objects;
+    slow:;
+};
 
 /// Objects alive at once.
 const LIVE: usize = 1000;
@@ -77,7 +39,7 @@ fn main() -> i32 {
         programs::cli::complain(format_args!("expected the kernel to panic, saw {answer}"));
         return 1;
     }
-    suite(TESTS)
+    suite(&[TESTS])
 }
 
 fn get(bytes: usize) -> Result<isize, String> {
@@ -217,7 +179,7 @@ fn killed_with_objects() -> Outcome {
         gate.pass();
         0
     })?;
-    let got = tally.listen().next()?;
+    let got = tally.listen().hear()?;
     expect_eq!(got, 1, "whether the child got its objects");
     child.kill("kmalloc")
 }

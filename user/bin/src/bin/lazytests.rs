@@ -22,8 +22,8 @@ const PIECE: usize = 16 << 20;
 fn main() -> i32 {
     warm_up();
     println!("lazytests starting");
-    let tests: [(&str, fn() -> Outcome); 3] = [
-        ("lazy alloc", sparse),
+    let tests = [
+        ("lazy alloc", sparse as fn() -> Outcome),
         ("lazy unmap", unmap),
         ("out of memory", too_much),
     ];

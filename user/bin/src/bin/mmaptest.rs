@@ -7,7 +7,7 @@ use programs::harness::{
     Expect, Kid, Outcome, Tally, Test, dies, ends_with, fill_memory, peek, poke, suite,
 };
 use programs::random::Random;
-use programs::{expect, expect_eq};
+use programs::{expect, expect_eq, tests};
 use ulib::mem::Mapping;
 use ulib::string::String;
 use ulib::vec::Vec;
@@ -15,13 +15,8 @@ use ulib::{format, main, sys};
 
 main!(main);
 
-macro_rules! tests {
-    ($($name:literal = $run:ident,)*) => {
-        &[$(Test { name: $name, quick: true, run: $run },)*]
-    };
-}
-
-const TESTS: &[Test] = tests![
+const TESTS: &[Test] = tests! {
+    quick:
     "zeroed" = zeroed,
     "aligned" = aligned,
     "seeds-own-flags" = seeds_own_flags,
@@ -48,11 +43,12 @@ const TESTS: &[Test] = tests![
     "exit-gives-back" = exit_gives_back,
     "kill-gives-back" = kill_gives_back,
     "exec-gives-back" = exec_gives_back,
-    "too-much" = too_much,
-];
+    "too-much" = too_much;
+    slow:;
+};
 
 fn main() -> i32 {
-    suite(TESTS)
+    suite(&[TESTS])
 }
 
 /// Maps as the first seed does: no flags, no file.
@@ -482,7 +478,7 @@ fn kill_gives_back() -> Outcome {
             core::hint::spin_loop();
         }
     })?;
-    let filled = tally.listen().next()?;
+    let filled = tally.listen().hear()?;
     expect_eq!(filled, 1, "whether the child could map");
     child.kill("mappings")
 }

@@ -251,7 +251,7 @@ impl Reports {
     ///
     /// # Errors
     /// All children that could make one are gone.
-    pub fn next(&mut self) -> Result<u8, String> {
+    pub fn hear(&mut self) -> Result<u8, String> {
         let mut byte = [0];
         self.read
             .read_exact(&mut byte)

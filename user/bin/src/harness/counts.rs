@@ -25,11 +25,10 @@ impl Counts {
     }
 
     /// Each count: its name, the number, and whether more of it is better.
-    fn all(&self) -> [(&'static str, u64, bool); 9] {
+    fn all(&self) -> [(&'static str, u64, bool); 8] {
         let info = &self.0;
         [
             ("free pages", info.free + info.cached, true),
-            ("slab pages", info.slab, false),
             ("free disk blocks", info.disk_free, true),
             ("free inodes", info.disk_inodes, true),
             ("processes", info.processes, false),

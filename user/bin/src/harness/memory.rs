@@ -32,11 +32,14 @@ pub fn available() -> Result<u64, String> {
     Ok(info.free + info.cached)
 }
 
-/// Grows the heap by this many pages and writes to each; the first address.
+/// Grows the heap by this many whole pages, after bringing the break to a page's start, and writes
+/// to each; the first address.
 ///
 /// # Errors
 /// The kernel does not promise that much.
 pub fn grow_touched(pages: usize) -> Result<usize, String> {
+    let top = mem::grow(0).or_fail("ask for the break")? as usize;
+    mem::grow(top.next_multiple_of(PAGE_SIZE) - top).or_fail("grow the heap to a page's start")?;
     let base = mem::grow(pages * PAGE_SIZE).or_fail("grow the heap")? as usize;
     for page in 0..pages {
         // SAFETY: the kernel just gave this page to us.

@@ -10,7 +10,7 @@ pub use counts::Counts;
 pub use memory::{available, fill_memory, grow_touched, peek, poke};
 
 use crate::cli::{Text, complain};
-use core::fmt::Display;
+use core::fmt::{self, Debug, Display};
 use ulib::string::String;
 use ulib::{env, format, println};
 
@@ -28,12 +28,23 @@ pub struct Test {
     pub run: fn() -> Outcome,
 }
 
+/// A list of tests: `tests! { quick: "name" = function, …; slow: "name" = function, … }`.
+#[macro_export]
+macro_rules! tests {
+    (quick: $($quick:literal = $run_quick:path),* ; slow: $($slow:literal = $run_slow:path),* ;) => {
+        &[
+            $($crate::harness::Test { name: $quick, quick: true, run: $run_quick },)*
+            $($crate::harness::Test { name: $slow, quick: false, run: $run_slow },)*
+        ]
+    };
+}
+
 /// Fails the test unless the condition holds: `expect!(condition, "what should be: {}", seen)`.
 #[macro_export]
 macro_rules! expect {
     ($condition:expr, $($text:tt)*) => {
         if !$condition {
-            return Err(::ulib::format!("expected {}", ::core::format_args!($($text)*)));
+            return $crate::harness::unexpected(::core::format_args!($($text)*));
         }
     };
 }
@@ -44,13 +55,32 @@ macro_rules! expect_eq {
     ($seen:expr, $expected:expr, $($what:tt)*) => {
         match (&$seen, &$expected) {
             (seen, expected) => if *seen != *expected {
-                return Err(::ulib::format!(
-                    "{}: expected {expected:?}, saw {seen:?}",
-                    ::core::format_args!($($what)*),
-                ));
+                let what = ::core::format_args!($($what)*);
+                return $crate::harness::unequal(what, expected, seen);
             }
         }
     };
+}
+
+/// What [`expect!`](crate::expect) fails with. Apart and never inlined: there are a thousand of
+/// them, and a program has to fit into the largest file.
+///
+/// # Errors
+/// Always.
+#[cold]
+#[inline(never)]
+pub fn unexpected(expected: fmt::Arguments<'_>) -> Outcome {
+    Err(format!("expected {expected}"))
+}
+
+/// What [`expect_eq!`](crate::expect_eq) fails with.
+///
+/// # Errors
+/// Always.
+#[cold]
+#[inline(never)]
+pub fn unequal(what: fmt::Arguments<'_>, expected: &dyn Debug, seen: &dyn Debug) -> Outcome {
+    Err(format!("{what}: expected {expected:?}, saw {seen:?}"))
 }
 
 /// Turns what should have worked into the outcome of a test.
@@ -64,8 +94,14 @@ pub trait Expect<T> {
 
 impl<T, E: Display> Expect<T> for Result<T, E> {
     fn or_fail(self, what: impl Display) -> Result<T, String> {
-        self.map_err(|error| format!("expected to {what}, but: {error}"))
+        self.map_err(|error| failed(&what, &error))
     }
+}
+
+#[cold]
+#[inline(never)]
+fn failed(what: &dyn Display, error: &dyn Display) -> String {
+    format!("expected to {what}, but: {error}")
 }
 
 /// Runs a test by itself and prints how it went; whether it passed.
@@ -84,17 +120,18 @@ pub fn run(test: &Test) -> bool {
 
 /// Runs a program's tests as its arguments say: all, those named, with `-q` the quick ones; `-l`
 /// lists them instead. The exit status.
-pub fn suite(tests: &[Test]) -> i32 {
+pub fn suite(groups: &[&[Test]]) -> i32 {
+    let tests = || groups.iter().copied().flatten();
     let mut quick = false;
     let mut named = 0;
     for argument in env::args_bytes().skip(1) {
         match argument {
             b"-q" => quick = true,
             b"-l" => {
-                tests.iter().for_each(|test| println!("{}", test.name));
+                tests().for_each(|test| println!("{}", test.name));
                 return 0;
             }
-            name if tests.iter().any(|test| test.name.as_bytes() == name) => named += 1,
+            name if tests().any(|test| test.name.as_bytes() == name) => named += 1,
             name => {
                 complain(format_args!("no test {}; -l lists them", Text(name)));
                 return 1;
@@ -108,7 +145,7 @@ pub fn suite(tests: &[Test]) -> i32 {
     warm_up();
     let mut run_count = 0;
     let mut failed = 0;
-    for test in tests.iter().filter(chosen) {
+    for test in tests().filter(chosen) {
         run_count += 1;
         if !run(test) {
             failed += 1;

@@ -157,10 +157,10 @@ impl Worker {
             return Ok(());
         };
         let length = self.random.below(2 * PAGE_SIZE);
-        let seed = self.random.next();
+        let seed = self.random.number();
         let Ok(child) = process::fork_with(|| {
             let mut random = Random::new(seed);
-            let bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
+            let bytes: Vec<u8> = (0..length).map(|_| random.number() as u8).collect();
             i32::from(write.write_all(&bytes).is_err())
         }) else {
             return Ok(());
@@ -170,7 +170,7 @@ impl Worker {
         read.read_to_end(&mut seen)
             .map_err(|error| format!("pipe: {error}"))?;
         let mut random = Random::new(seed);
-        if seen.len() != length || seen.iter().any(|&byte| byte != random.next() as u8) {
+        if seen.len() != length || seen.iter().any(|&byte| byte != random.number() as u8) {
             return Err(format!("a pipe lost or changed some of {length} bytes"));
         }
         ended(child, 0)
@@ -206,10 +206,10 @@ impl Worker {
             return Ok(());
         };
         let Ok(child) = process::fork_with(|| {
-            while waits {
-                let _ = read.read(&mut [0]);
-            }
             loop {
+                if waits {
+                    let _ = read.read(&mut [0]);
+                }
                 core::hint::spin_loop();
             }
         }) else {
@@ -285,7 +285,7 @@ impl Worker {
     }
 
     fn echo(&mut self) -> Outcome {
-        let word = format!("{:x}", self.random.next());
+        let word = format!("{:x}", self.random.number());
         match Command::new("/echo").arg(&word).output() {
             Ok((seen, status)) if !status.success() || seen.trim_ascii_end() != word.as_bytes() => {
                 Err(format!(

@@ -1,0 +1,79 @@
+//! Many frames at once, past the CPUs' caches.
+
+use crate::Pfn;
+use crate::error::{OutOfMemory, WrongFree};
+use crate::frames::Frames;
+use crate::tag;
+use lock_api::RawMutex;
+
+/// Frames handled under one hold of the lock.
+const PIECE: usize = 64;
+
+impl<R: RawMutex> Frames<R> {
+    /// Fills `out` with single frames, each with one reference; in runs where there are any.
+    ///
+    /// # Errors
+    /// When there are not that many, under the same pressure as [`Frames::alloc`]; `out` then means
+    /// nothing, and nothing is allocated.
+    pub fn alloc_bulk(&self, cpu: usize, out: &mut [Pfn]) -> Result<(), OutOfMemory> {
+        let mut done = 0;
+        for piece in out.chunks_mut(PIECE) {
+            let mut take = || self.take_piece(piece).then_some(());
+            if take()
+                .or_else(|| self.under_pressure(cpu, PIECE, take))
+                .is_none()
+            {
+                break;
+            }
+            done += piece.len();
+        }
+        if done == out.len() {
+            return Ok(());
+        }
+        // These are ours since a moment ago, so giving them back cannot fail.
+        let _ = self.free_bulk(out.get(..done).unwrap_or(&[]));
+        Err(OutOfMemory)
+    }
+
+    /// All of a piece or nothing.
+    fn take_piece(&self, piece: &mut [Pfn]) -> bool {
+        let mut indices = [0; PIECE];
+        let Some(indices) = indices.get_mut(..piece.len()) else {
+            return false;
+        };
+        let mut shared = self.shared.lock();
+        // Any free frame will do, so that there are enough is all there is to know.
+        if shared.free() < indices.len() {
+            return false;
+        }
+        shared.take_singles(indices);
+        drop(shared);
+        for (frame, &index) in piece.iter_mut().zip(&*indices) {
+            *frame = self.hand_out(index as usize, 0);
+        }
+        true
+    }
+
+    /// Gives back single frames that have no other reference.
+    ///
+    /// # Errors
+    /// At the first frame for which [`Frames::free`] would fail; those before it are free, it and
+    /// those behind it are as they were.
+    pub fn free_bulk(&self, frames: &[Pfn]) -> Result<(), WrongFree> {
+        for piece in frames.chunks(PIECE) {
+            let good = piece
+                .iter()
+                .take_while(|&&frame| self.retag(frame, tag::LIVE, tag::FREE));
+            let (good, rest) = piece.split_at(good.count());
+            let mut shared = self.shared.lock();
+            for &frame in good {
+                shared.give(self.index(frame), 0);
+            }
+            drop(shared);
+            for &frame in rest {
+                self.free(usize::MAX, frame, 0)?;
+            }
+        }
+        Ok(())
+    }
+}

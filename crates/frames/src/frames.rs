@@ -1,0 +1,221 @@
+//! The allocator: tags in front of the CPUs' caches in front of the shared part.
+
+use crate::buddy::Buddy;
+use crate::cache::{BATCH, Cache};
+use crate::error::{OutOfMemory, WrongFree};
+use crate::layout::Layout;
+use crate::pressure::{Pressure, Shrinker};
+use crate::tag::{self, State};
+use crate::{MAX_ORDER, Pfn};
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use lock_api::{Mutex, RawMutex};
+
+/// CPUs that can have a cache of their own.
+pub const MAX_CPUS: usize = 8;
+
+/// An allocator of page frames.
+///
+/// Blocks of `1 << order` frames, order 0 to [`MAX_ORDER`], aligned to their size. `R` is the lock
+/// of each CPU's cache and of the shared part; a CPU's lock may be held while the shared one is
+/// taken, never the other way round, and none while a [`Shrinker`] runs. An allocator that
+/// interrupt handlers use needs an `R` that keeps interrupts off.
+///
+/// The `cpu` that calls take is a hint which cache to use: any number is safe, the number of the
+/// CPU that the caller runs on is fast, and a number beyond those of [`Frames::new`] uses none.
+pub struct Frames<R: RawMutex> {
+    base: u32,
+    total: usize,
+    cpus: usize,
+    pub(crate) tags: &'static [AtomicU8],
+    /// References beyond the first one, of frames whose tag says shared; a marked frame's word.
+    /// Zero for all others.
+    pub(crate) counts: &'static [AtomicU32],
+    caches: [Mutex<R, Cache>; MAX_CPUS],
+    pub(crate) shared: Mutex<R, Buddy>,
+    pub(crate) pressure: Pressure<R>,
+}
+
+impl<R: RawMutex> Frames<R> {
+    /// An allocator over `layout`, with caches for the CPUs 0 to `cpus`, [`MAX_CPUS`] at most.
+    /// `metadata` is at least [`Layout::metadata_bytes`] long and lies in none of the layout's free
+    /// memory; its contents do not matter. None when it is too short.
+    pub fn new(layout: &Layout, metadata: &'static mut [u64], cpus: usize) -> Option<Frames<R>> {
+        let records = layout.build(metadata)?;
+        Some(Frames {
+            base: records.base,
+            total: records.buddy.free(),
+            cpus: cpus.min(MAX_CPUS),
+            tags: records.tags,
+            counts: records.counts,
+            caches: [const { Mutex::new(Cache::EMPTY) }; MAX_CPUS],
+            shared: Mutex::new(records.buddy),
+            pressure: Pressure::new(),
+        })
+    }
+
+    /// Where a frame's records are, if it is managed: below the number of tags. Others give a
+    /// number that no tag has.
+    #[inline]
+    pub(crate) fn index(&self, frame: Pfn) -> usize {
+        frame.get().wrapping_sub(self.base) as usize
+    }
+
+    #[inline]
+    pub(crate) fn frame(&self, index: usize) -> Pfn {
+        Pfn::new(self.base.wrapping_add(index as u32))
+    }
+
+    /// The caches in use.
+    pub(crate) fn caches(&self) -> &[Mutex<R, Cache>] {
+        self.caches.get(..self.cpus).unwrap_or(&[])
+    }
+
+    /// A block of `1 << order` frames with one reference, its contents as they were left.
+    ///
+    /// # Errors
+    /// When there is none, after the shrinkers were asked and the CPUs' caches emptied; always for
+    /// an order above [`MAX_ORDER`].
+    #[inline]
+    pub fn alloc(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+        if order == 0
+            && let Some(cache) = self.caches().get(cpu)
+            && let Some(index) = cache.lock().pop()
+        {
+            return Ok(self.hand_out(index, 0));
+        }
+        self.alloc_slow(cpu, order)
+    }
+
+    #[inline]
+    pub(crate) fn hand_out(&self, index: usize, order: usize) -> Pfn {
+        if let Some(tag) = self.tags.get(index) {
+            tag.store(tag::LIVE | order as u8, Ordering::Relaxed);
+        }
+        self.frame(index)
+    }
+
+    #[inline(never)]
+    fn alloc_slow(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+        if order > MAX_ORDER {
+            return Err(OutOfMemory);
+        }
+        let take = || self.take(cpu, order);
+        let wanted = BATCH.max(1 << order);
+        let index = take().or_else(|| self.under_pressure(cpu, wanted, take));
+        index
+            .map(|index| self.hand_out(index, order))
+            .ok_or(OutOfMemory)
+    }
+
+    /// A block from the shared part, through the CPU's cache if it is a single frame.
+    #[inline]
+    fn take(&self, cpu: usize, order: usize) -> Option<usize> {
+        if order == 0
+            && let Some(cache) = self.caches().get(cpu)
+        {
+            let mut cache = cache.lock();
+            if cache.len() == 0 {
+                cache.refill(&mut self.shared.lock());
+            }
+            return cache.pop();
+        }
+        self.shared.lock().take(order)
+    }
+
+    /// Tries `take` again after each way to get memory back.
+    pub(crate) fn under_pressure<T>(
+        &self,
+        cpu: usize,
+        wanted: usize,
+        mut take: impl FnMut() -> Option<T>,
+    ) -> Option<T> {
+        self.pressure.relieve(cpu, wanted, &mut take).or_else(|| {
+            self.drain_caches();
+            take()
+        })
+    }
+
+    /// Gives back a block that has no other reference. Of two at the same time, one fails.
+    ///
+    /// # Errors
+    /// When `frame` is not a block of that order in use, or is shared or marked.
+    #[inline]
+    pub fn free(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
+        if order > MAX_ORDER || !self.retag(frame, tag::LIVE | order as u8, tag::FREE) {
+            return self.free_odd(cpu, frame, order);
+        }
+        self.put(cpu, self.index(frame), order);
+        Ok(())
+    }
+
+    /// Frees a block that was shared once and is no longer; names what is wrong with any other.
+    #[cold]
+    fn free_odd(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
+        let state = self.state(frame);
+        let shared = tag::SHARED | (order & 0xf) as u8;
+        if state == (State::Used { order, refs: 1 }) && self.retag(frame, shared, tag::FREE) {
+            self.put(cpu, self.index(frame), order);
+            return Ok(());
+        }
+        Err(WrongFree {
+            frame,
+            order: Some(order),
+            state,
+        })
+    }
+
+    /// Changes a tag if it is `from`; whether it was.
+    #[inline]
+    pub(crate) fn retag(&self, frame: Pfn, from: u8, to: u8) -> bool {
+        self.tags.get(self.index(frame)).is_some_and(|tag| {
+            tag.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        })
+    }
+
+    /// Puts a block whose tag says free already among the free ones.
+    #[inline]
+    pub(crate) fn put(&self, cpu: usize, index: usize, order: usize) {
+        if order == 0
+            && let Some(cache) = self.caches().get(cpu)
+        {
+            let mut cache = cache.lock();
+            if !cache.push(index) {
+                cache.spill(&mut self.shared.lock());
+                cache.push(index);
+            }
+            return;
+        }
+        self.shared.lock().give(index, order);
+    }
+
+    /// Moves all frames of the CPUs' caches to the shared part, where they can become part of
+    /// larger blocks.
+    pub fn drain_caches(&self) {
+        for cache in self.caches() {
+            let mut cache = cache.lock();
+            if cache.len() > 0 {
+                cache.drain(&mut self.shared.lock());
+            }
+        }
+    }
+
+    /// Registers a cache that is asked for memory before an allocation fails, in the order of
+    /// registration; false when there are [`MAX_SHRINKERS`](crate::MAX_SHRINKERS) already.
+    pub fn register_shrinker(&self, shrinker: &'static dyn Shrinker) -> bool {
+        self.pressure.register(shrinker)
+    }
+
+    /// Asks every registered cache for all it can give, and empties the CPUs' caches; how many
+    /// frames the registered ones gave.
+    pub fn shrink_all(&self) -> usize {
+        let freed = self.pressure.shrink_all();
+        self.drain_caches();
+        freed
+    }
+
+    /// Frames that are managed, free or not.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+}

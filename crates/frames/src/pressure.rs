@@ -1,0 +1,83 @@
+//! Whom to ask when memory runs out.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use lock_api::{Mutex, RawMutex};
+
+/// Most shrinkers that can be registered.
+pub const MAX_SHRINKERS: usize = 8;
+
+/// A cache that can give frames back.
+///
+/// It is called with no lock of the allocator held, and may free and allocate; an allocation that
+/// fails meanwhile on the same CPU fails without asking again. It should not wait for a lock that
+/// somebody who allocates may hold: better give back nothing.
+pub trait Shrinker: Sync {
+    /// Gives back about `wanted` frames or what there is; how many it gave.
+    fn shrink(&self, wanted: usize) -> usize;
+
+    /// Frames it could give back, about; for statistics.
+    fn reclaimable(&self) -> usize;
+}
+
+/// The registered shrinkers.
+pub(crate) struct Pressure<R: RawMutex> {
+    list: Mutex<R, [Option<&'static dyn Shrinker>; MAX_SHRINKERS]>,
+    /// A bit for each CPU that is asking; the last one for all further CPUs.
+    asking: AtomicU32,
+}
+
+impl<R: RawMutex> Pressure<R> {
+    pub(crate) const fn new() -> Pressure<R> {
+        Pressure {
+            list: Mutex::new([None; MAX_SHRINKERS]),
+            asking: AtomicU32::new(0),
+        }
+    }
+
+    /// Adds a shrinker behind the others; false when there is no room.
+    pub(crate) fn register(&self, shrinker: &'static dyn Shrinker) -> bool {
+        let mut list = self.list.lock();
+        let Some(slot) = list.iter_mut().find(|slot| slot.is_none()) else {
+            return false;
+        };
+        *slot = Some(shrinker);
+        true
+    }
+
+    /// The registered ones, each taken out of the list with the lock held and used without.
+    fn each(&self) -> impl Iterator<Item = &'static dyn Shrinker> {
+        (0..MAX_SHRINKERS).map_while(|i| self.list.lock().get(i).copied().flatten())
+    }
+
+    /// Asks one shrinker after the other for `wanted` frames, until `retry` has a result.
+    #[cold]
+    pub(crate) fn relieve<T>(
+        &self,
+        cpu: usize,
+        wanted: usize,
+        mut retry: impl FnMut() -> Option<T>,
+    ) -> Option<T> {
+        let bit = 1 << cpu.min(31);
+        if self.asking.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+            return None;
+        }
+        let result = self.each().find_map(|shrinker| {
+            shrinker.shrink(wanted);
+            retry()
+        });
+        self.asking.fetch_and(!bit, Ordering::Relaxed);
+        result
+    }
+
+    /// Asks all of them for all they have; how many frames they gave.
+    pub(crate) fn shrink_all(&self) -> usize {
+        self.each()
+            .map(|shrinker| shrinker.shrink(usize::MAX))
+            .sum()
+    }
+
+    /// What all of them could give back.
+    pub(crate) fn reclaimable(&self) -> usize {
+        self.each().map(|shrinker| shrinker.reclaimable()).sum()
+    }
+}

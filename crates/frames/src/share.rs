@@ -1,0 +1,174 @@
+//! References to a block, marks of the object allocator, and what a frame is.
+
+use crate::error::WrongFree;
+use crate::frames::Frames;
+use crate::tag::{self, State};
+use crate::{MAX_ORDER, Pfn};
+use core::sync::atomic::{AtomicU32, Ordering, fence};
+use lock_api::RawMutex;
+
+/// More references than this were lost count of; such a frame is never freed, instead of being
+/// freed under somebody.
+const MOST: u32 = u32::MAX / 2;
+/// Where such a count is put.
+const STUCK: u32 = MOST + MOST / 2;
+
+impl<R: RawMutex> Frames<R> {
+    fn wrong(&self, frame: Pfn) -> WrongFree {
+        WrongFree {
+            frame,
+            order: None,
+            state: self.state(frame),
+        }
+    }
+
+    /// Adds a reference to a block in use, named by its first frame. The caller has one.
+    ///
+    /// # Errors
+    /// When `frame` is not the first of a block in use.
+    #[inline]
+    pub fn retain(&self, frame: Pfn) -> Result<(), WrongFree> {
+        let index = self.index(frame);
+        let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
+            return Err(self.wrong(frame));
+        };
+        let old = tag.load(Ordering::Relaxed);
+        match old & !0xf {
+            tag::SHARED => {}
+            // The count is zero. The new reference becomes known to others after both stores.
+            tag::LIVE => tag.store(old & 0xf | tag::SHARED, Ordering::Relaxed),
+            _ => return Err(self.wrong(frame)),
+        }
+        if count.fetch_add(1, Ordering::Relaxed) > MOST {
+            count.store(STUCK, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Gives up a reference; with the last one the block is freed, which is the result.
+    ///
+    /// # Errors
+    /// When `frame` is not the first of a block in use.
+    #[inline]
+    pub fn release(&self, cpu: usize, frame: Pfn) -> Result<bool, WrongFree> {
+        let index = self.index(frame);
+        let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
+            return Err(self.wrong(frame));
+        };
+        let old = tag.load(Ordering::Relaxed);
+        match old & !0xf {
+            tag::LIVE => {}
+            tag::SHARED => {
+                // Release, and acquire by the last one: what any holder did comes before the
+                // frame's next use.
+                let others = count.fetch_sub(1, Ordering::Release);
+                if others > MOST {
+                    count.store(STUCK, Ordering::Relaxed);
+                    return Ok(false);
+                }
+                if others > 0 {
+                    return Ok(false);
+                }
+                fence(Ordering::Acquire);
+                count.store(0, Ordering::Relaxed);
+            }
+            _ => return Err(self.wrong(frame)),
+        }
+        if !self.retag(frame, old, tag::FREE) {
+            return Err(self.wrong(frame));
+        }
+        self.put(cpu, index, usize::from(old & 0xf));
+        Ok(true)
+    }
+
+    /// References to the block that starts at `frame`; 0 when none in use does. Who sees 1 and holds
+    /// that reference has the block for itself, and sees what others wrote before they gave it up.
+    #[inline]
+    pub fn refs(&self, frame: Pfn) -> u32 {
+        let index = self.index(frame);
+        let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
+            return 0;
+        };
+        match tag.load(Ordering::Relaxed) & !0xf {
+            tag::LIVE => 1,
+            tag::SHARED => count.load(Ordering::Acquire).saturating_add(1),
+            _ => 0,
+        }
+    }
+
+    /// Marks a single frame in use, with one reference, as the object allocator's: `mark`, below
+    /// 128, is for it to choose, [`Frames::word`] to use, and `free` and `release` refuse the frame.
+    ///
+    /// # Errors
+    /// When `frame` is not a single frame in use that was never shared.
+    #[inline]
+    pub fn mark(&self, frame: Pfn, mark: u8) -> Result<(), WrongFree> {
+        if self.retag(frame, tag::LIVE, tag::MARKED | mark) {
+            return Ok(());
+        }
+        Err(self.wrong(frame))
+    }
+
+    /// Takes the mark away again, and clears the frame's word. Of two at the same time, one fails.
+    ///
+    /// # Errors
+    /// When `frame` does not have this mark.
+    #[inline]
+    pub fn unmark(&self, frame: Pfn, mark: u8) -> Result<(), WrongFree> {
+        if !self.retag(frame, tag::MARKED | mark, tag::RESERVED) {
+            return Err(self.wrong(frame));
+        }
+        // Nobody else's in between: the word is cleared before it counts references again.
+        let index = self.index(frame);
+        if let (Some(tag), Some(word)) = (self.tags.get(index), self.counts.get(index)) {
+            word.store(0, Ordering::Relaxed);
+            tag.store(tag::LIVE, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The mark of a frame that has one.
+    #[inline]
+    pub fn marked(&self, frame: Pfn) -> Option<u8> {
+        let tag = self.tags.get(self.index(frame))?.load(Ordering::Relaxed);
+        (tag & tag::MARKED != 0).then_some(tag & !tag::MARKED)
+    }
+
+    /// A word for whoever marked the frame, 0 at first; it counts references while the frame has
+    /// no mark and is not to be changed then. None outside of managed memory.
+    #[inline]
+    pub fn word(&self, frame: Pfn) -> Option<&AtomicU32> {
+        self.counts.get(self.index(frame))
+    }
+
+    /// What `frame` is at this moment.
+    pub fn state(&self, frame: Pfn) -> State {
+        let index = self.index(frame);
+        let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
+            return State::Outside;
+        };
+        let state = State::of(tag.load(Ordering::Relaxed), count.load(Ordering::Relaxed));
+        if state == State::Free {
+            self.around(index).unwrap_or(state)
+        } else {
+            state
+        }
+    }
+
+    /// The block in use that a frame without a tag of its own is inside of.
+    fn around(&self, index: usize) -> Option<State> {
+        (1..=MAX_ORDER).find_map(|order| {
+            let first = index & !((1 << order) - 1);
+            let tag = self.tags.get(first)?.load(Ordering::Relaxed);
+            match State::of(tag, 0) {
+                State::Used { order: found, .. } if first != index && found >= order => {
+                    Some(State::Inside {
+                        offset: (index - first) as u32,
+                        order: found,
+                    })
+                }
+                _ => None,
+            }
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! Numbers, none of which takes a walk over the frames.
+
+use crate::frames::{Frames, MAX_CPUS};
+use crate::{FRAME_SIZE, MAX_ORDER};
+use core::fmt;
+use lock_api::RawMutex;
+
+/// The state of an allocator, in frames unless said. The parts are read one after the other: exact
+/// when nobody allocates meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Managed, free or not.
+    pub total: usize,
+    /// Free, those in CPUs' caches among them.
+    pub free: usize,
+    /// Free in each CPU's cache.
+    pub cached: [usize; MAX_CPUS],
+    /// Free blocks of each order in the shared part.
+    pub blocks: [usize; MAX_ORDER + 1],
+    /// The fewest free frames that the shared part ever had.
+    pub least_free: usize,
+    /// What the registered shrinkers say they could give back.
+    pub reclaimable: usize,
+}
+
+impl Stats {
+    /// In use.
+    pub fn used(&self) -> usize {
+        self.total.saturating_sub(self.free)
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cached: usize = self.cached.iter().sum();
+        writeln!(
+            f,
+            "frames: {} in all, {} used, {} free",
+            self.total,
+            self.used(),
+            self.free
+        )?;
+        writeln!(
+            f,
+            "of the free: {cached} in CPU caches; fewest in the shared part ever: {}",
+            self.least_free
+        )?;
+        writeln!(f, "order  KiB  free blocks")?;
+        for (order, blocks) in self.blocks.iter().enumerate() {
+            writeln!(
+                f,
+                "{order:5} {:4} {blocks:12}",
+                (FRAME_SIZE << order) / 1024
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl<R: RawMutex> Frames<R> {
+    /// Free frames, those in CPUs' caches among them.
+    pub fn free_count(&self) -> usize {
+        let cached: usize = self.caches().iter().map(|cache| cache.lock().len()).sum();
+        cached + self.shared.lock().free()
+    }
+
+    /// Free blocks of each order; frames in CPUs' caches are in none.
+    pub fn free_blocks(&self) -> [usize; MAX_ORDER + 1] {
+        self.shared.lock().blocks()
+    }
+
+    /// All numbers.
+    pub fn stats(&self) -> Stats {
+        let mut cached = [0; MAX_CPUS];
+        for (sum, cache) in cached.iter_mut().zip(self.caches()) {
+            *sum = cache.lock().len();
+        }
+        let reclaimable = self.pressure.reclaimable();
+        let shared = self.shared.lock();
+        Stats {
+            total: self.total(),
+            free: cached.iter().sum::<usize>() + shared.free(),
+            cached,
+            blocks: shared.blocks(),
+            least_free: shared.least_free(),
+            reclaimable,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What one byte says of a frame.
+//!
+//! A block of several frames has its tag at its first frame; the others keep [`FREE`], so that
+//! their numbers are no blocks to free.
+
+use core::fmt;
+
+/// Not RAM, or not the allocator's.
+pub(crate) const RESERVED: u8 = 0;
+/// Free, in the shared part or in a CPU's cache, or inside a block.
+pub(crate) const FREE: u8 = 1;
+/// Handed out, with one reference; the order in the low bits.
+pub(crate) const LIVE: u8 = 0x10;
+/// Handed out and shared at some time since: the count says how many more references there are.
+pub(crate) const SHARED: u8 = 0x20;
+/// Marked by the object allocator; the mark in the low bits.
+pub(crate) const MARKED: u8 = 0x80;
+/// The bits that tell these apart.
+const KIND: u8 = 0xf0;
+const LOW: u8 = 0x0f;
+
+/// What a frame is at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Outside of the memory that is managed.
+    Outside,
+    /// A hole, or memory that was reserved from the start.
+    Reserved,
+    /// Free.
+    Free,
+    /// Inside a block that is in use.
+    Inside {
+        /// Frames from the block's first one.
+        offset: u32,
+        /// The block's order.
+        order: usize,
+    },
+    /// The first frame of a block in use.
+    Used {
+        /// The block's order.
+        order: usize,
+        /// References to it.
+        refs: u32,
+    },
+    /// Marked as the object allocator's; the mark, below 128.
+    Marked(u8),
+}
+
+impl State {
+    /// The state a tag and a count describe, except that a free frame may be inside a block.
+    pub(crate) fn of(tag: u8, count: u32) -> State {
+        let order = usize::from(tag & LOW);
+        match tag & KIND {
+            LIVE => State::Used { order, refs: 1 },
+            SHARED => State::Used {
+                order,
+                refs: count.saturating_add(1),
+            },
+            kind if kind & MARKED != 0 => State::Marked(tag & !MARKED),
+            _ if tag == FREE => State::Free,
+            _ => State::Reserved,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            State::Outside => f.write_str("outside of managed memory"),
+            State::Reserved => f.write_str("reserved"),
+            State::Free => f.write_str("free already"),
+            State::Inside { offset, order } => {
+                write!(f, "frame {offset} of a block of order {order}")
+            }
+            State::Used { order, refs: 1 } => write!(f, "in use with order {order}"),
+            State::Used { order, refs } => {
+                write!(f, "in use with order {order} and {refs} references")
+            }
+            State::Marked(mark) => write!(f, "a page of objects (mark {mark})"),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! A lock, and memory to try the allocator on.
+#![allow(dead_code, unreachable_pub)]
+
+use frames::{Frames, Layout, Pfn};
+use std::cell::Cell;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+thread_local! {
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Locks that this thread holds.
+pub fn held() -> usize {
+    HELD.get()
+}
+
+/// A spin lock that lets others run while it waits, and counts.
+pub struct Spin(AtomicBool);
+
+// SAFETY: only who changed the flag from false to true holds the lock.
+unsafe impl lock_api::RawMutex for Spin {
+    #[allow(clippy::declare_interior_mutable_const)]
+    const INIT: Spin = Spin(AtomicBool::new(false));
+    type GuardMarker = lock_api::GuardNoSend;
+
+    fn lock(&self) {
+        while !self.try_lock() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn try_lock(&self) -> bool {
+        let got = !self.0.swap(true, Ordering::Acquire);
+        HELD.set(HELD.get() + usize::from(got));
+        got
+    }
+
+    unsafe fn unlock(&self) {
+        HELD.set(HELD.get() - 1);
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+pub type TestFrames = Frames<Spin>;
+
+pub fn range(start: u32, end: u32) -> Range<Pfn> {
+    Pfn::new(start)..Pfn::new(end)
+}
+
+/// An allocator over `usable` without `reserved`.
+pub fn make(usable: &[Range<Pfn>], reserved: &[Range<Pfn>], cpus: usize) -> TestFrames {
+    let layout = Layout { usable, reserved };
+    // What was in the metadata before must not matter.
+    let metadata = vec![0x5555_5555_5555_5555; layout.metadata_bytes() / 8].leak();
+    Frames::new(&layout, metadata, cpus).expect("metadata of the size that was asked for")
+}
+
+/// `frames` frames from 2 GiB on.
+pub fn simple(frames: u32, cpus: usize) -> TestFrames {
+    make(&[range(0x80000, 0x80000 + frames)], &[], cpus)
+}

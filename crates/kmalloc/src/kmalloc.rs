@@ -1,0 +1,185 @@
+//! The allocator: magazines of each CPU in front of the slabs of each class.
+
+use crate::class::{CLASSES, TABLE, class_of};
+use crate::depot::{BATCH, Depot, Object, clear_live, set_live};
+use crate::error::{Place, WrongFree};
+use crate::pages::Pages;
+use crate::pool::{GROUP_ORDERS, Pool};
+use crate::stack::Stack;
+use crate::unit::{UnitId, unit};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use frames::{FRAME_SIZE, Pfn};
+use lock_api::{Mutex, RawMutex};
+
+/// Objects of a class that a CPU keeps at most.
+const MAGAZINE: usize = 2 * BATCH;
+
+/// Mark of a page that is one object; the pages of slabs are marked with the number of the class.
+const WHOLE: u8 = 126;
+/// Mark of a page of units.
+pub(crate) const UNITS: u8 = 127;
+
+pub(crate) type Magazine = Stack<Object, MAGAZINE>;
+
+/// A CPU's magazines, alone on their cache lines.
+#[repr(align(64))]
+pub(crate) struct Magazines(pub(crate) [Magazine; CLASSES]);
+
+/// An allocator of objects of 1 to 4096 bytes.
+///
+/// `R` is the lock of each CPU's magazines, of each class and of the pool of records; none is held
+/// while another is taken or while `P` is called. The `cpu` that calls take is a hint: any number
+/// is safe, the number of the CPU that the caller runs on is fast, and `CPUS` and above use no
+/// magazine.
+///
+/// Objects come with the contents they were left with.
+pub struct Kmalloc<R: RawMutex, P: Pages, const CPUS: usize = 8> {
+    pub(crate) pages: P,
+    pub(crate) caches: [Mutex<R, Magazines>; CPUS],
+    pub(crate) depots: [Mutex<R, Depot>; CLASSES],
+    pub(crate) pools: Mutex<R, [Pool; GROUP_ORDERS]>,
+    pub(crate) whole: AtomicUsize,
+}
+
+impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
+    /// An allocator that holds no pages yet.
+    pub const fn new(pages: P) -> Self {
+        const NONE: Magazine = Stack::new(Object::NONE);
+        Kmalloc {
+            pages,
+            caches: [const { Mutex::new(Magazines([NONE; CLASSES])) }; CPUS],
+            depots: [const { Mutex::new(Depot::EMPTY) }; CLASSES],
+            pools: Mutex::new([Pool::EMPTY; GROUP_ORDERS]),
+            whole: AtomicUsize::new(0),
+        }
+    }
+
+    /// An object of at least `size` bytes, aligned to 16 and, for a power of two, to `size`.
+    /// See [`size_for`](crate::size_for) for other alignments. None for 0 bytes, for more than
+    /// 4096, and when there is no memory.
+    #[inline]
+    pub fn alloc(&self, cpu: usize, size: usize) -> Option<NonNull<u8>> {
+        let Some(index) = class_of(size) else {
+            return self.alloc_whole(cpu, size);
+        };
+        let class = TABLE.get(index)?;
+        let popped = match self.caches.get(cpu) {
+            Some(cache) => cache.lock().0.get_mut(index)?.pop(),
+            None => None,
+        };
+        let object = popped.or_else(|| self.refill(cpu, index, class))?;
+        let fresh = set_live(&self.pages, object);
+        debug_assert!(fresh, "an object in use was in a magazine");
+        let page = unit(&self.pages, object.unit())
+            .page
+            .load(Ordering::Relaxed);
+        let start = self.pages.address(Pfn::new(page));
+        NonNull::new(start.wrapping_add(object.number(class) * class.size))
+    }
+
+    /// A page that is one object.
+    fn alloc_whole(&self, cpu: usize, size: usize) -> Option<NonNull<u8>> {
+        if size == 0 || size > FRAME_SIZE {
+            return None;
+        }
+        let take = || self.pages.alloc(cpu, WHOLE, 0);
+        let page = take().or_else(|| if self.drain() > 0 { take() } else { None })?;
+        self.whole.fetch_add(1, Ordering::Relaxed);
+        NonNull::new(self.pages.address(page))
+    }
+
+    /// Gives back an object. Of two at the same time, one fails.
+    ///
+    /// # Errors
+    /// When `pointer` is not the start of an object in use.
+    ///
+    /// # Safety
+    /// Whoever got the object uses it no more.
+    #[inline]
+    pub unsafe fn free(&self, cpu: usize, pointer: NonNull<u8>) -> Result<(), WrongFree> {
+        let (page, offset) = self.find(pointer);
+        let mark = usize::from(self.pages.marked(page).unwrap_or(u8::MAX));
+        let Some(class) = TABLE.get(mark) else {
+            return self.free_whole(cpu, pointer);
+        };
+        let number = class.number(offset);
+        let Some(group) = self.pages.word(page) else {
+            return Err(self.wrong(pointer));
+        };
+        let object = Object::new(UnitId(group), number);
+        if number * class.size != offset || !clear_live(&self.pages, object) {
+            return Err(self.wrong(pointer));
+        }
+        let pushed = self.caches.get(cpu).is_some_and(|cache| {
+            cache
+                .lock()
+                .0
+                .get_mut(mark)
+                .is_some_and(|magazine| magazine.push(object))
+        });
+        if !pushed {
+            self.spill(cpu, mark, class, object);
+        }
+        Ok(())
+    }
+
+    /// The page that a pointer points into, and where there.
+    #[inline]
+    fn find(&self, pointer: NonNull<u8>) -> (Pfn, usize) {
+        (
+            self.pages.frame(pointer.as_ptr()),
+            pointer.addr().get() % FRAME_SIZE,
+        )
+    }
+
+    fn free_whole(&self, cpu: usize, pointer: NonNull<u8>) -> Result<(), WrongFree> {
+        let (page, offset) = self.find(pointer);
+        if offset != 0 || !self.pages.free(cpu, page, WHOLE) {
+            return Err(self.wrong(pointer));
+        }
+        self.whole.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Bytes that the object at `pointer`, in use or free, has room for; none if there is none.
+    pub fn usable_size(&self, pointer: NonNull<u8>) -> Option<usize> {
+        let (page, offset) = self.find(pointer);
+        let size = match self.pages.marked(page)? {
+            WHOLE => FRAME_SIZE,
+            mark => TABLE.get(usize::from(mark))?.size,
+        };
+        (offset.is_multiple_of(size) && offset + size <= FRAME_SIZE).then_some(size)
+    }
+
+    /// What is wrong with freeing `pointer`.
+    #[cold]
+    fn wrong(&self, pointer: NonNull<u8>) -> WrongFree {
+        let (page, offset) = self.find(pointer);
+        let place = match self.pages.marked(page) {
+            None => Place::Foreign,
+            Some(UNITS) => Place::Records,
+            Some(WHOLE) => Place::Inside {
+                offset,
+                size: FRAME_SIZE,
+            },
+            Some(mark) => match TABLE.get(usize::from(mark)) {
+                None => Place::Foreign,
+                Some(class) if class.number(offset) >= class.objects => {
+                    Place::Gap { size: class.size }
+                }
+                Some(class) => match offset % class.size {
+                    0 => Place::Free { size: class.size },
+                    offset => Place::Inside {
+                        offset,
+                        size: class.size,
+                    },
+                },
+            },
+        };
+        WrongFree {
+            address: pointer.addr().get(),
+            place,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Where pages come from.
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering};
+use frames::{FRAME_SIZE, Frames, Pfn};
+use lock_api::RawMutex;
+
+/// A source of pages that remembers a mark and a word for each page it gave.
+///
+/// No lock of the object allocator is held while `alloc` or `free` runs, so they may ask the object
+/// allocator to give back pages.
+///
+/// # Safety
+/// The `FRAME_SIZE` bytes at `address(page)` of a page from `alloc` can be read and written, and are
+/// nobody else's until `free` of that page; `frame` undoes `address` for each byte of a page.
+/// `marked` and `word` give for such a page what `alloc` was told, and `marked` gives nothing for
+/// all others.
+pub unsafe trait Pages {
+    /// A page with this mark, below 128, and this word. `cpu` is the caller's hint.
+    fn alloc(&self, cpu: usize, mark: u8, word: u32) -> Option<Pfn>;
+
+    /// Takes back a page; false, and nothing done, when it does not have this mark.
+    fn free(&self, cpu: usize, page: Pfn, mark: u8) -> bool;
+
+    /// The page's first byte.
+    fn address(&self, page: Pfn) -> *mut u8;
+
+    /// The page that holds `address`; any page that has no mark when none does.
+    fn frame(&self, address: *const u8) -> Pfn;
+
+    /// The mark of a page.
+    fn marked(&self, page: Pfn) -> Option<u8>;
+
+    /// The word of a page.
+    fn word(&self, page: Pfn) -> Option<u32>;
+}
+
+/// Pages of a [`Frames`] that are all mapped in one piece, as in a kernel's direct map.
+pub struct DirectMap<R: RawMutex + 'static> {
+    frames: &'static Frames<R>,
+    first: Pfn,
+    base: NonNull<u8>,
+}
+
+// SAFETY: the pointer is only a base to compute addresses from, and `Frames` may be shared.
+unsafe impl<R: RawMutex + Sync> Send for DirectMap<R> {}
+// SAFETY: as above.
+unsafe impl<R: RawMutex + Sync> Sync for DirectMap<R> {}
+
+impl<R: RawMutex> DirectMap<R> {
+    /// Pages of `frames`, of which `first` is at `base` and all others as far from there as their
+    /// numbers say.
+    ///
+    /// # Safety
+    /// All frames that `frames` hands out are mapped there, readable and writable, for ever, and
+    /// who gets one from `frames` is the only one to use it.
+    pub const unsafe fn new(
+        frames: &'static Frames<R>,
+        first: Pfn,
+        base: NonNull<u8>,
+    ) -> DirectMap<R> {
+        DirectMap {
+            frames,
+            first,
+            base,
+        }
+    }
+}
+
+// SAFETY: the promise of `new`; `Frames` hands out no frame twice, marks only what it handed out,
+// and `word` is set before the mark and changed by nobody while there is one.
+unsafe impl<R: RawMutex> Pages for DirectMap<R> {
+    #[inline]
+    fn alloc(&self, cpu: usize, mark: u8, word: u32) -> Option<Pfn> {
+        let page = self.frames.alloc(cpu, 0).ok()?;
+        self.frames.word(page)?.store(word, Ordering::Relaxed);
+        self.frames.mark(page, mark).ok()?;
+        Some(page)
+    }
+
+    #[inline]
+    fn free(&self, cpu: usize, page: Pfn, mark: u8) -> bool {
+        self.frames.unmark(page, mark).is_ok() && self.frames.free(cpu, page, 0).is_ok()
+    }
+
+    #[inline]
+    fn address(&self, page: Pfn) -> *mut u8 {
+        let pages = page.get().wrapping_sub(self.first.get()) as usize;
+        self.base.as_ptr().wrapping_add(pages * FRAME_SIZE)
+    }
+
+    #[inline]
+    fn frame(&self, address: *const u8) -> Pfn {
+        let offset = address.addr().wrapping_sub(self.base.as_ptr().addr());
+        Pfn::from_addr(self.first.addr().wrapping_add(offset as u64))
+    }
+
+    #[inline]
+    fn marked(&self, page: Pfn) -> Option<u8> {
+        self.frames.marked(page)
+    }
+
+    #[inline]
+    fn word(&self, page: Pfn) -> Option<u32> {
+        self.frames
+            .word(page)
+            .map(|word: &AtomicU32| word.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,125 @@
+//! Numbers, none of which takes a walk over the slabs, and the part in giving memory back.
+
+use crate::class::{CLASSES, TABLE};
+use crate::kmalloc::Kmalloc;
+use crate::pages::Pages;
+use core::fmt;
+use core::sync::atomic::Ordering;
+use frames::{FRAME_SIZE, Shrinker};
+use lock_api::RawMutex;
+
+/// One class. The parts are read one after the other: exact when nobody allocates meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassStats {
+    /// Bytes of an object.
+    pub size: usize,
+    /// Objects in use.
+    pub live: usize,
+    /// Free objects in CPUs' magazines.
+    pub cached: usize,
+    /// Free objects in slabs.
+    pub free: usize,
+    /// Pages.
+    pub slabs: usize,
+}
+
+impl ClassStats {
+    /// Bytes of the pages that are in no object in use.
+    pub fn waste(&self) -> usize {
+        (self.slabs * FRAME_SIZE).saturating_sub(self.live * self.size)
+    }
+}
+
+/// The state of an allocator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Each class, smallest objects first.
+    pub classes: [ClassStats; CLASSES],
+    /// Objects that are a whole page.
+    pub whole: usize,
+    /// Pages of records.
+    pub records: usize,
+}
+
+impl Stats {
+    /// Objects in use.
+    pub fn live(&self) -> usize {
+        self.whole + self.classes.iter().map(|class| class.live).sum::<usize>()
+    }
+
+    /// Pages, of objects and of records.
+    pub fn pages(&self) -> usize {
+        self.whole + self.records + self.classes.iter().map(|class| class.slabs).sum::<usize>()
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "size     live  cached    free   pages  waste KiB")?;
+        for class in self.classes.iter().filter(|class| class.slabs > 0) {
+            let ClassStats {
+                size,
+                live,
+                cached,
+                free,
+                slabs,
+            } = class;
+            let waste = class.waste().div_ceil(1024);
+            writeln!(
+                f,
+                "{size:4} {live:8} {cached:7} {free:7} {slabs:7} {waste:10}"
+            )?;
+        }
+        writeln!(
+            f,
+            "{FRAME_SIZE:4} {:8} {:7} {:7} {:7} {:10}",
+            self.whole, 0, 0, self.whole, 0
+        )?;
+        let (live, pages) = (self.live(), self.pages());
+        writeln!(
+            f,
+            "all {live:9} objects in {pages} pages, {} of them records",
+            self.records
+        )
+    }
+}
+
+impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
+    /// All numbers.
+    pub fn stats(&self) -> Stats {
+        let mut classes = [ClassStats::default(); CLASSES];
+        for cache in &self.caches {
+            let cache = cache.lock();
+            for (class, magazine) in classes.iter_mut().zip(&cache.0) {
+                class.cached += magazine.len();
+            }
+        }
+        for ((stats, class), depot) in classes.iter_mut().zip(&TABLE).zip(&self.depots) {
+            let depot = depot.lock();
+            stats.size = class.size;
+            stats.free = depot.free();
+            stats.slabs = depot.slabs();
+            let objects = stats.slabs * class.objects;
+            stats.live = objects.saturating_sub(stats.free + stats.cached);
+        }
+        Stats {
+            classes,
+            whole: self.whole.load(Ordering::Relaxed),
+            records: self.pools.lock().iter().map(|pool| pool.pages()).sum(),
+        }
+    }
+}
+
+impl<R: RawMutex + Sync, P: Pages + Sync, const CPUS: usize> Shrinker for Kmalloc<R, P, CPUS> {
+    fn shrink(&self, _wanted: usize) -> usize {
+        self.drain()
+    }
+
+    /// The pages that are kept empty; what emptying the magazines would free is not known before.
+    fn reclaimable(&self) -> usize {
+        self.depots
+            .iter()
+            .filter(|depot| depot.lock().has_spare())
+            .count()
+    }
+}

@@ -1,0 +1,203 @@
+//! Page faults. Whoever touches a page that the table does not grant, the program or the kernel on
+//! its behalf, ends up here; here alone pages get frames.
+
+use crate::machine::Frame;
+use crate::region::{Region, Source};
+use crate::sv39::{Entry, PAGE, page_down};
+use crate::table::{PageTable, Stale};
+use crate::{AddressSpace, Error, Machine};
+use abi::Prot;
+use frames::Pfn;
+
+/// How a page was accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A load.
+    Read,
+    /// A store.
+    Write,
+    /// The fetch of an instruction.
+    Execute,
+}
+
+impl Access {
+    /// The right it takes.
+    pub(crate) fn needs(self) -> Prot {
+        match self {
+            Access::Read => Prot::READ,
+            Access::Write => Prot::WRITE,
+            Access::Execute => Prot::EXEC,
+        }
+    }
+}
+
+/// A page of a cached file, with a reference to its frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePage<F> {
+    /// The file.
+    pub file: F,
+    /// Which page of it.
+    pub index: u64,
+    /// The cache's frame.
+    pub pfn: Pfn,
+}
+
+/// What came of a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault<F> {
+    /// The access can be tried again.
+    Done,
+    /// First this page of the file is needed.
+    NeedPage {
+        /// The file.
+        file: F,
+        /// Which page of it.
+        index: u64,
+    },
+}
+
+/// Why a fault could not be resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultError {
+    /// The program has no right to access the address so.
+    Refused,
+    /// It has, but there is no frame for the page or for the tables above it.
+    OutOfMemory,
+}
+
+impl From<Error> for FaultError {
+    fn from(_: Error) -> FaultError {
+        FaultError::OutOfMemory
+    }
+}
+
+/// A page that the caller supplied; its reference goes back unless the page is used.
+struct Supply<M: Machine> {
+    file: M::File,
+    index: u64,
+    frame: Frame<M>,
+}
+
+impl<M: Machine> AddressSpace<M> {
+    /// Makes the page at `addr` fit for an access that faulted, if the space's regions allow it.
+    ///
+    /// [`Fault::NeedPage`] asks for a page of a file: the caller unlocks the space, gets the page
+    /// from the cache with a reference for this call to own, and calls again with it in `supply`. A
+    /// page that no longer fits goes back and the fault starts over, whatever has happened to the
+    /// space in between.
+    ///
+    /// # Errors
+    ///
+    /// See [`FaultError`]. Either way the space is as before.
+    pub fn fault(
+        &mut self,
+        addr: u64,
+        access: Access,
+        supply: Option<FilePage<M::File>>,
+    ) -> Result<Fault<M::File>, FaultError> {
+        let supply = supply.map(|FilePage { file, index, pfn }| Supply {
+            file,
+            index,
+            frame: Frame::adopt(self.machine(), pfn),
+        });
+        let page = page_down(addr);
+        let region = self
+            .regions
+            .find(page)
+            .filter(|region| region.allows(access));
+        let region = region.ok_or(FaultError::Refused)?;
+        let entry = self.table.entry(page);
+        if entry.is_vacant() {
+            return fill(&mut self.table, region, page, access, supply);
+        }
+        if entry.prot().contains(access.needs()) {
+            // The hardware went by an entry that it still remembered. It may remember a missing
+            // table too, so forgetting the one page is not enough.
+            self.table.flush(Stale::Many);
+        } else {
+            unshare(&mut self.table, region, page, entry)?;
+        }
+        Ok(Fault::Done)
+    }
+}
+
+/// Gives a page its first frame.
+fn fill<M: Machine>(
+    table: &mut PageTable<M>,
+    region: &Region<M>,
+    page: u64,
+    access: Access,
+    supply: Option<Supply<M>>,
+) -> Result<Fault<M::File>, FaultError> {
+    let source = region.source(page);
+    let supply = match &source {
+        Source::File { file, index, .. } => {
+            match supply.filter(|s| s.index == *index && s.file == **file) {
+                Some(supply) => Some(supply.frame),
+                None => {
+                    return Ok(Fault::NeedPage {
+                        file: (*file).clone(),
+                        index: *index,
+                    });
+                }
+            }
+        }
+        _ => None,
+    };
+    let place = table.place(page)?;
+    let machine = table.machine();
+    let read_only = region.prot() - Prot::WRITE;
+    let (pfn, prot) = match (source, supply) {
+        (Source::Shared { pages, index }, _) => (pages.page(index)?.into_pfn(), region.prot()),
+        (Source::File { valid, .. }, Some(cached)) => {
+            if access != Access::Write && valid as u64 == PAGE {
+                (cached.into_pfn(), read_only)
+            } else {
+                (
+                    copy(machine, cached.pfn(), valid)?.into_pfn(),
+                    region.prot(),
+                )
+            }
+        }
+        _ if access == Access::Write => (zeroed(machine)?.into_pfn(), region.prot()),
+        _ => (machine.zero_page(), read_only),
+    };
+    table.put(page, place, Entry::page(pfn, prot));
+    Ok(Fault::Done)
+}
+
+/// A frame of zeroes.
+fn zeroed<M: Machine>(machine: &M) -> Result<Frame<M>, FaultError> {
+    Frame::zeroed(machine).ok_or(FaultError::OutOfMemory)
+}
+
+/// A frame with the first `valid` bytes of another, and zeroes.
+fn copy<M: Machine>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, FaultError> {
+    let frame = Frame::any(machine).ok_or(FaultError::OutOfMemory)?;
+    machine.copy_page(from, frame.pfn());
+    if (valid as u64) < PAGE {
+        machine.clear_tail(frame.pfn(), valid);
+    }
+    Ok(frame)
+}
+
+/// Gives a page that is there all its region's rights: with its own frame if it is the last user of
+/// it, with a copy otherwise.
+fn unshare<M: Machine>(
+    table: &mut PageTable<M>,
+    region: &Region<M>,
+    page: u64,
+    entry: Entry,
+) -> Result<(), FaultError> {
+    let machine = table.machine();
+    let old = entry.pfn();
+    let pfn = if old == machine.zero_page() {
+        zeroed(machine)?.into_pfn()
+    } else if region.is_shared() || machine.is_unique(old) {
+        old
+    } else {
+        copy(machine, old, PAGE as usize)?.into_pfn()
+    };
+    table.replace(page, Entry::page(pfn, region.prot()));
+    Ok(())
+}

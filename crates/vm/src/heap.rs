@@ -1,0 +1,96 @@
+//! The heap: one region whose end follows the break.
+
+use crate::region::Backing;
+use crate::sv39::{page_down, page_up};
+use crate::tree::Node;
+use crate::{AddressSpace, Error, Machine, Region, RegionKind};
+use abi::Prot;
+
+/// Where the heap is.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Heap {
+    /// Lowest break, a byte address.
+    base: u64,
+    /// Address of the first page that is the heap's own.
+    first: u64,
+    /// The break.
+    brk: u64,
+}
+
+impl Heap {
+    /// End of the heap's pages when the break is at `brk`, an address of the user half.
+    fn end(&self, brk: u64) -> u64 {
+        if brk == self.base {
+            return self.first;
+        }
+        page_up(brk).unwrap_or(abi::USER_TOP).max(self.first)
+    }
+}
+
+impl<M: Machine> AddressSpace<M> {
+    /// The break starts here, at any byte; a heap that was there before is given back. A page that
+    /// `base` lies in the middle of belongs to the heap unless a region has it.
+    pub fn set_heap(&mut self, base: u64) {
+        let old = self.heap;
+        self.take_out(old.first..old.end(old.brk));
+        let base = base.min(abi::USER_TOP);
+        let page = page_down(base);
+        let taken = page < base && self.regions.find(page).is_some();
+        let first = if taken {
+            page_up(base).unwrap_or(page)
+        } else {
+            page
+        };
+        self.heap = Heap {
+            base,
+            first,
+            brk: base,
+        };
+    }
+
+    /// The break: the first address behind the heap.
+    pub fn brk(&self) -> u64 {
+        self.heap.brk
+    }
+
+    /// Moves the break by `delta` bytes and returns where it was. Growing allocates no page;
+    /// shrinking gives pages back at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] below the heap's base, [`Error::NoMemory`] when another region or the end of the
+    /// user half is in the way or there is no record for the first page.
+    pub fn sbrk(&mut self, delta: i64) -> Result<u64, Error> {
+        let Heap { base, brk: old, .. } = self.heap;
+        let new = old.checked_add_signed(delta).ok_or(Error::Invalid)?;
+        if new < base {
+            return Err(Error::Invalid);
+        }
+        if new > abi::USER_TOP {
+            return Err(Error::NoMemory);
+        }
+        let (old_end, new_end) = (self.heap.end(old), self.heap.end(new));
+        if new_end > old_end {
+            self.grow_heap(old_end, new_end)?;
+        } else {
+            self.take_out(new_end..old_end);
+        }
+        self.heap.brk = new;
+        Ok(old)
+    }
+
+    fn grow_heap(&mut self, old_end: u64, end: u64) -> Result<(), Error> {
+        if self.regions.first_in(&(old_end..end)).is_some() {
+            return Err(Error::NoMemory);
+        }
+        let first = self.heap.first;
+        if old_end > first {
+            self.regions.change(first, |heap| heap.set_end(end));
+            return Ok(());
+        }
+        let prot = Prot::READ | Prot::WRITE;
+        let heap = Region::new(first..end, prot, RegionKind::Heap, Backing::Anonymous);
+        self.regions.insert(Node::try_new(heap)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! Address spaces: an ordered set of regions (what a process may use), a page table (what it has
+//! touched), and the one path that every page fault takes from the first to the second.
+//!
+//! The crate knows no hardware but the format of a table entry, and reaches memory through
+//! [`Machine`] only; on the host the machine is a vector of pages, and a test plays the MMU.
+//!
+//! The rules, and where they live:
+//!
+//! - Memory comes when it is touched. `map_*`, [`AddressSpace::mmap`] and [`AddressSpace::sbrk`]
+//!   make or stretch regions and allocate no page; [`AddressSpace::fault`] fills them. A page that
+//!   was only read is the zero page that all share. (`fault.rs`)
+//! - Pages are shared as long as nobody writes: fork shares what is private, a program file's
+//!   pages are those of the page cache, and the last owner of a page writes without a copy.
+//!   (`fork.rs`, `fault.rs`)
+//! - Reserve, then commit: whatever can fail comes before the first change, so that an error leaves
+//!   the space as it was.
+//! - Nothing stays behind: pages, and tables without entries, go back as soon as their region goes.
+//!   (`unmap.rs`, `table.rs`)
+//!
+//! Every present entry of the table lies inside a region; a range without regions has neither
+//! entries nor tables. That is why tearing down walks regions and never searches a table.
+#![no_std]
+#![deny(unsafe_code)]
+
+mod fault;
+mod fork;
+mod heap;
+mod machine;
+mod map;
+mod region;
+mod shared;
+mod space;
+mod sv39;
+mod table;
+mod tree;
+mod unmap;
+
+pub use fault::{Access, Fault, FaultError, FilePage};
+pub use machine::{Flush, Machine, SpaceId};
+pub use region::{Region, RegionKind};
+pub use space::{AddressSpace, Stats};
+pub use tree::Regions;
+
+/// Why an operation on an address space failed. It has changed nothing then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No frame, no record, or no room among the addresses.
+    NoMemory,
+    /// The arguments make no sense together, or name what the operation may not touch.
+    Invalid,
+    /// Nothing is mapped there.
+    NotMapped,
+    /// Something is mapped there already.
+    Occupied,
+}
+
+impl From<Error> for abi::Errno {
+    fn from(error: Error) -> abi::Errno {
+        match error {
+            Error::NoMemory => abi::Errno::NoMemory,
+            Error::Invalid | Error::NotMapped => abi::Errno::Invalid,
+            Error::Occupied => abi::Errno::Exists,
+        }
+    }
+}
+
+impl From<kmalloc::AllocError> for Error {
+    fn from(_: kmalloc::AllocError) -> Error {
+        Error::NoMemory
+    }
+}

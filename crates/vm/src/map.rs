@@ -1,0 +1,163 @@
+//! Making regions: those of a program, and mappings.
+
+use crate::region::Backing;
+use crate::shared::SharedPages;
+use crate::sv39::{PAGE, page_down};
+use crate::tree::Node;
+use crate::unmap::pages;
+use crate::{AddressSpace, Error, Machine, Region, RegionKind};
+use abi::{MapFlags, Prot};
+use core::ops::Range;
+use kmalloc::KArc;
+
+impl<M: Machine> AddressSpace<M> {
+    /// Shows a file privately: `len_in_memory` bytes from `start`, rounded up to pages, of which the
+    /// first `file_len` come from the file at `file_offset` and the rest are zero. Pages are taken
+    /// from the cache when they are touched, and copied when they are written. A page that holds the
+    /// end of `file_len` is copied too, for what follows must read as zero; where that does not
+    /// matter, a `file_len` rounded up to pages avoids the copy.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when `start` or `file_offset` is no multiple of the page, the range is
+    /// empty or leaves the user half, or `file_len` exceeds its pages; [`Error::Occupied`] when
+    /// something is there; [`Error::NoMemory`] without a record.
+    pub fn map_file(
+        &mut self,
+        start: u64,
+        len_in_memory: u64,
+        prot: Prot,
+        file: M::File,
+        file_offset: u64,
+        file_len: u64,
+    ) -> Result<(), Error> {
+        let range = pages(start, len_in_memory)?;
+        let beyond = file_offset.checked_add(file_len).is_none();
+        if !file_offset.is_multiple_of(PAGE) || file_len > range.end - range.start || beyond {
+            return Err(Error::Invalid);
+        }
+        let kind = if prot.contains(Prot::WRITE) {
+            RegionKind::Data
+        } else {
+            RegionKind::Text
+        };
+        let backing = Backing::File {
+            file,
+            offset: file_offset,
+            len: file_len,
+        };
+        self.add_fixed(Region::new(range, prot, kind, backing))
+    }
+
+    /// Makes a region of zeroes for the program's own use: `len` bytes from `start`, rounded up to
+    /// pages. Without any right in `prot` it is a guard.
+    ///
+    /// # Errors
+    ///
+    /// As [`map_file`](Self::map_file); and [`Error::Invalid`] for the kinds
+    /// [`Heap`](RegionKind::Heap), which [`set_heap`](Self::set_heap) and [`sbrk`](Self::sbrk) make.
+    pub fn map_anonymous_fixed(
+        &mut self,
+        start: u64,
+        len: u64,
+        prot: Prot,
+        kind: RegionKind,
+    ) -> Result<(), Error> {
+        if kind == RegionKind::Heap {
+            return Err(Error::Invalid);
+        }
+        self.add_fixed(Region::new(
+            pages(start, len)?,
+            prot,
+            kind,
+            Backing::Anonymous,
+        ))
+    }
+
+    fn add_fixed(&mut self, region: Region<M>) -> Result<(), Error> {
+        if self.regions.first_in(&region.range()).is_some() {
+            return Err(Error::Occupied);
+        }
+        self.regions.insert(Node::try_new(region)?);
+        Ok(())
+    }
+
+    /// Maps `len` bytes of zeroes, rounded up to pages, and returns where.
+    ///
+    /// - With [`MapFlags::FIXED`], exactly at `hint`; mappings that are there give way.
+    /// - Otherwise at `hint`, rounded down to a page, when it is not 0 and that range is free.
+    /// - Otherwise in the lowest free place from [`abi::MMAP_BASE`] on.
+    ///
+    /// [`MapFlags::SHARED`] memory is the same memory in all spaces forked from this one. No flags
+    /// at all ask for private memory that can be read and written, whatever `prot` says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a length of 0 or beyond the user half, for flags with neither or both of
+    /// `SHARED` and `PRIVATE`, without `ANONYMOUS`, or unknown; and with `FIXED` for a `hint` that is no page,
+    /// a range that leaves the user half, and one where something other than mappings is.
+    /// [`Error::NoMemory`] without a record or when no place is wide enough.
+    pub fn mmap(&mut self, hint: u64, len: u64, prot: Prot, flags: MapFlags) -> Result<u64, Error> {
+        let (prot, flags) = checked(prot, flags)?;
+        let fixed = flags.contains(MapFlags::FIXED);
+        let range = if fixed {
+            pages(hint, len)?
+        } else {
+            self.choose(hint, len)?
+        };
+        if fixed {
+            self.check_mappings(&range)?;
+        }
+        let start = range.start;
+        let backing = if flags.contains(MapFlags::SHARED) {
+            let pages = SharedPages::new(self.machine().clone(), range.end - range.start);
+            Backing::Shared {
+                pages: KArc::try_new(pages)?,
+                first: 0,
+            }
+        } else {
+            Backing::Anonymous
+        };
+        let mapping = Region::new(range.clone(), prot, RegionKind::Mapping, backing);
+        let mapping = Node::try_new(mapping)?;
+        if fixed {
+            self.cut_around(&range)?;
+            self.take_out(range);
+        }
+        self.regions.insert_merged(mapping);
+        Ok(start)
+    }
+
+    /// A free range of `len` bytes: at the hint if that is possible.
+    fn choose(&self, hint: u64, len: u64) -> Result<Range<u64>, Error> {
+        let wanted = pages(0, len)?;
+        let hint = page_down(hint);
+        match pages(hint, len) {
+            Ok(range) if hint != 0 && self.regions.first_in(&range).is_none() => Ok(range),
+            _ => {
+                let area = abi::MMAP_BASE..abi::USER_TOP;
+                let start = self
+                    .regions
+                    .lowest_gap(wanted.end, area)
+                    .ok_or(Error::NoMemory)?;
+                Ok(start..start + wanted.end)
+            }
+        }
+    }
+}
+
+/// The protection and the flags that a call means, if they mean anything.
+fn checked(prot: Prot, flags: MapFlags) -> Result<(Prot, MapFlags), Error> {
+    if flags.is_empty() {
+        return Ok((
+            Prot::READ | Prot::WRITE,
+            MapFlags::PRIVATE | MapFlags::ANONYMOUS,
+        ));
+    }
+    let known = MapFlags::all().contains(flags) && Prot::all().contains(prot);
+    let one_kind = flags.contains(MapFlags::SHARED) != flags.contains(MapFlags::PRIVATE);
+    if !known || !one_kind || !flags.contains(MapFlags::ANONYMOUS) {
+        return Err(Error::Invalid);
+    }
+    Ok((prot, flags))
+}

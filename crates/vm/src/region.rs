@@ -1,0 +1,283 @@
+//! A region: a range of pages that a process may use in one way, and where their contents are from.
+
+use crate::shared::SharedPages;
+use crate::sv39::PAGE;
+use crate::{Access, Machine};
+use abi::Prot;
+use core::ops::Range;
+use kmalloc::KArc;
+
+/// What a region is for. Only a [`Mapping`](RegionKind::Mapping) can be unmapped or replaced by the
+/// program; the rest lives as long as the program (the heap as `sbrk` says).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegionKind {
+    /// Part of the program's file that it does not write.
+    Text,
+    /// Part of the program's file that it writes, or zeroed data.
+    Data,
+    /// Below the break.
+    Heap,
+    /// The stack; with no rights at all, its guard.
+    Stack,
+    /// Made by `mmap`.
+    Mapping,
+}
+
+/// Where the contents of a page come from when it is touched first.
+pub(crate) enum Backing<M: Machine> {
+    /// Zeroes.
+    Anonymous,
+    /// A file, from `offset` (a multiple of the page) for `len` bytes; zeroes behind them.
+    File {
+        file: M::File,
+        offset: u64,
+        len: u64,
+    },
+    /// Memory shared with other spaces, from its page `first` on.
+    Shared {
+        pages: KArc<SharedPages<M>>,
+        first: u64,
+    },
+}
+
+impl<M: Machine> Clone for Backing<M> {
+    fn clone(&self) -> Self {
+        match self {
+            Backing::Anonymous => Backing::Anonymous,
+            Backing::File { file, offset, len } => Backing::File {
+                file: file.clone(),
+                offset: *offset,
+                len: *len,
+            },
+            Backing::Shared { pages, first } => Backing::Shared {
+                pages: pages.clone(),
+                first: *first,
+            },
+        }
+    }
+}
+
+impl<M: Machine> Backing<M> {
+    /// The backing of what lies `by` bytes (whole pages) further on.
+    fn advanced(&self, by: u64) -> Backing<M> {
+        let mut backing = self.clone();
+        backing.advance(by);
+        backing
+    }
+
+    fn advance(&mut self, by: u64) {
+        match self {
+            Backing::Anonymous => {}
+            Backing::File { offset, len, .. } => {
+                *offset = offset.saturating_add(by);
+                *len = len.saturating_sub(by);
+            }
+            Backing::Shared { first, .. } => *first = first.saturating_add(by / PAGE),
+        }
+    }
+}
+
+/// The contents of one page.
+pub(crate) enum Source<'a, M: Machine> {
+    /// Zeroes.
+    Zero,
+    /// Page `index` of the file, of which the first `valid` bytes count.
+    File {
+        file: &'a M::File,
+        index: u64,
+        valid: usize,
+    },
+    /// A page of shared memory.
+    Shared {
+        pages: &'a SharedPages<M>,
+        index: u64,
+    },
+}
+
+/// A range of pages that are used in one way.
+pub struct Region<M: Machine> {
+    start: u64,
+    end: u64,
+    prot: Prot,
+    kind: RegionKind,
+    backing: Backing<M>,
+}
+
+impl<M: Machine> Clone for Region<M> {
+    fn clone(&self) -> Self {
+        Region {
+            backing: self.backing.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<M: Machine> Region<M> {
+    /// A region over `range`, whose ends are multiples of the page.
+    pub(crate) fn new(
+        range: Range<u64>,
+        prot: Prot,
+        kind: RegionKind,
+        backing: Backing<M>,
+    ) -> Region<M> {
+        let prot = if prot.contains(Prot::WRITE) {
+            prot | Prot::READ
+        } else {
+            prot
+        };
+        Region {
+            start: range.start,
+            end: range.end,
+            prot,
+            kind,
+            backing,
+        }
+    }
+
+    /// Address of the first byte.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Address behind the last byte.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Both.
+    pub fn range(&self) -> Range<u64> {
+        self.start..self.end
+    }
+
+    /// What the program may do here. What can be written can be read.
+    pub fn prot(&self) -> Prot {
+        self.prot
+    }
+
+    /// What the region is for.
+    pub fn kind(&self) -> RegionKind {
+        self.kind
+    }
+
+    /// The file whose contents show here, and the offset in it of the region's first byte.
+    pub fn file(&self) -> Option<(&M::File, u64)> {
+        match &self.backing {
+            Backing::File { file, offset, .. } => Some((file, *offset)),
+            _ => None,
+        }
+    }
+
+    /// Whether writes are seen by other spaces.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.backing, Backing::Shared { .. })
+    }
+
+    /// Whether the program may access the region so.
+    pub(crate) fn allows(&self, access: Access) -> bool {
+        self.prot.contains(access.needs())
+    }
+
+    /// Where the contents of the page at `page`, one of the region's, come from.
+    pub(crate) fn source(&self, page: u64) -> Source<'_, M> {
+        let at = page.saturating_sub(self.start);
+        match &self.backing {
+            Backing::Anonymous => Source::Zero,
+            Backing::File { file, offset, len } => match len.saturating_sub(at).min(PAGE) {
+                0 => Source::Zero,
+                valid => Source::File {
+                    file,
+                    index: offset.saturating_add(at) / PAGE,
+                    valid: valid as usize,
+                },
+            },
+            Backing::Shared { pages, first } => Source::Shared {
+                pages,
+                index: first.saturating_add(at / PAGE),
+            },
+        }
+    }
+
+    /// The part from `at` on, as a region of its own.
+    pub(crate) fn tail(&self, at: u64) -> Region<M> {
+        let backing = self.backing.advanced(at.saturating_sub(self.start));
+        Region {
+            start: at,
+            backing,
+            ..*self
+        }
+    }
+
+    /// Takes away what lies before `start`.
+    pub(crate) fn trim_front(&mut self, start: u64) {
+        self.backing.advance(start.saturating_sub(self.start));
+        self.start = start;
+    }
+
+    /// Moves the end; the contents of what is gained are the backing's.
+    pub(crate) fn set_end(&mut self, end: u64) {
+        self.end = end;
+    }
+
+    /// Whether `next`, right behind, could be the same region. Records of files are left apart, for
+    /// the bytes behind their length read as zero.
+    pub(crate) fn continues_in(&self, next: &Region<M>) -> bool {
+        self.end == next.start
+            && self.kind == next.kind
+            && self.prot == next.prot
+            && match (&self.backing, &next.backing) {
+                (Backing::Anonymous, Backing::Anonymous) => true,
+                (
+                    Backing::Shared { pages: a, first: i },
+                    Backing::Shared { pages: b, first: j },
+                ) => KArc::ptr_eq(a, b) && i.saturating_add((self.end - self.start) / PAGE) == *j,
+                _ => false,
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Parts of a region show what they showed before.
+
+    use super::*;
+    use crate::tree::tests::Nowhere;
+
+    /// Pages 10 to 19; the file's pages 3 to 6, and 100 bytes of its page 7.
+    fn region() -> Region<Nowhere> {
+        let backing = Backing::File {
+            file: 1,
+            offset: 3 * PAGE,
+            len: 4 * PAGE + 100,
+        };
+        Region::new(10 * PAGE..20 * PAGE, Prot::READ, RegionKind::Text, backing)
+    }
+
+    /// Page of the file and bytes of it, for each page from `first` to 19.
+    fn shown(region: &Region<Nowhere>, first: u64) -> [Option<(u64, usize)>; 10] {
+        core::array::from_fn(|n| match region.source((10 + n as u64) * PAGE) {
+            Source::File { index, valid, .. } if n as u64 + 10 >= first => Some((index, valid)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn pages_of_a_file() {
+        let whole = |n| Some((n, PAGE as usize));
+        let mut all = [None; 10];
+        all[..5].copy_from_slice(&[whole(3), whole(4), whole(5), whole(6), Some((7, 100))]);
+        assert_eq!(shown(&region(), 10), all);
+        for first in 10..20 {
+            all[..first - 10].fill(None);
+            let first = first as u64;
+            assert_eq!(
+                shown(&region().tail(first * PAGE), first),
+                all,
+                "tail from {first}"
+            );
+            let mut trimmed = region();
+            trimmed.trim_front(first * PAGE);
+            assert_eq!(shown(&trimmed, first), all, "front up to {first} gone");
+            assert_eq!(trimmed.range(), first * PAGE..20 * PAGE);
+        }
+    }
+}

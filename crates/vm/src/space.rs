@@ -1,0 +1,107 @@
+//! The address space itself: what it holds, and what can be asked of it.
+
+use crate::heap::Heap;
+use crate::sv39::page_down;
+use crate::table::PageTable;
+use crate::tree::RegionTree;
+use crate::{Error, Machine, Region, Regions};
+use abi::Prot;
+use frames::Pfn;
+
+/// What a space has at the moment, in pages unless said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Pages with a frame behind them, shared ones among them, but not those that show the common
+    /// page of zeroes.
+    pub resident: usize,
+    /// Number of regions.
+    pub regions: usize,
+    /// Pages of page table, the root among them.
+    pub page_tables: usize,
+    /// Pages in all regions, touched or not.
+    pub size: usize,
+}
+
+/// A process's memory. Dropping it gives everything back; no hart may run on its table then.
+///
+/// It has no lock: whoever shares it wraps it in one. All addresses are user addresses.
+pub struct AddressSpace<M: Machine> {
+    pub(crate) table: PageTable<M>,
+    pub(crate) regions: RegionTree<M>,
+    pub(crate) heap: Heap,
+}
+
+impl<M: Machine> AddressSpace<M> {
+    /// An empty space: a root table with the kernel's half. Its break is 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`] without a frame for the root.
+    pub fn new(machine: M) -> Result<Self, Error> {
+        let table = PageTable::new(machine)?;
+        Ok(AddressSpace {
+            table,
+            regions: RegionTree::new(),
+            heap: Heap::default(),
+        })
+    }
+
+    /// The frame of the root table, for the hardware.
+    pub fn root(&self) -> Pfn {
+        self.table.root()
+    }
+
+    /// Sizes, as they are now.
+    pub fn stats(&self) -> Stats {
+        let bytes: u64 = self
+            .regions()
+            .map(|region| region.end() - region.start())
+            .sum();
+        Stats {
+            resident: self.table.resident(),
+            regions: self.regions.len(),
+            page_tables: self.table.tables(),
+            size: bytes as usize / abi::PAGE_SIZE,
+        }
+    }
+
+    /// All regions in order of address.
+    pub fn regions(&self) -> Regions<'_, M> {
+        self.regions.within(0..abi::MAXVA)
+    }
+
+    /// The region that `addr` lies in.
+    pub fn region(&self, addr: u64) -> Option<&Region<M>> {
+        self.regions.find(addr)
+    }
+
+    /// The frame behind the page that `addr` is in and what the hardware lets a program do with it
+    /// now; `None` where an access would fault. A page that was never written may show the common
+    /// page of zeroes, and a page without write access may get it by a fault.
+    pub fn translate(&self, addr: u64) -> Option<(Pfn, Prot)> {
+        if addr >= abi::USER_TOP {
+            return None;
+        }
+        let entry = self.table.entry(page_down(addr));
+        (!entry.is_vacant()).then(|| (entry.pfn(), entry.prot()))
+    }
+
+    pub(crate) fn machine(&self) -> &M {
+        self.table.machine()
+    }
+}
+
+impl<M: Machine> Drop for AddressSpace<M> {
+    fn drop(&mut self) {
+        let mut end = 0;
+        while let Some(region) = self.regions.ending_after(end) {
+            end = region.end();
+            let next = self
+                .regions
+                .ending_after(end)
+                .map_or(abi::MAXVA, Region::start);
+            // What lies below is cleared already, and nothing flushes what no hart runs on.
+            self.table.clear(region.range(), &(0..next));
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The regions of an address space, in order of address: an AVL tree in which every node also knows
+//! the extent of its subtree and the widest gap inside it. So the region of an address, its
+//! neighbours, and the lowest gap of a given size are all found on one way down.
+
+mod node;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use crate::{Machine, Region};
+use core::ops::Range;
+use kmalloc::{AllocError, KBox};
+pub(crate) use node::Node;
+use node::{Link, Search, change, gap_below, insert, remove, try_clone};
+
+/// The regions of one space.
+pub(crate) struct RegionTree<M: Machine> {
+    root: Link<M>,
+    len: usize,
+}
+
+impl<M: Machine> RegionTree<M> {
+    pub(crate) const fn new() -> RegionTree<M> {
+        RegionTree { root: None, len: 0 }
+    }
+
+    /// A copy of every record.
+    pub(crate) fn try_clone(&self) -> Result<RegionTree<M>, AllocError> {
+        Ok(RegionTree {
+            root: try_clone(&self.root)?,
+            len: self.len,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The region that `addr` lies in.
+    pub(crate) fn find(&self, addr: u64) -> Option<&Region<M>> {
+        self.ending_after(addr)
+            .filter(|region| region.start() <= addr)
+    }
+
+    /// The lowest region that ends behind `addr`: the one it lies in, or the next.
+    pub(crate) fn ending_after(&self, addr: u64) -> Option<&Region<M>> {
+        let mut found = None;
+        let mut link = &self.root;
+        while let Some(node) = link {
+            if node.region.end() > addr {
+                found = Some(&node.region);
+                link = &node.left;
+            } else {
+                link = &node.right;
+            }
+        }
+        found
+    }
+
+    /// The highest region that starts below `addr`.
+    pub(crate) fn starting_below(&self, addr: u64) -> Option<&Region<M>> {
+        let mut found = None;
+        let mut link = &self.root;
+        while let Some(node) = link {
+            if node.region.start() < addr {
+                found = Some(&node.region);
+                link = &node.right;
+            } else {
+                link = &node.left;
+            }
+        }
+        found
+    }
+
+    /// The region that shares a page with `range` and lies lowest.
+    pub(crate) fn first_in(&self, range: &Range<u64>) -> Option<&Region<M>> {
+        self.ending_after(range.start)
+            .filter(|region| region.start() < range.end)
+    }
+
+    /// All regions that share a page with `range`, in order.
+    pub(crate) fn within(&self, range: Range<u64>) -> Regions<'_, M> {
+        Regions { tree: self, range }
+    }
+
+    /// The addresses around `range` up to the neighbouring regions. The range itself must be free.
+    pub(crate) fn free_around(&self, range: &Range<u64>) -> Range<u64> {
+        let start = self.starting_below(range.start).map_or(0, Region::end);
+        let end = self
+            .ending_after(range.start)
+            .map_or(abi::MAXVA, Region::start);
+        start.min(range.start)..end.max(range.end)
+    }
+
+    /// Start of the lowest gap of `len` bytes inside `area`.
+    pub(crate) fn lowest_gap(&self, len: u64, area: Range<u64>) -> Option<u64> {
+        let start = match gap_below(&self.root, len, area.start) {
+            Search::Found(start) => start,
+            Search::FreeFrom(start) => start,
+        };
+        (start.checked_add(len)? <= area.end).then_some(start)
+    }
+
+    /// Adds a record. Its range must be free.
+    pub(crate) fn insert(&mut self, node: KBox<Node<M>>) {
+        self.len += 1;
+        insert(&mut self.root, node);
+    }
+
+    /// Adds a record, or lets its neighbours take over the range when they agree with it.
+    pub(crate) fn insert_merged(&mut self, node: KBox<Node<M>>) {
+        let new = &node.region;
+        let before = self
+            .starting_below(new.start())
+            .filter(|r| r.continues_in(new));
+        let after = self.ending_after(new.end()).filter(|r| new.continues_in(r));
+        let end = after.map_or(new.end(), Region::end);
+        match (before.map(Region::start), after.map(Region::start)) {
+            (None, None) => self.insert(node),
+            (None, Some(after)) => {
+                self.remove(after);
+                let mut node = node;
+                node.region.set_end(end);
+                node.update();
+                self.insert(node);
+            }
+            (Some(before), after) => {
+                if let Some(after) = after {
+                    self.remove(after);
+                }
+                self.change(before, |region| region.set_end(end));
+            }
+        }
+    }
+
+    /// Takes out the region that starts at `start`.
+    pub(crate) fn remove(&mut self, start: u64) {
+        if remove(&mut self.root, start).is_some() {
+            self.len -= 1;
+        }
+    }
+
+    /// Changes the region that starts at `start`; it must not come to overlap another.
+    pub(crate) fn change(&mut self, start: u64, with: impl FnOnce(&mut Region<M>)) {
+        change(&mut self.root, start, with);
+    }
+
+    /// Cuts the region that `at` lies in into two, the second of which starts at `at`. Nothing to
+    /// do where `at` is a border already.
+    pub(crate) fn cut(&mut self, at: u64) -> Result<(), AllocError> {
+        let Some(region) = self.find(at).filter(|region| region.start() < at) else {
+            return Ok(());
+        };
+        let start = region.start();
+        let tail = Node::try_new(region.tail(at))?;
+        self.change(start, |region| region.set_end(at));
+        self.insert(tail);
+        Ok(())
+    }
+}
+
+/// Regions in order of address.
+pub struct Regions<'a, M: Machine> {
+    tree: &'a RegionTree<M>,
+    range: Range<u64>,
+}
+
+impl<'a, M: Machine> Iterator for Regions<'a, M> {
+    type Item = &'a Region<M>;
+
+    fn next(&mut self) -> Option<&'a Region<M>> {
+        let region = self.tree.first_in(&self.range)?;
+        self.range.start = region.end();
+        Some(region)
+    }
+}

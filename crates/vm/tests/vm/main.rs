@@ -1,0 +1,16 @@
+//! Address spaces on a machine that is a vector of pages, with a test that plays the MMU.
+
+mod alloc;
+mod failing;
+mod faults;
+mod files;
+mod forking;
+mod heap;
+mod mapping;
+mod mmu;
+mod model;
+mod model_test;
+mod ram;
+mod shared;
+mod unmapping;
+mod world;

@@ -1,0 +1,171 @@
+//! The test's own MMU, read from the privileged specification (chapter "Supervisor-Level ISA",
+//! Sv32/Sv39 translation) without a look at the crate's module for the same format. It remembers
+//! translations until it is told to forget them, so a missing flush shows.
+
+use crate::ram::Ram;
+use frames::Pfn;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+use vm::{Access, Flush};
+
+/// A leaf entry that allowed something once.
+#[derive(Clone, Copy)]
+struct Leaf {
+    pfn: Pfn,
+    bits: u64,
+}
+
+/// The translations that the hart remembers, of the space it runs on.
+#[derive(Default)]
+pub(crate) struct Tlb {
+    root: Option<Pfn>,
+    leaves: HashMap<u64, Leaf>,
+    /// Tables of pages by the 2 MiB they are for. A flush by address is about leaves only and leaves
+    /// them standing.
+    tables: HashMap<u64, Pfn>,
+    /// How often it was told to forget one page, or all.
+    pub(crate) flushes: (usize, usize),
+}
+
+impl Tlb {
+    pub(crate) fn flush(&mut self, range: Flush) {
+        match range {
+            Flush::Page(addr) => {
+                assert_eq!(addr % 4096, 0, "a flush of the page at {addr:#x}");
+                self.leaves.remove(&addr);
+                self.flushes.0 += 1;
+            }
+            Flush::All => {
+                self.leaves.clear();
+                self.tables.clear();
+                self.flushes.1 += 1;
+            }
+        }
+    }
+
+    /// The hart leaves the space it runs on.
+    pub(crate) fn leave(&mut self) {
+        self.root = None;
+        self.leaves.clear();
+        self.tables.clear();
+    }
+
+    /// The hart goes on in another space; its translations carry no tag.
+    fn switch(&mut self, root: Pfn) {
+        if self.root != Some(root) {
+            self.leave();
+            self.root = Some(root);
+        }
+    }
+}
+
+fn permits(bits: u64, access: Access) -> bool {
+    let needs = match access {
+        Access::Read => 1 << 1,
+        Access::Write => 1 << 2 | 1 << 7,
+        Access::Execute => 1 << 3,
+    };
+    // User mode; and "accessed" must be set already, the hardware does not set it here.
+    bits & needs == needs && bits & 1 << 4 != 0 && bits & 1 << 6 != 0
+}
+
+fn walk(ram: &Ram, root: Pfn, addr: u64) -> Option<Leaf> {
+    let known = ram.tlb().tables.get(&(addr >> 21)).copied();
+    let (mut table, levels) = known.map_or((root, 3), |table| (table, 1));
+    for level in (0..levels).rev() {
+        let shift = 12 + 9 * level;
+        let entry = ram.words(table)[(addr >> shift) as usize % 512].load(Relaxed);
+        let (valid, r, w, x) = (entry & 1, entry >> 1 & 1, entry >> 2 & 1, entry >> 3 & 1);
+        if valid == 0 {
+            return None;
+        }
+        assert!(
+            r == 1 || w == 0,
+            "entry {entry:#x} of {addr:#x}: writable, not readable"
+        );
+        assert_eq!(
+            entry >> 54,
+            0,
+            "entry {entry:#x} of {addr:#x}: reserved bits"
+        );
+        let number = (entry >> 10) & ((1 << 44) - 1);
+        let pfn = Pfn::new(number as u32);
+        if r == 1 || x == 1 {
+            assert_eq!(
+                number % (1 << (9 * level)),
+                0,
+                "a large page that is not aligned"
+            );
+            let inside = addr >> 12 & ((1 << (9 * level)) - 1);
+            return Some(Leaf {
+                pfn: pfn.plus(inside as u32),
+                bits: entry & 0xff,
+            });
+        }
+        assert_eq!(
+            entry & 0xd0,
+            0,
+            "entry {entry:#x} of {addr:#x}: U, A or D on a pointer"
+        );
+        table = pfn;
+        if level == 1 {
+            ram.tlb().tables.insert(addr >> 21, table);
+        }
+    }
+    None
+}
+
+/// The frame that an access of a user program reaches, or `None` for a page fault.
+pub(crate) fn reach(ram: &Ram, root: Pfn, addr: u64, access: Access) -> Option<Pfn> {
+    let sign = (addr as i64) << 25 >> 25;
+    if sign as u64 != addr || sign < 0 {
+        // Not canonical, or the kernel half, whose entries have no U bit.
+        return None;
+    }
+    let page = addr & !4095;
+    ram.tlb().switch(root);
+    let remembered = ram.tlb().leaves.get(&page).copied();
+    if let Some(leaf) = remembered.filter(|leaf| permits(leaf.bits, access)) {
+        return Some(leaf.pfn);
+    }
+    let leaf = walk(ram, root, addr).filter(|leaf| permits(leaf.bits, access))?;
+    ram.tlb().leaves.insert(page, leaf);
+    Some(leaf.pfn)
+}
+
+/// All frames that a root reaches in the user half: tables (the root among them), then pages with
+/// their addresses.
+pub(crate) fn survey(ram: &Ram, root: Pfn) -> (Vec<Pfn>, Vec<(u64, Pfn)>) {
+    let (mut tables, mut pages) = (vec![], vec![]);
+    descend(ram, root, 2, 0, &mut tables, &mut pages);
+    (tables, pages)
+}
+
+fn descend(
+    ram: &Ram,
+    table: Pfn,
+    level: u32,
+    base: u64,
+    tables: &mut Vec<Pfn>,
+    pages: &mut Vec<(u64, Pfn)>,
+) {
+    tables.push(table);
+    let before = tables.len() + pages.len();
+    let entries = if level == 2 { 256 } else { 512 };
+    for (index, entry) in ram.words(table)[..entries].iter().enumerate() {
+        let entry = entry.load(Relaxed);
+        let addr = base + ((index as u64) << (12 + 9 * level));
+        let pfn = Pfn::new((entry >> 10) as u32);
+        if entry == 0 {
+        } else if entry & 0b1110 != 0 {
+            pages.push((addr, pfn));
+        } else {
+            descend(ram, pfn, level - 1, addr, tables, pages);
+        }
+    }
+    let after = tables.len() + pages.len();
+    assert!(
+        level == 2 || after > before,
+        "the table at {base:#x} is empty and still there"
+    );
+}

@@ -1,0 +1,218 @@
+//! A machine of pages in a vector, with reference counts, frames that fail on request, and one
+//! translation cache as a hart has it.
+
+use crate::mmu::Tlb;
+use frames::Pfn;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard};
+use vm::{Flush, Machine, SpaceId};
+
+type Page = [AtomicU64; 512];
+
+/// What fills frames that nobody asked to be zeroed.
+pub(crate) const JUNK: u64 = 0xdead_beef_dead_beef;
+/// What stands in the kernel half's entries.
+const KERNEL: u64 = 0x1234_5678_9abc_def0;
+/// Number of the first frame; as on a real machine, it is not 0.
+const BASE: u32 = 0x80000;
+
+pub(crate) struct Inner {
+    pages: Vec<Page>,
+    refs: Vec<AtomicU32>,
+    free: Mutex<Vec<u32>>,
+    /// Allocations until one fails; negative: none will.
+    countdown: AtomicI64,
+    /// Allocations that there was no frame for.
+    refused: AtomicUsize,
+    tlb: Mutex<Tlb>,
+}
+
+/// The machine. Clones are the same machine.
+#[derive(Clone)]
+pub(crate) struct Ram(Arc<Inner>);
+
+impl Ram {
+    pub(crate) fn new(frames: usize) -> Ram {
+        let page = |_| std::array::from_fn(|_| AtomicU64::new(JUNK));
+        let inner = Inner {
+            pages: (0..frames).map(page).collect(),
+            refs: (0..frames).map(|_| AtomicU32::new(0)).collect(),
+            free: Mutex::new((1..frames as u32).rev().collect()),
+            countdown: AtomicI64::new(-1),
+            refused: AtomicUsize::new(0),
+            tlb: Mutex::default(),
+        };
+        inner.pages[0]
+            .iter()
+            .for_each(|word| word.store(0, Relaxed));
+        inner.refs[0].store(1, Relaxed);
+        Ram(Arc::new(inner))
+    }
+
+    fn index(&self, pfn: Pfn) -> usize {
+        let index = pfn.get().checked_sub(BASE).expect("a frame below memory") as usize;
+        assert!(
+            index < self.0.pages.len(),
+            "{pfn:?} is behind the end of memory"
+        );
+        assert_ne!(
+            self.0.refs[index].load(Relaxed),
+            0,
+            "{pfn:?} is used and is free"
+        );
+        index
+    }
+
+    pub(crate) fn words(&self, pfn: Pfn) -> &Page {
+        &self.0.pages[self.index(pfn)]
+    }
+
+    pub(crate) fn tlb(&self) -> MutexGuard<'_, Tlb> {
+        self.0.tlb.lock().expect("no test panicked")
+    }
+
+    /// Frames in use, but for the page of zeroes.
+    pub(crate) fn used(&self) -> usize {
+        self.0.pages.len() - 1 - self.0.free.lock().expect("no test panicked").len()
+    }
+
+    /// Allocations so far that there was no frame for.
+    pub(crate) fn refused(&self) -> usize {
+        self.0.refused.load(Relaxed)
+    }
+
+    /// References to each frame in use but the page of zeroes, which must be zero still.
+    pub(crate) fn references(&self) -> Vec<(Pfn, u32)> {
+        let zero = self.words(self.zero_page());
+        assert!(
+            zero.iter().all(|w| w.load(Relaxed) == 0),
+            "the page of zeroes was written"
+        );
+        let count = |index: usize| {
+            (
+                Pfn::new(BASE + index as u32),
+                self.0.refs[index].load(Relaxed),
+            )
+        };
+        (1..self.0.refs.len())
+            .map(count)
+            .filter(|&(_, refs)| refs > 0)
+            .collect()
+    }
+
+    /// Runs `work` with the frame allocation after the next `skip` failing; tells whether one did.
+    pub(crate) fn failing_after<R>(&self, skip: usize, work: impl FnOnce() -> R) -> (R, bool) {
+        self.0.countdown.store(skip as i64, Relaxed);
+        let result = work();
+        (result, self.0.countdown.swap(-1, Relaxed) < 0)
+    }
+
+    /// The kernel half must be as `init_root` made it.
+    pub(crate) fn check_root(&self, root: Pfn) {
+        let mut half = self.words(root)[256..].iter();
+        assert!(
+            half.all(|w| w.load(Relaxed) == KERNEL),
+            "the kernel half of {root:?} changed"
+        );
+    }
+}
+
+// SAFETY: a frame is in the free list or has references, never both; the checks of `index` hold that
+// to account, and all memory is atomics.
+unsafe impl Machine for Ram {
+    type File = u32;
+
+    fn alloc(&self) -> Option<Pfn> {
+        if self.0.countdown.load(Relaxed) >= 0 && self.0.countdown.fetch_sub(1, Relaxed) == 0 {
+            return None;
+        }
+        let Some(index) = self.0.free.lock().expect("no test panicked").pop() else {
+            self.0.refused.fetch_add(1, Relaxed);
+            return None;
+        };
+        let old = self.0.refs[index as usize].swap(1, Relaxed);
+        assert_eq!(old, 0, "a frame in the free list has references");
+        Some(Pfn::new(BASE + index))
+    }
+
+    fn alloc_zeroed(&self) -> Option<Pfn> {
+        let pfn = self.alloc()?;
+        self.words(pfn)
+            .iter()
+            .for_each(|word| word.store(0, Relaxed));
+        Some(pfn)
+    }
+
+    fn retain(&self, pfn: Pfn) {
+        assert_ne!(
+            pfn,
+            self.zero_page(),
+            "the page of zeroes has no references to count"
+        );
+        self.0.refs[self.index(pfn)].fetch_add(1, Relaxed);
+    }
+
+    fn release(&self, pfn: Pfn) {
+        assert_ne!(
+            pfn,
+            self.zero_page(),
+            "the page of zeroes has no references to count"
+        );
+        let index = self.index(pfn);
+        if self.0.refs[index].fetch_sub(1, Relaxed) == 1 {
+            self.0.pages[index]
+                .iter()
+                .for_each(|word| word.store(JUNK, Relaxed));
+            self.0
+                .free
+                .lock()
+                .expect("no test panicked")
+                .push(index as u32);
+        }
+    }
+
+    fn is_unique(&self, pfn: Pfn) -> bool {
+        self.0.refs[self.index(pfn)].load(Relaxed) == 1
+    }
+
+    fn zero_page(&self) -> Pfn {
+        Pfn::new(BASE)
+    }
+
+    fn table(&self, pfn: Pfn) -> &Page {
+        self.words(pfn)
+    }
+
+    fn copy_page(&self, from: Pfn, to: Pfn) {
+        for (from, to) in self.words(from).iter().zip(self.words(to)) {
+            to.store(from.load(Relaxed), Relaxed);
+        }
+    }
+
+    fn clear_tail(&self, pfn: Pfn, from: usize) {
+        assert!(from < 4096, "a tail from byte {from} of a page");
+        let words = self.words(pfn);
+        if !from.is_multiple_of(8) {
+            let keep = (1 << (from % 8 * 8)) - 1;
+            words[from / 8].fetch_and(keep, Relaxed);
+        }
+        words[from.div_ceil(8)..]
+            .iter()
+            .for_each(|word| word.store(0, Relaxed));
+    }
+
+    fn init_root(&self, root: Pfn) {
+        let root = self.words(root);
+        assert!(
+            root.iter().all(|w| w.load(Relaxed) == 0),
+            "the root was not zeroed"
+        );
+        root[256..]
+            .iter()
+            .for_each(|entry| entry.store(KERNEL, Relaxed));
+    }
+
+    fn flush(&self, _: SpaceId, range: Flush) {
+        self.tlb().flush(range);
+    }
+}

@@ -1,0 +1,217 @@
+//! Processes on one machine with a page cache: what a kernel does around an address space.
+
+use crate::mmu::{reach, survey};
+use crate::ram::Ram;
+use abi::Prot;
+use frames::Pfn;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+use vm::{Access, AddressSpace, Error, Fault, FaultError, FilePage, Machine, RegionKind};
+
+pub(crate) type Space = AddressSpace<Ram>;
+
+pub(crate) const PAGE: u64 = 4096;
+pub(crate) const RW: Prot = Prot::READ.union(Prot::WRITE);
+pub(crate) const RX: Prot = Prot::READ.union(Prot::EXEC);
+
+/// Contents of the word at byte `offset` of a file.
+pub(crate) fn file_word(file: u32, offset: u64) -> u64 {
+    u64::from(file) << 48 | offset | 1
+}
+
+/// A machine, its page cache, and the processes that a test keeps by number.
+pub(crate) struct World {
+    pub(crate) ram: Ram,
+    pub(crate) cache: HashMap<(u32, u64), Pfn>,
+    pub(crate) spaces: Vec<Space>,
+}
+
+impl World {
+    pub(crate) fn new(frames: usize) -> World {
+        World {
+            ram: Ram::new(frames),
+            cache: HashMap::new(),
+            spaces: vec![],
+        }
+    }
+
+    /// A machine with one empty process, number 0.
+    pub(crate) fn with_space(frames: usize) -> World {
+        let mut world = World::new(frames);
+        world
+            .spaces
+            .push(Space::new(world.ram.clone()).expect("memory for a root"));
+        world
+    }
+
+    pub(crate) fn space(&mut self) -> &mut Space {
+        &mut self.spaces[0]
+    }
+
+    /// Forks process `parent`; the child gets the next number.
+    pub(crate) fn fork(&mut self, parent: usize) -> Result<usize, Error> {
+        let child = self.spaces[parent].fork()?;
+        self.spaces.push(child);
+        Ok(self.spaces.len() - 1)
+    }
+
+    /// Ends process `p`; the last one takes its number.
+    pub(crate) fn exit(&mut self, p: usize) {
+        self.ram.tlb().leave();
+        self.spaces.swap_remove(p);
+    }
+
+    /// The page of the file, read into the cache if need be, with a reference.
+    pub(crate) fn cached(&mut self, file: u32, index: u64) -> Option<FilePage<u32>> {
+        let pfn = match self.cache.get(&(file, index)) {
+            Some(&pfn) => pfn,
+            None => {
+                let pfn = self.ram.alloc()?;
+                for (n, word) in self.ram.words(pfn).iter().enumerate() {
+                    word.store(file_word(file, index * PAGE + n as u64 * 8), Relaxed);
+                }
+                self.cache.insert((file, index), pfn);
+                pfn
+            }
+        };
+        self.ram.retain(pfn);
+        Some(FilePage { file, index, pfn })
+    }
+
+    pub(crate) fn drop_cache(&mut self) {
+        self.cache
+            .drain()
+            .for_each(|(_, pfn)| self.ram.release(pfn));
+    }
+
+    /// A fault with whatever page it asks for.
+    pub(crate) fn fault(&mut self, p: usize, addr: u64, access: Access) -> Result<(), FaultError> {
+        match self.spaces[p].fault(addr, access, None)? {
+            Fault::Done => Ok(()),
+            Fault::NeedPage { file, index } => {
+                let page = self.cached(file, index).ok_or(FaultError::OutOfMemory)?;
+                let again = self.spaces[p].fault(addr, access, Some(page))?;
+                assert_eq!(
+                    again,
+                    Fault::Done,
+                    "a fault at {addr:#x} with the page it asked for"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// The frame that an access by the program reaches, after a fault if it takes one.
+    pub(crate) fn access(
+        &mut self,
+        p: usize,
+        addr: u64,
+        access: Access,
+    ) -> Result<Pfn, FaultError> {
+        let root = self.spaces[p].root();
+        if let Some(pfn) = reach(&self.ram, root, addr, access) {
+            return Ok(pfn);
+        }
+        self.fault(p, addr, access)?;
+        let pfn = reach(&self.ram, root, addr, access);
+        Ok(pfn.unwrap_or_else(|| panic!("{access:?} at {addr:#x} faults again")))
+    }
+
+    pub(crate) fn load(&mut self, p: usize, addr: u64) -> Result<u64, FaultError> {
+        let pfn = self.access(p, addr, Access::Read)?;
+        Ok(self.ram.words(pfn)[addr as usize % 4096 / 8].load(Relaxed))
+    }
+
+    pub(crate) fn store(&mut self, p: usize, addr: u64, value: u64) -> Result<(), FaultError> {
+        let pfn = self.access(p, addr, Access::Write)?;
+        self.ram.words(pfn)[addr as usize % 4096 / 8].store(value, Relaxed);
+        Ok(())
+    }
+
+    /// Every frame in use must be accounted for by the tables of the processes and the cache, to the
+    /// reference; and what the spaces say of themselves must be so. Shared memory has frames that no
+    /// table shows: with `hidden`, they are let pass.
+    pub(crate) fn audit(&self, hidden: bool) {
+        let zero = self.ram.zero_page();
+        let mut expected: HashMap<Pfn, u32> = HashMap::new();
+        self.cache
+            .values()
+            .for_each(|&pfn| *expected.entry(pfn).or_default() += 1);
+        for space in &self.spaces {
+            self.ram.check_root(space.root());
+            let (tables, pages) = survey(&self.ram, space.root());
+            let frames: Vec<_> = pages
+                .iter()
+                .map(|p| p.1)
+                .filter(|&pfn| pfn != zero)
+                .collect();
+            let stats = space.stats();
+            assert_eq!(
+                stats.page_tables,
+                tables.len(),
+                "pages of table: said, found"
+            );
+            assert_eq!(stats.resident, frames.len(), "resident pages: said, found");
+            for (addr, _) in pages {
+                let mut regions = space.regions();
+                let inside = regions.any(|region| region.range().contains(&addr));
+                assert!(inside, "the page at {addr:#x} is in no region");
+            }
+            let all = tables.into_iter().chain(frames);
+            all.for_each(|pfn| *expected.entry(pfn).or_default() += 1);
+            check_regions(space);
+        }
+        for (pfn, refs) in self.ram.references() {
+            let expected = expected.remove(&pfn).unwrap_or(0);
+            let fine = refs == expected || hidden && refs == expected + 1;
+            assert!(fine, "{pfn:?} has {refs} references, {expected} are known");
+        }
+        assert!(
+            expected.is_empty(),
+            "frames in use that are free: {expected:?}"
+        );
+    }
+
+    /// Drops all processes; then no frame may be in use but those of the cache.
+    pub(crate) fn end(mut self) {
+        self.spaces.clear();
+        self.drop_cache();
+        assert_eq!(self.ram.used(), 0, "frames still in use at the end");
+    }
+}
+
+/// Regions are in order, not empty, page aligned, apart, and in the user half.
+fn check_regions(space: &Space) {
+    let mut end = 0;
+    let mut count = 0;
+    for region in space.regions() {
+        let range = region.range();
+        assert!(
+            end <= range.start && range.start < range.end,
+            "{range:x?} behind {end:#x}"
+        );
+        assert!(
+            range.start % PAGE == 0 && range.end % PAGE == 0,
+            "{range:x?} is not whole pages"
+        );
+        assert!(
+            range.end <= abi::USER_TOP,
+            "{range:x?} leaves the user half"
+        );
+        end = range.end;
+        count += 1;
+    }
+    assert_eq!(
+        space.stats().regions,
+        count,
+        "number of regions: said, found"
+    );
+}
+
+/// Start, end, rights and kind of all regions.
+pub(crate) fn regions(space: &Space) -> Vec<(u64, u64, Prot, RegionKind)> {
+    space
+        .regions()
+        .map(|r| (r.start(), r.end(), r.prot(), r.kind()))
+        .collect()
+}

@@ -1,0 +1,111 @@
+//! The first instructions of each hart: from the firmware's physical addresses to Rust code in the
+//! upper half.
+//!
+//! The boot page table maps the lower half onto itself and again as the direct map, in pages of a
+//! gigabyte, all rights given; `mm` builds the real one.
+
+use core::arch::global_asm;
+
+global_asm!(
+    r#"
+    .section .text.boot, "ax"
+    .globl _start
+_start:                             # a0: hart id, a1: physical address of the device tree
+    lla     sp, boot_stack_end
+    lla     t0, _bss
+    lla     t1, _ebss
+1:  sd      zero, (t0)
+    addi    t0, t0, 8
+    bltu    t0, t1, 1b
+
+    lla     s0, boot_offset         # s0: virtual minus physical
+    ld      t0, (s0)
+    sub     s0, t0, s0
+
+    lla     t0, boot_root
+    li      t1, 0                   # lower half onto itself: gigabyte t1 at entry t1
+    li      t2, 256
+    li      t3, 0xcf                # D A X W R V
+    li      t5, 1 << 28             # a gigabyte, in units of the entry's page number field
+2:  sd      t3, (t0)
+    add     t3, t3, t5
+    addi    t0, t0, 8
+    addi    t1, t1, 1
+    bltu    t1, t2, 2b
+
+    srai    t4, s0, 30              # direct map: entry 256 + i has gigabyte 256 + i - (s0 >> 30)
+    li      t1, -256
+    li      t2, 128
+3:  sub     t6, t1, t4
+    slli    t6, t6, 46
+    srli    t6, t6, 18              # 18 bits of gigabyte number into bits 28..46
+    addi    t6, t6, 0xcf
+    sd      t6, (t0)
+    addi    t0, t0, 8
+    addi    t1, t1, 1
+    addi    t2, t2, -1
+    bnez    t2, 3b
+
+    lla     t0, boot_root
+    call    boot_enable_paging
+    add     sp, sp, s0
+    lla     tp, {harts}
+    mv      a2, s0
+    tail    {start}
+
+    # Every other hart. a0: hart id, a1: its Hart structure, as a virtual address.
+    .globl _start_hart
+_start_hart:
+    lla     s0, boot_offset
+    ld      t0, (s0)
+    sub     s0, t0, s0
+    lla     t0, boot_root
+    call    boot_enable_paging
+    mv      tp, a1
+    ld      sp, {kernel_sp}(tp)
+    ld      t0, {boot_satp}(tp)
+    csrw    satp, t0                # the stack is mapped in the kernel's own table only
+    sfence.vma
+    tail    {start_hart}
+
+    # Turns paging on with the root table at physical t0 and returns into the direct map.
+boot_enable_paging:
+    srli    t0, t0, 12
+    li      t1, 8 << 60
+    or      t0, t0, t1
+    sfence.vma
+    csrw    satp, t0
+    sfence.vma
+    add     ra, ra, s0
+    ret
+
+    .balign 8
+boot_offset:
+    .dword  boot_offset             # its own link address
+
+    .section .bss.boot_root, "aw", @nobits
+    .balign 4096
+boot_root:
+    .skip   4096
+
+    .section .boot_stack, "aw", @nobits
+    .balign 16
+    .skip   16384
+    .globl boot_stack_end
+boot_stack_end:
+    "#,
+    harts = sym super::hart::HARTS,
+    start = sym crate::start,
+    start_hart = sym crate::start_hart,
+    kernel_sp = const super::hart::KERNEL_SP,
+    boot_satp = const super::hart::BOOT_SATP,
+);
+
+unsafe extern "C" {
+    fn _start_hart();
+}
+
+/// Where the firmware lets another hart begin: physical address of its first instruction.
+pub fn hart_entry() -> u64 {
+    super::layout::virt_to_phys(_start_hart as *const () as usize)
+}

@@ -1,0 +1,205 @@
+//! What each hart keeps for itself. In the kernel `tp` points at it; in user mode `sscratch` does.
+
+use crate::arch::csr;
+use crate::proc::Process;
+use crate::sync::rank::HeldRanks;
+use core::arch::asm;
+use core::cell::Cell;
+use core::mem::offset_of;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// Most harts that the kernel runs on.
+pub const MAX_HARTS: usize = 8;
+
+/// One hart's own data. Cells are for the hart itself with interrupts off; atomics for all.
+#[repr(C)]
+pub struct Hart {
+    kernel_sp: Cell<usize>,
+    user_sp: Cell<usize>,
+    boot_satp: Cell<usize>,
+    /// Position in [`HARTS`].
+    index: Cell<usize>,
+    /// The firmware's number of the hart.
+    id: AtomicUsize,
+    current: Cell<*const Process>,
+    /// Spin locks held, and whether interrupts were on before the first.
+    depth: Cell<usize>,
+    were_on: Cell<bool>,
+    /// Lock ranks held, for the check in debug builds.
+    pub ranks: HeldRanks,
+    /// Set by the timer: the running process has had its share.
+    pub expired: Cell<bool>,
+    /// The root page table in `satp`, and which process it was loaded for.
+    pub loaded: Cell<usize>,
+    /// True while the hart waits for an interrupt.
+    pub idle: AtomicBool,
+    /// Switches of context so far.
+    pub switches: AtomicU64,
+}
+
+/// Offset of the kernel stack pointer to take on a trap from user mode.
+pub const KERNEL_SP: usize = offset_of!(Hart, kernel_sp);
+/// Offset of the place for the user's stack pointer while the trap entry works.
+pub const USER_SP: usize = offset_of!(Hart, user_sp);
+/// Offset of the `satp` a hart starts with.
+pub const BOOT_SATP: usize = offset_of!(Hart, boot_satp);
+
+// SAFETY: the cells are touched by their own hart only, with interrupts off or before it runs.
+unsafe impl Sync for Hart {}
+
+/// All harts; `tp` is an address in this array.
+pub static HARTS: [Hart; MAX_HARTS] = [const { Hart::new() }; MAX_HARTS];
+static STARTED: AtomicUsize = AtomicUsize::new(1);
+
+impl Hart {
+    const fn new() -> Hart {
+        Hart {
+            kernel_sp: Cell::new(0),
+            user_sp: Cell::new(0),
+            boot_satp: Cell::new(0),
+            index: Cell::new(0),
+            id: AtomicUsize::new(0),
+            current: Cell::new(ptr::null()),
+            depth: Cell::new(0),
+            were_on: Cell::new(false),
+            ranks: HeldRanks::new(),
+            expired: Cell::new(false),
+            loaded: Cell::new(0),
+            idle: AtomicBool::new(false),
+            switches: AtomicU64::new(0),
+        }
+    }
+
+    /// Position in [`HARTS`], from 0.
+    #[inline(always)]
+    pub fn index(&self) -> usize {
+        self.index.get()
+    }
+
+    /// The firmware's number of this hart.
+    pub fn id(&self) -> usize {
+        self.id.load(Ordering::Relaxed)
+    }
+
+    /// Names the hart before it starts.
+    pub fn prepare(&self, index: usize, id: usize) {
+        self.index.set(index);
+        self.id.store(id, Ordering::Relaxed);
+    }
+
+    /// What a hart that is not started yet begins with.
+    pub fn prepare_start(&self, satp: usize, stack_top: usize) {
+        self.boot_satp.set(satp);
+        self.kernel_sp.set(stack_top);
+    }
+
+    /// The stack that traps from user mode use.
+    pub fn set_kernel_sp(&self, top: usize) {
+        self.kernel_sp.set(top);
+    }
+
+    /// The process that runs here; null when idle. Interrupts are off or the caller is the process.
+    #[inline(always)]
+    pub fn current(&self) -> *const Process {
+        self.current.get()
+    }
+
+    /// Says which process runs here.
+    #[inline(always)]
+    pub fn set_current(&self, process: *const Process) {
+        self.current.set(process);
+    }
+
+    /// Spin locks held here.
+    pub fn depth(&self) -> usize {
+        self.depth.get()
+    }
+
+    /// Carries the interrupt state over a switch of context: what was on belongs to the context.
+    pub fn were_on(&self) -> bool {
+        self.were_on.get()
+    }
+
+    /// See [`Hart::were_on`].
+    pub fn set_were_on(&self, on: bool) {
+        self.were_on.set(on);
+    }
+}
+
+/// The hart that runs this code. The answer stays true only while interrupts are off.
+#[inline(always)]
+pub fn this() -> &'static Hart {
+    let hart: *const Hart;
+    // SAFETY: `tp` holds the address of this hart's entry of `HARTS` from the first Rust code on;
+    // the trap entry sees to it that user code cannot change the kernel's `tp`.
+    unsafe {
+        asm!("mv {}, tp", out(reg) hart, options(nomem, nostack, preserves_flags));
+        &*hart
+    }
+}
+
+/// The process on this hart, read in one step that an interrupt cannot split from a move to
+/// another hart: null when idle.
+#[inline(always)]
+pub fn current_process() -> *const Process {
+    let guard = off();
+    let process = this().current();
+    drop(guard);
+    process
+}
+
+/// Harts that run.
+pub fn count() -> usize {
+    STARTED.load(Ordering::Acquire)
+}
+
+/// All running harts. Their order is that of their indices.
+pub fn all() -> &'static [Hart] {
+    HARTS.get(..count()).unwrap_or(&HARTS)
+}
+
+/// Counts one more running hart.
+pub fn add_started() {
+    STARTED.fetch_add(1, Ordering::AcqRel);
+}
+
+/// Interrupts are off on this hart while one of these lives; they nest.
+pub struct InterruptsOff(());
+
+/// Turns interrupts off until the guard goes.
+#[inline(always)]
+pub fn off() -> InterruptsOff {
+    enter();
+    InterruptsOff(())
+}
+
+impl Drop for InterruptsOff {
+    #[inline(always)]
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+/// Turns interrupts off; each call is undone by one [`leave`].
+#[inline(always)]
+pub fn enter() {
+    let on = csr::interrupts_off();
+    let hart = this();
+    let depth = hart.depth.get();
+    if depth == 0 {
+        hart.were_on.set(on);
+    }
+    hart.depth.set(depth + 1);
+}
+
+/// Undoes one [`enter`]; the last turns interrupts on again if they were on.
+#[inline(always)]
+pub fn leave() {
+    let hart = this();
+    let depth = hart.depth.get() - 1;
+    hart.depth.set(depth);
+    if depth == 0 && hart.were_on.get() {
+        csr::interrupts_on();
+    }
+}

@@ -1,0 +1,72 @@
+//! The kernel half of every address space, in gigabytes from the top (Sv39, 512 root entries):
+//!
+//! ```text
+//! 256..384  direct map: all RAM, at a constant distance from its physical address
+//! 510       devices
+//! 511       kernel stacks, each below a hole of its own size
+//! ```
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// First address of the direct map's window.
+pub const DIRECT_MAP: usize = 0xffff_ffc0_0000_0000;
+/// Bytes of the direct map's window.
+pub const DIRECT_MAP_SIZE: usize = 128 << 30;
+/// Devices are mapped from here on.
+pub const DEVICES: usize = 0xffff_ffff_8000_0000;
+/// Kernel stacks are mapped from here on.
+pub const STACKS: usize = 0xffff_ffff_c000_0000;
+/// Bytes of one kernel stack. The trap entry finds an overflow by this bit of the stack pointer.
+pub const STACK_SIZE: usize = 16 << 10;
+/// Distance of two kernel stacks: the lower half of each slot is never mapped.
+pub const STACK_SLOT: usize = 2 * STACK_SIZE;
+
+/// Virtual minus physical address in the direct map, wrapping; set once by the boot code, since it
+/// depends on where the firmware loaded the image.
+static OFFSET: AtomicUsize = AtomicUsize::new(DIRECT_MAP);
+
+/// Records the distance of the direct map. Called once, by the boot hart, before all else.
+pub fn set_direct_map_offset(offset: usize) {
+    OFFSET.store(offset, Ordering::Relaxed);
+}
+
+/// Where the direct map has this physical address.
+#[inline(always)]
+pub fn phys_to_virt(physical: u64) -> usize {
+    (physical as usize).wrapping_add(OFFSET.load(Ordering::Relaxed))
+}
+
+/// The physical address behind an address of the direct map.
+#[inline(always)]
+pub fn virt_to_phys(address: usize) -> u64 {
+    address.wrapping_sub(OFFSET.load(Ordering::Relaxed)) as u64
+}
+
+unsafe extern "C" {
+    static _text: u8;
+    static _etext: u8;
+    static _erodata: u8;
+    static _end: u8;
+}
+
+/// The kernel image's parts, as virtual addresses.
+pub struct Image {
+    /// Start of the image and of its code.
+    pub text: usize,
+    /// End of the code, start of read-only data.
+    pub etext: usize,
+    /// End of read-only data, start of data.
+    pub erodata: usize,
+    /// End of the image.
+    pub end: usize,
+}
+
+/// Where the parts of the kernel image are.
+pub fn image() -> Image {
+    Image {
+        text: &raw const _text as usize,
+        etext: &raw const _etext as usize,
+        erodata: &raw const _erodata as usize,
+        end: &raw const _end as usize,
+    }
+}

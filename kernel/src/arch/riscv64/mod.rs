@@ -1,0 +1,13 @@
+//! RISC-V, 64 bits, supervisor mode, Sv39.
+
+pub mod boot;
+pub mod csr;
+pub mod fpu;
+pub mod hart;
+pub mod layout;
+pub mod paging;
+pub mod sbi;
+pub mod switch;
+pub mod timer;
+pub mod trap;
+pub mod usercopy;

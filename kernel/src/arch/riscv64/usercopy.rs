@@ -1,0 +1,151 @@
+//! The only instructions of the kernel that touch user memory.
+//!
+//! `sstatus.SUM` is set here and nowhere else. A fault in this range of addresses is handled like
+//! the program's own; where the address space refuses it, the trap goes on at `failed`, and the
+//! copy gives back how much is missing.
+
+use super::csr::SSTATUS_SUM;
+use core::arch::naked_asm;
+
+/// Copies `length` bytes, one of the two sides being user memory; gives the number of bytes that
+/// were not copied, 0 when all were.
+///
+/// # Safety
+/// The side that is not user memory is valid for `length` bytes; the user side lies in the user
+/// half. No spin lock is held and the caller is a process, for the copy may wait for the disk.
+#[unsafe(naked)]
+pub unsafe extern "C" fn copy(to: usize, from: usize, length: usize) -> usize {
+    naked_asm!(
+        ".globl user_copy_start",
+        "user_copy_start:",
+        "li t6, {sum}",
+        "csrs sstatus, t6",
+        "add t5, a0, a2", // end of the target
+        "xor t0, a0, a1",
+        "andi t0, t0, 7",
+        "bnez t0, 4f", // never aligned together: by bytes
+        "1:",          // head, up to a multiple of eight
+        "andi t0, a0, 7",
+        "beqz t0, 2f",
+        "bgeu a0, t5, 5f",
+        "lbu t1, 0(a1)",
+        "sb t1, 0(a0)",
+        "addi a0, a0, 1",
+        "addi a1, a1, 1",
+        "j 1b",
+        "2:", // 64 bytes a round
+        "addi t4, t5, -64",
+        "bgtu a0, t4, 3f",
+        "ld t0, 0(a1)",
+        "ld t1, 8(a1)",
+        "ld t2, 16(a1)",
+        "ld t3, 24(a1)",
+        "ld a3, 32(a1)",
+        "ld a4, 40(a1)",
+        "ld a5, 48(a1)",
+        "ld a6, 56(a1)",
+        "sd t0, 0(a0)",
+        "sd t1, 8(a0)",
+        "sd t2, 16(a0)",
+        "sd t3, 24(a0)",
+        "sd a3, 32(a0)",
+        "sd a4, 40(a0)",
+        "sd a5, 48(a0)",
+        "sd a6, 56(a0)",
+        "addi a0, a0, 64",
+        "addi a1, a1, 64",
+        "j 2b",
+        "3:", // eight bytes a round
+        "addi t4, t5, -8",
+        "bgtu a0, t4, 4f",
+        "ld t0, 0(a1)",
+        "sd t0, 0(a0)",
+        "addi a0, a0, 8",
+        "addi a1, a1, 8",
+        "j 3b",
+        "4:",
+        "bgeu a0, t5, 5f",
+        "lbu t0, 0(a1)",
+        "sb t0, 0(a0)",
+        "addi a0, a0, 1",
+        "addi a1, a1, 1",
+        "j 4b",
+        "5:",
+        ".globl user_copy_failed",
+        "user_copy_failed:",
+        "li t6, {sum}",
+        "csrc sstatus, t6",
+        "sub a0, t5, a0",
+        "ret",
+        ".globl user_copy_end",
+        "user_copy_end:",
+        sum = const SSTATUS_SUM,
+    )
+}
+
+/// Copies bytes from user memory up to and with a zero byte, `length` bytes at the most. Gives how
+/// many of the `length` bytes were left with the zero still to be counted, so at least 1; 0 when
+/// there was no zero among them or the memory could not be read.
+///
+/// # Safety
+/// As for [`copy`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn copy_string(to: usize, from: usize, length: usize) -> usize {
+    naked_asm!(
+        ".globl user_string_start",
+        "user_string_start:",
+        "li t6, {sum}",
+        "csrs sstatus, t6",
+        "1:",
+        "beqz a2, 2f",
+        "lbu t0, 0(a1)",
+        "sb t0, 0(a0)",
+        "beqz t0, 3f",
+        "addi a0, a0, 1",
+        "addi a1, a1, 1",
+        "addi a2, a2, -1",
+        "j 1b",
+        ".globl user_string_failed",
+        "user_string_failed:",
+        "2:",
+        "li a2, 0",
+        "3:",
+        "li t6, {sum}",
+        "csrc sstatus, t6",
+        "mv a0, a2",
+        "ret",
+        ".globl user_string_end",
+        "user_string_end:",
+        sum = const SSTATUS_SUM,
+    )
+}
+
+unsafe extern "C" {
+    static user_copy_start: u8;
+    static user_copy_failed: u8;
+    static user_copy_end: u8;
+    static user_string_start: u8;
+    static user_string_failed: u8;
+    static user_string_end: u8;
+}
+
+/// Where a fault at this address of the copy routines goes on when it cannot be mended; `None` if
+/// the address is none of theirs.
+pub fn on_failure(pc: usize) -> Option<usize> {
+    let ranges = [
+        (
+            &raw const user_copy_start,
+            &raw const user_copy_end,
+            &raw const user_copy_failed,
+        ),
+        (
+            &raw const user_string_start,
+            &raw const user_string_end,
+            &raw const user_string_failed,
+        ),
+    ];
+    let found = ranges
+        .iter()
+        .find(|(start, end, _)| (*start as usize..*end as usize).contains(&pc));
+    found.map(|(_, _, failed)| *failed as usize)
+}

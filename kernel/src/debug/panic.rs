@@ -1,0 +1,53 @@
+//! The panic handler: what happened, on which hart, how it came there; then the machine ends.
+
+use super::backtrace;
+use crate::arch::{csr, hart, sbi};
+use crate::dev::{console, power};
+use crate::println;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+static PANICKING: AtomicBool = AtomicBool::new(false);
+static FAULT_PC: AtomicUsize = AtomicUsize::new(0);
+static FAULT_FP: AtomicUsize = AtomicUsize::new(0);
+
+/// A trap in the kernel is about to panic: the backtrace is to begin where the trap came from.
+pub fn set_panic_frame(pc: usize, frame_pointer: usize) {
+    FAULT_PC.store(pc, Ordering::Relaxed);
+    FAULT_FP.store(frame_pointer, Ordering::Relaxed);
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    csr::interrupts_off();
+    if PANICKING.swap(true, Ordering::SeqCst) {
+        // A panic within the panic, or of a second hart: the first one says all there is to say.
+        let second = hart::this();
+        sbi::put_byte(b'!');
+        if FIRST_HART.load(Ordering::SeqCst) == second.index() {
+            power::off(power::PANIC_STATUS);
+        }
+        loop {
+            csr::wait_for_interrupt();
+        }
+    }
+    FIRST_HART.store(hart::this().index(), Ordering::SeqCst);
+    console::panicked();
+    println!("panic: {}", info.message());
+    if let Some(place) = info.location() {
+        println!("  at {}:{}", place.file(), place.line());
+    }
+    let process = hart::this().current();
+    // SAFETY: the hart holds a reference to the process it runs.
+    match unsafe { process.as_ref() } {
+        Some(process) => println!("  hart {}, pid {}", hart::this().id(), process.pid),
+        None => println!("  hart {}, no process", hart::this().id()),
+    }
+    backtrace::print(
+        FAULT_PC.load(Ordering::Relaxed),
+        FAULT_FP.load(Ordering::Relaxed),
+    );
+    power::off(power::PANIC_STATUS)
+}
+
+static FIRST_HART: AtomicUsize = AtomicUsize::new(usize::MAX);

@@ -1,0 +1,230 @@
+//! The terminal: line editing on input, output of programs and of the kernel.
+
+use super::uart;
+use crate::mm::user::UserRange;
+use crate::proc::listing;
+use crate::sync::{SpinLock, WaitQueue, rank};
+use abi::Errno;
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+const CAPACITY: usize = 1024;
+/// Programs' bytes go in and out through a buffer of this size on the stack.
+const CHUNK: usize = 128;
+
+const BACKSPACE: u8 = 0x08;
+const DELETE: u8 = 0x7f;
+const fn control(letter: u8) -> u8 {
+    letter & 0x1f
+}
+const END_OF_INPUT: u8 = control(b'D');
+
+/// Input not read yet. The three counts only grow; each byte is at its count modulo the capacity.
+struct Input {
+    ring: [u8; CAPACITY],
+    /// Next byte a program gets.
+    read: usize,
+    /// End of the last whole line.
+    line: usize,
+    /// End of the line being edited.
+    edit: usize,
+}
+
+static INPUT: SpinLock<Input, { rank::DEVICE }> = SpinLock::new(Input {
+    ring: [0; CAPACITY],
+    read: 0,
+    line: 0,
+    edit: 0,
+});
+static LINES: WaitQueue = WaitQueue::new();
+static OUTPUT: SpinLock<(), { rank::OUTPUT }> = SpinLock::new(());
+/// Set by a panic: from then on output asks for no lock.
+static PANICKED: AtomicBool = AtomicBool::new(false);
+
+/// From now on output goes out whoever holds the lock.
+pub fn panicked() {
+    PANICKED.store(true, Ordering::SeqCst);
+}
+
+fn put_all(bytes: &[u8]) {
+    let _guard = (!PANICKED.load(Ordering::SeqCst)).then(|| OUTPUT.lock());
+    for &byte in bytes {
+        if byte == b'\n' {
+            uart::put(b'\r');
+        }
+        uart::put(byte);
+    }
+}
+
+/// The kernel's own output, a line at a time so that lines of several harts do not mix.
+struct Line {
+    bytes: [u8; 256],
+    length: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            if self.length == self.bytes.len() {
+                self.flush();
+            }
+            if let Some(place) = self.bytes.get_mut(self.length) {
+                *place = byte;
+                self.length += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Line {
+    fn flush(&mut self) {
+        put_all(self.bytes.get(..self.length).unwrap_or_default());
+        self.length = 0;
+    }
+}
+
+/// Prints for the kernel; `print!` and `println!` call it.
+pub fn print(arguments: fmt::Arguments<'_>) {
+    let mut line = Line {
+        bytes: [0; 256],
+        length: 0,
+    };
+    let _ = line.write_fmt(arguments);
+    line.flush();
+}
+
+/// Prints without a newline.
+#[macro_export]
+macro_rules! print {
+    ($($part:tt)*) => { $crate::dev::console::print(format_args!($($part)*)) };
+}
+
+/// Prints a line.
+#[macro_export]
+macro_rules! println {
+    ($($part:tt)*) => {
+        $crate::dev::console::print(format_args!("{}\n", format_args!($($part)*)))
+    };
+}
+
+/// Writes a program's bytes.
+pub fn write(from: UserRange) -> Result<usize, Errno> {
+    let mut buffer = [0; CHUNK];
+    let mut done = 0;
+    while done < from.len() {
+        let part = from.part(done, CHUNK);
+        let bytes = buffer.get_mut(..part.len()).ok_or(Errno::Invalid)?;
+        match part.read(bytes) {
+            Ok(()) => put_all(bytes),
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => break,
+        }
+        done += part.len();
+    }
+    Ok(done)
+}
+
+/// Reads at most one line for a program; 0 bytes mean the end of the input.
+pub fn read(to: UserRange) -> Result<usize, Errno> {
+    let mut buffer = [0; CHUNK];
+    let mut done = 0;
+    while done < to.len() {
+        let mut input = INPUT.lock();
+        while input.read == input.line {
+            if done > 0 {
+                return Ok(done);
+            }
+            input = LINES.wait(input)?;
+        }
+        let part = to.part(done, CHUNK);
+        let (count, ended) = input.take(buffer.get_mut(..part.len()).unwrap_or_default(), done);
+        drop(input);
+        part.write(buffer.get(..count).unwrap_or_default())?;
+        done += count;
+        if ended {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+impl Input {
+    fn at(&mut self, count: usize) -> &mut u8 {
+        &mut self.ring[count % CAPACITY]
+    }
+
+    /// Takes bytes of the first line; true when the read ends with them. An end of input behind
+    /// other bytes stays, so that the next read gives 0 bytes.
+    fn take(&mut self, to: &mut [u8], before: usize) -> (usize, bool) {
+        let mut count = 0;
+        while count < to.len() && self.read < self.line {
+            let byte = *self.at(self.read);
+            if byte == END_OF_INPUT {
+                if before + count == 0 {
+                    self.read += 1;
+                }
+                return (count, true);
+            }
+            self.read += 1;
+            if let Some(place) = to.get_mut(count) {
+                *place = byte;
+            }
+            count += 1;
+            if byte == b'\n' {
+                return (count, true);
+            }
+        }
+        (count, false)
+    }
+
+    fn erase(&mut self) -> bool {
+        let any = self.edit > self.line;
+        if any {
+            self.edit -= 1;
+            put_all(b"\x08 \x08");
+        }
+        any
+    }
+
+    /// Adds a typed byte; true when that ends a line.
+    fn add(&mut self, byte: u8) -> bool {
+        if self.edit - self.read >= CAPACITY {
+            return false;
+        }
+        let byte = if byte == b'\r' { b'\n' } else { byte };
+        if byte != END_OF_INPUT {
+            put_all(&[byte]);
+        }
+        *self.at(self.edit) = byte;
+        self.edit += 1;
+        // A full buffer counts as a line, or nobody could ever read it empty.
+        let ends = byte == b'\n' || byte == END_OF_INPUT || self.edit - self.read == CAPACITY;
+        if ends {
+            self.line = self.edit;
+        }
+        ends
+    }
+}
+
+/// Handles one typed byte; called by the interrupt handler.
+pub fn input(byte: u8) {
+    const LIST: u8 = control(b'P');
+    const ERASE_LINE: u8 = control(b'U');
+    match byte {
+        0 => {}
+        LIST => listing::print(),
+        ERASE_LINE => {
+            let mut input = INPUT.lock();
+            while input.erase() {}
+        }
+        BACKSPACE | DELETE => {
+            INPUT.lock().erase();
+        }
+        _ => {
+            if INPUT.lock().add(byte) {
+                LINES.wake_all();
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Devices.
+
+pub mod console;
+pub mod disk;
+pub mod platform;
+pub mod plic;
+pub mod power;
+pub mod uart;
+
+use crate::mm::user::UserRange;
+use abi::Errno;
+
+/// A device that programs reach through a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Device {
+    /// The terminal.
+    Console,
+}
+
+/// The device with this major number.
+pub fn by_major(major: i16) -> Option<Device> {
+    (major == abi::CONSOLE).then_some(Device::Console)
+}
+
+impl Device {
+    /// Reads from the device.
+    pub fn read(self, to: UserRange) -> Result<usize, Errno> {
+        match self {
+            Device::Console => console::read(to),
+        }
+    }
+
+    /// Writes to the device.
+    pub fn write(self, from: UserRange) -> Result<usize, Errno> {
+        match self {
+            Device::Console => console::write(from),
+        }
+    }
+}
+
+/// Handles one interrupt of a device.
+pub fn interrupt(number: u32) {
+    if uart::is_interrupt(number) {
+        uart::interrupt();
+    } else if disk::is_interrupt(number) {
+        disk::interrupt();
+    }
+}

@@ -1,0 +1,238 @@
+//! What the device tree says about the machine, copied out of it, so that its memory is free again.
+
+use dtoolkit::fdt::{Fdt, FdtNode};
+use dtoolkit::{Node, Property};
+
+/// A range of physical addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// First address.
+    pub start: u64,
+    /// Address behind the last.
+    pub end: u64,
+}
+
+/// A device's registers and its interrupt.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Registers {
+    /// Physical address.
+    pub base: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Number at the interrupt controller; 0 if it has none.
+    pub interrupt: u32,
+}
+
+/// A list with a fixed number of places.
+#[derive(Clone, Copy, Debug)]
+struct List<T, const N: usize> {
+    items: [T; N],
+    count: usize,
+}
+
+impl<T: Copy + Default, const N: usize> List<T, N> {
+    fn new() -> Self {
+        List {
+            items: [T::default(); N],
+            count: 0,
+        }
+    }
+
+    fn push(&mut self, item: T) {
+        if let Some(place) = self.items.get_mut(self.count) {
+            *place = item;
+            self.count += 1;
+        }
+    }
+
+    fn as_slice(&self) -> &[T] {
+        self.items.get(..self.count).unwrap_or_default()
+    }
+}
+
+const BOOT_ARGUMENTS: usize = 1024;
+
+/// The machine.
+pub struct Platform {
+    ram: List<Range, 8>,
+    reserved: List<Range, 16>,
+    harts: List<usize, { crate::arch::hart::MAX_HARTS }>,
+    virtio: List<Registers, 16>,
+    arguments: List<u8, BOOT_ARGUMENTS>,
+    /// Counts of the clock a second.
+    pub timer_frequency: u64,
+    /// Whether every hart has a timer comparator of its own.
+    pub has_sstc: bool,
+    /// The serial port.
+    pub uart: Option<Registers>,
+    /// The interrupt controller.
+    pub plic: Option<Registers>,
+    /// The device that ends QEMU with an exit status.
+    pub test_device: Option<Registers>,
+}
+
+impl Platform {
+    /// Reads the device tree.
+    ///
+    /// # Safety
+    /// `tree` points at a device tree that is mapped and does not change meanwhile.
+    pub unsafe fn read(tree: *const u8) -> Option<Platform> {
+        // SAFETY: the caller's promise.
+        let fdt = unsafe { Fdt::from_raw(tree) }.ok()?;
+        let mut platform = Platform {
+            ram: List::new(),
+            reserved: List::new(),
+            harts: List::new(),
+            virtio: List::new(),
+            arguments: List::new(),
+            timer_frequency: 10_000_000,
+            has_sstc: true,
+            uart: None,
+            plic: None,
+            test_device: None,
+        };
+        platform.read_memory(fdt);
+        platform.read_harts(fdt);
+        platform.read_devices(fdt.root());
+        if let Some(chosen) = fdt.root().child("chosen")
+            && let Some(text) = chosen.property("bootargs")
+        {
+            let text = text.value().split(|&b| b == 0).next().unwrap_or_default();
+            text.iter().for_each(|&byte| platform.arguments.push(byte));
+        }
+        (!platform.ram().is_empty()).then_some(platform)
+    }
+
+    /// RAM, with the parts that are reserved.
+    pub fn ram(&self) -> &[Range] {
+        self.ram.as_slice()
+    }
+
+    /// Parts of the RAM that the firmware keeps.
+    pub fn reserved(&self) -> &[Range] {
+        self.reserved.as_slice()
+    }
+
+    /// The firmware's numbers of the harts.
+    pub fn harts(&self) -> &[usize] {
+        self.harts.as_slice()
+    }
+
+    /// The places where virtio devices may be.
+    pub fn virtio(&self) -> &[Registers] {
+        self.virtio.as_slice()
+    }
+
+    /// The boot arguments.
+    pub fn arguments(&self) -> &[u8] {
+        self.arguments.as_slice()
+    }
+
+    fn read_memory(&mut self, fdt: Fdt<'_>) {
+        for node in fdt.root().children() {
+            if is_named(&node, "memory") {
+                ranges(&node, |range| self.ram.push(range));
+            }
+        }
+        for reservation in fdt.memory_reservations() {
+            let start = reservation.address();
+            self.reserved.push(Range {
+                start,
+                end: start + reservation.size(),
+            });
+        }
+        if let Some(node) = fdt.root().child("reserved-memory") {
+            for node in node.children() {
+                ranges(&node, |range| self.reserved.push(range));
+            }
+        }
+    }
+
+    fn read_harts(&mut self, fdt: Fdt<'_>) {
+        let Some(cpus) = fdt.root().child("cpus") else {
+            return;
+        };
+        if let Some(frequency) = number(&cpus, "timebase-frequency") {
+            self.timer_frequency = u64::from(frequency);
+        }
+        for cpu in cpus.children() {
+            if !is_named(&cpu, "cpu") {
+                continue;
+            }
+            if let Some(id) = number(&cpu, "reg") {
+                self.harts.push(id as usize);
+                self.has_sstc &= has_extension(&cpu, "sstc");
+            }
+        }
+    }
+
+    fn read_devices(&mut self, node: FdtNode<'_>) {
+        let is = |name: &str| {
+            node.compatible()
+                .is_some_and(|mut all| all.any(|c| c == name))
+        };
+        if is("ns16550a") && self.uart.is_none() {
+            self.uart = registers(&node);
+        } else if (is("riscv,plic0") || is("sifive,plic-1.0.0")) && self.plic.is_none() {
+            self.plic = registers(&node);
+        } else if is("sifive,test0") {
+            self.test_device = registers(&node);
+        } else if is("virtio,mmio")
+            && let Some(device) = registers(&node)
+        {
+            self.virtio.push(device);
+        }
+        for child in node.children() {
+            self.read_devices(child);
+        }
+    }
+}
+
+fn is_named(node: &FdtNode<'_>, name: &str) -> bool {
+    let own: &str = node.name_without_address();
+    own == name
+}
+
+fn number(node: &FdtNode<'_>, name: &str) -> Option<u32> {
+    let property = node.property(name)?;
+    let bytes = property.value().first_chunk::<4>()?;
+    Some(u32::from_be_bytes(*bytes))
+}
+
+fn has_extension(cpu: &FdtNode<'_>, name: &str) -> bool {
+    let Some(property) = cpu.property("riscv,isa") else {
+        return false;
+    };
+    property
+        .value()
+        .split(|&b| b == b'_' || b == 0)
+        .any(|part| part == name.as_bytes())
+}
+
+fn ranges(node: &FdtNode<'_>, mut each: impl FnMut(Range)) {
+    let Ok(Some(registers)) = node.reg() else {
+        return;
+    };
+    for register in registers {
+        if let (Ok(start), Ok(size)) = (register.address::<u64>(), register.size::<u64>()) {
+            each(Range {
+                start,
+                end: start + size,
+            });
+        }
+    }
+}
+
+fn registers(node: &FdtNode<'_>) -> Option<Registers> {
+    let mut first = None;
+    ranges(node, |range| {
+        first.get_or_insert(range);
+    });
+    let range = first?;
+    let interrupt = number(node, "interrupts").unwrap_or(0);
+    Some(Registers {
+        base: range.start,
+        size: range.end - range.start,
+        interrupt,
+    })
+}

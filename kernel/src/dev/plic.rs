@@ -1,0 +1,75 @@
+//! The platform-level interrupt controller: gives each device interrupt to one hart that takes it
+//! (RISC-V PLIC specification).
+
+use super::platform::Platform;
+use crate::arch::hart;
+use crate::mm::kernel_space::map_device;
+use crate::sync::Once;
+
+static BASE: Once<usize> = Once::new();
+
+const PRIORITY: usize = 0;
+const ENABLE: usize = 0x2000;
+const ENABLE_STRIDE: usize = 0x80;
+const CONTEXT: usize = 0x20_0000;
+const CONTEXT_STRIDE: usize = 0x1000;
+const THRESHOLD: usize = 0;
+const CLAIM: usize = 4;
+
+/// On QEMU's `virt` and the boards like it, hart `n` has contexts 2n (machine) and 2n + 1
+/// (supervisor).
+fn context() -> usize {
+    2 * hart::this().id() + 1
+}
+
+fn register(offset: usize) -> *mut u32 {
+    (BASE.get() + offset) as *mut u32
+}
+
+fn write(offset: usize, value: u32) {
+    // SAFETY: the offsets are registers of the controller, which is mapped.
+    unsafe { register(offset).write_volatile(value) };
+}
+
+fn read(offset: usize) -> u32 {
+    // SAFETY: as in `write`.
+    unsafe { register(offset).read_volatile() }
+}
+
+/// Maps the controller.
+pub fn init(platform: &Platform) {
+    let Some(registers) = platform.plic else {
+        panic!("no interrupt controller")
+    };
+    // Registers up to the last hart's context; the whole window is several megabytes.
+    let harts = platform.harts().iter().max().map_or(1, |id| id + 1);
+    let used = CONTEXT + (2 * harts + 1) * CONTEXT_STRIDE;
+    match map_device(registers.base, registers.size.min(used as u64)) {
+        Ok(base) => BASE.set(base),
+        Err(_) => panic!("no memory to map the interrupt controller"),
+    }
+}
+
+/// Lets an interrupt through to this hart.
+pub fn enable(interrupt: u32) {
+    if interrupt == 0 {
+        return;
+    }
+    write(PRIORITY + 4 * interrupt as usize, 1);
+    let word = ENABLE + context() * ENABLE_STRIDE + (interrupt as usize / 32) * 4;
+    write(word, read(word) | 1 << (interrupt % 32));
+    write(CONTEXT + context() * CONTEXT_STRIDE + THRESHOLD, 0);
+}
+
+/// Handles the interrupts that are pending for this hart.
+pub fn handle_pending() {
+    let claim = CONTEXT + context() * CONTEXT_STRIDE + CLAIM;
+    loop {
+        let interrupt = read(claim);
+        if interrupt == 0 {
+            return;
+        }
+        super::interrupt(interrupt);
+        write(claim, interrupt);
+    }
+}

@@ -1,0 +1,41 @@
+//! Switching the machine off.
+
+use super::platform::Platform;
+use crate::arch::{csr, sbi};
+use crate::mm::kernel_space::map_device;
+use crate::sync::Once;
+
+static TEST_DEVICE: Once<usize> = Once::new();
+
+const FINISH_PASS: u32 = 0x5555;
+const FINISH_FAIL: u32 = 0x3333;
+
+/// Exit status of QEMU after a kernel panic.
+pub const PANIC_STATUS: u8 = 101;
+
+/// Maps the device with which QEMU's exit status can be chosen, where there is one.
+pub fn init(platform: &Platform) {
+    if let Some(registers) = platform.test_device
+        && let Ok(base) = map_device(registers.base, registers.size)
+    {
+        TEST_DEVICE.set(base);
+    }
+}
+
+/// Ends the machine; under QEMU, `status` becomes its exit status.
+pub fn off(status: u8) -> ! {
+    csr::interrupts_off();
+    if let Some(base) = TEST_DEVICE.try_get() {
+        let word = if status == 0 {
+            FINISH_PASS
+        } else {
+            u32::from(status) << 16 | FINISH_FAIL
+        };
+        // SAFETY: the device's one register, which is mapped.
+        unsafe { (*base as *mut u32).write_volatile(word) };
+    }
+    sbi::shutdown(status != 0);
+    loop {
+        csr::wait_for_interrupt();
+    }
+}

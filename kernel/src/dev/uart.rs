@@ -1,0 +1,79 @@
+//! The serial port, a 16550: output by polling, input by interrupt.
+
+use super::{console, platform::Platform};
+use crate::arch::sbi;
+use crate::mm::kernel_space::map_device;
+use crate::sync::Once;
+use core::hint;
+
+struct Uart {
+    base: usize,
+    interrupt: u32,
+}
+
+static UART: Once<Uart> = Once::new();
+
+const DATA: usize = 0;
+const INTERRUPT_ENABLE: usize = 1;
+const LINE_STATUS: usize = 5;
+
+const ON_INPUT: u8 = 1;
+const INPUT_READY: u8 = 1;
+const OUTPUT_EMPTY: u8 = 1 << 5;
+
+impl Uart {
+    fn read(&self, register: usize) -> u8 {
+        // SAFETY: one of the eight registers of the port, which is mapped.
+        unsafe { ((self.base + register) as *const u8).read_volatile() }
+    }
+
+    fn write(&self, register: usize, value: u8) {
+        // SAFETY: as in `read`.
+        unsafe { ((self.base + register) as *mut u8).write_volatile(value) };
+    }
+}
+
+/// Takes the port into use as the firmware left it: it has set the speed and turned the FIFOs on,
+/// and doing so again would lose input that is waiting.
+pub fn init(platform: &Platform) {
+    if let Some(registers) = platform.uart
+        && let Ok(base) = map_device(registers.base, registers.size)
+    {
+        UART.set(Uart {
+            base,
+            interrupt: registers.interrupt,
+        });
+    }
+}
+
+/// Lets the port interrupt this hart when there is input.
+pub fn enable_input() {
+    if let Some(uart) = UART.try_get() {
+        uart.write(INTERRUPT_ENABLE, ON_INPUT);
+        super::plic::enable(uart.interrupt);
+    }
+}
+
+/// True if this interrupt is the port's.
+pub fn is_interrupt(number: u32) -> bool {
+    UART.try_get().is_some_and(|uart| uart.interrupt == number)
+}
+
+/// Hands the input that is waiting to the console.
+pub fn interrupt() {
+    let Some(uart) = UART.try_get() else { return };
+    while uart.read(LINE_STATUS) & INPUT_READY != 0 {
+        console::input(uart.read(DATA));
+    }
+}
+
+/// Puts one byte out, waiting until the port takes it.
+pub fn put(byte: u8) {
+    let Some(uart) = UART.try_get() else {
+        return sbi::put_byte(byte);
+    };
+    while uart.read(LINE_STATUS) & OUTPUT_EMPTY == 0 {
+        hint::spin_loop();
+    }
+    uart.write(DATA, byte);
+}

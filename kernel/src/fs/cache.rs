@@ -1,0 +1,115 @@
+//! All inodes in memory, in order of their numbers. An inode stays here, with its pages, when nobody
+//! uses it any more, until memory gets short.
+
+use super::inode::{Inode, InodeRef};
+use crate::dev::disk::Disk;
+use crate::mm::ram::frames;
+use crate::sync::{SpinLock, rank};
+use abi::Errno;
+use core::sync::atomic::Ordering;
+use frames::Shrinker;
+use kmalloc::{KArc, KVec};
+use xv6fs::Fs;
+
+static INODES: SpinLock<KVec<KArc<Inode>>, { rank::CACHE }> = SpinLock::new(KVec::new());
+
+struct PageCache;
+static PAGE_CACHE: PageCache = PageCache;
+
+/// Lets the allocator ask for cached pages back.
+pub fn init() {
+    frames().register_shrinker(&PAGE_CACHE);
+}
+
+/// Inodes in memory.
+pub fn counts() -> usize {
+    INODES.lock().len()
+}
+
+fn position(inodes: &[KArc<Inode>], inum: u32) -> Result<usize, usize> {
+    inodes.binary_search_by_key(&inum, |inode| inode.inum())
+}
+
+/// The inode with this number. The file system is locked, so the number cannot get another meaning
+/// meanwhile.
+pub fn get(fs: &mut Fs<Disk>, inum: u32) -> Result<InodeRef, Errno> {
+    if let Some(inode) = find(inum) {
+        return Ok(InodeRef::new(inode));
+    }
+    let info = fs.stat(inum)?;
+    let inode = KArc::try_new(Inode::new(inum, &info))?;
+    let reference = InodeRef::new(inode.clone());
+    let mut inodes = INODES.lock();
+    if let Err(position) = position(&inodes, inum) {
+        inodes.try_insert(position, inode)?;
+    }
+    Ok(reference)
+}
+
+fn find(inum: u32) -> Option<KArc<Inode>> {
+    let inodes = INODES.lock();
+    let position = position(&inodes, inum).ok()?;
+    inodes.get(position).cloned()
+}
+
+/// The last name of an inode is gone: it goes now, or with its last user.
+pub fn unlinked(fs: &mut Fs<Disk>, inum: u32) {
+    if let Some(inode) = find(inum) {
+        inode.unlinked().store(true, Ordering::SeqCst);
+        if inode.users().load(Ordering::SeqCst) > 0 {
+            return;
+        }
+    }
+    release_unlinked(fs, inum);
+}
+
+/// Frees an inode without names if it still is there and has no users. Where the disk fails the
+/// inode stays marked as free of names, and the next mount frees it.
+pub fn release_unlinked(fs: &mut Fs<Disk>, inum: u32) {
+    let removed = {
+        let mut inodes = INODES.lock();
+        match position(&inodes, inum) {
+            Ok(position) => {
+                let idle = inodes.get(position).is_some_and(|inode| {
+                    inode.unlinked().load(Ordering::SeqCst)
+                        && inode.users().load(Ordering::SeqCst) == 0
+                });
+                if !idle {
+                    return;
+                }
+                inodes.remove(position)
+            }
+            // Never used since it was read: nothing in memory. Freed already: its links say so.
+            Err(_) => None,
+        }
+    };
+    drop(removed);
+    if fs.stat(inum).is_ok_and(|info| info.nlink == 0) {
+        let _ = fs.free(inum);
+    }
+}
+
+impl Shrinker for PageCache {
+    fn shrink(&self, wanted: usize) -> usize {
+        let Some(mut inodes) = INODES.try_lock() else {
+            return 0;
+        };
+        let mut freed = 0;
+        for inode in inodes.iter() {
+            if freed >= wanted {
+                return freed;
+            }
+            freed += inode.shrink(wanted - freed);
+        }
+        inodes.retain(|inode| {
+            let idle = KArc::strong_count(inode) == 1 && inode.users().load(Ordering::SeqCst) == 0;
+            !idle || inode.reclaimable() > 0
+        });
+        inodes.shrink();
+        freed
+    }
+
+    fn reclaimable(&self) -> usize {
+        INODES.lock().iter().map(|inode| inode.reclaimable()).sum()
+    }
+}

@@ -1,0 +1,177 @@
+//! Open files.
+
+use super::inode::InodeRef;
+use super::pipe::{Pipe, ReadEnd, WriteEnd};
+use crate::dev::{self, Device};
+use crate::mm::Frame;
+use crate::mm::user::UserRange;
+use crate::sync::SleepLock;
+use abi::{Errno, FileType, OpenFlags, Stat};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use kmalloc::KArc;
+
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Open files in the whole system, pipe ends among them.
+pub fn open_files() -> usize {
+    OPEN.load(Ordering::Relaxed)
+}
+
+/// An open file; what several descriptors, also of several processes, share.
+pub struct File {
+    source: Source,
+    readable: bool,
+    writable: bool,
+}
+
+enum Source {
+    Inode {
+        inode: InodeRef,
+        offset: SleepLock<u64>,
+    },
+    Device {
+        inode: InodeRef,
+        device: Device,
+    },
+    ReadEnd(ReadEnd),
+    WriteEnd(WriteEnd),
+}
+
+impl File {
+    fn try_new(source: Source, readable: bool, writable: bool) -> Result<KArc<File>, Errno> {
+        // Counted first: where the allocation fails, dropping the file takes the count back.
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        Ok(KArc::try_new(File {
+            source,
+            readable,
+            writable,
+        })?)
+    }
+
+    /// Opens an inode.
+    pub fn open(inode: InodeRef, flags: OpenFlags) -> Result<KArc<File>, Errno> {
+        let writable = flags.intersects(OpenFlags::WRITE_ONLY | OpenFlags::READ_WRITE);
+        let readable = !flags.contains(OpenFlags::WRITE_ONLY);
+        let source = match inode.kind() {
+            FileType::Directory if flags != OpenFlags::empty() => return Err(Errno::IsDirectory),
+            FileType::Device => {
+                let device = dev::by_major(inode.major()).ok_or(Errno::NoDevice)?;
+                Source::Device { inode, device }
+            }
+            FileType::Directory => Source::Inode {
+                inode,
+                offset: SleepLock::new(0),
+            },
+            FileType::File => {
+                if writable {
+                    inode.begin_write()?;
+                }
+                Source::Inode {
+                    inode,
+                    offset: SleepLock::new(0),
+                }
+            }
+        };
+        let file = File::try_new(source, readable, writable)?;
+        if let Source::Inode { inode, .. } = &file.source
+            && flags.contains(OpenFlags::TRUNCATE)
+            && inode.kind() == FileType::File
+        {
+            if writable {
+                inode.truncate()?;
+            } else {
+                inode.begin_write()?;
+                let done = inode.truncate();
+                inode.end_write();
+                done?;
+            }
+        }
+        Ok(file)
+    }
+
+    /// A new pipe: its end to read and its end to write.
+    pub fn pipe() -> Result<(KArc<File>, KArc<File>), Errno> {
+        let (read, write) = Pipe::try_new()?;
+        let read = File::try_new(Source::ReadEnd(read), true, false)?;
+        let write = File::try_new(Source::WriteEnd(write), false, true)?;
+        Ok((read, write))
+    }
+
+    /// Reads at the file's offset.
+    pub fn read(&self, to: UserRange) -> Result<usize, Errno> {
+        if !self.readable {
+            return Err(Errno::BadFile);
+        }
+        match &self.source {
+            Source::Inode { inode, offset } => {
+                let mut offset = offset.lock();
+                let count = inode.read(*offset, to)?;
+                *offset += count as u64;
+                Ok(count)
+            }
+            Source::Device { device, .. } => device.read(to),
+            Source::ReadEnd(end) => end.read(to),
+            Source::WriteEnd(_) => Err(Errno::BadFile),
+        }
+    }
+
+    /// Writes at the file's offset.
+    pub fn write(&self, from: UserRange) -> Result<usize, Errno> {
+        if !self.writable {
+            return Err(Errno::BadFile);
+        }
+        match &self.source {
+            Source::Inode { inode, offset } => write_inode(inode, &mut offset.lock(), from),
+            Source::Device { device, .. } => device.write(from),
+            Source::WriteEnd(end) => end.write(from),
+            Source::ReadEnd(_) => Err(Errno::BadFile),
+        }
+    }
+
+    /// What `fstat` tells; a pipe has nothing to tell.
+    pub fn stat(&self) -> Result<Stat, Errno> {
+        match &self.source {
+            Source::Inode { inode, .. } | Source::Device { inode, .. } => inode.stat(),
+            Source::ReadEnd(_) | Source::WriteEnd(_) => Err(Errno::BadFile),
+        }
+    }
+}
+
+/// The bytes go through a page of the kernel, because no lock of the file system may be held while
+/// user memory is touched.
+fn write_inode(inode: &InodeRef, offset: &mut u64, from: UserRange) -> Result<usize, Errno> {
+    let mut page = Frame::try_new()?;
+    let mut done = 0;
+    while done < from.len() {
+        // Up to the next page boundary of the file: a page at a time, each in one transaction.
+        let room = page.bytes().len() - (*offset as usize % page.bytes().len());
+        let part = from.part(done, room);
+        let bytes = page
+            .bytes_mut()
+            .get_mut(..part.len())
+            .ok_or(Errno::Invalid)?;
+        match part.read(bytes).and_then(|()| inode.write(*offset, bytes)) {
+            Ok(count) => {
+                done += count;
+                *offset += count as u64;
+                if count < part.len() && count < super::lock().write_limit() {
+                    break;
+                }
+            }
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(done)
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+        if let Source::Inode { inode, .. } = &self.source
+            && self.writable
+        {
+            inode.end_write();
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! An inode in memory: who uses it, and the pages of its content.
+//!
+//! A file's content is cached once, as pages. `read`, `write` and program loading all use these
+//! pages; a write goes to the disk through the log before it is seen here, so that every cached
+//! page is clean and can be dropped at any time.
+
+use super::cache;
+use crate::mm::Frame;
+use crate::mm::user::UserRange;
+use crate::sync::SleepLock;
+use abi::{Errno, FileType, Stat};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use frames::FRAME_SIZE;
+use kmalloc::{KArc, KVec};
+use xv6fs::InodeInfo;
+
+/// The number that `fstat` gives for the one disk.
+const ROOT_DEVICE: i32 = 1;
+
+/// An inode in memory.
+pub struct Inode {
+    inum: u32,
+    kind: FileType,
+    major: i16,
+    size: AtomicU64,
+    /// References by files, directories and mappings.
+    users: AtomicUsize,
+    /// No directory names it any more: it goes with its last user.
+    unlinked: AtomicBool,
+    /// Above zero: mappings that run the file. Below zero: open files that may write it.
+    text: AtomicI32,
+    content: SleepLock<KVec<Option<Frame>>>,
+}
+
+impl Inode {
+    pub(super) fn new(inum: u32, info: &InodeInfo) -> Inode {
+        Inode {
+            inum,
+            kind: info.kind,
+            major: info.major,
+            size: AtomicU64::new(u64::from(info.size)),
+            users: AtomicUsize::new(0),
+            unlinked: AtomicBool::new(false),
+            text: AtomicI32::new(0),
+            content: SleepLock::new(KVec::new()),
+        }
+    }
+
+    /// A file of which only the memory exists: `pages` are its whole content.
+    pub(super) fn memory_only(pages: KVec<Option<Frame>>, size: u64) -> Inode {
+        let info = InodeInfo {
+            kind: FileType::File,
+            major: 0,
+            minor: 0,
+            nlink: 1,
+            size: 0,
+        };
+        let inode = Inode::new(0, &info);
+        inode.size.store(size, Ordering::Relaxed);
+        Inode {
+            content: SleepLock::new(pages),
+            ..inode
+        }
+    }
+
+    /// Number on the disk.
+    pub fn inum(&self) -> u32 {
+        self.inum
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> FileType {
+        self.kind
+    }
+
+    /// Which device.
+    pub fn major(&self) -> i16 {
+        self.major
+    }
+
+    /// Bytes of content.
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    pub(super) fn users(&self) -> &AtomicUsize {
+        &self.users
+    }
+
+    pub(super) fn unlinked(&self) -> &AtomicBool {
+        &self.unlinked
+    }
+
+    /// What `fstat` tells.
+    pub fn stat(&self) -> Result<Stat, Errno> {
+        let info = super::lock().stat(self.inum)?;
+        Ok(Stat {
+            dev: ROOT_DEVICE,
+            ino: self.inum,
+            kind: info.kind as i16,
+            nlink: info.nlink,
+            reserved: 0,
+            size: u64::from(info.size),
+        })
+    }
+
+    /// Adds a writer, unless the file is being run.
+    pub(super) fn begin_write(&self) -> Result<(), Errno> {
+        self.count_text(|n| (n <= 0).then_some(n - 1))
+    }
+
+    /// Ends what [`Inode::begin_write`] began.
+    pub(super) fn end_write(&self) {
+        self.text.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Adds a mapping, unless the file is open for writing.
+    pub(super) fn begin_run(&self) -> Result<(), Errno> {
+        self.count_text(|n| (n >= 0).then_some(n + 1))
+    }
+
+    /// Adds a mapping to those there are.
+    pub(super) fn share_run(&self) {
+        self.text.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Ends what [`Inode::begin_run`] or [`Inode::share_run`] began.
+    pub(super) fn end_run(&self) {
+        self.text.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn count_text(&self, step: impl FnMut(i32) -> Option<i32>) -> Result<(), Errno> {
+        let done = self
+            .text
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, step);
+        done.map(drop).map_err(|_| Errno::TextBusy)
+    }
+
+    /// A page of the content; behind the end of the file it is zero.
+    pub fn page(&self, index: u64) -> Result<Frame, Errno> {
+        let mut pages = self.content.lock();
+        self.page_locked(&mut pages, index)
+    }
+
+    fn page_locked(&self, pages: &mut KVec<Option<Frame>>, index: u64) -> Result<Frame, Errno> {
+        let index = usize::try_from(index).map_err(|_| Errno::Invalid)?;
+        if let Some(Some(page)) = pages.get(index) {
+            return Ok(page.share());
+        }
+        let mut page = Frame::try_new_zeroed()?;
+        let offset = (index * FRAME_SIZE) as u64;
+        if offset < self.size() {
+            if pages.len() <= index {
+                let more = index + 1 - pages.len();
+                pages.try_reserve(more)?;
+                while pages.len() <= index {
+                    pages.try_push(None)?;
+                }
+            }
+            super::lock().read(self.inum, offset, page.bytes_mut())?;
+            if let Some(place) = pages.get_mut(index) {
+                *place = Some(page.share());
+            }
+        }
+        Ok(page)
+    }
+
+    /// Copies content from `offset` on to user memory; gives the number of bytes, fewer than asked
+    /// at the end of the file.
+    pub fn read(&self, offset: u64, to: UserRange) -> Result<usize, Errno> {
+        if self.kind == FileType::Directory {
+            return self.read_directory(offset, to);
+        }
+        let mut done = 0;
+        while done < to.len() {
+            let at = offset.saturating_add(done as u64);
+            let left = usize::try_from(self.size().saturating_sub(at)).unwrap_or(usize::MAX);
+            let in_page = (at % FRAME_SIZE as u64) as usize;
+            let part = to.part(done, left.min(FRAME_SIZE - in_page));
+            if part.len() == 0 {
+                break;
+            }
+            let copied = self.page(at / FRAME_SIZE as u64).and_then(|page| {
+                let bytes = page.bytes().get(in_page..in_page + part.len());
+                part.write(bytes.ok_or(Errno::Invalid)?)
+            });
+            match copied {
+                Ok(()) => done += part.len(),
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Directories change through the block cache, so their content is never cached as pages.
+    fn read_directory(&self, offset: u64, to: UserRange) -> Result<usize, Errno> {
+        let mut page = Frame::try_new()?;
+        let mut done = 0;
+        while done < to.len() {
+            let part = to.part(done, FRAME_SIZE);
+            let bytes = page
+                .bytes_mut()
+                .get_mut(..part.len())
+                .ok_or(Errno::Invalid)?;
+            let count = super::lock().read(self.inum, offset + done as u64, bytes)?;
+            part.write(bytes.get(..count).ok_or(Errno::Invalid)?)?;
+            done += count;
+            if count < part.len() {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Writes bytes of the kernel, a page at the most, at `offset`, or at the end of the file where
+    /// none is given; gives the number of bytes and the offset behind them.
+    pub(super) fn write(&self, offset: u64, data: &[u8]) -> Result<usize, Errno> {
+        let mut pages = self.content.lock();
+        let mut fs = super::lock();
+        let limit = data.len().min(fs.write_limit());
+        let count = fs.write(self.inum, offset, data.get(..limit).unwrap_or_default())?;
+        drop(fs);
+        let end = offset + count as u64;
+        let mut at = offset;
+        while at < end {
+            let in_page = (at % FRAME_SIZE as u64) as usize;
+            let length = (FRAME_SIZE - in_page).min((end - at) as usize);
+            let from = (at - offset) as usize;
+            if let Some(Some(page)) = pages.get_mut((at / FRAME_SIZE as u64) as usize)
+                && let Some(to) = page.bytes_mut().get_mut(in_page..in_page + length)
+                && let Some(bytes) = data.get(from..from + length)
+            {
+                to.copy_from_slice(bytes);
+            }
+            at += length as u64;
+        }
+        self.size.fetch_max(end, Ordering::Release);
+        Ok(count)
+    }
+
+    /// Drops the whole content.
+    pub(super) fn truncate(&self) -> Result<(), Errno> {
+        let mut pages = self.content.lock();
+        super::lock().truncate(self.inum)?;
+        self.size.store(0, Ordering::Release);
+        pages.clear();
+        Ok(())
+    }
+
+    /// Drops cached pages that nobody else uses, `wanted` at the most; gives their number. Does
+    /// nothing where the content is in use, because this is called from within allocations.
+    pub(super) fn shrink(&self, wanted: usize) -> usize {
+        let Some(mut pages) = self.content.try_lock() else {
+            return 0;
+        };
+        let mut dropped = 0;
+        for place in pages.iter_mut() {
+            if dropped < wanted && place.as_ref().is_some_and(Frame::is_unique) {
+                *place = None;
+                dropped += 1;
+            }
+        }
+        if pages.iter().all(Option::is_none) {
+            *pages = KVec::new();
+        }
+        dropped
+    }
+
+    /// Cached pages that [`Inode::shrink`] would drop now.
+    pub(super) fn reclaimable(&self) -> usize {
+        let Some(pages) = self.content.try_lock() else {
+            return 0;
+        };
+        pages
+            .iter()
+            .flatten()
+            .filter(|page| page.is_unique())
+            .count()
+    }
+}
+
+/// A counted use of an inode. With the last one an unlinked inode goes from the disk.
+pub struct InodeRef(KArc<Inode>);
+
+impl InodeRef {
+    /// One use more. The file system is locked, so that nobody frees the inode meanwhile.
+    pub(super) fn new(inode: KArc<Inode>) -> InodeRef {
+        inode.users.fetch_add(1, Ordering::SeqCst);
+        InodeRef(inode)
+    }
+}
+
+impl core::ops::Deref for InodeRef {
+    type Target = Inode;
+    fn deref(&self) -> &Inode {
+        &self.0
+    }
+}
+
+impl Clone for InodeRef {
+    fn clone(&self) -> InodeRef {
+        InodeRef::new(self.0.clone())
+    }
+}
+
+impl PartialEq for InodeRef {
+    fn eq(&self, other: &InodeRef) -> bool {
+        KArc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Drop for InodeRef {
+    fn drop(&mut self) {
+        // Together with `cache::unlinked`: each changes its own side first and then looks at the
+        // other's, so at least one of the two sees that the inode has to go.
+        if self.users.fetch_sub(1, Ordering::SeqCst) == 1 && self.unlinked.load(Ordering::SeqCst) {
+            cache::release_unlinked(&mut super::lock(), self.inum);
+        }
+    }
+}

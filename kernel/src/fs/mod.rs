@@ -1,0 +1,95 @@
+//! Files: the xv6 file system under one sleeping lock, inodes in memory with their cached pages,
+//! open files, pipes.
+//!
+//! Locks, from the outside: an inode's content, then the file system. Neither is held while user
+//! memory is touched, because a fault may need both.
+
+mod cache;
+mod file;
+mod inode;
+mod mapped;
+mod pipe;
+mod table;
+
+pub use cache::{counts, init as init_cache};
+pub use file::{File, open_files};
+pub use inode::InodeRef;
+pub use mapped::MappedFile;
+pub use pipe::pipes;
+pub use table::FileTable;
+
+use crate::dev::disk::Disk;
+use crate::sync::{Once, SleepGuard, SleepLock};
+use abi::{Errno, FileType};
+use xv6fs::{Fs, ROOT};
+
+/// Block buffers: the log's and as many more for reading.
+const BUFFERS: usize = 64;
+
+static FS: Once<SleepLock<Fs<Disk>>> = Once::new();
+
+/// Mounts the root file system; the running process waits for the disk.
+pub fn mount(disk: Disk) -> Result<(), xv6fs::Error> {
+    FS.set(SleepLock::new(Fs::mount(disk, BUFFERS)?));
+    Ok(())
+}
+
+/// The file system, for this process alone until the guard goes.
+pub fn lock() -> SleepGuard<'static, Fs<Disk>> {
+    FS.get().lock()
+}
+
+/// The root directory.
+pub fn root() -> Result<InodeRef, Errno> {
+    cache::get(&mut lock(), ROOT)
+}
+
+/// The inode that a path names.
+pub fn find(start: &InodeRef, path: &[u8]) -> Result<InodeRef, Errno> {
+    let mut fs = lock();
+    let inum = fs.resolve(start.inum(), path)?;
+    cache::get(&mut fs, inum)
+}
+
+/// Makes an inode with its directory entry. An existing one is an error, but for a file where a
+/// file is wanted (`reuse`): that one is opened.
+pub fn create(
+    start: &InodeRef,
+    path: &[u8],
+    kind: FileType,
+    numbers: (i16, i16),
+    reuse: bool,
+) -> Result<InodeRef, Errno> {
+    let mut fs = lock();
+    let (directory, name) = fs.resolve_parent(start.inum(), path)?;
+    if let Some(inum) = fs.lookup(directory, name)? {
+        let info = fs.stat(inum)?;
+        let openable = matches!(info.kind, FileType::File | FileType::Device);
+        return if reuse && openable {
+            cache::get(&mut fs, inum)
+        } else {
+            Err(Errno::Exists)
+        };
+    }
+    let inum = fs.create(directory, name, kind, numbers.0, numbers.1)?;
+    cache::get(&mut fs, inum)
+}
+
+/// Gives a file one more name.
+pub fn link(start: &InodeRef, old: &[u8], new: &[u8]) -> Result<(), Errno> {
+    let mut fs = lock();
+    let inum = fs.resolve(start.inum(), old)?;
+    let (directory, name) = fs.resolve_parent(start.inum(), new)?;
+    Ok(fs.link(inum, directory, name)?)
+}
+
+/// Takes a name away; the file goes with its last name and its last user.
+pub fn unlink(start: &InodeRef, path: &[u8]) -> Result<(), Errno> {
+    let mut fs = lock();
+    let (directory, name) = fs.resolve_parent(start.inum(), path)?;
+    let unlinked = fs.unlink(directory, name)?;
+    if unlinked.nlink == 0 {
+        cache::unlinked(&mut fs, unlinked.inum);
+    }
+    Ok(())
+}

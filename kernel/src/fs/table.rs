@@ -1,0 +1,97 @@
+//! A process's open files by descriptor. The table grows in pieces, so that the number of files is
+//! limited by memory alone.
+
+use super::File;
+use abi::Errno;
+use kmalloc::{AllocError, KArc, KBox, KVec};
+
+const PIECE: usize = 32;
+
+struct Piece {
+    files: [Option<KArc<File>>; PIECE],
+    used: u32,
+}
+
+/// Open files by descriptor.
+pub struct FileTable {
+    pieces: KVec<KBox<Piece>>,
+    /// No piece before this one has a free place.
+    first_free: usize,
+}
+
+impl FileTable {
+    /// No files open.
+    pub const fn new() -> FileTable {
+        FileTable {
+            pieces: KVec::new(),
+            first_free: 0,
+        }
+    }
+
+    /// The file behind a descriptor.
+    pub fn get(&self, descriptor: i32) -> Result<KArc<File>, Errno> {
+        let number = usize::try_from(descriptor).map_err(|_| Errno::BadFile)?;
+        let piece = self.pieces.get(number / PIECE).ok_or(Errno::BadFile)?;
+        piece
+            .files
+            .get(number % PIECE)
+            .cloned()
+            .flatten()
+            .ok_or(Errno::BadFile)
+    }
+
+    /// Gives a file the lowest free descriptor.
+    pub fn add(&mut self, file: KArc<File>) -> Result<i32, Errno> {
+        let full = |piece: &KBox<Piece>| piece.used == u32::MAX;
+        let rest = self.pieces.iter().skip(self.first_free);
+        self.first_free += rest.take_while(|piece| full(piece)).count();
+        if self.first_free == self.pieces.len() {
+            let files = [const { None }; PIECE];
+            self.pieces
+                .try_push(KBox::try_new(Piece { files, used: 0 })?)?;
+        }
+        let number = self.first_free;
+        let piece = self.pieces.get_mut(number).ok_or(Errno::NoMemory)?;
+        let bit = (!piece.used).trailing_zeros() as usize;
+        let place = piece.files.get_mut(bit).ok_or(Errno::NoMemory)?;
+        *place = Some(file);
+        piece.used |= 1 << bit;
+        i32::try_from(number * PIECE + bit).map_err(|_| Errno::NoMemory)
+    }
+
+    /// Takes the file of a descriptor out; the caller drops it, which may wait for the disk.
+    pub fn remove(&mut self, descriptor: i32) -> Result<KArc<File>, Errno> {
+        let number = usize::try_from(descriptor).map_err(|_| Errno::BadFile)?;
+        let piece = self.pieces.get_mut(number / PIECE).ok_or(Errno::BadFile)?;
+        let place = piece.files.get_mut(number % PIECE).ok_or(Errno::BadFile)?;
+        let file = place.take().ok_or(Errno::BadFile)?;
+        piece.used &= !(1 << (number % PIECE));
+        self.first_free = self.first_free.min(number / PIECE);
+        while self.pieces.last().is_some_and(|piece| piece.used == 0) {
+            self.pieces.pop();
+        }
+        self.first_free = self.first_free.min(self.pieces.len());
+        Ok(file)
+    }
+
+    /// The same files under the same descriptors, for a new process.
+    pub fn try_clone(&self) -> Result<FileTable, AllocError> {
+        let mut pieces = KVec::new();
+        pieces.try_reserve_exact(self.pieces.len())?;
+        for piece in self.pieces.iter() {
+            pieces.try_push(KBox::try_new(Piece {
+                files: piece.files.clone(),
+                used: piece.used,
+            })?)?;
+        }
+        Ok(FileTable {
+            pieces,
+            first_free: self.first_free,
+        })
+    }
+
+    /// All files, leaving none.
+    pub fn take(&mut self) -> FileTable {
+        core::mem::replace(self, FileTable::new())
+    }
+}

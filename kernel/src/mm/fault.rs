@@ -1,0 +1,50 @@
+//! The one way in which a page fault is mended, whether the program or the kernel's copy routines
+//! touched the address.
+
+use crate::arch::paging;
+use crate::proc::Process;
+use vm::{Access, Fault, FaultError};
+
+/// Why a fault could not be mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// The address space has nothing there, or not with this right.
+    Refused,
+    /// Memory has run out.
+    OutOfMemory,
+    /// The disk gave an error.
+    Io,
+}
+
+/// Makes `address` accessible for the process; `Ok` means that the access may be tried again.
+pub fn resolve(process: &Process, address: u64, access: Access) -> Result<(), Denied> {
+    let mut supply = None;
+    loop {
+        let outcome = match process.space.lock().as_mut() {
+            Some(space) => space.fault(address, access, supply.take()),
+            None => return Err(Denied::Refused),
+        };
+        match outcome {
+            Ok(Fault::Done) => {
+                if access == Access::Execute {
+                    paging::see_new_code();
+                }
+                return Ok(());
+            }
+            Ok(Fault::NeedPage { file, index }) => {
+                // The address space is not locked while the disk is read.
+                let page = file.page(index).map_err(|error| match error {
+                    abi::Errno::NoMemory => Denied::OutOfMemory,
+                    _ => Denied::Io,
+                })?;
+                supply = Some(vm::FilePage {
+                    file,
+                    index,
+                    pfn: page.into_pfn(),
+                });
+            }
+            Err(FaultError::Refused) => return Err(Denied::Refused),
+            Err(FaultError::OutOfMemory) => return Err(Denied::OutOfMemory),
+        }
+    }
+}

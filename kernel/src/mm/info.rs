@@ -1,0 +1,47 @@
+//! The numbers that programs may know about memory.
+
+use super::heap;
+use super::ram::{frames, total_pages};
+use crate::fs;
+use crate::proc::TABLE;
+use abi::{Errno, MemInfo, MemInfoFlags};
+
+/// Counts, after the caches have given back where that is asked.
+pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
+    if flags.contains(MemInfoFlags::DROP_CACHES) {
+        drop_caches();
+    }
+    let mut info = MemInfo {
+        version: MemInfo::VERSION,
+        ..MemInfo::default()
+    };
+    if flags.contains(MemInfoFlags::DISK) {
+        let mut fs = fs::lock();
+        info.disk_free = u64::from(fs.free_blocks()?);
+        info.disk_inodes = u64::from(fs.free_inodes()?);
+    }
+    let frames = frames();
+    info.total = frames.total() as u64;
+    let stats = frames.stats();
+    info.free = stats.free as u64;
+    info.cached = stats.reclaimable as u64;
+    info.slab = heap::slab_pages() as u64;
+    info.reserved = total_pages() - info.total;
+    for (to, count) in info.blocks.iter_mut().zip(stats.blocks) {
+        *to = count as u64;
+    }
+    info.processes = TABLE.lock().len() as u64;
+    info.files = fs::open_files() as u64;
+    info.pipes = fs::pipes() as u64;
+    info.inodes = fs::counts() as u64;
+    info.objects = heap::objects() as u64;
+    Ok(info)
+}
+
+/// Asks every cache for all it can give. Twice, because what one cache drops (an inode, say) lies in
+/// objects that another (a slab of kmalloc's) can give back only afterwards.
+fn drop_caches() {
+    for _ in 0..2 {
+        frames().shrink_all();
+    }
+}

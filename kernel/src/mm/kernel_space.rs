@@ -1,0 +1,207 @@
+//! The kernel's own page table: its half is the upper half of every address space.
+//!
+//! Text is read-only and executable, nothing else is executable, read-only data cannot be written.
+//! The root entries of the kernel half are all made at boot and never change, so address spaces copy
+//! them once.
+
+use super::Frame;
+use super::ram::address_of;
+use crate::arch::layout::{self, DEVICES, STACKS, phys_to_virt};
+use crate::arch::paging::{self, LEVEL_SIZE, Rights};
+use crate::arch::{hart, sbi};
+use crate::dev::platform::{Platform, Range};
+use crate::sync::{Once, SpinLock, rank};
+use core::sync::atomic::{AtomicU64, Ordering};
+use frames::{FRAME_SIZE, Pfn};
+use kmalloc::AllocError;
+
+static ROOT: Once<Pfn> = Once::new();
+/// Guards the tables below the root; holds the next free address for devices.
+static TABLE: SpinLock<usize, { rank::DEVICE }> = SpinLock::new(DEVICES);
+
+/// A table, seen through the direct map.
+pub fn table(pfn: Pfn) -> &'static [AtomicU64; 512] {
+    // SAFETY: the direct map has every frame; entries are atomics, so sharing them is fine.
+    unsafe { &*(address_of(pfn) as *const [AtomicU64; 512]) }
+}
+
+fn root() -> Pfn {
+    *ROOT.get()
+}
+
+/// `satp` for the kernel's own table, in which no user address is mapped.
+pub fn satp() -> usize {
+    ROOT.try_get().map_or(0, |root| paging::satp(root.addr()))
+}
+
+/// Copies the entries of the kernel half into the root table of an address space.
+pub fn copy_kernel_half(to: Pfn) {
+    let (from, to) = (table(root()), table(to));
+    for (to, from) in to.iter().zip(from).skip(256) {
+        to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// Builds the table and takes it into use on this hart.
+pub fn init(platform: &Platform) {
+    let root = boot_frame();
+    ROOT.set(root);
+    for base in [DEVICES, STACKS] {
+        let entry = paging::branch(boot_frame().addr());
+        table(root)[paging::index(base, 2)].store(entry, Ordering::Relaxed);
+    }
+    for ram in platform.ram() {
+        map_ram(*ram);
+    }
+    activate();
+}
+
+fn boot_frame() -> Pfn {
+    match Frame::try_new_zeroed() {
+        Ok(frame) => frame.into_pfn(),
+        Err(_) => panic!("no memory for the kernel's page table"),
+    }
+}
+
+/// Takes the table into use on this hart.
+pub fn activate() {
+    hart::this().loaded.set(satp());
+    // SAFETY: it maps the kernel as the boot table did, with only the needless rights missing.
+    unsafe { paging::load(satp()) };
+}
+
+/// Maps RAM at its place in the direct map, in pages as large as go.
+fn map_ram(ram: Range) {
+    let image = layout::image();
+    let cuts = [image.text, image.etext, image.erodata];
+    let mut physical = ram.start.next_multiple_of(FRAME_SIZE as u64);
+    while physical + FRAME_SIZE as u64 <= ram.end {
+        let address = phys_to_virt(physical);
+        let fits = |&level: &usize| {
+            let size = LEVEL_SIZE[level];
+            let whole = address..address + size;
+            physical.is_multiple_of(size as u64)
+                && address.is_multiple_of(size)
+                && physical + size as u64 <= ram.end
+                && !cuts
+                    .iter()
+                    .any(|cut| whole.contains(cut) && *cut != address)
+        };
+        let level = [2, 1].into_iter().find(fits).unwrap_or(0);
+        let rights = match address {
+            a if (image.text..image.etext).contains(&a) => Rights::Execute,
+            a if (image.etext..image.erodata).contains(&a) => Rights::Read,
+            _ => Rights::Write,
+        };
+        if map(address, physical, rights, level).is_err() {
+            panic!("no memory for the kernel's page table");
+        }
+        physical += LEVEL_SIZE[level] as u64;
+    }
+}
+
+/// Puts one entry of the given level in, making the tables above it.
+fn map(address: usize, physical: u64, rights: Rights, level: usize) -> Result<(), AllocError> {
+    let mut pfn = root();
+    for above in (level + 1..=2).rev() {
+        let place = &table(pfn)[paging::index(address, above)];
+        pfn = match paging::branch_target(place.load(Ordering::Relaxed)) {
+            Some(next) => Pfn::from_addr(next),
+            None => {
+                let next = Frame::try_new_zeroed()?.into_pfn();
+                place.store(paging::branch(next.addr()), Ordering::Release);
+                next
+            }
+        };
+    }
+    let place = &table(pfn)[paging::index(address, level)];
+    place.store(paging::leaf(physical, rights), Ordering::Release);
+    Ok(())
+}
+
+/// Maps device registers and gives their address. Devices stay mapped for ever.
+pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
+    let page = FRAME_SIZE as u64;
+    let (start, end) = (
+        physical / page * page,
+        (physical + size).next_multiple_of(page),
+    );
+    let mut next = TABLE.lock();
+    let base = *next;
+    let mut at = start;
+    while at < end {
+        map(*next, at, Rights::Write, 0)?;
+        *next += FRAME_SIZE;
+        at += page;
+    }
+    paging::flush_all();
+    Ok(base + (physical - start) as usize)
+}
+
+/// Maps pages one behind the other; on failure none of them is mapped and all go back.
+pub fn map_pages(address: usize, pages: &mut [Option<Frame>]) -> Result<(), AllocError> {
+    let _table = TABLE.lock();
+    for (i, page) in pages.iter().enumerate() {
+        let physical = page.as_ref().map_or(0, |page| page.pfn().addr());
+        if let Err(error) = map(address + i * FRAME_SIZE, physical, Rights::Write, 0) {
+            clear(address, i, |_| ());
+            return Err(error);
+        }
+    }
+    // From here on the page table has the references.
+    for page in pages.iter_mut() {
+        page.take().map(Frame::into_pfn);
+    }
+    paging::flush_all();
+    Ok(())
+}
+
+/// Unmaps `count` pages from `address` on, everywhere, and gives them back. False, with nothing
+/// done, if the table is in use: this may be called from within an allocation.
+pub fn try_unmap_pages(address: usize, count: usize) -> bool {
+    let Some(_table) = TABLE.try_lock() else {
+        return false;
+    };
+    let mut removed = [const { None }; layout::STACK_SIZE / FRAME_SIZE];
+    let mut next = removed.iter_mut();
+    clear(address, count, |frame| {
+        if let Some(place) = next.next() {
+            *place = Some(frame);
+        }
+    });
+    flush_everywhere(address, count * FRAME_SIZE);
+    // Only now that no hart can reach the pages any more do they go back.
+    drop(removed);
+    true
+}
+
+fn leaf_place(address: usize) -> Option<&'static AtomicU64> {
+    let mut pfn = root();
+    for level in [2, 1] {
+        let entry = table(pfn)[paging::index(address, level)].load(Ordering::Relaxed);
+        pfn = Pfn::from_addr(paging::branch_target(entry)?);
+    }
+    Some(&table(pfn)[paging::index(address, 0)])
+}
+
+fn clear(address: usize, count: usize, mut each: impl FnMut(Frame)) {
+    for i in 0..count {
+        let Some(place) = leaf_place(address + i * FRAME_SIZE) else {
+            continue;
+        };
+        let entry = place.swap(0, Ordering::AcqRel);
+        if entry & 1 != 0 {
+            each(Frame::from_pfn(Pfn::from_addr(
+                (entry >> 10 & ((1 << 44) - 1)) << 12,
+            )));
+        }
+    }
+}
+
+fn flush_everywhere(address: usize, size: usize) {
+    paging::flush_all();
+    let here = hart::this().index();
+    for other in hart::all().iter().filter(|other| other.index() != here) {
+        sbi::remote_fence(1, other.id(), address, size);
+    }
+}

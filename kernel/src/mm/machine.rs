@@ -1,0 +1,90 @@
+//! What the crate `vm` needs of this machine.
+
+use super::kernel_space;
+use super::ram::{self, Frame, address_of, frames};
+use crate::arch::paging;
+use crate::fs::MappedFile;
+use crate::sync::Once;
+use core::sync::atomic::AtomicU64;
+use frames::{FRAME_SIZE, Pfn};
+use vm::{AddressSpace, Flush, SpaceId};
+
+/// This machine's RAM and page tables. It has no state of its own.
+#[derive(Clone)]
+pub struct Machine;
+
+/// An address space of a process.
+pub type Space = AddressSpace<Machine>;
+
+static ZERO_PAGE: Once<Pfn> = Once::new();
+
+/// Makes the page of zeros that all untouched memory shares.
+pub fn init() {
+    match Frame::try_new_zeroed() {
+        Ok(frame) => ZERO_PAGE.set(frame.into_pfn()),
+        Err(_) => panic!("no memory for the zero page"),
+    }
+}
+
+/// The value of `satp` for an address space.
+pub fn satp_of(space: &Space) -> usize {
+    paging::satp(space.root().addr())
+}
+
+// SAFETY: `table` and the copying functions reach frames through the direct map, which has all RAM
+// at all times; frames come from and go to the allocator, which gives each to one owner.
+unsafe impl vm::Machine for Machine {
+    type File = MappedFile;
+
+    fn alloc(&self) -> Option<Pfn> {
+        ram::alloc(0)
+    }
+
+    fn alloc_zeroed(&self) -> Option<Pfn> {
+        Frame::try_new_zeroed().ok().map(Frame::into_pfn)
+    }
+
+    fn retain(&self, pfn: Pfn) {
+        ram::retain(pfn);
+    }
+
+    fn release(&self, pfn: Pfn) {
+        ram::release(pfn);
+    }
+
+    fn is_unique(&self, pfn: Pfn) -> bool {
+        frames().refs(pfn) == 1
+    }
+
+    fn zero_page(&self) -> Pfn {
+        *ZERO_PAGE.get()
+    }
+
+    fn table(&self, pfn: Pfn) -> &[AtomicU64; 512] {
+        kernel_space::table(pfn)
+    }
+
+    fn copy_page(&self, from: Pfn, to: Pfn) {
+        let (from, to) = (address_of(from) as *const u64, address_of(to) as *mut u64);
+        // SAFETY: two different frames of the direct map; `to` is the caller's alone.
+        unsafe { core::ptr::copy_nonoverlapping(from, to, FRAME_SIZE / 8) };
+    }
+
+    fn clear_tail(&self, pfn: Pfn, from: usize) {
+        let from = from.min(FRAME_SIZE);
+        let start = (address_of(pfn) + from) as *mut u8;
+        // SAFETY: the bytes up to the end of a frame that is the caller's alone.
+        unsafe { core::ptr::write_bytes(start, 0, FRAME_SIZE - from) };
+    }
+
+    fn init_root(&self, root: Pfn) {
+        kernel_space::copy_kernel_half(root);
+    }
+
+    fn flush(&self, _space: SpaceId, range: Flush) {
+        match range {
+            Flush::Page(address) => paging::flush_page(address as usize),
+            Flush::All => paging::flush_all(),
+        }
+    }
+}

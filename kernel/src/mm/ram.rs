@@ -1,0 +1,232 @@
+//! The page allocator over this machine's RAM.
+
+use crate::arch::{hart, layout};
+use crate::dev::platform::{Platform, Range};
+use crate::sync::{Once, RawSpin, rank};
+use core::mem::ManuallyDrop;
+use frames::{FRAME_SIZE, Frames, Layout, Pfn};
+use kmalloc::AllocError;
+
+/// The frame allocator with this kernel's locks.
+pub type KernelFrames = Frames<RawSpin<{ rank::FRAMES }>>;
+
+static FRAMES: Once<KernelFrames> = Once::new();
+static RAM_PAGES: Once<u64> = Once::new();
+
+const MAX_RANGES: usize = 32;
+
+/// The allocator.
+pub fn frames() -> &'static KernelFrames {
+    FRAMES.get()
+}
+
+/// The hart's index, which tells the allocators whose cache to use. It is a hint: after a move to
+/// another hart another cache serves as well.
+#[inline]
+pub fn cpu() -> usize {
+    hart::this().index()
+}
+
+/// Pages of RAM in all, the firmware's and the kernel image's among them.
+pub fn total_pages() -> u64 {
+    RAM_PAGES.try_get().copied().unwrap_or(0)
+}
+
+/// Where the direct map has a frame.
+#[inline]
+pub fn address_of(pfn: Pfn) -> usize {
+    layout::phys_to_virt(pfn.addr())
+}
+
+/// The frame behind an address of the direct map.
+#[inline]
+pub fn frame_of(address: usize) -> Pfn {
+    Pfn::from_addr(layout::virt_to_phys(address))
+}
+
+/// Fills a frame with zeros. Nobody else may use it at this time.
+pub fn zero(pfn: Pfn) {
+    // SAFETY: the direct map has the whole frame, and the caller is the only one to use it.
+    unsafe { core::ptr::write_bytes(address_of(pfn) as *mut u64, 0, FRAME_SIZE / 8) };
+}
+
+/// A block of `1 << order` frames. Interrupts are off meanwhile: while caches are asked to give back,
+/// another allocation on this hart would find them busy.
+#[inline]
+pub fn alloc(order: usize) -> Option<Pfn> {
+    let _off = hart::off();
+    frames().alloc(cpu(), order).ok()
+}
+
+/// Gives a block back.
+///
+/// # Panics
+/// If it is not one that was given out: then somebody's memory is in danger.
+#[inline]
+pub fn free(pfn: Pfn, order: usize) {
+    if let Err(error) = frames().free(cpu(), pfn, order) {
+        panic!("{error}");
+    }
+}
+
+/// One more reference to a page.
+///
+/// # Panics
+/// If the page is not in use.
+#[inline]
+pub fn retain(pfn: Pfn) {
+    if let Err(error) = frames().retain(pfn) {
+        panic!("{error}");
+    }
+}
+
+/// One reference less; the last one frees the page.
+///
+/// # Panics
+/// If the page is not in use.
+#[inline]
+pub fn release(pfn: Pfn) {
+    if let Err(error) = frames().release(cpu(), pfn) {
+        panic!("{error}");
+    }
+}
+
+/// One page of RAM with one owner; goes back to the allocator when dropped.
+pub struct Frame(Pfn);
+
+impl Frame {
+    /// A page with any content.
+    pub fn try_new() -> Result<Frame, AllocError> {
+        alloc(0).map(Frame).ok_or(AllocError)
+    }
+
+    /// A page full of zeros.
+    pub fn try_new_zeroed() -> Result<Frame, AllocError> {
+        let frame = Frame::try_new()?;
+        zero(frame.0);
+        Ok(frame)
+    }
+
+    /// Takes over one reference to a frame.
+    pub fn from_pfn(pfn: Pfn) -> Frame {
+        Frame(pfn)
+    }
+
+    /// Hands the reference to the caller.
+    pub fn into_pfn(self) -> Pfn {
+        ManuallyDrop::new(self).0
+    }
+
+    /// Which page it is.
+    pub fn pfn(&self) -> Pfn {
+        self.0
+    }
+
+    /// One more reference to the same page.
+    pub fn share(&self) -> Frame {
+        retain(self.0);
+        Frame(self.0)
+    }
+
+    /// True if nobody else has a reference.
+    pub fn is_unique(&self) -> bool {
+        frames().refs(self.0) == 1
+    }
+
+    /// The bytes of the page. Where the page is shared, others may change them meanwhile; they are
+    /// file pages, whose readers and writers hold the file's lock.
+    pub fn bytes(&self) -> &[u8; FRAME_SIZE] {
+        // SAFETY: the direct map has the whole page for as long as the reference is held.
+        unsafe { &*(address_of(self.0) as *const [u8; FRAME_SIZE]) }
+    }
+
+    /// The bytes of the page, to change.
+    pub fn bytes_mut(&mut self) -> &mut [u8; FRAME_SIZE] {
+        // SAFETY: as for `bytes`.
+        unsafe { &mut *(address_of(self.0) as *mut [u8; FRAME_SIZE]) }
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        release(self.0);
+    }
+}
+
+/// Hands all RAM but the firmware's, the kernel image's and the allocator's own records to the
+/// allocator.
+pub fn init(platform: &Platform) {
+    let image = layout::image();
+    let image = Range {
+        start: layout::virt_to_phys(image.text),
+        end: layout::virt_to_phys(image.end),
+    };
+    let mut ram = [const { Pfn::new(0)..Pfn::new(0) }; MAX_RANGES];
+    let ram = fill(
+        &mut ram,
+        platform.ram().iter().map(|range| inner_pages(*range)),
+    );
+    RAM_PAGES.set(
+        ram.iter()
+            .map(|r| u64::from(r.end.get() - r.start.get()))
+            .sum(),
+    );
+
+    let taken = platform
+        .reserved()
+        .iter()
+        .copied()
+        .chain([image])
+        .map(outer_pages);
+    let mut reserved = [const { Pfn::new(0)..Pfn::new(0) }; MAX_RANGES];
+    let records = {
+        let reserved = fill(&mut reserved, taken.clone());
+        let layout = Layout {
+            usable: ram,
+            reserved,
+        };
+        let count = layout.metadata_frames();
+        let Some(first) = layout.place(count) else {
+            panic!("no RAM for the {count} pages of records of the page allocator");
+        };
+        first..first.plus(count as u32)
+    };
+    let reserved = fill(&mut reserved, taken.chain([records.clone()]));
+    let layout = Layout {
+        usable: ram,
+        reserved,
+    };
+    // SAFETY: the range was just taken out of the free RAM, the direct map has it, and nobody else
+    // will ever have it.
+    let metadata = unsafe {
+        let words = layout.metadata_bytes() / 8;
+        core::slice::from_raw_parts_mut(address_of(records.start) as *mut u64, words)
+    };
+    match KernelFrames::new(&layout, metadata, platform.harts().len()) {
+        Some(frames) => FRAMES.set(frames),
+        None => panic!("the records of the page allocator do not fit"),
+    }
+}
+
+type PageRange = core::ops::Range<Pfn>;
+
+/// The pages that lie wholly in a range.
+fn inner_pages(range: Range) -> PageRange {
+    let start = range.start.next_multiple_of(FRAME_SIZE as u64);
+    Pfn::from_addr(start)..Pfn::from_addr(range.end.max(start))
+}
+
+/// The pages of which a range has any part.
+fn outer_pages(range: Range) -> PageRange {
+    Pfn::from_addr(range.start)..Pfn::from_addr(range.end.next_multiple_of(FRAME_SIZE as u64))
+}
+
+/// Fills an array from its start; gives the filled part.
+fn fill(to: &mut [PageRange], from: impl Iterator<Item = PageRange>) -> &[PageRange] {
+    let mut count = 0;
+    for (place, range) in to.iter_mut().zip(from) {
+        *place = range;
+        count += 1;
+    }
+    to.get(..count).unwrap_or_default()
+}

@@ -1,0 +1,133 @@
+//! Kernel stacks: each in a slot of its own, below it a hole of the same size, so that a stack that
+//! is too small faults and does not write over its neighbour.
+//!
+//! The stack of an ended process stays mapped for the next one until memory gets short.
+
+use super::kernel_space::{map_pages, try_unmap_pages};
+use super::ram::{Frame, frames};
+use crate::arch::hart::MAX_HARTS;
+use crate::arch::layout::{STACK_SIZE, STACK_SLOT, STACKS};
+use crate::proc;
+use crate::sync::{SpinLock, rank};
+use frames::{FRAME_SIZE, Shrinker};
+use kmalloc::AllocError;
+
+const PAGES: usize = STACK_SIZE / FRAME_SIZE;
+const WORDS: usize = (1000 + MAX_HARTS).div_ceil(64);
+
+const _: () = assert!(WORDS * 64 >= proc::HIGHEST_LIMIT + 1 + MAX_HARTS);
+
+/// Which slots are in use, and which of the others have memory.
+struct Slots {
+    used: [u64; WORDS],
+    mapped: [u64; WORDS],
+}
+
+static SLOTS: SpinLock<Slots, { rank::CACHE }> = SpinLock::new(Slots {
+    used: [0; WORDS],
+    mapped: [0; WORDS],
+});
+
+struct SpareStacks;
+static SPARE: SpareStacks = SpareStacks;
+
+/// Lets the allocator ask for spare stacks back.
+pub fn init() {
+    frames().register_shrinker(&SPARE);
+}
+
+/// A mapped kernel stack.
+pub struct KernelStack {
+    slot: usize,
+}
+
+fn base(slot: usize) -> usize {
+    STACKS + slot * STACK_SLOT + STACK_SIZE
+}
+
+impl KernelStack {
+    /// A stack with any content.
+    pub fn try_new() -> Result<KernelStack, AllocError> {
+        let (slot, mapped) = SLOTS.lock().take().ok_or(AllocError)?;
+        if !mapped && let Err(error) = map_slot(slot) {
+            SLOTS.lock().give_back(slot, false);
+            return Err(error);
+        }
+        Ok(KernelStack { slot })
+    }
+
+    /// The address above the stack.
+    pub fn top(&self) -> usize {
+        base(self.slot) + STACK_SIZE
+    }
+}
+
+impl Drop for KernelStack {
+    fn drop(&mut self) {
+        SLOTS.lock().give_back(self.slot, true);
+    }
+}
+
+fn map_slot(slot: usize) -> Result<(), AllocError> {
+    let mut pages: [Option<Frame>; PAGES] = [const { None }; PAGES];
+    for page in &mut pages {
+        *page = Some(Frame::try_new()?);
+    }
+    map_pages(base(slot), &mut pages)
+}
+
+impl Slots {
+    /// A slot not in use, one with memory first; whether it has memory.
+    fn take(&mut self) -> Option<(usize, bool)> {
+        let spare = (0..WORDS).find(|&i| self.mapped[i] & !self.used[i] != 0);
+        let (word, mapped) = match spare {
+            Some(word) => (word, true),
+            None => ((0..WORDS).find(|&i| self.used[i] != u64::MAX)?, false),
+        };
+        let candidates = !self.used[word] & if mapped { self.mapped[word] } else { u64::MAX };
+        let bit = candidates.trailing_zeros() as usize;
+        self.used[word] |= 1 << bit;
+        Some((word * 64 + bit, mapped))
+    }
+
+    fn give_back(&mut self, slot: usize, mapped: bool) {
+        let (word, bit) = (slot / 64, 1 << (slot % 64));
+        self.used[word] &= !bit;
+        self.mapped[word] &= !bit;
+        self.mapped[word] |= if mapped { bit } else { 0 };
+    }
+
+    fn spare(&self) -> usize {
+        let each = self.mapped.iter().zip(&self.used);
+        each.map(|(mapped, used)| (mapped & !used).count_ones() as usize)
+            .sum()
+    }
+
+    fn take_spare(&mut self) -> Option<usize> {
+        (self.spare() > 0)
+            .then(|| self.take().map(|(slot, _)| slot))
+            .flatten()
+    }
+}
+
+impl Shrinker for SpareStacks {
+    fn shrink(&self, wanted: usize) -> usize {
+        let mut freed = 0;
+        while freed < wanted {
+            let Some(slot) = SLOTS.try_lock().and_then(|mut slots| slots.take_spare()) else {
+                break;
+            };
+            let unmapped = try_unmap_pages(base(slot), PAGES);
+            SLOTS.lock().give_back(slot, !unmapped);
+            if !unmapped {
+                break;
+            }
+            freed += PAGES;
+        }
+        freed
+    }
+
+    fn reclaimable(&self) -> usize {
+        SLOTS.lock().spare() * PAGES
+    }
+}

@@ -1,0 +1,299 @@
+//! Running a program file in the place of the running program.
+//!
+//! The new address space is built whole before the old one goes, so a failure leaves the caller as
+//! it was. The file is mapped, not loaded: its pages come when they are touched.
+
+use super::{Name, sched};
+use crate::arch::trap::TrapFrame;
+use crate::fs::{self, InodeRef, MappedFile};
+use crate::mm::ram::address_of;
+use crate::mm::{Frame, Machine, Space, satp_of};
+use abi::{Errno, FileType, MAXARG, PAGE_SIZE, Prot, USER_TOP};
+use elf::abi as elf_abi;
+use elf::endian::LittleEndian;
+use elf::file::{self, Class, FileHeader};
+use elf::parse::ParseAt;
+use elf::segment::{ProgramHeader, SegmentTable};
+use vm::{Access, AddressSpace, Fault, RegionKind};
+
+type Header = FileHeader<LittleEndian>;
+type Segments<'a> = SegmentTable<'a, LittleEndian>;
+
+const PAGE: u64 = PAGE_SIZE as u64;
+/// Largest stack that a file may ask for.
+const MAX_STACK: u64 = 64 << 20;
+
+/// The strings that a new program gets, one behind the other, each with a zero byte at its end.
+pub struct Arguments {
+    bytes: Frame,
+    used: usize,
+    /// Where each string begins.
+    starts: [u16; MAXARG],
+    count: usize,
+}
+
+impl Arguments {
+    /// No arguments yet.
+    pub fn try_new() -> Result<Arguments, Errno> {
+        Ok(Arguments {
+            bytes: Frame::try_new()?,
+            used: 0,
+            starts: [0; MAXARG],
+            count: 0,
+        })
+    }
+
+    /// Adds a string that `fill` copies into the room it is given; it tells the length.
+    pub fn push_with(
+        &mut self,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, Errno>,
+    ) -> Result<(), Errno> {
+        let place = self
+            .starts
+            .get_mut(self.count)
+            .ok_or(Errno::ArgumentsTooLong)?;
+        *place = self.used as u16;
+        let room = self
+            .bytes
+            .bytes_mut()
+            .get_mut(self.used..)
+            .unwrap_or_default();
+        let length = fill(room)?;
+        *room.get_mut(length).ok_or(Errno::ArgumentsTooLong)? = 0;
+        self.used += length + 1;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Adds a string.
+    pub fn push(&mut self, text: &[u8]) -> Result<(), Errno> {
+        self.push_with(|room| {
+            let room = room.get_mut(..text.len()).ok_or(Errno::ArgumentsTooLong)?;
+            room.copy_from_slice(text);
+            Ok(text.len())
+        })
+    }
+}
+
+/// Replaces the running program. On success the process's registers are the new program's; gives
+/// the number of arguments.
+pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
+    let process = sched::current();
+    let start = process
+        .own
+        .lock()
+        .directory
+        .clone()
+        .ok_or(Errno::NotFound)?;
+    let inode = fs::find(&start, path)?;
+    drop(start);
+    if inode.kind() != FileType::File {
+        return Err(Errno::NotExecutable);
+    }
+    let mut space: Space = AddressSpace::new(Machine)?;
+    let program = load(&mut space, &inode)?;
+    let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
+    space.set_heap(program.stack_top);
+
+    let old = process.space.lock().replace(space);
+    let satp = process.space.lock().as_ref().map_or(0, satp_of);
+    sched::change_space(&process, satp);
+    drop(old);
+    let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
+    process.set_name(Name::new(name));
+    *process.frame() = TrapFrame::user(program.entry, sp, [arguments.count as u64, argv]);
+    Ok(arguments.count)
+}
+
+/// Where things are in a new program.
+struct Program {
+    entry: u64,
+    stack_bottom: u64,
+    stack_top: u64,
+}
+
+/// What the file's headers say.
+struct Headers {
+    entry: u64,
+    /// Bytes of stack asked for; 0 where nothing is asked.
+    stack: u64,
+    /// End of the last segment in memory.
+    end: u64,
+}
+
+fn load(space: &mut Space, inode: &InodeRef) -> Result<Program, Errno> {
+    let first = inode.page(0)?;
+    let length = usize::try_from(inode.size())
+        .unwrap_or(usize::MAX)
+        .min(PAGE_SIZE);
+    let bytes = first.bytes().get(..length).unwrap_or_default();
+    let headers = map_segments(space, inode, bytes)?;
+
+    let guard = headers.end;
+    let bottom = guard.checked_add(PAGE).ok_or(Errno::NotExecutable)?;
+    let size = headers.stack.clamp(PAGE, MAX_STACK).next_multiple_of(PAGE);
+    let top = bottom
+        .checked_add(size)
+        .filter(|&top| top <= USER_TOP)
+        .ok_or(Errno::NotExecutable)?;
+    space.map_anonymous_fixed(guard, PAGE, Prot::empty(), RegionKind::Stack)?;
+    space.map_anonymous_fixed(bottom, size, Prot::READ | Prot::WRITE, RegionKind::Stack)?;
+    Ok(Program {
+        entry: headers.entry,
+        stack_bottom: bottom,
+        stack_top: top,
+    })
+}
+
+fn map_segments(space: &mut Space, inode: &InodeRef, bytes: &[u8]) -> Result<Headers, Errno> {
+    let (header, segments) = parse(bytes).ok_or(Errno::NotExecutable)?;
+    let fits = header.class == Class::ELF64
+        && header.e_machine == elf_abi::EM_RISCV
+        && header.e_type == elf_abi::ET_EXEC;
+    if !fits {
+        return Err(Errno::NotExecutable);
+    }
+    let mut headers = Headers {
+        entry: header.e_entry,
+        stack: 0,
+        end: 0,
+    };
+    for segment in segments.iter() {
+        match segment.p_type {
+            elf_abi::PT_LOAD if segment.p_memsz > 0 => {
+                map_segment(space, inode, &segment)?;
+                headers.end = headers.end.max(segment_end(&segment)?);
+            }
+            elf_abi::PT_GNU_STACK => headers.stack = segment.p_memsz,
+            _ => {}
+        }
+    }
+    Ok(headers)
+}
+
+/// Reads the file header and the program headers, which must lie in the first page. (The crate's
+/// own front door wants the section headers too, which are at the end of the file.)
+fn parse(bytes: &[u8]) -> Option<(Header, Segments<'_>)> {
+    let ident = file::parse_ident::<LittleEndian>(bytes).ok()?;
+    let size = match ident.1 {
+        Class::ELF32 => file::ELF32_EHDR_TAILSIZE,
+        Class::ELF64 => file::ELF64_EHDR_TAILSIZE,
+    };
+    let tail = bytes.get(elf_abi::EI_NIDENT..elf_abi::EI_NIDENT + size)?;
+    let header = Header::parse_tail(ident, tail).ok()?;
+    let start = usize::try_from(header.e_phoff).ok()?;
+    let entry = ProgramHeader::validate_entsize(header.class, header.e_phentsize.into()).ok()?;
+    let end = start.checked_add(entry * usize::from(header.e_phnum))?;
+    let segments = SegmentTable::new(header.endianness, header.class, bytes.get(start..end)?);
+    Some((header, segments))
+}
+
+fn segment_end(segment: &ProgramHeader) -> Result<u64, Errno> {
+    let end = segment
+        .p_vaddr
+        .checked_add(segment.p_memsz)
+        .ok_or(Errno::NotExecutable)?;
+    let end = end
+        .checked_next_multiple_of(PAGE)
+        .ok_or(Errno::NotExecutable)?;
+    if end <= USER_TOP {
+        Ok(end)
+    } else {
+        Err(Errno::NotExecutable)
+    }
+}
+
+fn map_segment(space: &mut Space, inode: &InodeRef, segment: &ProgramHeader) -> Result<(), Errno> {
+    segment_end(segment)?;
+    let in_file = segment.p_offset.checked_add(segment.p_filesz);
+    let whole = in_file.is_some_and(|end| end <= inode.size());
+    if !whole || segment.p_filesz > segment.p_memsz || !segment.p_vaddr.is_multiple_of(PAGE) {
+        return Err(Errno::NotExecutable);
+    }
+    let prot = protection(segment.p_flags);
+    if segment.p_filesz == 0 {
+        return Ok(space.map_anonymous_fixed(
+            segment.p_vaddr,
+            segment.p_memsz,
+            prot,
+            RegionKind::Data,
+        )?);
+    }
+    let aligned = segment.p_offset.is_multiple_of(PAGE);
+    let direct = aligned.then(|| MappedFile::new(inode).ok()).flatten();
+    let (file, offset) = match direct {
+        Some(file) => (file, segment.p_offset),
+        None => (
+            MappedFile::copy_of(inode, segment.p_offset, segment.p_filesz)?,
+            0,
+        ),
+    };
+    Ok(space.map_file(
+        segment.p_vaddr,
+        segment.p_memsz,
+        prot,
+        file,
+        offset,
+        segment.p_filesz,
+    )?)
+}
+
+fn protection(flags: u32) -> Prot {
+    let mut prot = Prot::empty();
+    prot.set(Prot::READ, flags & elf_abi::PF_R != 0);
+    prot.set(Prot::WRITE, flags & elf_abi::PF_W != 0);
+    prot.set(Prot::EXEC, flags & elf_abi::PF_X != 0);
+    prot
+}
+
+/// Puts the strings and the array of their addresses at the top of the stack; gives the stack
+/// pointer and the array's address.
+fn push_arguments(
+    space: &mut Space,
+    program: &Program,
+    arguments: &Arguments,
+) -> Result<(u64, u64), Errno> {
+    let strings = (program.stack_top - arguments.used as u64) & !15;
+    let count = arguments.count;
+    let argv = (strings - (count as u64 + 1) * 8) & !15;
+    if argv < program.stack_bottom {
+        return Err(Errno::ArgumentsTooLong);
+    }
+    let text = arguments
+        .bytes
+        .bytes()
+        .get(..arguments.used)
+        .unwrap_or_default();
+    store(space, strings, text)?;
+    for (i, &start) in arguments.starts.iter().take(count).enumerate() {
+        let address = strings + u64::from(start);
+        store(space, argv + 8 * i as u64, &address.to_le_bytes())?;
+    }
+    store(space, argv + 8 * count as u64, &0u64.to_le_bytes())?;
+    Ok((argv, argv))
+}
+
+/// Writes into a space that is not in use yet.
+fn store(space: &mut Space, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+    let mut done = 0;
+    while done < bytes.len() {
+        let at = address + done as u64;
+        let in_page = (at % PAGE) as usize;
+        let count = (PAGE_SIZE - in_page).min(bytes.len() - done);
+        match space.fault(at, Access::Write, None) {
+            Ok(Fault::Done) => {}
+            Ok(Fault::NeedPage { .. }) | Err(vm::FaultError::Refused) => {
+                return Err(Errno::BadAddress);
+            }
+            Err(vm::FaultError::OutOfMemory) => return Err(Errno::NoMemory),
+        }
+        let (pfn, _) = space.translate(at).ok_or(Errno::BadAddress)?;
+        let part = bytes.get(done..done + count).ok_or(Errno::Invalid)?;
+        let to = (address_of(pfn) + in_page) as *mut u8;
+        // SAFETY: the page was just made writable for this space, which nobody else uses yet; the
+        // part ends within the page.
+        unsafe { core::ptr::copy_nonoverlapping(part.as_ptr(), to, count) };
+        done += count;
+    }
+    Ok(())
+}

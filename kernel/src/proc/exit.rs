@@ -1,0 +1,73 @@
+//! Ending a process, collecting ended children, and killing.
+
+use super::{Process, TABLE, TestObjects, sched};
+use crate::arch::hart;
+use crate::mm::kernel_space;
+use abi::Errno;
+use core::mem;
+
+/// Ends the running process. All it has is given back here; what is left, its number, its status
+/// and its kernel stack, goes when the parent collects it.
+pub fn exit(status: i32) -> ! {
+    let process = sched::current();
+    assert!(process.pid != 1, "init ended with status {status}");
+    release_all(&process);
+    let woken = {
+        let mut table = TABLE.lock();
+        process.set_ended();
+        table.end(process.pid, status)
+    };
+    // Interrupts stay off from here on: an ended process that is preempted would be queued again.
+    hart::enter();
+    for parent in woken.into_iter().flatten() {
+        parent.child_ended.wake_all();
+    }
+    sched::block();
+    unreachable!("an ended process ran");
+}
+
+fn release_all(process: &Process) {
+    let (files, directory, objects) = {
+        let mut own = process.own.lock();
+        (
+            own.files.take(),
+            own.directory.take(),
+            mem::replace(&mut own.objects, TestObjects::new()),
+        )
+    };
+    drop(files);
+    drop(directory);
+    drop(objects);
+    release_space(process);
+}
+
+/// Gives the address space of the running process back.
+fn release_space(process: &Process) {
+    let space = process.space.lock().take();
+    sched::change_space(process, kernel_space::satp());
+    drop(space);
+}
+
+/// Waits for a child to end; gives its number and status.
+pub fn wait() -> Result<(i32, i32), Errno> {
+    let process = sched::current();
+    let mut table = TABLE.lock();
+    loop {
+        if let Some(child) = table.collect(process.pid)? {
+            drop(table);
+            sched::wait_off_stack(&child.process);
+            return Ok((child.process.pid, child.status));
+        }
+        table = process.child_ended.wait(table)?;
+    }
+}
+
+/// Kills the process with this number.
+pub fn kill(pid: i32) -> Result<(), Errno> {
+    let process = TABLE.lock().get(pid).cloned().ok_or(Errno::NoProcess)?;
+    if pid == 1 {
+        return Err(Errno::NotPermitted);
+    }
+    Process::kill(&process);
+    Ok(())
+}

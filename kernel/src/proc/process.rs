@@ -1,0 +1,240 @@
+//! One process.
+
+use super::TestObjects;
+use super::queue::QueueLink;
+use crate::arch::fpu::FloatRegisters;
+use crate::arch::switch::Context;
+use crate::arch::trap::{TrapFrame, frame_at};
+use crate::fs::{FileTable, InodeRef};
+use crate::mm::{KernelStack, Space, kernel_space, satp_of};
+use crate::sync::{SleepLock, SpinLock, WaitQueue, rank};
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use kmalloc::{AllocError, KArc};
+
+const RUNNABLE: u8 = 0;
+const SLEEPING: u8 = 1;
+const SLEEPING_SURELY: u8 = 2;
+const ENDED: u8 = 3;
+
+/// A process: one thread, one address space, its files.
+///
+/// It lives in a [`KArc`]; the table of processes, the queue it is in and the hart it runs on each
+/// hold one.
+pub struct Process {
+    /// Number for programs.
+    pub pid: i32,
+    state: AtomicU8,
+    killed: AtomicBool,
+    on_hart: AtomicBool,
+    pub(super) link: QueueLink,
+    pub(super) last_hart: AtomicUsize,
+    context: UnsafeCell<Context>,
+    floats: UnsafeCell<FloatRegisters>,
+    stack: KernelStack,
+    satp: AtomicUsize,
+    /// When a sleeping process wants to go on.
+    pub deadline: AtomicU64,
+    /// Where it waits for children to end.
+    pub child_ended: WaitQueue,
+    /// The address space; none before the first `exec` and after the end.
+    pub space: SleepLock<Option<Space>>,
+    /// Files and directory.
+    pub own: SleepLock<Own>,
+    name: SpinLock<Name, { rank::DEVICE }>,
+}
+
+// SAFETY: `context` and `floats` are used only by the hart that runs the process or, while none
+// does, by the one that switches to it; `on_hart` hands them over.
+unsafe impl Sync for Process {}
+
+/// What a process has and nobody else looks at.
+pub struct Own {
+    /// Open files.
+    pub files: FileTable,
+    /// Where relative paths start; none before the file system is mounted and after the end.
+    pub directory: Option<InodeRef>,
+    /// Objects from the test call `kmalloc`.
+    pub objects: TestObjects,
+}
+
+/// Last part of the path of the program, for lists.
+#[derive(Clone, Copy)]
+pub struct Name {
+    bytes: [u8; 16],
+    length: usize,
+}
+
+impl Name {
+    /// The name, cut if it is too long.
+    pub fn new(text: &[u8]) -> Name {
+        let mut bytes = [0; 16];
+        let length = text.len().min(bytes.len());
+        for (to, from) in bytes.iter_mut().zip(text) {
+            *to = *from;
+        }
+        Name { bytes, length }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        match core::str::from_utf8(bytes) {
+            Ok(text) => f.pad(text),
+            Err(_) => f.pad("?"),
+        }
+    }
+}
+
+impl Process {
+    /// A process that begins in the kernel with `entry(argument)` when it is first switched to, and
+    /// goes on in user mode when that returns.
+    pub fn try_new(
+        pid: i32,
+        name: Name,
+        own: Own,
+        space: Option<Space>,
+        entry: extern "C" fn(usize),
+        argument: usize,
+    ) -> Result<KArc<Process>, AllocError> {
+        let stack = KernelStack::try_new()?;
+        let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
+        let frame = frame_at(stack.top());
+        // SAFETY: the stack is mapped and nobody uses it yet.
+        unsafe { frame.write(TrapFrame::user(0, 0, [0, 0])) };
+        let start = frame as usize;
+        KArc::try_new(Process {
+            pid,
+            state: AtomicU8::new(RUNNABLE),
+            killed: AtomicBool::new(false),
+            on_hart: AtomicBool::new(false),
+            link: QueueLink::new(),
+            last_hart: AtomicUsize::new(crate::arch::hart::this().index()),
+            context: UnsafeCell::new(Context::start(entry, argument, start)),
+            floats: UnsafeCell::new(FloatRegisters::new()),
+            stack,
+            satp: AtomicUsize::new(satp),
+            deadline: AtomicU64::new(0),
+            child_ended: WaitQueue::new(),
+            space: SleepLock::new(space),
+            own: SleepLock::new(own),
+            name: SpinLock::new(name),
+        })
+    }
+
+    /// The program's name.
+    pub fn name(&self) -> Name {
+        *self.name.lock()
+    }
+
+    /// Takes another name, as `exec` does.
+    pub fn set_name(&self, name: Name) {
+        *self.name.lock() = name;
+    }
+
+    /// Top of the kernel stack.
+    pub fn stack_top(&self) -> usize {
+        self.stack.top()
+    }
+
+    /// The user registers of this process. Only itself, in a system call, or its parent before it
+    /// first runs, may ask.
+    #[allow(
+        clippy::mut_from_ref,
+        reason = "the frame lies outside of the structure"
+    )]
+    pub fn frame(&self) -> &mut TrapFrame {
+        // SAFETY: the top of the kernel stack is reserved for the frame, is mapped as long as the
+        // process exists, and is used by its one thread only.
+        unsafe { &mut *frame_at(self.stack.top()) }
+    }
+
+    /// The value of `satp` to run with.
+    pub fn satp(&self) -> usize {
+        self.satp.load(Ordering::Relaxed)
+    }
+
+    /// Says with which root table the process runs.
+    pub fn set_satp(&self, satp: usize) {
+        self.satp.store(satp, Ordering::Relaxed);
+    }
+
+    /// Where the registers are while the process does not run.
+    pub(super) fn context(&self) -> *mut Context {
+        self.context.get()
+    }
+
+    /// The floating point registers while the process does not run.
+    pub(super) fn floats(&self) -> *mut FloatRegisters {
+        self.floats.get()
+    }
+
+    /// True once the process was killed; it ends before it next returns to user mode.
+    pub fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    /// Kills the process; if it waits for something, it waits no longer.
+    pub fn kill(this: &KArc<Process>) {
+        this.killed.store(true, Ordering::SeqCst);
+        if this.state.load(Ordering::SeqCst) == SLEEPING {
+            super::sched::wake(this.clone());
+        }
+    }
+
+    /// The process is about to wait.
+    pub fn begin_sleep(&self, interruptible: bool) {
+        let state = if interruptible {
+            SLEEPING
+        } else {
+            SLEEPING_SURELY
+        };
+        self.state.store(state, Ordering::SeqCst);
+    }
+
+    /// The process decides not to wait after all; false if somebody has woken it already.
+    pub fn cancel_sleep(&self) -> bool {
+        self.end_sleep()
+    }
+
+    /// Makes a waiting process runnable; false if it did not wait.
+    pub(super) fn end_sleep(&self) -> bool {
+        let awake = |state| matches!(state, SLEEPING | SLEEPING_SURELY).then_some(RUNNABLE);
+        self.state
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, awake)
+            .is_ok()
+    }
+
+    /// The process has run its last instruction but for the switch away.
+    pub(super) fn set_ended(&self) {
+        self.state.store(ENDED, Ordering::SeqCst);
+    }
+
+    /// One word for lists.
+    pub fn state_name(&self) -> &'static str {
+        match self.state.load(Ordering::Relaxed) {
+            RUNNABLE if self.on_hart.load(Ordering::Relaxed) => "run",
+            RUNNABLE => "ready",
+            SLEEPING => "sleep",
+            SLEEPING_SURELY => "wait",
+            _ => "zombie",
+        }
+    }
+
+    /// True while a hart runs on the process's stack.
+    pub(super) fn is_on_hart(&self) -> bool {
+        self.on_hart.load(Ordering::Acquire)
+    }
+
+    /// Takes or gives up the process's stack and registers.
+    pub(super) fn set_on_hart(&self, on: bool) {
+        self.on_hart.store(on, Ordering::Release);
+    }
+
+    /// True while a queue has the process.
+    pub fn is_queued(&self) -> bool {
+        self.link.is_queued()
+    }
+}

@@ -1,0 +1,130 @@
+//! The parts of the boot order that are longer than a line.
+
+use crate::arch::{boot, csr, hart, sbi, switch};
+use crate::dev::disk::Disk;
+use crate::dev::platform::Platform;
+use crate::fs::{self, FileTable};
+use crate::mm::{KernelStack, kernel_space};
+use crate::println;
+use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, sched};
+use crate::sync::{Once, SpinLock, rank};
+use kmalloc::KVec;
+
+/// What stands behind `--` in the boot arguments: it becomes init's argument.
+static INIT_ARGUMENT: Once<KVec<u8>> = Once::new();
+static DISK: SpinLock<Option<Disk>, { rank::DEVICE }> = SpinLock::new(None);
+
+/// Reads the boot arguments: options of the kernel, then `--` and init's own argument.
+pub fn read_arguments(platform: &Platform) {
+    let all = platform.arguments();
+    let end = all.windows(2).position(|w| w == b"--").unwrap_or(all.len());
+    let (options, rest) = all.split_at(end);
+    for option in options.split(|&b| b == b' ').filter(|o| !o.is_empty()) {
+        let text = core::str::from_utf8(option).unwrap_or("?");
+        match text
+            .split_once('=')
+            .map(|(name, value)| (name, value.parse()))
+        {
+            Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
+            _ => println!("boot argument {text:?} is not known"),
+        }
+    }
+    let argument = rest.get(2..).unwrap_or_default().trim_ascii();
+    let mut copy = KVec::new();
+    if copy.try_extend_from_slice(argument).is_ok() {
+        INIT_ARGUMENT.set(copy);
+    }
+}
+
+/// Makes the first process; it mounts the disk and becomes `/init`.
+pub fn spawn_init(disk: Option<Disk>) {
+    if disk.is_none() {
+        panic!("no disk");
+    }
+    *DISK.lock() = disk;
+    let own = Own {
+        files: FileTable::new(),
+        directory: None,
+        objects: TestObjects::new(),
+    };
+    let pid = TABLE.lock().next_number();
+    let Ok(init) = Process::try_new(pid, Name::new(b"init"), own, None, run_init, 0) else {
+        panic!("no memory for the first process");
+    };
+    if TABLE.lock().add(init.clone(), None).is_err() {
+        panic!("no memory for the first process");
+    }
+    sched::start(init);
+}
+
+extern "C" fn run_init(_: usize) {
+    sched::enter_new_context();
+    let Some(disk) = DISK.lock().take() else {
+        panic!("no disk")
+    };
+    if let Err(error) = fs::mount(disk) {
+        panic!("the disk has no file system that can be mounted: {error:?}");
+    }
+    match fs::root() {
+        Ok(root) => sched::current().own.lock().directory = Some(root),
+        Err(error) => panic!("no root directory: {error:?}"),
+    }
+    let done = exec::Arguments::try_new().and_then(|mut arguments| {
+        arguments.push(b"init")?;
+        match INIT_ARGUMENT.try_get() {
+            Some(argument) if !argument.is_empty() => arguments.push(argument)?,
+            _ => {}
+        }
+        exec::exec(b"/init", &arguments)
+    });
+    if let Err(error) = done {
+        panic!("/init cannot be run: {error:?}");
+    }
+    csr::interrupts_off();
+}
+
+/// Starts the other harts, each on a stack of its own.
+pub fn start_harts(platform: &Platform) {
+    let boot = hart::this().id();
+    let others = platform.harts().iter().filter(|&&id| id != boot);
+    for (&id, hart) in others.zip(hart::HARTS.iter().skip(1)) {
+        let Ok(stack) = KernelStack::try_new() else {
+            println!("no memory for hart {id}");
+            return;
+        };
+        hart.prepare(hart::count(), id);
+        hart.prepare_start(kernel_space::satp(), stack.top());
+        let address: *const hart::Hart = hart;
+        if sbi::start_hart(id, boot::hart_entry(), address as usize) {
+            hart::add_started();
+            core::mem::forget(stack);
+        } else {
+            println!("hart {id} does not start");
+            return;
+        }
+    }
+    println!(
+        "{} harts, {} KiB of memory",
+        hart::count(),
+        crate::mm::ram::total_pages() * 4
+    );
+}
+
+/// Leaves the boot stack for one with a guard, and idles there until there is something to run.
+pub fn idle_on_own_stack() -> ! {
+    let Ok(stack) = KernelStack::try_new() else {
+        panic!("no memory for the idle stack")
+    };
+    let top = stack.top();
+    core::mem::forget(stack);
+    let mut left = switch::Context::new();
+    let idle = switch::Context::start(enter_idle, 0, top);
+    csr::interrupts_off();
+    // SAFETY: the new stack is mapped and nobody's; the boot stack is never returned to.
+    unsafe { switch::switch(&mut left, &idle) };
+    unreachable!("back on the boot stack")
+}
+
+extern "C" fn enter_idle(_: usize) {
+    sched::idle_loop()
+}

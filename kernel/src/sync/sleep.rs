@@ -1,0 +1,83 @@
+//! Locks whose waiters sleep.
+
+use super::{SpinLock, WaitQueue, rank};
+use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
+
+/// A value behind a lock that may be held over a wait for the disk. Only processes take it.
+pub struct SleepLock<T> {
+    locked: SpinLock<bool, { rank::DEVICE }>,
+    waiting: WaitQueue,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: `locked` lets one holder in at a time; the value moves between processes, hence `Send`.
+unsafe impl<T: Send> Sync for SleepLock<T> {}
+
+impl<T> SleepLock<T> {
+    /// An unlocked value.
+    pub const fn new(value: T) -> SleepLock<T> {
+        SleepLock {
+            locked: SpinLock::new(false),
+            waiting: WaitQueue::new(),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Waits until the lock is free and takes it.
+    pub fn lock(&self) -> SleepGuard<'_, T> {
+        let mut locked = self.locked.lock();
+        while *locked {
+            locked = self.waiting.wait_surely(locked);
+        }
+        *locked = true;
+        SleepGuard { lock: self }
+    }
+
+    /// Takes the lock if it is free; never waits, so it may be called with spin locks held.
+    pub fn try_lock(&self) -> Option<SleepGuard<'_, T>> {
+        let mut locked = self.locked.try_lock()?;
+        if *locked {
+            return None;
+        }
+        *locked = true;
+        Some(SleepGuard { lock: self })
+    }
+}
+
+/// The right to use the value of a [`SleepLock`].
+pub struct SleepGuard<'a, T> {
+    lock: &'a SleepLock<T>,
+}
+
+impl<'a, T> SleepGuard<'a, T> {
+    /// Lets go of the lock, waits in `queue`, takes the lock again; ends early when the process is
+    /// killed.
+    pub fn wait(self, queue: &WaitQueue) -> Result<SleepGuard<'a, T>, super::Interrupted> {
+        let lock = self.lock;
+        queue.wait_after(true, || drop(self))?;
+        Ok(lock.lock())
+    }
+}
+
+impl<T> Deref for SleepGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the guard is the only one; `locked` is true until it goes.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T> DerefMut for SleepGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as for `deref`.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T> Drop for SleepGuard<'_, T> {
+    fn drop(&mut self) {
+        *self.lock.locked.lock() = false;
+        self.lock.waiting.wake_one();
+    }
+}

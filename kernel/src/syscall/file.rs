@@ -1,0 +1,141 @@
+//! Calls about files.
+
+use super::{Arguments, Path};
+use crate::fs::{self, File, InodeRef};
+use crate::mm::user::{self, UserRange};
+use crate::proc::sched;
+use abi::{Errno, FileType, OpenFlags};
+use kmalloc::KArc;
+use zerocopy::IntoBytes;
+
+fn file(descriptor: i32) -> Result<KArc<File>, Errno> {
+    sched::current().own.lock().files.get(descriptor)
+}
+
+fn directory() -> Result<InodeRef, Errno> {
+    sched::current()
+        .own
+        .lock()
+        .directory
+        .clone()
+        .ok_or(Errno::NotFound)
+}
+
+fn add(file: KArc<File>) -> Result<u64, Errno> {
+    let process = sched::current();
+    let descriptor = process.own.lock().files.add(file)?;
+    Ok(descriptor as u64)
+}
+
+pub fn read(arguments: &Arguments) -> Result<u64, Errno> {
+    let file = file(arguments.int::<0>())?;
+    let to = UserRange::new(arguments.address::<1>(), arguments.length::<2>()?)?;
+    Ok(file.read(to)? as u64)
+}
+
+pub fn write(arguments: &Arguments) -> Result<u64, Errno> {
+    let file = file(arguments.int::<0>())?;
+    let from = UserRange::new(arguments.address::<1>(), arguments.length::<2>()?)?;
+    Ok(file.write(from)? as u64)
+}
+
+pub fn fstat(arguments: &Arguments) -> Result<u64, Errno> {
+    let stat = file(arguments.int::<0>())?.stat()?;
+    user::write_value(arguments.address::<1>(), &stat)?;
+    Ok(0)
+}
+
+pub fn dup(arguments: &Arguments) -> Result<u64, Errno> {
+    add(file(arguments.int::<0>())?)
+}
+
+pub fn close(arguments: &Arguments) -> Result<u64, Errno> {
+    let removed = sched::current()
+        .own
+        .lock()
+        .files
+        .remove(arguments.int::<0>())?;
+    // With the process's files no longer locked: the last reference may wait for the disk.
+    drop(removed);
+    Ok(0)
+}
+
+pub fn pipe(arguments: &Arguments) -> Result<u64, Errno> {
+    let (read, write) = File::pipe()?;
+    let process = sched::current();
+    let first = process.own.lock().files.add(read)?;
+    let second = process.own.lock().files.add(write);
+    let done = second.and_then(|second| {
+        let both = [first, second];
+        let stored = UserRange::new(arguments.address::<0>(), size_of_val(&both))
+            .and_then(|to| to.write(both.as_bytes()));
+        stored.inspect_err(|_| close_quietly(second))
+    });
+    done.inspect_err(|_| close_quietly(first)).map(|()| 0)
+}
+
+fn close_quietly(descriptor: i32) {
+    let removed = sched::current().own.lock().files.remove(descriptor);
+    drop(removed);
+}
+
+pub fn open(arguments: &Arguments) -> Result<u64, Errno> {
+    let path = Path::read(arguments.address::<0>())?;
+    let flags = OpenFlags::from_bits_retain(arguments.int::<1>() as u32);
+    let start = directory()?;
+    let inode = if flags.contains(OpenFlags::CREATE) {
+        fs::create(&start, path.as_bytes(), FileType::File, (0, 0), true)?
+    } else {
+        fs::find(&start, path.as_bytes())?
+    };
+    add(File::open(inode, flags)?)
+}
+
+pub fn mknod(arguments: &Arguments) -> Result<u64, Errno> {
+    let path = Path::read(arguments.address::<0>())?;
+    let numbers = (arguments.int::<1>() as i16, arguments.int::<2>() as i16);
+    fs::create(
+        &directory()?,
+        path.as_bytes(),
+        FileType::Device,
+        numbers,
+        false,
+    )?;
+    Ok(0)
+}
+
+pub fn mkdir(arguments: &Arguments) -> Result<u64, Errno> {
+    let path = Path::read(arguments.address::<0>())?;
+    fs::create(
+        &directory()?,
+        path.as_bytes(),
+        FileType::Directory,
+        (0, 0),
+        false,
+    )?;
+    Ok(0)
+}
+
+pub fn unlink(arguments: &Arguments) -> Result<u64, Errno> {
+    let path = Path::read(arguments.address::<0>())?;
+    fs::unlink(&directory()?, path.as_bytes())?;
+    Ok(0)
+}
+
+pub fn link(arguments: &Arguments) -> Result<u64, Errno> {
+    let old = Path::read(arguments.address::<0>())?;
+    let new = Path::read(arguments.address::<1>())?;
+    fs::link(&directory()?, old.as_bytes(), new.as_bytes())?;
+    Ok(0)
+}
+
+pub fn chdir(arguments: &Arguments) -> Result<u64, Errno> {
+    let path = Path::read(arguments.address::<0>())?;
+    let inode = fs::find(&directory()?, path.as_bytes())?;
+    if inode.kind() != FileType::Directory {
+        return Err(Errno::NotDirectory);
+    }
+    let left = sched::current().own.lock().directory.replace(inode);
+    drop(left);
+    Ok(0)
+}

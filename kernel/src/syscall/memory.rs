@@ -1,0 +1,54 @@
+//! Calls about memory.
+
+use super::Arguments;
+use crate::mm::{Space, info, user::UserRange};
+use crate::proc::sched;
+use abi::{Errno, MapFlags, MemInfo, MemInfoFlags, Prot};
+use zerocopy::IntoBytes;
+
+fn with_space<T>(act: impl FnOnce(&mut Space) -> Result<T, vm::Error>) -> Result<T, Errno> {
+    let process = sched::current();
+    let mut space = process.space.lock();
+    Ok(act(space.as_mut().ok_or(Errno::NoMemory)?)?)
+}
+
+pub fn sbrk(arguments: &Arguments) -> Result<u64, Errno> {
+    with_space(|space| space.sbrk(arguments.address::<0>() as i64))
+}
+
+pub fn mmap(arguments: &Arguments) -> Result<u64, Errno> {
+    let prot = Prot::from_bits(arguments.int::<2>() as u32).ok_or(Errno::Invalid)?;
+    let flags = MapFlags::from_bits(arguments.int::<3>() as u32).ok_or(Errno::Invalid)?;
+    let (hint, length) = (arguments.address::<0>(), arguments.address::<1>());
+    with_space(|space| space.mmap(hint, length, prot, flags))
+}
+
+pub fn munmap(arguments: &Arguments) -> Result<u64, Errno> {
+    let (start, length) = (arguments.address::<0>(), arguments.address::<1>());
+    with_space(|space| space.munmap(start, length))?;
+    Ok(0)
+}
+
+/// The test call. C declares the length as `uint`.
+pub fn kmalloc(arguments: &Arguments) -> Result<u64, Errno> {
+    let bytes = arguments.int::<0>() as u32 as usize;
+    let address = sched::current().own.lock().objects.allocate(bytes)?;
+    Ok(address as u64)
+}
+
+pub fn kfree(arguments: &Arguments) -> Result<u64, Errno> {
+    let address = arguments.address::<0>() as usize;
+    sched::current().own.lock().objects.free(address)?;
+    Ok(0)
+}
+
+pub fn meminfo(arguments: &Arguments) -> Result<u64, Errno> {
+    let size = arguments.address::<1>();
+    let flags = MemInfoFlags::from_bits(arguments.int::<2>() as u32).ok_or(Errno::Invalid)?;
+    let info = info::collect(flags)?;
+    let bytes = info.as_bytes();
+    let count = usize::try_from(size).unwrap_or(usize::MAX).min(bytes.len());
+    let part = bytes.get(..count).unwrap_or_default();
+    UserRange::new(arguments.address::<0>(), count)?.write(part)?;
+    Ok(size_of::<MemInfo>() as u64)
+}

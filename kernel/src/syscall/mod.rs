@@ -1,0 +1,94 @@
+//! System calls: find the call, take its arguments, do it, say how it went.
+
+mod file;
+mod memory;
+mod process;
+
+use crate::arch::trap::TrapFrame;
+use abi::{Errno, MAXPATH, Sys};
+
+/// A call's arguments, as its registers have them.
+pub struct Arguments([u64; 6]);
+
+impl Arguments {
+    /// An address or another whole register.
+    fn address<const N: usize>(&self) -> u64 {
+        const { assert!(N < 6) };
+        self.0[N]
+    }
+
+    /// A C `int`: the lower half of the register.
+    fn int<const N: usize>(&self) -> i32 {
+        self.address::<N>() as i32
+    }
+
+    /// A length in bytes that C declares as `int`: negative ones are refused.
+    fn length<const N: usize>(&self) -> Result<usize, Errno> {
+        usize::try_from(self.int::<N>()).map_err(|_| Errno::Invalid)
+    }
+}
+
+/// A path copied out of user memory.
+struct Path {
+    bytes: [u8; MAXPATH],
+    length: usize,
+}
+
+impl Path {
+    fn read(address: u64) -> Result<Path, Errno> {
+        let mut bytes = [0; MAXPATH];
+        let length = crate::mm::user::read_string(address, &mut bytes)?.len();
+        Ok(Path { bytes, length })
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// Does the call that the registers ask for and puts its result into them.
+pub fn dispatch(frame: &mut TrapFrame) {
+    let arguments = Arguments(frame.arguments());
+    let result = match Sys::from_number(frame.call_number()) {
+        Some(call) => perform(call, &arguments),
+        None => {
+            let process = crate::proc::sched::current();
+            let (pid, name) = (process.pid, process.name());
+            crate::println!("{pid} {name}: unknown sys call {}", frame.call_number());
+            Err(Errno::NoSuchCall)
+        }
+    };
+    frame.set_result(result.unwrap_or(u64::MAX));
+}
+
+fn perform(call: Sys, arguments: &Arguments) -> Result<u64, Errno> {
+    match call {
+        Sys::Fork => process::fork(),
+        Sys::Exit => process::exit(arguments),
+        Sys::Wait => process::wait(arguments),
+        Sys::Kill => process::kill(arguments),
+        Sys::Exec => process::exec(arguments),
+        Sys::Getpid => process::getpid(),
+        Sys::Sleep => process::sleep(arguments),
+        Sys::Uptime => process::uptime(),
+        Sys::Shutdown => process::shutdown(arguments),
+        Sys::Pipe => file::pipe(arguments),
+        Sys::Read => file::read(arguments),
+        Sys::Write => file::write(arguments),
+        Sys::Fstat => file::fstat(arguments),
+        Sys::Chdir => file::chdir(arguments),
+        Sys::Dup => file::dup(arguments),
+        Sys::Open => file::open(arguments),
+        Sys::Mknod => file::mknod(arguments),
+        Sys::Unlink => file::unlink(arguments),
+        Sys::Link => file::link(arguments),
+        Sys::Mkdir => file::mkdir(arguments),
+        Sys::Close => file::close(arguments),
+        Sys::Sbrk => memory::sbrk(arguments),
+        Sys::Kmalloc => memory::kmalloc(arguments),
+        Sys::Kfree => memory::kfree(arguments),
+        Sys::Mmap => memory::mmap(arguments),
+        Sys::Munmap => memory::munmap(arguments),
+        Sys::Meminfo => memory::meminfo(arguments),
+    }
+}

@@ -1,0 +1,64 @@
+//! Calls about processes.
+
+use super::{Arguments, Path};
+use crate::arch::timer;
+use crate::dev::power;
+use crate::mm::user;
+use crate::proc::{exec, exit, fork, sched};
+use abi::{Errno, TICKS_PER_SECOND};
+
+pub fn fork() -> Result<u64, Errno> {
+    Ok(fork::fork()? as u64)
+}
+
+pub fn exit(arguments: &Arguments) -> ! {
+    exit::exit(arguments.int::<0>())
+}
+
+pub fn wait(arguments: &Arguments) -> Result<u64, Errno> {
+    let address = arguments.address::<0>();
+    let (pid, status) = exit::wait()?;
+    if address != 0 {
+        user::write_value(address, &status)?;
+    }
+    Ok(pid as u64)
+}
+
+pub fn kill(arguments: &Arguments) -> Result<u64, Errno> {
+    exit::kill(arguments.int::<0>()).map(|()| 0)
+}
+
+pub fn getpid() -> Result<u64, Errno> {
+    Ok(sched::current().pid as u64)
+}
+
+pub fn exec(arguments: &Arguments) -> Result<u64, Errno> {
+    let path = Path::read(arguments.address::<0>())?;
+    let vector = arguments.address::<1>();
+    let mut strings = exec::Arguments::try_new()?;
+    for i in 0.. {
+        let place = vector.checked_add(8 * i).ok_or(Errno::BadAddress)?;
+        let string = user::read_value::<u64>(place)?;
+        if string == 0 {
+            break;
+        }
+        strings.push_with(|room| Ok(user::read_string(string, room)?.len()))?;
+    }
+    Ok(exec::exec(path.as_bytes(), &strings)? as u64)
+}
+
+pub fn sleep(arguments: &Arguments) -> Result<u64, Errno> {
+    let ticks = u64::try_from(arguments.int::<0>()).unwrap_or(0);
+    let counts = ticks * (timer::frequency() / TICKS_PER_SECOND);
+    sched::sleep_until(timer::now() + counts)?;
+    Ok(0)
+}
+
+pub fn uptime() -> Result<u64, Errno> {
+    Ok(timer::now() / (timer::frequency() / TICKS_PER_SECOND))
+}
+
+/// Statuses that QEMU's exit status has no room for become 255.
+pub fn shutdown(arguments: &Arguments) -> ! {
+    power::off(u8::try_from(arguments.int::<0>()).unwrap_or(u8::MAX))
+}
