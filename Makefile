@@ -1,7 +1,7 @@
 # The front door. The work is done by xtask, which scripts/xtask builds first.
 
 # Handed on as they were typed: a dollar sign means nothing to make here.
-settings := CPUS MEM CMD ADD QEMUEXTRA TIMEOUT KEEP PROFILE GDBPORT JOBS ONLY
+settings := CPUS MEM CMD ADD QEMUEXTRA TIMEOUT KEEP PROFILE GDBPORT JOBS
 $(foreach s,$(settings),$(eval override export $s := $$(value $s)))
 
 help: ## this list
@@ -23,7 +23,7 @@ run: ## run CMD='a; b' in the guest and power off (ADD='files' KEEP=file.img TIM
 	@scripts/xtask run
 
 test: ## format, lints, tests on the host and in the guest (ONLY='name …' picks, JOBS=n)
-	@scripts/xtask test
+	@scripts/xtask test $(ONLY)
 
 build: ## build the kernel, the programs and the disk image
 	@scripts/xtask image

@@ -22,31 +22,35 @@ pub(crate) struct Guest {
     pub(crate) programs: Vec<(String, Vec<u8>)>,
 }
 
-/// Builds the kernel and the user programs.
+/// Builds the kernel in this profile, and the user programs. Those are always optimised for size and
+/// without assertions, or the larger ones would not fit into a file of the disk.
 pub(crate) fn guest(toolchain: &Toolchain, profile: Profile) -> Result<Guest> {
-    let mut cargo = toolchain.guest_cargo("build");
-    cargo.args([
-        "-p",
-        "kernel",
-        "-p",
-        "programs",
-        "--profile",
-        profile.name(),
-    ]);
-    quiet_unless_watched(&mut cargo);
-    succeed(&mut cargo)?;
+    compile(toolchain, "kernel", profile)?;
+    compile(toolchain, "programs", Profile::Release)?;
 
-    let output = toolchain.target_dir().join(TARGET).join(profile.name());
+    let output = toolchain.target_dir().join(TARGET);
     let dir = toolchain.target_dir().join("pagoda").join(profile.name());
     fs::create_dir_all(&dir)?;
     let kernel = dir.join("kernel");
-    finish_kernel(&output.join("kernel"), &kernel)?;
+    finish_kernel(&output.join(profile.name()).join("kernel"), &kernel)?;
     let sources = toolchain.root.join("user/bin/src/bin");
+    let programs = programs(&sources, &output.join(Profile::Release.name()))?;
     Ok(Guest {
         dir,
         kernel,
-        programs: programs(&sources, &output)?,
+        programs,
     })
+}
+
+fn compile(toolchain: &Toolchain, package: &str, profile: Profile) -> Result<()> {
+    let mut cargo = toolchain.guest_cargo("build");
+    cargo.args(["-p", package, "--profile", profile.name()]);
+    quiet_unless_watched(&mut cargo);
+    let output = toolchain.target_dir().join(TARGET).join(profile.name());
+    if !output.exists() {
+        eprintln!("xtask: compiling for the guest ({})", profile.name());
+    }
+    succeed(&mut cargo)
 }
 
 /// Copies the kernel that cargo linked, with the symbol table, unless the copy is newer.

@@ -96,7 +96,10 @@ pub(crate) fn with_files(image: Vec<u8>, files: &[PathBuf]) -> Result<Vec<u8>> {
 
 /// Checks the image in the file; prints what is wrong.
 pub(crate) fn fsck(path: &Path) -> Result<u8> {
-    let problems = problems(fs::read(path).with_context(|| path.display().to_string())?)?;
+    let problems = fs::read(path)
+        .map_err(anyhow::Error::from)
+        .and_then(problems)
+        .with_context(|| path.display().to_string())?;
     for problem in &problems {
         println!("{}: {problem}", path.display());
     }

@@ -65,7 +65,7 @@ fn gdb_script(profile: &str, port: u16) -> String {
 define user
   symbol-file
   symbol-file target/pagoda/{profile}/kernel
-  add-symbol-file target/{TARGET}/{profile}/$arg0
+  add-symbol-file target/{TARGET}/release/$arg0
 end
 target remote 127.0.0.1:{port}
 "

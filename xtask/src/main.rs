@@ -35,7 +35,7 @@ usage: xtask VERB [OPTION…]      (or scripts/xtask, which looks after the tool
 Each option may be given as an environment variable too:
   --cpus N (CPUS)          harts, 1 to 8; default 3
   --mem SIZE (MEM)         RAM, as QEMU writes it; default 128M
-  --profile NAME (PROFILE) release (default), or checked: with assertions
+  --profile NAME (PROFILE) the kernel: release (default), or checked, with assertions
   --qemu ARGS (QEMUEXTRA)  more arguments for QEMU, separated by spaces
   --cmd CMD (CMD)          run: the command line
   --add FILES (ADD)        run: files to copy into the image's root first, separated by spaces

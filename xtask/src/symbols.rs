@@ -12,8 +12,8 @@
 //! `base` is the lowest function's address. A name may be shared by several entries.
 
 use anyhow::{Context, Result, bail};
-use elf::{ElfBytes, abi, endian::LittleEndian, section::SectionHeader, symbol::Symbol};
-use std::collections::{BTreeMap, HashMap};
+use elf::{ElfBytes, abi, endian::LittleEndian};
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 /// "KSYM".
 const MAGIC: u32 = 0x4d59_534b;
@@ -67,29 +67,56 @@ fn functions(elf: &Elf<'_>) -> Result<BTreeMap<u64, String>> {
     let (symbols, strings) = elf
         .symbol_table()?
         .context("the kernel has no symbol table")?;
-    let mut found: BTreeMap<u64, String> = BTreeMap::new();
+    let mut functions: BTreeMap<u64, Function> = BTreeMap::new();
+    let mut labels = Vec::new();
     for symbol in symbols.iter() {
         let name = strings.get(usize::try_from(symbol.st_name)?)?;
-        let section = sections.get(usize::from(symbol.st_shndx)).ok();
-        if !is_code(&symbol, section.as_ref(), name) {
+        let section = sections.get(usize::from(symbol.st_shndx));
+        let code = section.is_ok_and(|it| it.sh_flags & u64::from(abi::SHF_EXECINSTR) != 0);
+        // Names with $ mark where code and data meet.
+        if !code || name.is_empty() || name.starts_with(['$', '.']) {
             continue;
         }
-        let name = readable(name);
-        let entry = found.entry(symbol.st_value).or_insert_with(|| name.clone());
-        if name.len() < entry.len() {
-            *entry = name;
+        let function = Function {
+            size: symbol.st_size,
+            name: readable(name),
+        };
+        match symbol.st_symtype() {
+            abi::STT_FUNC => insert(&mut functions, symbol.st_value, function),
+            abi::STT_NOTYPE => labels.push((symbol.st_value, function)),
+            _ => {}
         }
     }
-    let upper = found.split_off(&(1 << 63));
-    Ok(if upper.is_empty() { found } else { upper })
+    // Assembly's labels have no type. Those within a function are no functions of their own.
+    for (address, label) in labels {
+        let before = functions.range(..=address).next_back();
+        if before.is_none_or(|(start, it)| address - start >= it.size) {
+            insert(&mut functions, address, label);
+        }
+    }
+    let upper = functions.split_off(&(1 << 63));
+    let functions = if upper.is_empty() { functions } else { upper };
+    Ok(functions
+        .into_iter()
+        .map(|(address, function)| (address, function.name))
+        .collect())
 }
 
-fn is_code(symbol: &Symbol, section: Option<&SectionHeader>, name: &str) -> bool {
-    let executable =
-        section.is_some_and(|section| section.sh_flags & u64::from(abi::SHF_EXECINSTR) != 0);
-    // Assembly labels have no type; names with $ mark where code and data meet.
-    let kind = matches!(symbol.st_symtype(), abi::STT_FUNC | abi::STT_NOTYPE);
-    executable && kind && !name.is_empty() && !name.starts_with(['$', '.'])
+struct Function {
+    size: u64,
+    name: String,
+}
+
+/// Of two with one address the shorter name stays.
+fn insert(functions: &mut BTreeMap<u64, Function>, address: u64, function: Function) {
+    match functions.entry(address) {
+        Entry::Vacant(place) => drop(place.insert(function)),
+        Entry::Occupied(mut place) => {
+            if function.name.len() < place.get().name.len() {
+                place.insert(function);
+            }
+        }
+    }
 }
 
 /// The name as in the source, without the hash and without generic arguments of functions.

@@ -42,8 +42,8 @@ impl Toolchain {
         command
             .arg(verb)
             .current_dir(&self.root)
-            .stdin(Stdio::null());
-        command.arg("--target-dir").arg(self.target_dir());
+            .stdin(Stdio::null())
+            .env("CARGO_TARGET_DIR", self.target_dir());
         command
     }
 
