@@ -42,6 +42,7 @@ pub struct Hart {
 pub const KERNEL_SP: usize = offset_of!(Hart, kernel_sp);
 /// Offset of the place for the user's stack pointer while the trap entry works.
 pub const USER_SP: usize = offset_of!(Hart, user_sp);
+const CURRENT: usize = offset_of!(Hart, current);
 /// Offset of the `satp` a hart starts with.
 pub const BOOT_SATP: usize = offset_of!(Hart, boot_satp);
 
@@ -139,13 +140,16 @@ pub fn this() -> &'static Hart {
     }
 }
 
-/// The process on this hart, read in one step that an interrupt cannot split from a move to
-/// another hart: null when idle.
+/// The process on this hart, null when idle. One instruction reads it, so that no interrupt can come
+/// between finding the hart and asking it: a process always finds itself.
 #[inline(always)]
 pub fn current_process() -> *const Process {
-    let guard = off();
-    let process = this().current();
-    drop(guard);
+    let process: *const Process;
+    // SAFETY: `tp` points at this hart's `Hart`, see `this`.
+    unsafe {
+        asm!("ld {}, {current}(tp)", out(reg) process, current = const CURRENT,
+             options(readonly, nostack, preserves_flags));
+    }
     process
 }
 
