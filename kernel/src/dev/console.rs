@@ -28,6 +28,8 @@ struct Input {
     line: usize,
     /// End of the line being edited.
     edit: usize,
+    /// There was no room for more: what is typed waits in the serial port.
+    held: bool,
 }
 
 static INPUT: SpinLock<Input, { rank::DEVICE }> = SpinLock::new(Input {
@@ -35,6 +37,7 @@ static INPUT: SpinLock<Input, { rank::DEVICE }> = SpinLock::new(Input {
     read: 0,
     line: 0,
     edit: 0,
+    held: false,
 });
 static LINES: WaitQueue = WaitQueue::new();
 static OUTPUT: SpinLock<(), { rank::OUTPUT }> = SpinLock::new(());
@@ -139,6 +142,7 @@ pub fn read(to: UserRange) -> Result<usize, Errno> {
         }
         let part = to.part(done, CHUNK);
         let (count, ended) = input.take(buffer.get_mut(..part.len()).unwrap_or_default(), done);
+        input.let_more_in();
         drop(input);
         part.write(buffer.get(..count).unwrap_or_default())?;
         done += count;
@@ -178,6 +182,18 @@ impl Input {
         (count, false)
     }
 
+    fn has_room(&self) -> bool {
+        self.edit - self.read < CAPACITY
+    }
+
+    /// Goes on with the input that had to wait, if there is room again.
+    fn let_more_in(&mut self) {
+        if self.held && self.has_room() {
+            self.held = false;
+            uart::hold_input(false);
+        }
+    }
+
     fn erase(&mut self) -> bool {
         let any = self.edit > self.line;
         if any {
@@ -189,7 +205,7 @@ impl Input {
 
     /// Adds a typed byte; true when that ends a line.
     fn add(&mut self, byte: u8) -> bool {
-        if self.edit - self.read >= CAPACITY {
+        if !self.has_room() {
             return false;
         }
         let byte = if byte == b'\r' { b'\n' } else { byte };
@@ -205,6 +221,18 @@ impl Input {
         }
         ends
     }
+}
+
+/// True if another byte can be taken; otherwise the serial port is told to keep it until there is
+/// room, so that what is typed ahead is not lost. Called by the interrupt handler.
+pub fn has_room() -> bool {
+    let mut input = INPUT.lock();
+    let room = input.has_room();
+    if !room {
+        input.held = true;
+        uart::hold_input(true);
+    }
+    room
 }
 
 /// Handles one typed byte; called by the interrupt handler.

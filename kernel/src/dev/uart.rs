@@ -54,6 +54,14 @@ pub fn enable_input() {
     }
 }
 
+/// Stops interrupts for input, or lets them come again; what is typed meanwhile waits in the port and
+/// in the line behind it.
+pub fn hold_input(hold: bool) {
+    if let Some(uart) = UART.try_get() {
+        uart.write(INTERRUPT_ENABLE, if hold { 0 } else { ON_INPUT });
+    }
+}
+
 /// True if this interrupt is the port's.
 pub fn is_interrupt(number: u32) -> bool {
     UART.try_get().is_some_and(|uart| uart.interrupt == number)
@@ -62,7 +70,7 @@ pub fn is_interrupt(number: u32) -> bool {
 /// Hands the input that is waiting to the console.
 pub fn interrupt() {
     let Some(uart) = UART.try_get() else { return };
-    while uart.read(LINE_STATUS) & INPUT_READY != 0 {
+    while uart.read(LINE_STATUS) & INPUT_READY != 0 && console::has_room() {
         console::input(uart.read(DATA));
     }
 }
