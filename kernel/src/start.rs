@@ -17,8 +17,10 @@ static DISK: SpinLock<Option<Disk>, { rank::DEVICE }> = SpinLock::new(None);
 /// Reads the boot arguments: options of the kernel, then `--` and init's own argument.
 pub fn read_arguments(platform: &Platform) {
     let all = platform.arguments();
-    let end = all.windows(2).position(|w| w == b"--").unwrap_or(all.len());
-    let (options, rest) = all.split_at(end);
+    let words = all.split(|&b| b == b' ');
+    let before = words.take_while(|word| *word != b"--");
+    let before: usize = before.map(|word| word.len() + 1).sum();
+    let (options, rest) = all.split_at(before.min(all.len()));
     for option in options.split(|&b| b == b' ').filter(|o| !o.is_empty()) {
         let text = core::str::from_utf8(option).unwrap_or("?");
         match text
@@ -86,11 +88,13 @@ extern "C" fn run_init(_: usize) {
 /// Starts the other harts, each on a stack of its own.
 pub fn start_harts(platform: &Platform) {
     let boot = hart::this().id();
-    let others = platform.harts().iter().filter(|&&id| id != boot);
-    for (&id, hart) in others.zip(hart::HARTS.iter().skip(1)) {
+    for &id in platform.harts().iter().filter(|&&id| id != boot) {
+        let Some(hart) = hart::HARTS.get(hart::count()) else {
+            break;
+        };
         let Ok(stack) = KernelStack::try_new() else {
             println!("no memory for hart {id}");
-            return;
+            break;
         };
         hart.prepare(hart::count(), id);
         hart.prepare_start(kernel_space::satp(), stack.top());
@@ -100,7 +104,6 @@ pub fn start_harts(platform: &Platform) {
             core::mem::forget(stack);
         } else {
             println!("hart {id} does not start");
-            return;
         }
     }
     println!(

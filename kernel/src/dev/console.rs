@@ -2,7 +2,7 @@
 
 use super::uart;
 use crate::mm::user::UserRange;
-use crate::proc::listing;
+use crate::proc::{listing, sched};
 use crate::sync::{SpinLock, WaitQueue, rank};
 use abi::Errno;
 use core::fmt::{self, Write};
@@ -116,6 +116,9 @@ pub fn write(from: UserRange) -> Result<usize, Errno> {
     let mut buffer = [0; CHUNK];
     let mut done = 0;
     while done < from.len() {
+        if sched::current().is_killed() {
+            return Err(Errno::Interrupted);
+        }
         let part = from.part(done, CHUNK);
         let bytes = buffer.get_mut(..part.len()).ok_or(Errno::Invalid)?;
         match part.read(bytes) {
@@ -144,7 +147,11 @@ pub fn read(to: UserRange) -> Result<usize, Errno> {
         let (count, ended) = input.take(buffer.get_mut(..part.len()).unwrap_or_default(), done);
         input.let_more_in();
         drop(input);
-        part.write(buffer.get(..count).unwrap_or_default())?;
+        match part.write(buffer.get(..count).unwrap_or_default()) {
+            Ok(()) => {}
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => break,
+        }
         done += count;
         if ended {
             break;

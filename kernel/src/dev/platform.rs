@@ -100,7 +100,9 @@ impl Platform {
             let text = text.value().split(|&b| b == 0).next().unwrap_or_default();
             text.iter().for_each(|&byte| platform.arguments.push(byte));
         }
-        (!platform.ram().is_empty()).then_some(platform)
+        // With a reservation forgotten, the firmware's memory would be given to programs.
+        let complete = platform.reserved.count < platform.reserved.items.len();
+        (complete && !platform.ram().is_empty()).then_some(platform)
     }
 
     /// RAM, with the parts that are reserved.
@@ -138,7 +140,7 @@ impl Platform {
             let start = reservation.address();
             self.reserved.push(Range {
                 start,
-                end: start + reservation.size(),
+                end: start.saturating_add(reservation.size()),
             });
         }
         if let Some(node) = fdt.root().child("reserved-memory") {
@@ -156,8 +158,11 @@ impl Platform {
             self.timer_frequency = u64::from(frequency);
         }
         for cpu in cpus.children() {
-            if !is_named(&cpu, "cpu") {
+            if !is_named(&cpu, "cpu") || is_disabled(&cpu) {
                 continue;
+            }
+            if let Some(frequency) = number(&cpu, "timebase-frequency") {
+                self.timer_frequency = u64::from(frequency);
             }
             if let Some(id) = number(&cpu, "reg") {
                 self.harts.push(id as usize);
@@ -171,6 +176,9 @@ impl Platform {
             node.compatible()
                 .is_some_and(|mut all| all.any(|c| c == name))
         };
+        if is_disabled(&node) {
+            return;
+        }
         if is("ns16550a") && self.uart.is_none() {
             self.uart = registers(&node);
         } else if (is("riscv,plic0") || is("sifive,plic-1.0.0")) && self.plic.is_none() {
@@ -186,6 +194,11 @@ impl Platform {
             self.read_devices(child);
         }
     }
+}
+
+fn is_disabled(node: &FdtNode<'_>) -> bool {
+    let status = node.property("status");
+    status.is_some_and(|status| !matches!(status.value(), b"okay\0" | b"ok\0"))
 }
 
 fn is_named(node: &FdtNode<'_>, name: &str) -> bool {
@@ -217,7 +230,7 @@ fn ranges(node: &FdtNode<'_>, mut each: impl FnMut(Range)) {
         if let (Ok(start), Ok(size)) = (register.address::<u64>(), register.size::<u64>()) {
             each(Range {
                 start,
-                end: start + size,
+                end: start.saturating_add(size),
             });
         }
     }

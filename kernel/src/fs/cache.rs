@@ -6,12 +6,16 @@ use crate::dev::disk::Disk;
 use crate::mm::ram::frames;
 use crate::sync::{SpinLock, rank};
 use abi::Errno;
+use core::hint;
 use core::sync::atomic::Ordering;
 use frames::Shrinker;
 use kmalloc::{KArc, KVec};
 use xv6fs::Fs;
 
 static INODES: SpinLock<KVec<KArc<Inode>>, { rank::CACHE }> = SpinLock::new(KVec::new());
+
+/// How often a hart that needs memory tries for the list of inodes.
+const PATIENCE: usize = 10_000;
 
 struct PageCache;
 static PAGE_CACHE: PageCache = PageCache;
@@ -91,7 +95,11 @@ pub fn release_unlinked(fs: &mut Fs<Disk>, inum: u32) {
 
 impl Shrinker for PageCache {
     fn shrink(&self, wanted: usize) -> usize {
-        let Some(mut inodes) = INODES.try_lock() else {
+        // Another hart lets go of the list soon; this one may hold it itself and never would.
+        let Some(mut inodes) = (0..PATIENCE).find_map(|_| {
+            hint::spin_loop();
+            INODES.try_lock()
+        }) else {
             return 0;
         };
         let mut freed = 0;

@@ -10,6 +10,9 @@ use abi::{Errno, FileType, OpenFlags, Stat};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use kmalloc::KArc;
 
+/// Major numbers that a device file can be opened with, as in xv6.
+const MAJORS: core::ops::Range<i16> = 0..10;
+
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// Open files in the whole system, pipe ends among them.
@@ -31,7 +34,8 @@ enum Source {
     },
     Device {
         inode: InodeRef,
-        device: Device,
+        /// None where the kernel has no device with this number.
+        device: Option<Device>,
     },
     ReadEnd(ReadEnd),
     WriteEnd(WriteEnd),
@@ -55,7 +59,10 @@ impl File {
         let source = match inode.kind() {
             FileType::Directory if flags != OpenFlags::empty() => return Err(Errno::IsDirectory),
             FileType::Device => {
-                let device = dev::by_major(inode.major()).ok_or(Errno::NoDevice)?;
+                if !MAJORS.contains(&inode.major()) {
+                    return Err(Errno::NoDevice);
+                }
+                let device = dev::by_major(inode.major());
                 Source::Device { inode, device }
             }
             FileType::Directory => Source::Inode {
@@ -109,7 +116,7 @@ impl File {
                 *offset += count as u64;
                 Ok(count)
             }
-            Source::Device { device, .. } => device.read(to),
+            Source::Device { device, .. } => device.ok_or(Errno::NoDevice)?.read(to),
             Source::ReadEnd(end) => end.read(to),
             Source::WriteEnd(_) => Err(Errno::BadFile),
         }
@@ -122,7 +129,7 @@ impl File {
         }
         match &self.source {
             Source::Inode { inode, offset } => write_inode(inode, &mut offset.lock(), from),
-            Source::Device { device, .. } => device.write(from),
+            Source::Device { device, .. } => device.ok_or(Errno::NoDevice)?.write(from),
             Source::WriteEnd(end) => end.write(from),
             Source::ReadEnd(_) => Err(Errno::BadFile),
         }

@@ -142,6 +142,14 @@ impl Inode {
         self.page_locked(&mut pages, index)
     }
 
+    /// A page of the content and how many of its bytes the file has, as of one moment.
+    fn page_and_length(&self, index: u64) -> Result<(Frame, usize), Errno> {
+        let mut pages = self.content.lock();
+        let page = self.page_locked(&mut pages, index)?;
+        let left = self.size().saturating_sub(index * FRAME_SIZE as u64);
+        Ok((page, left.min(FRAME_SIZE as u64) as usize))
+    }
+
     fn page_locked(&self, pages: &mut KVec<Option<Frame>>, index: u64) -> Result<Frame, Errno> {
         let index = usize::try_from(index).map_err(|_| Errno::Invalid)?;
         if let Some(Some(page)) = pages.get(index) {
@@ -174,18 +182,20 @@ impl Inode {
         let mut done = 0;
         while done < to.len() {
             let at = offset.saturating_add(done as u64);
-            let left = usize::try_from(self.size().saturating_sub(at)).unwrap_or(usize::MAX);
-            let in_page = (at % FRAME_SIZE as u64) as usize;
-            let part = to.part(done, left.min(FRAME_SIZE - in_page));
-            if part.len() == 0 {
+            if at >= self.size() {
                 break;
             }
-            let copied = self.page(at / FRAME_SIZE as u64).and_then(|page| {
-                let bytes = page.bytes().get(in_page..in_page + part.len());
-                part.write(bytes.ok_or(Errno::Invalid)?)
+            let in_page = (at % FRAME_SIZE as u64) as usize;
+            let copied = self.page_and_length(at / FRAME_SIZE as u64);
+            let copied = copied.and_then(|(page, length)| {
+                let bytes = page.bytes().get(in_page..length).unwrap_or_default();
+                let part = to.part(done, bytes.len());
+                part.write(bytes.get(..part.len()).ok_or(Errno::Invalid)?)?;
+                Ok(part.len())
             });
             match copied {
-                Ok(()) => done += part.len(),
+                Ok(0) => break,
+                Ok(count) => done += count,
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => break,
             }
@@ -227,11 +237,10 @@ impl Inode {
             let in_page = (at % FRAME_SIZE as u64) as usize;
             let length = (FRAME_SIZE - in_page).min((end - at) as usize);
             let from = (at - offset) as usize;
-            if let Some(Some(page)) = pages.get_mut((at / FRAME_SIZE as u64) as usize)
-                && let Some(to) = page.bytes_mut().get_mut(in_page..in_page + length)
-                && let Some(bytes) = data.get(from..from + length)
-            {
-                to.copy_from_slice(bytes);
+            let place = pages.get_mut((at / FRAME_SIZE as u64) as usize);
+            let bytes = data.get(from..from + length).unwrap_or_default();
+            if let Some(place) = place {
+                update(place, in_page, bytes);
             }
             at += length as u64;
         }
@@ -242,10 +251,16 @@ impl Inode {
     /// Drops the whole content.
     pub(super) fn truncate(&self) -> Result<(), Errno> {
         let mut pages = self.content.lock();
-        super::lock().truncate(self.inum)?;
-        self.size.store(0, Ordering::Release);
+        let mut fs = super::lock();
+        let done = fs.truncate(self.inum);
+        // A truncation that fails has gone a part of the way if it took several transactions.
+        let size = match done {
+            Ok(()) => 0,
+            Err(_) => fs.stat(self.inum)?.size,
+        };
+        self.size.store(u64::from(size), Ordering::Release);
         pages.clear();
-        Ok(())
+        Ok(done?)
     }
 
     /// Drops cached pages that nobody else uses, `wanted` at the most; gives their number. Does
@@ -277,6 +292,19 @@ impl Inode {
             .flatten()
             .filter(|page| page.is_unique())
             .count()
+    }
+}
+
+/// Brings a cached page up to date. A page that a reader is copying from at the moment is dropped
+/// instead: the reader keeps the old bytes, the next one reads the disk.
+fn update(place: &mut Option<Frame>, start: usize, bytes: &[u8]) {
+    match place {
+        Some(page) if page.is_unique() => {
+            if let Some(to) = page.bytes_mut().get_mut(start..start + bytes.len()) {
+                to.copy_from_slice(bytes);
+            }
+        }
+        _ => *place = None,
     }
 }
 

@@ -72,7 +72,12 @@ pub fn create(
         };
     }
     let inum = fs.create(directory, name, kind, numbers.0, numbers.1)?;
-    cache::get(&mut fs, inum)
+    cache::get(&mut fs, inum).inspect_err(|_| {
+        // No memory for the inode: the new file goes again, so that a failure leaves no trace.
+        if fs.unlink(directory, name).is_ok() {
+            let _ = fs.free(inum);
+        }
+    })
 }
 
 /// Gives a file one more name.

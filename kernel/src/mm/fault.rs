@@ -30,7 +30,8 @@ pub fn resolve(process: &Process, address: u64, access: Access) -> Result<(), De
         };
         match outcome {
             Ok(Fault::Done) => {
-                if access == Access::Execute {
+                // A page that is read first may be run next, without another fault.
+                if access != Access::Write {
                     paging::see_new_code();
                 }
                 return Ok(());

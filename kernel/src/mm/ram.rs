@@ -133,14 +133,14 @@ impl Frame {
         frames().refs(self.0) == 1
     }
 
-    /// The bytes of the page. Where the page is shared, others may change them meanwhile; they are
-    /// file pages, whose readers and writers hold the file's lock.
+    /// The bytes of the page. A page with several references is a file's, and such a one is replaced
+    /// and not written.
     pub fn bytes(&self) -> &[u8; FRAME_SIZE] {
         // SAFETY: the direct map has the whole page for as long as the reference is held.
         unsafe { &*(address_of(self.0) as *const [u8; FRAME_SIZE]) }
     }
 
-    /// The bytes of the page, to change.
+    /// The bytes of the page, to change; only for a page with one reference.
     pub fn bytes_mut(&mut self) -> &mut [u8; FRAME_SIZE] {
         // SAFETY: as for `bytes`.
         unsafe { &mut *(address_of(self.0) as *mut [u8; FRAME_SIZE]) }

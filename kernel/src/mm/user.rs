@@ -15,6 +15,9 @@ pub struct UserRange {
 impl UserRange {
     /// `length` bytes at `start`, all in the user half.
     pub fn new(start: u64, length: usize) -> Result<UserRange, Errno> {
+        if length == 0 {
+            return Ok(UserRange { start: 0, length });
+        }
         let end = start.checked_add(length as u64).ok_or(Errno::BadAddress)?;
         if end > USER_TOP {
             Err(Errno::BadAddress)

@@ -208,7 +208,7 @@ fn segment_end(segment: &ProgramHeader) -> Result<u64, Errno> {
 fn map_segment(space: &mut Space, inode: &InodeRef, segment: &ProgramHeader) -> Result<(), Errno> {
     segment_end(segment)?;
     let in_file = segment.p_offset.checked_add(segment.p_filesz);
-    let whole = in_file.is_some_and(|end| end <= inode.size());
+    let whole = segment.p_filesz == 0 || in_file.is_some_and(|end| end <= inode.size());
     if !whole || segment.p_filesz > segment.p_memsz || !segment.p_vaddr.is_multiple_of(PAGE) {
         return Err(Errno::NotExecutable);
     }

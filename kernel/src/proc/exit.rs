@@ -51,18 +51,24 @@ fn release_space(process: &Process) {
     process.set_resident(0);
 }
 
-/// Waits for a child to end; gives its number and status.
-pub fn wait() -> Result<(i32, i32), Errno> {
+/// Waits for a child to end, hands its status to `store`, and collects it; gives its number. Where
+/// `store` fails the child is left for the next call.
+pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> {
     let process = sched::current();
     let mut table = TABLE.lock();
-    loop {
-        if let Some(child) = table.collect(process.pid)? {
-            drop(table);
-            sched::wait_off_stack(&child.process);
-            return Ok((child.process.pid, child.status));
+    let (pid, status) = loop {
+        match table.ended_child(process.pid)? {
+            Some(child) => break child,
+            None => table = process.child_ended.wait(table)?,
         }
-        table = process.child_ended.wait(table)?;
+    };
+    drop(table);
+    store(status)?;
+    let child = TABLE.lock().collect(process.pid, pid);
+    if let Some(child) = child {
+        sched::wait_off_stack(&child);
     }
+    Ok(pid)
 }
 
 /// Kills the process with this number.

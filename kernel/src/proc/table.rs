@@ -75,14 +75,6 @@ impl Shrinker for Slack {
     }
 }
 
-/// A child that `wait` has collected.
-pub struct Collected {
-    /// The process; nobody else in the table knows it any more.
-    pub process: KArc<Process>,
-    /// Its exit status.
-    pub status: i32,
-}
-
 impl Table {
     const fn new() -> Table {
         Table {
@@ -278,8 +270,8 @@ impl Table {
         (ended > 0).then(|| entry.process.clone())
     }
 
-    /// Takes an ended child of this process out of the table; `Ok(None)` while all of them run.
-    pub fn collect(&mut self, number: i32) -> Result<Option<Collected>, Errno> {
+    /// Number and status of an ended child of this process; `Ok(None)` while all of them run.
+    pub fn ended_child(&self, number: i32) -> Result<Option<(i32, i32)>, Errno> {
         let parent = self.find(number).and_then(|place| self.entry(place));
         let parent = parent.ok_or(Errno::NoProcess)?;
         let mut next = parent.first_child;
@@ -289,18 +281,19 @@ impl Table {
         if parent.ended_children == 0 {
             return Ok(None);
         }
-        while let Some(place) = next {
-            let Some(entry) = self.entry(place) else {
-                break;
-            };
+        while let Some(entry) = next.and_then(|place| self.entry(place)) {
             if let Some(status) = entry.status {
-                return Ok(self
-                    .take(place, number)
-                    .map(|process| Collected { process, status }));
+                return Ok(Some((entry.process.pid, status)));
             }
             next = entry.next;
         }
         Ok(None)
+    }
+
+    /// Takes an ended child, as [`Table::ended_child`] names it, out of the table.
+    pub fn collect(&mut self, parent: i32, child: i32) -> Option<KArc<Process>> {
+        let place = self.find(child)?;
+        self.take(place, parent)
     }
 
     fn take(&mut self, place: Place, parent: i32) -> Option<KArc<Process>> {

@@ -22,9 +22,12 @@ fn directory() -> Result<InodeRef, Errno> {
 }
 
 fn add(file: KArc<File>) -> Result<u64, Errno> {
-    let process = sched::current();
-    let descriptor = process.own.lock().files.add(file)?;
-    Ok(descriptor as u64)
+    // Where there is no memory for a descriptor, the file goes only after the lock: that may wait
+    // for the disk.
+    let kept = file.clone();
+    let descriptor = sched::current().own.lock().files.add(file);
+    drop(kept);
+    Ok(descriptor? as u64)
 }
 
 pub fn read(arguments: &Arguments) -> Result<u64, Errno> {

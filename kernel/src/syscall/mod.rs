@@ -23,9 +23,9 @@ impl Arguments {
     }
 
     /// A length in bytes that C declares as `int`, which the caller extends to the whole register:
-    /// negative ones are refused.
+    /// negative ones and what no `int` holds are refused.
     fn length<const N: usize>(&self) -> Result<usize, Errno> {
-        let length = self.address::<N>() as i64;
+        let length = i32::try_from(self.address::<N>() as i64).map_err(|_| Errno::Invalid)?;
         usize::try_from(length).map_err(|_| Errno::Invalid)
     }
 }

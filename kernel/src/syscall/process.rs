@@ -17,10 +17,10 @@ pub fn exit(arguments: &Arguments) -> ! {
 
 pub fn wait(arguments: &Arguments) -> Result<u64, Errno> {
     let address = arguments.address::<0>();
-    let (pid, status) = exit::wait()?;
-    if address != 0 {
-        user::write_value(address, &status)?;
-    }
+    let pid = exit::wait(|status| match address {
+        0 => Ok(()),
+        address => user::write_value(address, &status),
+    })?;
     Ok(pid as u64)
 }
 
