@@ -46,15 +46,18 @@ impl HeldRanks {
     /// # Panics
     /// If a lock of a higher rank is held, or too many.
     pub fn push(&self, rank: u8) {
-        let count = self.count.get();
-        let top = count
-            .checked_sub(1)
-            .and_then(|i| self.held.get(i))
-            .map_or(0, Cell::get);
+        let held = self.held.iter().take(self.count.get());
+        let top = held.map(Cell::get).max().unwrap_or(0);
         assert!(
             rank >= top,
             "lock of rank {rank} taken while one of rank {top} is held"
         );
+        self.push_tried(rank);
+    }
+
+    /// Records an acquisition that did not wait: such a one closes no circle, whatever its rank.
+    pub fn push_tried(&self, rank: u8) {
+        let count = self.count.get();
         match self.held.get(count) {
             Some(place) => place.set(rank),
             None => panic!("more than {DEPTH} spin locks held"),

@@ -47,7 +47,7 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
             return false;
         }
         if cfg!(debug_assertions) {
-            hart::this().ranks.push(RANK);
+            hart::this().ranks.push_tried(RANK);
         }
         true
     }

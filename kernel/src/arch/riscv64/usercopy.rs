@@ -34,8 +34,9 @@ pub unsafe extern "C" fn copy(to: usize, from: usize, length: usize) -> usize {
         "addi a1, a1, 1",
         "j 1b",
         "2:", // 64 bytes a round
-        "addi t4, t5, -64",
-        "bgtu a0, t4, 3f",
+        "sub t4, t5, a0", // what is left; an end minus 64 would wrap near address 0
+        "sltiu t4, t4, 64",
+        "bnez t4, 3f",
         "ld t0, 0(a1)",
         "ld t1, 8(a1)",
         "ld t2, 16(a1)",
@@ -56,8 +57,9 @@ pub unsafe extern "C" fn copy(to: usize, from: usize, length: usize) -> usize {
         "addi a1, a1, 64",
         "j 2b",
         "3:", // eight bytes a round
-        "addi t4, t5, -8",
-        "bgtu a0, t4, 4f",
+        "sub t4, t5, a0",
+        "sltiu t4, t4, 8",
+        "bnez t4, 4f",
         "ld t0, 0(a1)",
         "sd t0, 0(a0)",
         "addi a0, a0, 8",
