@@ -7,26 +7,27 @@ use crate::dev::plic;
 use crate::mm::{self, Denied};
 use crate::println;
 use crate::proc::oom::{self, Relief};
-use crate::proc::{exit, sched};
+use crate::proc::{Process, exit, sched};
 use crate::syscall;
 use abi::KILLED;
 use vm::Access;
 
 /// A trap from user mode; returns when the process goes on.
-pub fn from_user(frame: &mut TrapFrame, trap: &Trap) {
+pub fn from_user(trap: &Trap) {
+    let process = sched::current();
     let killed = match trap.cause {
         Cause::Call => {
             csr::interrupts_on();
-            frame.pc += 4;
-            syscall::dispatch(frame);
+            syscall::dispatch(&process);
             false
         }
         Cause::PageFault(access) => {
             csr::interrupts_on();
-            user_fault(frame, trap, access)
+            user_fault(&process, trap, access)
         }
-        Cause::IllegalInstruction if frame.float_state() == 0 && is_float(frame.pc as u64) => {
-            sched::enable_floats(&sched::current());
+        Cause::IllegalInstruction if process.frame().float_state() == 0 => {
+            // Perhaps the first floating point instruction; any other traps again.
+            sched::enable_floats(&process);
             false
         }
         Cause::Software | Cause::Timer | Cause::External => {
@@ -35,31 +36,29 @@ pub fn from_user(frame: &mut TrapFrame, trap: &Trap) {
         }
         Cause::IllegalInstruction | Cause::Other(_) => {
             csr::interrupts_on();
-            report(frame, trap);
+            report(&process, trap);
             true
         }
     };
-    if killed || sched::current().is_killed() {
-        csr::interrupts_on();
-        exit::exit(KILLED);
-    }
     csr::interrupts_off();
     if hart::this().expired.get() {
         sched::yield_now();
-        csr::interrupts_off();
+    }
+    if killed || process.is_killed() {
+        csr::interrupts_on();
+        exit::exit(KILLED);
     }
 }
 
 /// A fault of a program: true if that ends it.
-fn user_fault(frame: &TrapFrame, trap: &Trap, access: Access) -> bool {
-    let process = sched::current();
-    match mm::resolve(&process, trap.value as u64, access) {
+fn user_fault(process: &Process, trap: &Trap, access: Access) -> bool {
+    match mm::resolve(process, trap.value as u64, access) {
         Ok(()) => false,
         Err(Denied::Refused) => {
-            report(frame, trap);
+            report(process, trap);
             true
         }
-        Err(Denied::OutOfMemory) => oom::relieve(&process) == Relief::Die,
+        Err(Denied::OutOfMemory) => oom::relieve(process) == Relief::Die,
         Err(Denied::Io) => {
             println!("pid {} {}: disk error, killed", process.pid, process.name());
             true
@@ -67,37 +66,12 @@ fn user_fault(frame: &TrapFrame, trap: &Trap, access: Access) -> bool {
     }
 }
 
-fn report(frame: &TrapFrame, trap: &Trap) {
-    let pid = sched::current().pid;
+fn report(process: &Process, trap: &Trap) {
+    let (pid, pc) = (process.pid, process.frame().pc);
     println!(
         "usertrap(): unexpected scause {:#018x} pid={pid}\n            sepc={:#018x} stval={:#018x}",
-        trap.code, frame.pc, trap.value
+        trap.code, pc, trap.value
     );
-}
-
-/// True if the instruction at `pc` is one of the floating point extensions.
-fn is_float(pc: u64) -> bool {
-    const LOAD_FP: u32 = 0x07;
-    const STORE_FP: u32 = 0x27;
-    const OP_FP: u32 = 0x53;
-    const FUSED: core::ops::RangeInclusive<u32> = 0x43..=0x4f;
-    const SYSTEM: u32 = 0x73;
-    csr::interrupts_on();
-    let low = mm::user::read_value::<u16>(pc).unwrap_or(0);
-    let word = if low & 3 == 3 {
-        let high = mm::user::read_value::<u16>(pc + 2).unwrap_or(0);
-        u32::from(high) << 16 | u32::from(low)
-    } else {
-        u32::from(low)
-    };
-    csr::interrupts_off();
-    if word & 3 != 3 {
-        // C.FLD, C.FLDSP, C.FSD, C.FSDSP: quadrants 0 and 2, function 1 and 5.
-        return word & 3 != 1 && matches!(word >> 13 & 7, 1 | 5);
-    }
-    let opcode = word & 0x7f;
-    let float_register = opcode == SYSTEM && matches!(word >> 20, 1..=3);
-    matches!(opcode, LOAD_FP | STORE_FP | OP_FP) || FUSED.contains(&opcode) || float_register
 }
 
 fn interrupt(cause: Cause) {

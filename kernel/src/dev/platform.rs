@@ -164,7 +164,11 @@ impl Platform {
             if let Some(frequency) = number(&cpu, "timebase-frequency") {
                 self.timer_frequency = u64::from(frequency);
             }
-            if let Some(id) = number(&cpu, "reg") {
+            let id = cpu.property("reg").and_then(|reg| {
+                let last = reg.value().last_chunk::<4>()?;
+                Some(u32::from_be_bytes(*last))
+            });
+            if let Some(id) = id {
                 self.harts.push(id as usize);
                 self.has_sstc &= has_extension(&cpu, "sstc");
             }

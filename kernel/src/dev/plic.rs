@@ -42,7 +42,9 @@ pub fn init(platform: &Platform) {
         panic!("no interrupt controller")
     };
     // Registers up to the last hart's context; the whole window is several megabytes.
-    let harts = platform.harts().iter().max().map_or(1, |id| id + 1);
+    let boot = hart::this().id();
+    let harts = platform.harts().iter().copied().chain([boot]);
+    let harts = harts.max().map_or(1, |id| id + 1);
     let used = CONTEXT + (2 * harts + 1) * CONTEXT_STRIDE;
     match map_device(registers.base, registers.size.min(used as u64)) {
         Ok(base) => BASE.set(base),

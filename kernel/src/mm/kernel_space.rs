@@ -93,22 +93,28 @@ fn map_ram(ram: Range) {
             a if (image.etext..image.erodata).contains(&a) => Rights::Read,
             _ => Rights::Write,
         };
-        if map(address, physical, rights, level).is_err() {
+        if map(address, physical, rights, level, Frame::try_new_zeroed).is_err() {
             panic!("no memory for the kernel's page table");
         }
         physical += LEVEL_SIZE[level] as u64;
     }
 }
 
-/// Puts one entry of the given level in, making the tables above it.
-fn map(address: usize, physical: u64, rights: Rights, level: usize) -> Result<(), AllocError> {
+/// Puts one entry of the given level in; `new_table` gives the tables missing above it.
+fn map(
+    address: usize,
+    physical: u64,
+    rights: Rights,
+    level: usize,
+    mut new_table: impl FnMut() -> Result<Frame, AllocError>,
+) -> Result<(), AllocError> {
     let mut pfn = root();
     for above in (level + 1..=2).rev() {
         let place = &table(pfn)[paging::index(address, above)];
         pfn = match paging::branch_target(place.load(Ordering::Relaxed)) {
             Some(next) => Pfn::from_addr(next),
             None => {
-                let next = Frame::try_new_zeroed()?.into_pfn();
+                let next = new_table()?.into_pfn();
                 place.store(paging::branch(next.addr()), Ordering::Release);
                 next
             }
@@ -130,7 +136,7 @@ pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
     let base = *next;
     let mut at = start;
     while at < end {
-        map(*next, at, Rights::Write, 0)?;
+        map(*next, at, Rights::Write, 0, Frame::try_new_zeroed)?;
         *next += FRAME_SIZE;
         at += page;
     }
@@ -138,20 +144,21 @@ pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
     Ok(base + (physical - start) as usize)
 }
 
-/// Maps pages one behind the other; on failure none of them is mapped and all go back.
-pub fn map_pages(address: usize, pages: &mut [Option<Frame>]) -> Result<(), AllocError> {
-    let _table = TABLE.lock();
-    for (i, page) in pages.iter().enumerate() {
-        let physical = page.as_ref().map_or(0, |page| page.pfn().addr());
-        if let Err(error) = map(address + i * FRAME_SIZE, physical, Rights::Write, 0) {
-            clear(address, i, |_| ());
-            return Err(error);
-        }
+/// Maps pages one behind the other, all in one table; on failure none of them is mapped.
+pub fn map_pages<const N: usize>(address: usize, pages: [Frame; N]) -> Result<(), AllocError> {
+    // Nothing is allocated while the tables are locked: caches that are asked to give back take
+    // locks that come before this one.
+    let mut spare = Some(Frame::try_new_zeroed()?);
+    let tables = TABLE.lock();
+    for (i, page) in pages.into_iter().enumerate() {
+        let physical = page.into_pfn().addr();
+        let place = address + i * FRAME_SIZE;
+        map(place, physical, Rights::Write, 0, || {
+            spare.take().ok_or(AllocError)
+        })?;
     }
-    // From here on the page table has the references.
-    for page in pages.iter_mut() {
-        page.take().map(Frame::into_pfn);
-    }
+    drop(tables);
+    drop(spare);
     paging::flush_all();
     Ok(())
 }
@@ -171,7 +178,11 @@ pub fn try_unmap_pages(address: usize, count: usize) -> bool {
         }
     });
     let emptied = take_empty_table(address);
-    flush_everywhere(address, count * FRAME_SIZE);
+    // A fence for some addresses leaves the way to a table alone; one for all does not.
+    match emptied {
+        Some(_) => flush_everywhere(0, usize::MAX),
+        None => flush_everywhere(address, count * FRAME_SIZE),
+    }
     // Only now that no hart can reach the pages any more do they go back.
     drop(removed);
     drop(emptied);

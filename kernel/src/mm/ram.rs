@@ -117,11 +117,6 @@ impl Frame {
         ManuallyDrop::new(self).0
     }
 
-    /// Which page it is.
-    pub fn pfn(&self) -> Pfn {
-        self.0
-    }
-
     /// One more reference to the same page.
     pub fn share(&self) -> Frame {
         retain(self.0);

@@ -73,7 +73,10 @@ fn map_slot(slot: usize) -> Result<(), AllocError> {
     for page in &mut pages {
         *page = Some(Frame::try_new()?);
     }
-    map_pages(base(slot), &mut pages)
+    let [Some(a), Some(b), Some(c), Some(d)] = pages else {
+        return Err(AllocError);
+    };
+    map_pages(base(slot), [a, b, c, d])
 }
 
 impl Slots {

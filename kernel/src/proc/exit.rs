@@ -14,13 +14,13 @@ pub fn exit(status: i32) -> ! {
     oom::ending();
     release_all(&process);
     oom::ended();
+    // Interrupts stay off from here on: an ended process that is preempted would be queued again.
+    hart::enter();
     let woken = {
         let mut table = TABLE.lock();
         process.set_ended();
         table.end(process.pid, status)
     };
-    // Interrupts stay off from here on: an ended process that is preempted would be queued again.
-    hart::enter();
     for parent in woken.into_iter().flatten() {
         parent.child_ended.wake_all();
     }
@@ -49,6 +49,7 @@ fn release_space(process: &Process) {
     sched::change_space(process, kernel_space::satp());
     drop(space);
     process.set_resident(0);
+    process.set_held(0);
 }
 
 /// Waits for a child to end, hands its status to `store`, and collects it; gives its number. Where

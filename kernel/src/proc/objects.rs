@@ -3,13 +3,15 @@
 //! A process can free only what it got and still has; the rest is freed when it ends.
 
 use crate::mm::heap;
-use abi::{Errno, KMALLOC_MAX};
+use abi::{Errno, KMALLOC_MAX, PAGE_SIZE};
 use core::ptr::NonNull;
 use kmalloc::KVec;
 
 /// Addresses of kmalloc objects, in order.
 pub struct TestObjects {
     addresses: KVec<usize>,
+    /// Bytes asked for in all objects ever, less those of the objects given back, on average.
+    bytes: usize,
 }
 
 impl TestObjects {
@@ -17,6 +19,7 @@ impl TestObjects {
     pub const fn new() -> TestObjects {
         TestObjects {
             addresses: KVec::new(),
+            bytes: 0,
         }
     }
 
@@ -36,12 +39,20 @@ impl TestObjects {
         let object = heap::kmalloc(bytes).ok_or(Errno::NoMemory)?;
         let address = object.as_ptr() as usize;
         match self.addresses.binary_search(&address) {
-            Err(position) if self.addresses.try_insert(position, address).is_ok() => Ok(address),
+            Err(position) if self.addresses.try_insert(position, address).is_ok() => {
+                self.bytes += bytes;
+                Ok(address)
+            }
             _ => {
                 heap::kfree(object);
                 Err(Errno::NoMemory)
             }
         }
+    }
+
+    /// Pages that the objects take, roughly: their sizes are not kept one by one.
+    pub fn pages(&self) -> usize {
+        self.bytes / PAGE_SIZE
     }
 
     /// Frees one of the objects; address 0 is freed by doing nothing.
@@ -53,6 +64,7 @@ impl TestObjects {
             .addresses
             .binary_search(&address)
             .map_err(|_| Errno::Invalid)?;
+        self.bytes -= self.bytes / self.addresses.len().max(1);
         self.addresses.remove(position);
         release(address);
         if self.addresses.is_empty() {

@@ -1,7 +1,7 @@
 //! The policy for the end of memory, when the caches have given back what they had.
 //!
 //! In a system call the call fails. A page fault of a program cannot fail, so a process dies: the
-//! one with the most resident pages, the youngest of several, never `init`. Where that is not the
+//! one with the most pages, of its own and of the kernel's on its behalf, the youngest of several, never `init`. Where that is not the
 //! one that faults, that one waits until the other is gone and tries again, so that a process that
 //! takes all memory dies alone. While some process is on its way out, nobody is chosen: its memory
 //! is waited for.
@@ -54,8 +54,9 @@ pub fn ended() {
 
 /// Called by a process that got no memory for a page it touched, with no lock held.
 pub fn relieve(process: &Process) -> Relief {
-    if frames().free_count() >= ENOUGH {
-        return Relief::Retry;
+    let stats = frames().stats();
+    if stats.free + stats.reclaimable >= ENOUGH {
+        return Relief::Retry; // somebody else has been asking the caches, or memory has come back
     }
     // Locked from the look at who is on the way out until somebody is chosen: a process gives
     // nothing back before it has said so.
@@ -67,7 +68,8 @@ pub fn relieve(process: &Process) -> Relief {
         };
         let own = core::ptr::eq(KArc::as_ptr(&victim), process);
         if !victim.is_killed() {
-            let (pid, name, pages) = (victim.pid, victim.name(), victim.resident());
+            let (pid, name) = (victim.pid, victim.name());
+            let pages = victim.resident() + victim.held();
             println!("pid {pid} {name}: out of memory, killed with {pages} pages");
         }
         Process::kill(&victim);
@@ -89,7 +91,7 @@ fn largest() -> Option<KArc<Process>> {
     let table = TABLE.lock();
     let mut found: Option<(i32, usize)> = None;
     table.for_each(|process, _| {
-        let pages = process.resident();
+        let pages = process.resident() + process.held();
         if pages > 0 && process.pid != 1 && found.is_none_or(|(_, most)| pages >= most) {
             found = Some((process.pid, pages));
         }

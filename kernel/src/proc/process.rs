@@ -36,6 +36,8 @@ pub struct Process {
     stack: KernelStack,
     satp: AtomicUsize,
     resident: AtomicUsize,
+    /// Pages that its open files and objects of the test calls take, roughly.
+    held: AtomicUsize,
     /// When a sleeping process wants to go on.
     pub deadline: AtomicU64,
     /// Where it waits for children to end.
@@ -121,6 +123,7 @@ impl Process {
             stack,
             satp: AtomicUsize::new(satp),
             resident: AtomicUsize::new(resident),
+            held: AtomicUsize::new(0),
             deadline: AtomicU64::new(0),
             child_ended: WaitQueue::new(),
             space: SleepLock::new(space),
@@ -176,6 +179,16 @@ impl Process {
         self.resident.store(pages, Ordering::Relaxed);
     }
 
+    /// Pages of kernel memory that the process holds by calls that take memory.
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Says how many pages of kernel memory the process holds.
+    pub fn set_held(&self, pages: usize) {
+        self.held.store(pages, Ordering::Relaxed);
+    }
+
     /// Where the registers are while the process does not run.
     pub(super) fn context(&self) -> *mut Context {
         self.context.get()
@@ -188,7 +201,7 @@ impl Process {
 
     /// True once the process was killed; it ends before it next returns to user mode.
     pub fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::Acquire)
+        self.killed.load(Ordering::SeqCst)
     }
 
     /// Kills the process; if it waits for something, it waits no longer.

@@ -92,6 +92,8 @@ fn local(index: usize) -> &'static Local {
 
 /// Makes a waiting process runnable; false if it did not wait.
 pub fn wake(process: KArc<Process>) -> bool {
+    // Preempted in the middle, the process would be runnable and in no queue.
+    let _off = hart::off();
     if !process.end_sleep() {
         return false;
     }
@@ -111,20 +113,22 @@ pub fn start(process: KArc<Process>) {
 fn enqueue(process: KArc<Process>) {
     let home = process.last_hart.load(Ordering::Relaxed);
     local(home).runnable.lock().push(process);
+    call_idle_hart(home);
+}
+
+/// Interrupts a hart that idles, if there is one, because there is something to run: the one at
+/// `home` first.
+fn call_idle_hart(home: usize) {
     let _off = hart::off();
-    let here = hart::this();
-    if here.current().is_null() && home == here.index() {
-        return; // the idle loop looks into its queue next
-    }
-    let idle = |h: &&hart::Hart| h.index() != here.index() && h.idle.load(Ordering::SeqCst);
-    let harts = hart::all();
-    let chosen = harts
-        .get(home)
-        .filter(idle)
-        .or_else(|| harts.iter().find(idle));
-    if let Some(hart) = chosen
-        && hart.idle.swap(false, Ordering::SeqCst)
-    {
+    let here = hart::this().index();
+    let all = hart::all();
+    let others = || all.iter().filter(|hart| hart.index() != here);
+    let at_home = || others().filter(|hart| hart.index() == home);
+    // Whoever turns the flag off is the one to call the hart.
+    let called = at_home()
+        .chain(others())
+        .find(|hart| hart.idle.load(Ordering::SeqCst) && hart.idle.swap(false, Ordering::SeqCst));
+    if let Some(hart) = called {
         sbi::send_interrupt(hart.id());
     }
 }
@@ -214,6 +218,8 @@ fn finish_switch() {
         let mut queue = own.runnable.lock();
         process.set_on_hart(false);
         queue.push(process);
+        drop(queue);
+        call_idle_hart(hart.index());
     } else {
         process.set_on_hart(false);
     }
@@ -355,6 +361,9 @@ pub fn idle_loop() -> ! {
         // Who queues after this looks sees `idle` and interrupts the hart.
         if let Some(next) = pick(hart.index()) {
             hart.idle.store(false, Ordering::SeqCst);
+            if local(hart.index()).runnable.lock().first().is_some() {
+                call_idle_hart(hart.index());
+            }
             switch_to(Some(next));
             continue;
         }

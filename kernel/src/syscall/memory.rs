@@ -2,7 +2,7 @@
 
 use super::Arguments;
 use crate::mm::{Space, info, user::UserRange};
-use crate::proc::sched;
+use crate::proc::{TestObjects, sched};
 use abi::{Errno, MapFlags, MemInfo, MemInfoFlags, Prot};
 use zerocopy::IntoBytes;
 
@@ -39,14 +39,22 @@ pub fn munmap(arguments: &Arguments) -> Result<u64, Errno> {
 /// The test call. C declares the length as `uint`.
 pub fn kmalloc(arguments: &Arguments) -> Result<u64, Errno> {
     let bytes = arguments.int::<0>() as u32 as usize;
-    let address = sched::current().own.lock().objects.allocate(bytes)?;
+    let address = with_objects(|objects| objects.allocate(bytes))?;
     Ok(address as u64)
 }
 
 pub fn kfree(arguments: &Arguments) -> Result<u64, Errno> {
     let address = arguments.address::<0>() as usize;
-    sched::current().own.lock().objects.free(address)?;
+    with_objects(|objects| objects.free(address))?;
     Ok(0)
+}
+
+fn with_objects<T>(act: impl FnOnce(&mut TestObjects) -> Result<T, Errno>) -> Result<T, Errno> {
+    let process = sched::current();
+    let mut own = process.own.lock();
+    let result = act(&mut own.objects);
+    process.set_held(own.objects.pages());
+    result
 }
 
 pub fn meminfo(arguments: &Arguments) -> Result<u64, Errno> {

@@ -4,7 +4,7 @@ mod file;
 mod memory;
 mod process;
 
-use crate::arch::trap::TrapFrame;
+use crate::proc::Process;
 use abi::{Errno, MAXPATH, Sys};
 
 /// A call's arguments, as its registers have them.
@@ -48,19 +48,21 @@ impl Path {
     }
 }
 
-/// Does the call that the registers ask for and puts its result into them.
-pub fn dispatch(frame: &mut TrapFrame) {
-    let arguments = Arguments(frame.arguments());
-    let result = match Sys::from_number(frame.call_number()) {
+/// Does the call that the process's registers ask for and puts its result into them. The registers
+/// are not borrowed meanwhile: `fork` copies them and `exec` replaces them.
+pub fn dispatch(process: &Process) {
+    let frame = process.frame();
+    frame.pc += 4;
+    let (number, arguments) = (frame.call_number(), Arguments(frame.arguments()));
+    let result = match Sys::from_number(number) {
         Some(call) => perform(call, &arguments),
         None => {
-            let process = crate::proc::sched::current();
             let (pid, name) = (process.pid, process.name());
-            crate::println!("{pid} {name}: unknown sys call {}", frame.call_number());
+            crate::println!("{pid} {name}: unknown sys call {number}");
             Err(Errno::NoSuchCall)
         }
     };
-    frame.set_result(result.unwrap_or(u64::MAX));
+    process.frame().set_result(result.unwrap_or(u64::MAX));
 }
 
 fn perform(call: Sys, arguments: &Arguments) -> Result<u64, Errno> {

@@ -11,6 +11,10 @@ global_asm!(
     .section .text.boot, "ax"
     .globl _start
 _start:                             # a0: hart id, a1: physical address of the device tree
+    lla     t0, boot_taken
+    li      t1, 1
+    amoswap.w.aqrl t1, t1, (t0)
+    bnez    t1, 5f
     lla     sp, boot_stack_end
     lla     t0, _bss
     lla     t1, _ebss
@@ -53,6 +57,27 @@ _start:                             # a0: hart id, a1: physical address of the d
     mv      a2, s0
     tail    {start}
 
+    # A second hart here. Firmware up to OpenSBI 1.1 says that a hart is to start before it says
+    # where, and a hart that looks in between starts where the first one did. It belongs where it was
+    # meant to go: its Hart structure is ready, or will be.
+5:  fence
+    lla     t0, {harts}
+    li      t1, {max_harts}
+6:  ld      t2, {hart_id}(t0)
+    ld      t3, {boot_satp}(t0)
+    bne     t2, a0, 7f
+    bnez    t3, 8f
+7:  li      t4, {hart_size}
+    add     t0, t0, t4
+    addi    t1, t1, -1
+    bnez    t1, 6b
+    j       5b
+8:  lla     s0, boot_offset
+    ld      t2, (s0)
+    sub     s0, t2, s0
+    add     a1, t0, s0
+    # fall through
+
     # Every other hart. a0: hart id, a1: its Hart structure, as a virtual address.
     .globl _start_hart
 _start_hart:
@@ -83,6 +108,11 @@ boot_enable_paging:
 boot_offset:
     .dword  boot_offset             # its own link address
 
+    .section .data.boot_taken, "aw"
+    .balign 4
+boot_taken:
+    .word   0
+
     .section .bss.boot_root, "aw", @nobits
     .balign 4096
 boot_root:
@@ -99,6 +129,9 @@ boot_stack_end:
     start_hart = sym crate::start_hart,
     kernel_sp = const super::hart::KERNEL_SP,
     boot_satp = const super::hart::BOOT_SATP,
+    hart_id = const super::hart::HART_ID,
+    hart_size = const size_of::<super::hart::Hart>(),
+    max_harts = const super::hart::MAX_HARTS,
 );
 
 unsafe extern "C" {

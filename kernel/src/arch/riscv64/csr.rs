@@ -95,6 +95,8 @@ pub const SSTATUS_FS_DIRTY: usize = 3 << 13;
 pub const SSTATUS_FS_CLEAN: usize = 2 << 13;
 /// `sstatus`: loads and stores may reach user pages.
 pub const SSTATUS_SUM: usize = 1 << 18;
+/// `sstatus`: loads may read what can only be executed.
+pub const SSTATUS_MXR: usize = 1 << 19;
 /// `sie`, `sip`: software interrupt.
 pub const INTERRUPT_SOFTWARE: usize = 1 << 1;
 /// `sie`, `sip`: timer interrupt.

@@ -30,7 +30,7 @@ pub struct Hart {
     pub ranks: HeldRanks,
     /// Set by the timer: the running process has had its share.
     pub expired: Cell<bool>,
-    /// The root page table in `satp`, and which process it was loaded for.
+    /// What is in `satp`.
     pub loaded: Cell<usize>,
     /// True while the hart waits for an interrupt.
     pub idle: AtomicBool,
@@ -42,6 +42,8 @@ pub struct Hart {
 pub const KERNEL_SP: usize = offset_of!(Hart, kernel_sp);
 /// Offset of the place for the user's stack pointer while the trap entry works.
 pub const USER_SP: usize = offset_of!(Hart, user_sp);
+/// Offset of the firmware's number of the hart.
+pub const HART_ID: usize = offset_of!(Hart, id);
 const CURRENT: usize = offset_of!(Hart, current);
 /// Offset of the `satp` a hart starts with.
 pub const BOOT_SATP: usize = offset_of!(Hart, boot_satp);

@@ -79,7 +79,6 @@ pub unsafe extern "C" fn switch(from: *mut Context, to: *const Context) {
 unsafe extern "C" fn begin() {
     naked_asm!(
         "mv a0, s2",
-        "mv ra, zero", // a backtrace ends here
         "jalr s1",
         "j {return_to_user}",
         return_to_user = sym super::trap::return_to_user,

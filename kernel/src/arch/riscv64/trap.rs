@@ -142,7 +142,7 @@ pub fn init() {
         csr::stvec::write(entry as *const () as usize);
         csr::scounteren::write(7);
         csr::sie::write(csr::INTERRUPT_SOFTWARE | csr::INTERRUPT_TIMER | csr::INTERRUPT_EXTERNAL);
-        csr::sstatus::clear(SSTATUS_FS);
+        csr::sstatus::clear(SSTATUS_FS | csr::SSTATUS_SUM | csr::SSTATUS_MXR);
     }
 }
 
@@ -157,8 +157,8 @@ pub fn frame_at(stack_top: usize) -> *mut TrapFrame {
     (stack_top - FRAME_SIZE) as *mut TrapFrame
 }
 
-extern "C" fn from_user(frame: &mut TrapFrame) {
-    crate::trap::from_user(frame, &Trap::read());
+extern "C" fn from_user() {
+    crate::trap::from_user(&Trap::read());
 }
 
 extern "C" fn from_kernel(frame: &mut TrapFrame) {
@@ -302,7 +302,6 @@ unsafe extern "C" fn entry() {
         "sd t0, 248(sp)",
         "sd t1, 256(sp)",
         "li s0, 0",
-        "mv a0, sp",
         "call {from_user}",
         "j {return_to_user}",
         // No stack left.

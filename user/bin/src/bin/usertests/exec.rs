@@ -24,6 +24,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     "exec-random-damage" = random_damage,
     "exec-far-entry" = far_entry,
     "exec-zeroed-data" = zeroed_data,
+    "exec-result-at-zero" = result_at_zero,
     "exec-permissions" = permissions,
     "exec-keeps" = keeps,
     "exec-gives-memory-back" = gives_memory_back,
@@ -308,6 +309,36 @@ fn far_entry() -> Outcome {
     ] {
         harmless("an entry where nothing is", |elf| elf.header.entry = entry)?;
     }
+    Ok(())
+}
+
+/// A call that stores its result at address 0, where programs begin, stores that and no more.
+fn result_at_zero() -> Outcome {
+    let mut elf = tiny();
+    elf.segment.flags = ALL;
+    elf.header.entry = 0x100;
+    elf.code = Vec::new();
+    elf.code.resize(0x100, 0);
+    // fstat(1, 0); then ends with 0 if the call gave 0 and the eight bytes behind are zero:
+    // li a0, 1; li a1, 0; li a7, 8; ecall; bne a0, zero, 1f; lwu a0, 24(zero); lwu a1, 28(zero);
+    // or a0, a0, a1; j 2f; 1: li a0, 77; 2: li a7, 2; ecall
+    elf.code.extend(code(&[
+        0x0010_0513,
+        0x0000_0593,
+        0x0080_0893,
+        0x0000_0073,
+        0x0005_1a63,
+        0x0180_6503,
+        0x01c0_6583,
+        0x00b5_6533,
+        0x0080_006f,
+        0x04d0_0513,
+        0x0020_0893,
+        0x0000_0073,
+    ]));
+    elf.segment.in_file = elf.code.len() as u64;
+    elf.segment.in_memory = elf.segment.in_file;
+    expect_eq!(run(&elf)?, Some(0), "status after fstat to address 0");
     Ok(())
 }
 
