@@ -38,11 +38,43 @@ pub struct MemInfo {
     pub disk_free: u64,
     /// Inodes on the disk not in use.
     pub disk_inodes: u64,
+    // Since version 2:
+    /// Free pages in the CPUs' caches; in none of `blocks`.
+    pub cpu_cached: u64,
+    /// The fewest pages that were ever free in the buddy allocator.
+    pub least_free: u64,
+    /// kmalloc objects that are a page each.
+    pub whole: u64,
+    /// Pages of kmalloc's records.
+    pub records: u64,
+    /// kmalloc's size classes, smallest first; unused ones behind them are zero.
+    pub classes: [SlabInfo; SLAB_CLASSES],
+}
+
+/// Room for size classes of kmalloc.
+pub const SLAB_CLASSES: usize = 24;
+
+/// One size class of kmalloc.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct SlabInfo {
+    /// Bytes of an object.
+    pub size: u32,
+    /// Pages.
+    pub slabs: u32,
+    /// Objects in use.
+    pub live: u32,
+    /// Free objects in the CPUs' magazines.
+    pub cached: u32,
+    /// Free objects in slabs.
+    pub free: u32,
 }
 
 impl MemInfo {
     /// The layout described here.
-    pub const VERSION: u64 = 1;
+    pub const VERSION: u64 = 2;
 }
 
 bitflags! {

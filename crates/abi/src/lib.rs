@@ -15,7 +15,7 @@ mod sys;
 
 pub use errno::Errno;
 pub use file::{Dirent, FileType, OpenFlags, Stat};
-pub use info::{MemInfo, MemInfoFlags};
+pub use info::{MemInfo, MemInfoFlags, SLAB_CLASSES, SlabInfo};
 pub use limits::*;
 pub use memory::{MapFlags, Prot};
 pub use sys::Sys;

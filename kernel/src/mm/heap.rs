@@ -6,7 +6,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 use frames::{FRAME_SIZE, Pfn, order_for};
-use kmalloc::{Kmalloc, Pages, size_for};
+use kmalloc::{Kmalloc, Pages, Stats, size_for};
 
 type Lock = RawSpin<{ rank::KMALLOC }>;
 
@@ -80,14 +80,9 @@ pub fn kfree(object: NonNull<u8>) {
     }
 }
 
-/// Pages that hold objects, and kmalloc's records of them.
-pub fn slab_pages() -> usize {
-    KMALLOC.stats().pages()
-}
-
-/// Objects in use.
-pub fn objects() -> usize {
-    KMALLOC.stats().live()
+/// Objects and pages of each size class.
+pub fn stats() -> Stats {
+    KMALLOC.stats()
 }
 
 struct KernelHeap;

@@ -4,7 +4,7 @@ use super::heap;
 use super::ram::{frames, total_pages};
 use crate::fs;
 use crate::proc::TABLE;
-use abi::{Errno, MemInfo, MemInfoFlags};
+use abi::{Errno, MemInfo, MemInfoFlags, SlabInfo};
 
 /// Counts, after the caches have given back where that is asked.
 pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
@@ -25,7 +25,8 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     let stats = frames.stats();
     info.free = stats.free as u64;
     info.cached = stats.reclaimable as u64;
-    info.slab = heap::slab_pages() as u64;
+    info.cpu_cached = stats.cached.iter().sum::<usize>() as u64;
+    info.least_free = stats.least_free as u64;
     info.reserved = total_pages() - info.total;
     for (to, count) in info.blocks.iter_mut().zip(stats.blocks) {
         *to = count as u64;
@@ -34,8 +35,26 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     info.files = fs::open_files() as u64;
     info.pipes = fs::pipes() as u64;
     info.inodes = fs::counts() as u64;
-    info.objects = heap::objects() as u64;
+    add_heap(&mut info);
     Ok(info)
+}
+
+fn add_heap(info: &mut MemInfo) {
+    let stats = heap::stats();
+    info.slab = stats.pages() as u64;
+    info.objects = stats.live() as u64;
+    info.whole = stats.whole as u64;
+    info.records = stats.records as u64;
+    const { assert!(kmalloc::CLASSES <= abi::SLAB_CLASSES) };
+    for (to, class) in info.classes.iter_mut().zip(stats.classes) {
+        *to = SlabInfo {
+            size: class.size as u32,
+            slabs: class.slabs as u32,
+            live: class.live as u32,
+            cached: class.cached as u32,
+            free: class.free as u32,
+        };
+    }
 }
 
 /// Asks every cache for all it can give. Twice, because what one cache drops (an inode, say) lies in

@@ -36,7 +36,7 @@ pub struct Process {
     stack: KernelStack,
     satp: AtomicUsize,
     resident: AtomicUsize,
-    /// Pages that its open files and objects of the test calls take, roughly.
+    /// Pages that its objects of the test call `kmalloc` take, roughly.
     held: AtomicUsize,
     /// When a sleeping process wants to go on.
     pub deadline: AtomicU64,
@@ -179,12 +179,12 @@ impl Process {
         self.resident.store(pages, Ordering::Relaxed);
     }
 
-    /// Pages of kernel memory that the process holds by calls that take memory.
+    /// Pages that the process's objects of the test call `kmalloc` take, roughly.
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Says how many pages of kernel memory the process holds.
+    /// Says how many pages these objects take.
     pub fn set_held(&self, pages: usize) {
         self.held.store(pages, Ordering::Relaxed);
     }

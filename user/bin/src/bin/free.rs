@@ -1,22 +1,30 @@
-//! `free [-b]`: how much memory there is and what it is used for, in KiB; with `-b` also the free
-//! blocks of each order.
+//! `free [-b | -k]`: how much memory there is and what it is used for, in KiB; with `-b` the page
+//! allocator's free blocks of each order, with `-k` kmalloc's size classes.
 #![no_std]
 #![no_main]
 
-use abi::{MemInfoFlags, PAGE_SIZE};
+use abi::{MemInfo, MemInfoFlags, PAGE_SIZE};
 use programs::cli::usage;
-use ulib::{env, main, mem, print, println};
+use ulib::{env, main, mem, println};
 
 main!(main);
 
 fn main() -> ulib::io::Result<i32> {
-    let blocks = match env::args_bytes().nth(1) {
-        None => false,
-        Some(b"-b") => true,
-        Some(_) => return Ok(usage("free [-b]")),
+    let show: fn(&MemInfo) = match env::args_bytes().nth(1) {
+        None => summary,
+        Some(b"-b") => blocks,
+        Some(b"-k") => classes,
+        Some(_) => return Ok(usage("free [-b | -k]")),
     };
-    let info = mem::info(MemInfoFlags::empty())?;
-    let kib = |pages: u64| pages * (PAGE_SIZE as u64 / 1024);
+    show(&mem::info(MemInfoFlags::empty())?);
+    Ok(0)
+}
+
+fn kib(pages: u64) -> u64 {
+    pages * (PAGE_SIZE as u64 / 1024)
+}
+
+fn summary(info: &MemInfo) {
     println!("   total     used     free   cached     slab reserved (KiB)");
     println!(
         "{:8} {:8} {:8} {:8} {:8} {:8}",
@@ -27,12 +35,39 @@ fn main() -> ulib::io::Result<i32> {
         kib(info.slab),
         kib(info.reserved),
     );
-    if blocks {
-        print!("free blocks of");
-        for (order, count) in info.blocks.iter().enumerate() {
-            print!(" {}K: {count}", kib(1 << order));
-        }
-        println!();
+}
+
+fn blocks(info: &MemInfo) {
+    println!("order   block KiB    free blocks      KiB");
+    for (order, &count) in info.blocks.iter().enumerate() {
+        let block = kib(1 << order);
+        println!("{order:5} {block:11} {count:14} {:8}", block * count);
     }
-    Ok(0)
+    println!("in the CPUs' caches {:26}", kib(info.cpu_cached));
+    println!("free in all {:34}", kib(info.free));
+    println!(
+        "fewest ever free, without caches {:13}",
+        kib(info.least_free)
+    );
+}
+
+fn classes(info: &MemInfo) {
+    println!(" size     live   cached     free    pages  waste KiB");
+    for class in info.classes.iter().filter(|class| class.slabs > 0) {
+        let bytes = u64::from(class.slabs) * PAGE_SIZE as u64;
+        let waste = bytes.saturating_sub(u64::from(class.live) * u64::from(class.size));
+        println!(
+            "{:5} {:8} {:8} {:8} {:8} {:10}",
+            class.size,
+            class.live,
+            class.cached,
+            class.free,
+            class.slabs,
+            waste / 1024,
+        );
+    }
+    println!(
+        "whole pages {}, records {} pages, {} pages in all",
+        info.whole, info.records, info.slab
+    );
 }
