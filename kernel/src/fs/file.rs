@@ -3,12 +3,11 @@
 use super::inode::InodeRef;
 use super::pipe::{Pipe, ReadEnd, WriteEnd};
 use crate::dev::{self, Device};
-use crate::mm::Frame;
 use crate::mm::user::UserRange;
 use crate::sync::SleepLock;
-use abi::{Errno, FileType, OpenFlags, Stat};
+use abi::{Errno, FileType, OpenFlags, PAGE_SIZE, Stat};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use kmalloc::KArc;
+use kmalloc::{KArc, KBox};
 
 /// Major numbers that a device file can be opened with, as in xv6.
 const MAJORS: core::ops::Range<i16> = 0..10;
@@ -144,19 +143,19 @@ impl File {
     }
 }
 
-/// The bytes go through a page of the kernel, because no lock of the file system may be held while
+/// Most bytes that go into one transaction.
+const WRITE_CHUNK: usize = 16 << 10;
+
+/// The bytes go through a buffer of the kernel, because no lock of the file system may be held while
 /// user memory is touched.
 fn write_inode(inode: &InodeRef, offset: &mut u64, from: UserRange) -> Result<usize, Errno> {
-    let mut page = Frame::try_new()?;
+    let buffer = |most: usize| KBox::try_new_zeroed_slice(from.len().min(most));
+    // A page does as well where memory is short or in pieces.
+    let mut buffer = buffer(WRITE_CHUNK).or_else(|_| buffer(PAGE_SIZE))?;
     let mut done = 0;
     while done < from.len() {
-        // Up to the next page boundary of the file: a page at a time, each in one transaction.
-        let room = page.bytes().len() - (*offset as usize % page.bytes().len());
-        let part = from.part(done, room);
-        let bytes = page
-            .bytes_mut()
-            .get_mut(..part.len())
-            .ok_or(Errno::Invalid)?;
+        let part = from.part(done, buffer.len());
+        let bytes = buffer.get_mut(..part.len()).ok_or(Errno::Invalid)?;
         match part.read(bytes).and_then(|()| inode.write(*offset, bytes)) {
             Ok(count) => {
                 done += count;
