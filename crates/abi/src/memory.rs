@@ -27,5 +27,11 @@ bitflags! {
         const FIXED = 0x10;
         /// Zeroed memory, no file behind it.
         const ANONYMOUS = 0x20;
+        /// Promise it even where memory may not be there. Every promise is like that here.
+        const NORESERVE = 0x4000;
+        /// Fill the pages at once, as far as memory goes.
+        const POPULATE = 0x8000;
+        /// At this very address, and not at all where something is mapped already.
+        const FIXED_NOREPLACE = 0x10_0000;
     }
 }
