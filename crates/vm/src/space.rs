@@ -89,7 +89,7 @@ impl<M: Machine> AddressSpace<M> {
             return None;
         }
         let entry = self.table.entry(page_down(addr));
-        (!entry.is_vacant()).then(|| (entry.pfn(), entry.prot()))
+        (!entry.prot().is_empty()).then(|| (entry.pfn(), entry.prot()))
     }
 
     pub(crate) fn machine(&self) -> &M {

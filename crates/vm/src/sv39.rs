@@ -22,6 +22,9 @@ bitflags::bitflags! {
         const USER = 1 << 4;
         const ACCESSED = 1 << 6;
         const DIRTY = 1 << 7;
+        /// One of the two bits that are the software's: the entry keeps a frame for a page that the
+        /// program may not touch at present. Hardware stops at the missing `VALID`.
+        const KEPT = 1 << 8;
     }
 }
 
@@ -41,8 +44,12 @@ impl Entry {
 
     /// A user page. What can be written can be read, as the format has no other way. The bits for
     /// "accessed" and "dirty" are set from the start: nothing reads them, and hardware that leaves
-    /// them to software would fault for each.
+    /// them to software would fault for each. Without any right, the entry keeps the frame only: a
+    /// valid one would be a pointer to a table.
     pub(crate) fn page(pfn: Pfn, prot: Prot) -> Entry {
+        if prot.is_empty() {
+            return Entry(u64::from(pfn.get()) << PFN_SHIFT | Bits::KEPT.bits());
+        }
         let mut bits = Bits::VALID | Bits::USER | Bits::ACCESSED;
         bits.set(Bits::READ, prot.intersects(Prot::READ | Prot::WRITE));
         bits.set(Bits::WRITE | Bits::DIRTY, prot.contains(Prot::WRITE));
@@ -80,6 +87,17 @@ impl Entry {
 
     pub(crate) fn is_writable(self) -> bool {
         self.0 & Bits::WRITE.bits() != 0
+    }
+
+    /// The same page after its region's rights have become `prot`. Write access stays and is never
+    /// gained: who else has the frame is the matter of a fault.
+    pub(crate) fn with_rights(self, prot: Prot) -> Entry {
+        let gained = if self.is_writable() {
+            prot
+        } else {
+            prot - Prot::WRITE
+        };
+        Entry::page(self.pfn(), gained)
     }
 
     /// The same page, read-only.

@@ -3,6 +3,8 @@
 //! module alone.
 
 mod clear;
+mod protect;
+mod relocate;
 mod share;
 
 use crate::machine::Frame;
@@ -114,6 +116,24 @@ impl<M: Machine> PageTable<M> {
             Some(leaf) => Entry::load(&self.machine.table(leaf)[Level::LEAF.index(addr)]),
             None => Entry::VACANT,
         }
+    }
+
+    /// The lowest leaf table that has entries for `range`, with the part of the range it is for.
+    fn next_leaf(&self, range: Range<u64>) -> Option<(Pfn, Range<u64>)> {
+        let mut addr = range.start;
+        while addr < range.end {
+            let Some(middle) = self.table_at(Level::MIDDLE, addr) else {
+                addr = Level::MIDDLE.table_around(addr).end;
+                continue;
+            };
+            let next = Level::LEAF.table_around(addr).end.min(range.end);
+            let entry = Entry::load(&self.machine.table(middle)[Level::MIDDLE.index(addr)]);
+            if !entry.is_vacant() {
+                return Some((entry.pfn(), addr..next));
+            }
+            addr = next;
+        }
+        None
     }
 
     /// Reserves what it takes to set the entry of the page at `addr`.

@@ -1,5 +1,6 @@
 //! Address spaces on a machine that is a vector of pages, with a test that plays the MMU.
 
+mod advising;
 mod alloc;
 mod failing;
 mod faults;
@@ -10,7 +11,9 @@ mod mapping;
 mod mmu;
 mod model;
 mod model_test;
+mod protecting;
 mod ram;
+mod remapping;
 mod shared;
 mod unmapping;
 mod world;

@@ -157,7 +157,8 @@ fn descend(
         let addr = base + ((index as u64) << (12 + 9 * level));
         let pfn = Pfn::new((entry >> 10) as u32);
         if entry == 0 {
-        } else if entry & 0b1110 != 0 {
+        } else if entry & 0b1110 != 0 || entry & 1 == 0 {
+            // Not valid, and yet something: a frame that is kept for the page.
             pages.push((addr, pfn));
         } else {
             descend(ram, pfn, level - 1, addr, tables, pages);
