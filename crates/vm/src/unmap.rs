@@ -71,7 +71,7 @@ impl<M: Machine> AddressSpace<M> {
     /// taking a range out.
     pub(crate) fn cut_around(&mut self, range: &Range<u64>) -> Result<(), Error> {
         let around = |r: &Region<M>| r.start() < range.start && range.end < r.end();
-        if self.regions.find(range.start).is_some_and(around) {
+        if !range.is_empty() && self.regions.find(range.start).is_some_and(around) {
             self.regions.cut(range.end)?;
         }
         Ok(())

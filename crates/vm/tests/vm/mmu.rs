@@ -134,8 +134,8 @@ pub(crate) fn reach(ram: &Ram, root: Pfn, addr: u64, access: Access) -> Option<P
 }
 
 /// All frames that a root reaches in the user half: tables (the root among them), then pages with
-/// their addresses.
-pub(crate) fn survey(ram: &Ram, root: Pfn) -> (Vec<Pfn>, Vec<(u64, Pfn)>) {
+/// their addresses and bits.
+pub(crate) fn survey(ram: &Ram, root: Pfn) -> (Vec<Pfn>, Vec<(u64, Pfn, u64)>) {
     let (mut tables, mut pages) = (vec![], vec![]);
     descend(ram, root, 2, 0, &mut tables, &mut pages);
     (tables, pages)
@@ -147,7 +147,7 @@ fn descend(
     level: u32,
     base: u64,
     tables: &mut Vec<Pfn>,
-    pages: &mut Vec<(u64, Pfn)>,
+    pages: &mut Vec<(u64, Pfn, u64)>,
 ) {
     tables.push(table);
     let before = tables.len() + pages.len();
@@ -159,7 +159,7 @@ fn descend(
         if entry == 0 {
         } else if entry & 0b1110 != 0 || entry & 1 == 0 {
             // Not valid, and yet something: a frame that is kept for the page.
-            pages.push((addr, pfn));
+            pages.push((addr, pfn, entry & 0x3ff));
         } else {
             descend(ram, pfn, level - 1, addr, tables, pages);
         }
