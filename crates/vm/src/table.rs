@@ -10,6 +10,7 @@ mod share;
 use crate::machine::Frame;
 use crate::sv39::{Entry, Level, PAGE, Table};
 use crate::{Error, Flush, Machine, SpaceId};
+use abi::Prot;
 use core::ops::Range;
 use core::sync::atomic::AtomicU64;
 use frames::Pfn;
@@ -115,6 +116,24 @@ impl<M: Machine> PageTable<M> {
         match self.table_at(Level::LEAF, addr) {
             Some(leaf) => Entry::load(&self.machine.table(leaf)[Level::LEAF.index(addr)]),
             None => Entry::VACANT,
+        }
+    }
+
+    /// The frame behind the page at `addr`, an address of the user half, and what a program may do
+    /// with it; `None` where an access would fault. It goes by what the format allows, pages of all
+    /// sizes, not by what this module makes.
+    pub(crate) fn translate(&self, addr: u64) -> Option<(Pfn, Prot)> {
+        let mut level = Level::ROOT;
+        let mut table = self.root;
+        loop {
+            let entry = Entry::load(&self.machine.table(table)[level.index(addr)]);
+            if !entry.is_table() {
+                let prot = entry.prot();
+                let frame = entry.frame_at(level, addr);
+                return frame.filter(|_| !prot.is_empty()).map(|pfn| (pfn, prot));
+            }
+            table = entry.pfn();
+            level = level.below()?;
         }
     }
 

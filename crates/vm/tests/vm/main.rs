@@ -3,6 +3,7 @@
 mod advising;
 mod alloc;
 mod failing;
+mod failing_changes;
 mod faults;
 mod files;
 mod forking;
@@ -21,4 +22,5 @@ mod random;
 mod remapping;
 mod shared;
 mod unmapping;
+mod walking;
 mod world;
