@@ -17,5 +17,5 @@ pub use errno::Errno;
 pub use file::{Dirent, FileType, OpenFlags, Stat};
 pub use info::{MemInfo, MemInfoFlags, SLAB_CLASSES, SlabInfo};
 pub use limits::*;
-pub use memory::{MapFlags, Prot};
+pub use memory::{Advice, MapFlags, Prot, RemapFlags};
 pub use sys::Sys;

@@ -16,6 +16,39 @@ bitflags! {
 }
 
 bitflags! {
+    /// What `mremap` may do.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct RemapFlags: u32 {
+        /// Move the mapping where it cannot grow in its place.
+        const MAYMOVE = 1;
+    }
+}
+
+/// What `madvise` can say of pages; the values are Linux's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Advice {
+    /// They will be touched soon: fill them.
+    WillNeed = 3,
+    /// They are not needed any more: give them back.
+    DontNeed = 4,
+    /// Nor are their contents, unless they are written again.
+    Free = 8,
+}
+
+impl Advice {
+    /// The advice with this number.
+    pub const fn from_number(number: u32) -> Option<Advice> {
+        match number {
+            3 => Some(Advice::WillNeed),
+            4 => Some(Advice::DontNeed),
+            8 => Some(Advice::Free),
+            _ => None,
+        }
+    }
+}
+
+bitflags! {
     /// What kind of mapping `mmap` makes.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub struct MapFlags: u32 {
@@ -27,5 +60,11 @@ bitflags! {
         const FIXED = 0x10;
         /// Zeroed memory, no file behind it.
         const ANONYMOUS = 0x20;
+        /// Promise it even where memory may not be there. Every promise is like that here.
+        const NORESERVE = 0x4000;
+        /// Fill the pages at once, as far as memory goes.
+        const POPULATE = 0x8000;
+        /// At this very address, and not at all where something is mapped already.
+        const FIXED_NOREPLACE = 0x10_0000;
     }
 }

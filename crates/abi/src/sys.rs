@@ -80,6 +80,14 @@ calls! {
     /// `meminfo(*mut MemInfo, size, MemInfoFlags) -> the kernel's size of MemInfo`: stores the first
     /// `size` bytes at most.
     Meminfo = 26, "meminfo";
+    /// `mprotect(address, length, Prot)`: of a range without holes.
+    Mprotect = 27, "mprotect";
+    /// `madvise(address, length, Advice)`: of a range without holes.
+    Madvise = 28, "madvise";
+    /// `mremap(address, old length, new length, RemapFlags) -> address`.
+    Mremap = 29, "mremap";
+    /// `mincore(address, length, *mut u8)`: stores a byte for each page, 1 where it has a frame.
+    Mincore = 30, "mincore";
     /// `shutdown(status)`: ends the machine with this status; never returns.
     Shutdown = 31, "shutdown";
 }

@@ -7,6 +7,7 @@ use crate::sv39::{Entry, PAGE, page_down};
 use crate::table::{PageTable, Stale};
 use crate::{AddressSpace, Error, Machine};
 use abi::Prot;
+use core::ops::Range;
 use frames::Pfn;
 
 /// How a page was accessed.
@@ -28,6 +29,13 @@ impl Access {
             Access::Write => Prot::WRITE,
             Access::Execute => Prot::EXEC,
         }
+    }
+
+    /// The access that gives a page with these rights most of what it may get; none without rights.
+    fn of_most_use(prot: Prot) -> Option<Access> {
+        [Access::Write, Access::Read, Access::Execute]
+            .into_iter()
+            .find(|access| prot.contains(access.needs()))
     }
 }
 
@@ -118,6 +126,28 @@ impl<M: Machine> AddressSpace<M> {
             unshare(&mut self.table, region, page, entry)?;
         }
         Ok(Fault::Done)
+    }
+
+    /// Gives a frame to every page of `range` that can be written and has none, and the common page
+    /// of zeroes to one that can only be read, until there is no frame any more. Pages of files are
+    /// left out: the space cannot be locked while they are read.
+    pub(crate) fn populate(&mut self, range: Range<u64>) {
+        let mut from = range.start;
+        while let Some(region) = self.regions.first_in(&(from..range.end)) {
+            let part = region.start().max(from)..region.end().min(range.end);
+            from = part.end;
+            let Some(access) = Access::of_most_use(region.prot()) else {
+                continue;
+            };
+            for page in part.step_by(PAGE as usize) {
+                let entry = self.table.entry(page);
+                let zeroes = !entry.is_vacant() && entry.pfn() == self.machine().zero_page();
+                let wanting = entry.is_vacant() || zeroes && access == Access::Write;
+                if wanting && self.fault(page, access, None) == Err(FaultError::OutOfMemory) {
+                    return;
+                }
+            }
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The heap: one region whose end follows the break.
+//! The heap: its end follows the break. It is one region, unless the program has given parts of it
+//! other rights.
 
 use crate::region::Backing;
 use crate::sv39::{page_down, page_up};
@@ -59,7 +60,8 @@ impl<M: Machine> AddressSpace<M> {
     /// # Errors
     ///
     /// [`Error::Invalid`] below the heap's base, [`Error::NoMemory`] when another region or the end of the
-    /// user half is in the way or there is no record for the first page.
+    /// user half is in the way or there is no record for the first page, or for one behind a page
+    /// whose rights were changed.
     pub fn sbrk(&mut self, delta: i64) -> Result<u64, Error> {
         let Heap { base, brk: old, .. } = self.heap;
         let new = old.checked_add_signed(delta).ok_or(Error::Invalid)?;
@@ -83,14 +85,16 @@ impl<M: Machine> AddressSpace<M> {
         if self.regions.first_in(&(old_end..end)).is_some() {
             return Err(Error::NoMemory);
         }
-        let first = self.heap.first;
-        if old_end > first {
-            self.regions.change(first, |heap| heap.set_end(end));
-            return Ok(());
-        }
         let prot = Prot::READ | Prot::WRITE;
-        let heap = Region::new(first..end, prot, RegionKind::Heap, Backing::Anonymous);
-        self.regions.insert(Node::try_new(heap)?);
+        let heap = Region::new(old_end..end, prot, RegionKind::Heap, Backing::Anonymous);
+        let before = self.regions.starting_below(old_end);
+        match before.filter(|before| before.continues_in(&heap)) {
+            Some(before) => {
+                let start = before.start();
+                self.regions.change(start, |heap| heap.set_end(end));
+            }
+            None => self.regions.insert(Node::try_new(heap)?),
+        }
         Ok(())
     }
 }

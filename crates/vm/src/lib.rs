@@ -22,12 +22,15 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+mod advise;
 mod fault;
 mod fork;
 mod heap;
 mod machine;
 mod map;
+mod protect;
 mod region;
+mod remap;
 mod shared;
 mod space;
 mod sv39;

@@ -85,27 +85,39 @@ impl<M: Machine> AddressSpace<M> {
     /// Maps `len` bytes of zeroes, rounded up to pages, and returns where.
     ///
     /// - With [`MapFlags::FIXED`], exactly at `hint`; mappings that are there give way.
+    /// - With [`MapFlags::FIXED_NOREPLACE`], with or without `FIXED`, exactly at `hint`, where
+    ///   nothing may be.
     /// - Otherwise at `hint`, rounded down to a page, when it is not 0 and that range is free.
     /// - Otherwise in the lowest free place from [`abi::MMAP_BASE`] on.
     ///
     /// [`MapFlags::SHARED`] memory is the same memory in all spaces forked from this one. No flags
     /// at all ask for private memory that can be read and written, whatever `prot` says.
     ///
+    /// [`MapFlags::POPULATE`] fills the pages at once: with frames where they can be written, with
+    /// the common page of zeroes where they can only be read. The mapping is made before, and stays
+    /// when frames end midway; what was not filled is filled when touched. Linux has it so too.
+    /// [`MapFlags::NORESERVE`] asks for what is always done.
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for a length of 0 or beyond the user half, for flags with neither or both of
-    /// `SHARED` and `PRIVATE`, without `ANONYMOUS`, or unknown; and with `FIXED` for a `hint` that is no page,
-    /// a range that leaves the user half, and one where something other than mappings is.
-    /// [`Error::NoMemory`] without a record or when no place is wide enough.
+    /// `SHARED` and `PRIVATE`, without `ANONYMOUS`, or unknown; and with `FIXED` or `FIXED_NOREPLACE`
+    /// for a `hint` that is no page and a range that leaves the user half, with `FIXED` alone for one
+    /// where something other than mappings is. [`Error::Occupied`] with `FIXED_NOREPLACE` where
+    /// anything is. [`Error::NoMemory`] without a record or when no place is wide enough.
     pub fn mmap(&mut self, hint: u64, len: u64, prot: Prot, flags: MapFlags) -> Result<u64, Error> {
         let (prot, flags) = checked(prot, flags)?;
-        let fixed = flags.contains(MapFlags::FIXED);
+        let fixed = flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE);
         let range = if fixed {
             pages(hint, len)?
         } else {
             self.choose(hint, len)?
         };
-        if fixed {
+        if flags.contains(MapFlags::FIXED_NOREPLACE) {
+            if self.regions.first_in(&range).is_some() {
+                return Err(Error::Occupied);
+            }
+        } else if fixed {
             self.check_mappings(&range)?;
         }
         let start = range.start;
@@ -122,9 +134,12 @@ impl<M: Machine> AddressSpace<M> {
         let mapping = Node::try_new(mapping)?;
         if fixed {
             self.cut_around(&range)?;
-            self.take_out(range);
+            self.take_out(range.clone());
         }
         self.regions.insert_merged(mapping);
+        if flags.contains(MapFlags::POPULATE) {
+            self.populate(range);
+        }
         Ok(start)
     }
 

@@ -120,15 +120,10 @@ impl<M: Machine> Region<M> {
         kind: RegionKind,
         backing: Backing<M>,
     ) -> Region<M> {
-        let prot = if prot.contains(Prot::WRITE) {
-            prot | Prot::READ
-        } else {
-            prot
-        };
         Region {
             start: range.start,
             end: range.end,
-            prot,
+            prot: with_read(prot),
             kind,
             backing,
         }
@@ -218,9 +213,29 @@ impl<M: Machine> Region<M> {
         self.end = end;
     }
 
-    /// Whether `next`, right behind, could be the same region. Records of files are left apart, for
-    /// the bytes behind their length read as zero.
+    /// Changes what the program may do here.
+    pub(crate) fn set_prot(&mut self, prot: Prot) {
+        self.prot = with_read(prot);
+    }
+
+    /// The part from `from` on, as a region at another place.
+    pub(crate) fn moved(&self, from: u64, to: Range<u64>) -> Region<M> {
+        Region {
+            start: to.start,
+            end: to.end,
+            ..self.tail(from)
+        }
+    }
+
+    /// Whether the contents are zeroes first and then what this space alone wrote.
+    pub(crate) fn is_private_anonymous(&self) -> bool {
+        matches!(self.backing, Backing::Anonymous)
+    }
+
+    /// Whether `next`, right behind, could be the same region. Two parts of a file are, when the
+    /// second shows what the first would show there.
     pub(crate) fn continues_in(&self, next: &Region<M>) -> bool {
+        let span = self.end - self.start;
         self.end == next.start
             && self.kind == next.kind
             && self.prot == next.prot
@@ -229,9 +244,30 @@ impl<M: Machine> Region<M> {
                 (
                     Backing::Shared { pages: a, first: i },
                     Backing::Shared { pages: b, first: j },
-                ) => KArc::ptr_eq(a, b) && i.saturating_add((self.end - self.start) / PAGE) == *j,
+                ) => KArc::ptr_eq(a, b) && i.saturating_add(span / PAGE) == *j,
+                (
+                    Backing::File {
+                        file: a,
+                        offset: i,
+                        len: m,
+                    },
+                    Backing::File {
+                        file: b,
+                        offset: j,
+                        len: n,
+                    },
+                ) => a == b && i.saturating_add(span) == *j && m.saturating_sub(span) == *n,
                 _ => false,
             }
+    }
+}
+
+/// The rights with those that they bring along: what can be written can be read.
+pub(crate) fn with_read(prot: Prot) -> Prot {
+    if prot.contains(Prot::WRITE) {
+        prot | Prot::READ
+    } else {
+        prot
     }
 }
 
@@ -278,6 +314,13 @@ mod tests {
             trimmed.trim_front(first * PAGE);
             assert_eq!(shown(&trimmed, first), all, "front up to {first} gone");
             assert_eq!(trimmed.range(), first * PAGE..20 * PAGE);
+            if first > 10 {
+                let mut front = region();
+                front.set_end(first * PAGE);
+                assert!(front.continues_in(&trimmed), "parts at {first} fit");
+                trimmed.backing.advance(PAGE);
+                assert!(!front.continues_in(&trimmed), "other parts of the file");
+            }
         }
     }
 }

@@ -88,8 +88,7 @@ impl<M: Machine> AddressSpace<M> {
         if addr >= abi::USER_TOP {
             return None;
         }
-        let entry = self.table.entry(page_down(addr));
-        (!entry.is_vacant()).then(|| (entry.pfn(), entry.prot()))
+        self.table.translate(page_down(addr))
     }
 
     pub(crate) fn machine(&self) -> &M {

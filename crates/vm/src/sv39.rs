@@ -22,10 +22,16 @@ bitflags::bitflags! {
         const USER = 1 << 4;
         const ACCESSED = 1 << 6;
         const DIRTY = 1 << 7;
+        const READ_WRITE = Self::READ.bits() | Self::WRITE.bits();
+        /// One of the two bits that are the software's: the entry keeps a frame for a page that the
+        /// program may not touch at present. Hardware stops at the missing `VALID`.
+        const KEPT = 1 << 8;
     }
 }
 
 const PFN_SHIFT: u32 = 10;
+/// Bits from here on are reserved, or extensions' that are not in use.
+const RESERVED_SHIFT: u32 = 54;
 
 /// An entry of a page table: vacant, the address of the next table, or a page with its rights.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,8 +47,12 @@ impl Entry {
 
     /// A user page. What can be written can be read, as the format has no other way. The bits for
     /// "accessed" and "dirty" are set from the start: nothing reads them, and hardware that leaves
-    /// them to software would fault for each.
+    /// them to software would fault for each. Without any right, the entry keeps the frame only: a
+    /// valid one would be a pointer to a table.
     pub(crate) fn page(pfn: Pfn, prot: Prot) -> Entry {
+        if prot.is_empty() {
+            return Entry(u64::from(pfn.get()) << PFN_SHIFT | Bits::KEPT.bits());
+        }
         let mut bits = Bits::VALID | Bits::USER | Bits::ACCESSED;
         bits.set(Bits::READ, prot.intersects(Prot::READ | Prot::WRITE));
         bits.set(Bits::WRITE | Bits::DIRTY, prot.contains(Prot::WRITE));
@@ -68,18 +78,50 @@ impl Entry {
         Pfn::new((self.0 >> PFN_SHIFT) as u32)
     }
 
-    /// What a program may do with the page.
+    /// What a program may do with the page: nothing where the hardware would fault, for whatever
+    /// reason.
     pub(crate) fn prot(self) -> Prot {
         let bits = Bits::from_bits_truncate(self.0);
+        let usable = Bits::VALID | Bits::USER | Bits::ACCESSED;
+        let reserved = self.0 >> RESERVED_SHIFT != 0;
+        if !bits.contains(usable) || reserved || bits & Bits::READ_WRITE == Bits::WRITE {
+            return Prot::empty();
+        }
         let mut prot = Prot::empty();
         prot.set(Prot::READ, bits.contains(Bits::READ));
-        prot.set(Prot::WRITE, bits.contains(Bits::WRITE));
+        prot.set(Prot::WRITE, bits.contains(Bits::WRITE | Bits::DIRTY));
         prot.set(Prot::EXEC, bits.contains(Bits::EXEC));
         prot
     }
 
+    /// Whether it points to a table.
+    pub(crate) fn is_table(self) -> bool {
+        let looked_at = Bits::all() - Bits::KEPT;
+        Bits::from_bits_truncate(self.0) & looked_at == Bits::VALID && self.0 >> RESERVED_SHIFT == 0
+    }
+
+    /// The frame of the page at `addr`, if this is the entry of a page that is large enough for
+    /// `level` and lies as such a page must.
+    pub(crate) fn frame_at(self, level: Level, addr: u64) -> Option<Pfn> {
+        let pages = level.entry_span() / PAGE;
+        let inside = addr / PAGE % pages;
+        let aligned = u64::from(self.pfn().get()).is_multiple_of(pages);
+        aligned.then(|| self.pfn().plus(inside as u32))
+    }
+
     pub(crate) fn is_writable(self) -> bool {
         self.0 & Bits::WRITE.bits() != 0
+    }
+
+    /// The same page after its region's rights have become `prot`. Write access stays and is never
+    /// gained: who else has the frame is the matter of a fault.
+    pub(crate) fn with_rights(self, prot: Prot) -> Entry {
+        let gained = if self.is_writable() {
+            prot
+        } else {
+            prot - Prot::WRITE
+        };
+        Entry::page(self.pfn(), gained)
     }
 
     /// The same page, read-only.

@@ -3,11 +3,14 @@
 //! module alone.
 
 mod clear;
+mod protect;
+mod relocate;
 mod share;
 
 use crate::machine::Frame;
 use crate::sv39::{Entry, Level, PAGE, Table};
 use crate::{Error, Flush, Machine, SpaceId};
+use abi::Prot;
 use core::ops::Range;
 use core::sync::atomic::AtomicU64;
 use frames::Pfn;
@@ -114,6 +117,42 @@ impl<M: Machine> PageTable<M> {
             Some(leaf) => Entry::load(&self.machine.table(leaf)[Level::LEAF.index(addr)]),
             None => Entry::VACANT,
         }
+    }
+
+    /// The frame behind the page at `addr`, an address of the user half, and what a program may do
+    /// with it; `None` where an access would fault. It goes by what the format allows, pages of all
+    /// sizes, not by what this module makes.
+    pub(crate) fn translate(&self, addr: u64) -> Option<(Pfn, Prot)> {
+        let mut level = Level::ROOT;
+        let mut table = self.root;
+        loop {
+            let entry = Entry::load(&self.machine.table(table)[level.index(addr)]);
+            if !entry.is_table() {
+                let prot = entry.prot();
+                let frame = entry.frame_at(level, addr);
+                return frame.filter(|_| !prot.is_empty()).map(|pfn| (pfn, prot));
+            }
+            table = entry.pfn();
+            level = level.below()?;
+        }
+    }
+
+    /// The lowest leaf table that has entries for `range`, with the part of the range it is for.
+    fn next_leaf(&self, range: Range<u64>) -> Option<(Pfn, Range<u64>)> {
+        let mut addr = range.start;
+        while addr < range.end {
+            let Some(middle) = self.table_at(Level::MIDDLE, addr) else {
+                addr = Level::MIDDLE.table_around(addr).end;
+                continue;
+            };
+            let next = Level::LEAF.table_around(addr).end.min(range.end);
+            let entry = Entry::load(&self.machine.table(middle)[Level::MIDDLE.index(addr)]);
+            if !entry.is_vacant() {
+                return Some((entry.pfn(), addr..next));
+            }
+            addr = next;
+        }
+        None
     }
 
     /// Reserves what it takes to set the entry of the page at `addr`.

@@ -74,7 +74,7 @@ impl<M: Machine> RegionTree<M> {
     /// The region that shares a page with `range` and lies lowest.
     pub(crate) fn first_in(&self, range: &Range<u64>) -> Option<&Region<M>> {
         self.ending_after(range.start)
-            .filter(|region| region.start() < range.end)
+            .filter(|region| region.start() < range.end && !range.is_empty())
     }
 
     /// All regions that share a page with `range`, in order.
@@ -145,16 +145,42 @@ impl<M: Machine> RegionTree<M> {
     }
 
     /// Cuts the region that `at` lies in into two, the second of which starts at `at`. Nothing to
-    /// do where `at` is a border already.
-    pub(crate) fn cut(&mut self, at: u64) -> Result<(), AllocError> {
+    /// do where `at` is a border already; tells whether there was.
+    pub(crate) fn cut(&mut self, at: u64) -> Result<bool, AllocError> {
         let Some(region) = self.find(at).filter(|region| region.start() < at) else {
-            return Ok(());
+            return Ok(false);
         };
         let start = region.start();
         let tail = Node::try_new(region.tail(at))?;
         self.change(start, |region| region.set_end(at));
         self.insert(tail);
-        Ok(())
+        Ok(true)
+    }
+
+    /// Makes one region of two that meet at `at` and agree; tells whether there were such.
+    pub(crate) fn join(&mut self, at: u64) -> bool {
+        let (Some(before), Some(after)) = (self.starting_below(at), self.find(at)) else {
+            return false;
+        };
+        let (start, end) = (before.start(), after.end());
+        if !before.continues_in(after) {
+            return false;
+        }
+        self.remove(at);
+        self.change(start, |region| region.set_end(end));
+        true
+    }
+
+    /// Joins what agrees at every border from `range.start` to `range.end`, both among them.
+    pub(crate) fn join_all(&mut self, range: Range<u64>) {
+        let mut at = range.start;
+        self.join(at);
+        while let Some(region) = self.find(at).filter(|region| region.end() <= range.end) {
+            let end = region.end();
+            if !self.join(end) {
+                at = end;
+            }
+        }
     }
 }
 

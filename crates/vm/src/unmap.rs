@@ -15,6 +15,14 @@ pub(crate) fn pages(start: u64, len: u64) -> Result<Range<u64>, Error> {
     Ok(start..end)
 }
 
+/// As [`pages`], with no page at all for a length of 0.
+pub(crate) fn pages_or_none(start: u64, len: u64) -> Result<Range<u64>, Error> {
+    if len == 0 && start.is_multiple_of(PAGE) {
+        return Ok(start..start);
+    }
+    pages(start, len)
+}
+
 impl<M: Machine> AddressSpace<M> {
     /// Takes away all mappings, or parts of mappings, from `start` for `len` bytes, rounded up to
     /// pages. There may be holes between them. Pages and empty tables go back at once.
@@ -44,11 +52,26 @@ impl<M: Machine> AddressSpace<M> {
         Ok(())
     }
 
+    /// Refuses a range with a page that is in no region.
+    pub(crate) fn check_covered(&self, range: &Range<u64>) -> Result<(), Error> {
+        let mut at = range.start;
+        for region in self.regions.within(range.clone()) {
+            if region.start() > at {
+                break;
+            }
+            at = region.end();
+        }
+        if at < range.end {
+            return Err(Error::NotMapped);
+        }
+        Ok(())
+    }
+
     /// Makes sure that no region sticks out of both ends of `range`. This is all that can fail in
     /// taking a range out.
     pub(crate) fn cut_around(&mut self, range: &Range<u64>) -> Result<(), Error> {
         let around = |r: &Region<M>| r.start() < range.start && range.end < r.end();
-        if self.regions.find(range.start).is_some_and(around) {
+        if !range.is_empty() && self.regions.find(range.start).is_some_and(around) {
             self.regions.cut(range.end)?;
         }
         Ok(())

@@ -1,9 +1,10 @@
 //! Calls about memory.
 
 use super::Arguments;
+use crate::arch::paging;
 use crate::mm::{Space, info, user::UserRange};
 use crate::proc::{TestObjects, sched};
-use abi::{Errno, MapFlags, MemInfo, MemInfoFlags, Prot};
+use abi::{Advice, Errno, MapFlags, MemInfo, MemInfoFlags, PAGE_SIZE, Prot, RemapFlags};
 use zerocopy::IntoBytes;
 
 fn with_space<T>(act: impl FnOnce(&mut Space) -> Result<T, vm::Error>) -> Result<T, Errno> {
@@ -34,6 +35,62 @@ pub fn munmap(arguments: &Arguments) -> Result<u64, Errno> {
     let (start, length) = (arguments.address::<0>(), arguments.address::<1>());
     with_space(|space| space.munmap(start, length))?;
     Ok(0)
+}
+
+pub fn mprotect(arguments: &Arguments) -> Result<u64, Errno> {
+    let prot = Prot::from_bits(arguments.int::<2>() as u32).ok_or(Errno::Invalid)?;
+    let (start, length) = (arguments.address::<0>(), arguments.address::<1>());
+    with_space(|space| space.mprotect(start, length, prot))?;
+    if prot.contains(Prot::EXEC) {
+        // What was written as data may be executed now, without a fault before.
+        paging::see_new_code();
+    }
+    Ok(0)
+}
+
+pub fn madvise(arguments: &Arguments) -> Result<u64, Errno> {
+    let advice = Advice::from_number(arguments.int::<2>() as u32).ok_or(Errno::Invalid)?;
+    let (start, length) = (arguments.address::<0>(), arguments.address::<1>());
+    with_space(|space| space.madvise(start, length, advice))?;
+    Ok(0)
+}
+
+pub fn mremap(arguments: &Arguments) -> Result<u64, Errno> {
+    let flags = RemapFlags::from_bits(arguments.int::<3>() as u32).ok_or(Errno::Invalid)?;
+    let may_move = flags.contains(RemapFlags::MAYMOVE);
+    let (start, old) = (arguments.address::<0>(), arguments.address::<1>());
+    with_space(|space| space.mremap(start, old, arguments.address::<2>(), may_move))
+}
+
+/// Some pages at a time: the answer may lie in memory that needs the space to be there.
+pub fn mincore(arguments: &Arguments) -> Result<u64, Errno> {
+    const AT_ONCE: usize = 512;
+    let (start, length) = (arguments.address::<0>(), arguments.address::<1>());
+    if length > abi::USER_TOP {
+        return Err(Errno::Invalid);
+    }
+    let pages = (length as usize).div_ceil(PAGE_SIZE);
+    let answer = UserRange::new(arguments.address::<2>(), pages)?;
+    let mut done = 0;
+    loop {
+        let mut told = [0; AT_ONCE];
+        let count = AT_ONCE.min(pages - done);
+        let mut places = told.iter_mut();
+        let from = start.saturating_add((done * PAGE_SIZE) as u64);
+        with_space(|space| {
+            space.mincore(from, (count * PAGE_SIZE) as u64, |here| {
+                if let Some(place) = places.next() {
+                    *place = u8::from(here);
+                }
+            })
+        })?;
+        let told = told.get(..count).unwrap_or_default();
+        answer.part(done, count).write(told)?;
+        done += count;
+        if done == pages {
+            return Ok(0);
+        }
+    }
 }
 
 /// The test call. C declares the length as `uint`.

@@ -93,6 +93,10 @@ fn perform(call: Sys, arguments: &Arguments) -> Result<u64, Errno> {
         Sys::Kfree => memory::kfree(arguments),
         Sys::Mmap => memory::mmap(arguments),
         Sys::Munmap => memory::munmap(arguments),
+        Sys::Mprotect => memory::mprotect(arguments),
+        Sys::Madvise => memory::madvise(arguments),
+        Sys::Mremap => memory::mremap(arguments),
+        Sys::Mincore => memory::mincore(arguments),
         Sys::Meminfo => memory::meminfo(arguments),
     }
 }

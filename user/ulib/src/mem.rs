@@ -2,7 +2,7 @@
 
 use crate::io::{Result, checked};
 use crate::sys;
-use abi::{MapFlags, MemInfo, MemInfoFlags, Prot};
+use abi::{Advice, MapFlags, MemInfo, MemInfoFlags, Prot, RemapFlags};
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
@@ -59,6 +59,59 @@ pub unsafe fn mmap(
 pub unsafe fn munmap(base: *mut u8, length: usize) -> Result<()> {
     // SAFETY: the caller's promise.
     checked(unsafe { sys::munmap(base as usize, length) }).map(drop)
+}
+
+/// Changes what may be done with pages.
+///
+/// # Errors
+/// Not all of the range is mapped, or the kernel has no room to note it.
+///
+/// # Safety
+/// Nothing that is still in use needs a right that goes.
+pub unsafe fn mprotect(base: *mut u8, length: usize, prot: Prot) -> Result<()> {
+    // SAFETY: the caller's promise.
+    checked(unsafe { sys::mprotect(base as usize, length, prot.bits()) }).map(drop)
+}
+
+/// Tells the kernel what will become of pages.
+///
+/// # Errors
+/// Not all of the range is mapped, or the advice does not fit it.
+///
+/// # Safety
+/// With [`Advice::DontNeed`] and [`Advice::Free`], nothing of what the range holds is still in use.
+pub unsafe fn madvise(base: *mut u8, length: usize, advice: Advice) -> Result<()> {
+    // SAFETY: the caller's promise.
+    checked(unsafe { sys::madvise(base as usize, length, advice as u32) }).map(drop)
+}
+
+/// Changes the size of a mapping; its first byte.
+///
+/// # Errors
+/// There is no room, or the range is not one mapping.
+///
+/// # Safety
+/// Nothing that is still in use lies behind the new length; with [`RemapFlags::MAYMOVE`], nothing
+/// refers to the old place afterwards.
+pub unsafe fn mremap(
+    base: *mut u8,
+    old: usize,
+    new: usize,
+    flags: RemapFlags,
+) -> Result<NonNull<u8>> {
+    // SAFETY: the caller's promise.
+    let base = unsafe { sys::mremap(base as usize, old, new, flags.bits()) };
+    NonNull::new(checked(base)? as *mut u8).ok_or(crate::io::Error::Refused)
+}
+
+/// Stores in `told` for each page from `base` on whether it has a frame (1) or not (0).
+///
+/// # Errors
+/// Not all of these pages are mapped.
+pub fn mincore(base: *const u8, told: &mut [u8]) -> Result<()> {
+    let length = told.len().saturating_mul(abi::PAGE_SIZE);
+    // SAFETY: one byte a page, and the bytes are ours to fill.
+    checked(unsafe { sys::mincore(base as usize, length, told.as_mut_ptr()) }).map(drop)
 }
 
 /// Zeroed memory of its own, unmapped when dropped.

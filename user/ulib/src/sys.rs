@@ -226,6 +226,48 @@ pub unsafe fn munmap(address: usize, length: usize) -> isize {
     unsafe { call3(Sys::Munmap, address, length, 0) }
 }
 
+/// Changes what may be done with pages.
+///
+/// # Safety
+/// Nothing that is still in use needs a right that goes.
+pub unsafe fn mprotect(address: usize, length: usize, prot: u32) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe { call3(Sys::Mprotect, address, length, prot as usize) }
+}
+
+/// Tells the kernel what will become of pages.
+///
+/// # Safety
+/// With `Advice::DontNeed` and `Advice::Free`, what the range holds is the caller's to lose.
+pub unsafe fn madvise(address: usize, length: usize, advice: u32) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe { call3(Sys::Madvise, address, length, advice as usize) }
+}
+
+/// Changes the size of a mapping; its address.
+///
+/// # Safety
+/// Nothing that is still in use lies behind the new length; with `RemapFlags::MAYMOVE`, nothing
+/// refers to the old address afterwards.
+pub unsafe fn mremap(address: usize, old: usize, new: usize, flags: u32) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        call(
+            Sys::Mremap as usize,
+            [address, old, new, flags as usize, 0, 0],
+        )
+    }
+}
+
+/// Stores for each page of a range whether it has a frame.
+///
+/// # Safety
+/// As many bytes at `told` as the range has pages are the caller's to be overwritten.
+pub unsafe fn mincore(address: usize, length: usize, told: *mut u8) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe { call3(Sys::Mincore, address, length, told as usize) }
+}
+
 /// Stores the first `size` bytes of the kernel's memory counts.
 ///
 /// # Safety

@@ -5,6 +5,10 @@ use crate::{options::Profile, toolchain::GUEST_PACKAGES};
 use anyhow::{Result, bail};
 use std::process::Command;
 
+/// How many random sequences of operations the tests of `vm` run against their model; plain
+/// `cargo test` runs fewer.
+const VM_SEQUENCES: &str = "10000";
+
 pub(super) fn checks() -> Vec<Check> {
     let mut checks = vec![
         Check::new("fmt", Layer::Host, |bench, log| {
@@ -63,7 +67,11 @@ fn clippy_guest(bench: &Bench, log: &mut Log, profile: Profile) -> Result<Outcom
 
 fn host_tests(bench: &Bench, log: &mut Log) -> Result<Outcome> {
     let mut cargo = bench.toolchain.host_cargo("test");
-    let good = log.run(cargo.arg("--no-fail-fast"))?;
+    cargo.arg("--no-fail-fast");
+    if std::env::var_os("VM_SEQUENCES").is_none() {
+        cargo.env("VM_SEQUENCES", VM_SEQUENCES);
+    }
+    let good = log.run(&mut cargo)?;
     match (good, count(&log.text())) {
         (_, (passed, failed @ 1..)) => Ok(Outcome::Mixed(passed, failed)),
         (true, (passed @ 1.., 0)) => Ok(Outcome::Passed(passed)),

@@ -1,7 +1,7 @@
 //! Letting a child have the same pages, copy on write.
 
 use super::{PageTable, Stale, part};
-use crate::sv39::{Entry, Level, PAGE};
+use crate::sv39::{Entry, PAGE};
 use crate::{Error, Machine};
 use core::ops::Range;
 use frames::Pfn;
@@ -16,18 +16,10 @@ impl<M: Machine> PageTable<M> {
         child: &mut PageTable<M>,
         stale: &mut Stale,
     ) -> Result<(), Error> {
-        let mut addr = range.start;
-        while addr < range.end {
-            let Some(middle) = self.table_at(Level::MIDDLE, addr) else {
-                addr = Level::MIDDLE.table_around(addr).end;
-                continue;
-            };
-            let next = Level::LEAF.table_around(addr).end.min(range.end);
-            let entry = Entry::load(&self.machine.table(middle)[Level::MIDDLE.index(addr)]);
-            if !entry.is_vacant() {
-                self.share_leaf(entry.pfn(), addr..next, child, stale)?;
-            }
-            addr = next;
+        let mut from = range.start;
+        while let Some((table, part)) = self.next_leaf(from..range.end) {
+            from = part.end;
+            self.share_leaf(table, part, child, stale)?;
         }
         Ok(())
     }

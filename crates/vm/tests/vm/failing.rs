@@ -11,7 +11,7 @@ const BASE: u64 = MMAP_BASE;
 
 /// What a process can tell of its space, and what the kernel can.
 #[derive(Debug, PartialEq)]
-struct Snapshot {
+pub(crate) struct Snapshot {
     regions: Vec<(u64, u64, Prot, RegionKind)>,
     stats: Stats,
     brk: u64,
@@ -19,7 +19,7 @@ struct Snapshot {
     contents: Vec<(u64, u64)>,
 }
 
-fn snapshot(world: &World) -> Snapshot {
+pub(crate) fn snapshot(world: &World) -> Snapshot {
     let space = &world.spaces[0];
     let pages = space
         .regions()
@@ -39,7 +39,7 @@ fn snapshot(world: &World) -> Snapshot {
 }
 
 /// A process with a bit of everything, some of it touched.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let mut world = World::with_space(64);
     let space = world.space();
     space.map_file(0, PAGE, RX, 1, 0, PAGE).expect("memory");
@@ -70,7 +70,10 @@ fn world() -> World {
 
 /// Runs `operation` in a new world with each of its allocations failing in turn. Each time it must
 /// say so, leave the world as it was, and work when tried again. Returns how many could fail.
-fn sweep(name: &str, operation: impl Fn(&mut World) -> Result<(), Error>) -> (usize, usize) {
+pub(crate) fn sweep(
+    name: &str,
+    operation: impl Fn(&mut World) -> Result<(), Error>,
+) -> (usize, usize) {
     let frames = sweep_with(name, &operation, |world, skip| {
         let ram = world.ram.clone();
         ram.failing_after(skip, || operation(world))
@@ -127,7 +130,7 @@ fn out_of_memory(error: FaultError) -> Error {
     }
 }
 
-fn touch(world: &mut World, addr: u64, access: Access) -> Result<(), Error> {
+pub(crate) fn touch(world: &mut World, addr: u64, access: Access) -> Result<(), Error> {
     // Not through the MMU, which allocates for the test.
     world.fault(0, addr, access).map_err(out_of_memory)
 }

@@ -2,7 +2,7 @@
 
 use crate::world::{PAGE, RW, World, regions};
 use abi::{MMAP_BASE, MapFlags, Prot, USER_TOP};
-use vm::{Error, FaultError, RegionKind};
+use vm::{Error, FaultError, Machine, RegionKind};
 
 pub(crate) const PRIVATE: MapFlags = MapFlags::PRIVATE.union(MapFlags::ANONYMOUS);
 pub(crate) const FIXED: MapFlags = PRIVATE.union(MapFlags::FIXED);
@@ -102,7 +102,10 @@ fn flags_that_make_no_sense_are_refused() {
         MapFlags::PRIVATE,
         MapFlags::SHARED,
         both,
-        PRIVATE | MapFlags::from_bits_retain(1 << 20),
+        MapFlags::POPULATE,
+        MapFlags::NORESERVE | MapFlags::ANONYMOUS,
+        MapFlags::FIXED_NOREPLACE,
+        PRIVATE | MapFlags::from_bits_retain(1 << 19),
     ];
     for flags in cases {
         assert_eq!(
@@ -208,6 +211,79 @@ fn fixed_is_exact_or_refused() {
         "a free page"
     );
     world.audit(false);
+    world.end();
+}
+
+#[test]
+fn fixed_without_replacing() {
+    let mut world = World::with_space(64);
+    world.space().set_heap(PAGE);
+    world.space().sbrk(PAGE as i64).expect("room");
+    map(&mut world, 0, 2 * PAGE).expect("room");
+    world.store(0, BASE, 7).expect("writable");
+    let before = regions(&world.spaces[0]);
+    for also in [MapFlags::empty(), MapFlags::FIXED] {
+        let flags = PRIVATE | MapFlags::FIXED_NOREPLACE | also;
+        for (at, len, error) in [
+            (BASE, PAGE, Error::Occupied),
+            (BASE - PAGE, 2 * PAGE, Error::Occupied),
+            (BASE + PAGE, 9 * PAGE, Error::Occupied),
+            (PAGE, PAGE, Error::Occupied),
+            (BASE + 2 * PAGE + 8, PAGE, Error::Invalid),
+            (USER_TOP, PAGE, Error::Invalid),
+            (USER_TOP - PAGE, 2 * PAGE, Error::Invalid),
+        ] {
+            let result = world.space().mmap(at, len, RW, flags);
+            assert_eq!(result, Err(error), "{len:#x} bytes at {at:#x}, {flags:?}");
+        }
+        assert_eq!(regions(&world.spaces[0]), before);
+        let at = BASE + 2 * PAGE;
+        assert_eq!(world.space().mmap(at, PAGE, RW, flags), Ok(at));
+        world.space().munmap(at, PAGE).expect("mapped");
+    }
+    let alone = MapFlags::FIXED_NOREPLACE;
+    let result = world.space().mmap(BASE + 4 * PAGE, PAGE, RW, alone);
+    assert_eq!(result, Err(Error::Invalid), "neither private nor shared");
+    assert_eq!(world.load(0, BASE), Ok(7));
+    world.audit(false);
+    world.end();
+}
+
+#[test]
+fn populated_memory_takes_no_fault() {
+    let kinds = [PRIVATE, MapFlags::SHARED | MapFlags::ANONYMOUS];
+    for (kind, prot) in kinds.map(|kind| [(kind, RW), (kind, Prot::READ)]).concat() {
+        let mut world = World::with_space(64);
+        let flags = kind | MapFlags::POPULATE | MapFlags::NORESERVE;
+        assert_eq!(world.space().mmap(0, 4 * PAGE, prot, flags), Ok(BASE));
+        let zero = world.ram.zero_page();
+        for page in 0..4 {
+            let (pfn, rights) = world.spaces[0]
+                .translate(BASE + page * PAGE)
+                .unwrap_or_else(|| panic!("page {page} of {kind:?} {prot:?} is missing"));
+            assert_eq!(rights, prot, "rights to page {page} of {kind:?}");
+            let own = kind != PRIVATE || prot == RW;
+            assert_eq!(pfn != zero, own, "frame of page {page}, {kind:?} {prot:?}");
+        }
+        world.audit(true);
+        world.end();
+    }
+}
+
+#[test]
+fn populating_without_rights_or_memory_is_no_error() {
+    let mut world = World::with_space(8);
+    let flags = PRIVATE | MapFlags::POPULATE;
+    let none = Prot::empty();
+    assert_eq!(world.space().mmap(0, 4 * PAGE, none, flags), Ok(BASE));
+    assert_eq!(world.ram.used(), 1, "the root alone");
+    let at = BASE + 4 * PAGE;
+    assert_eq!(world.space().mmap(0, 40 * PAGE, RW, flags), Ok(at));
+    assert_eq!(world.spaces[0].stats().size, 44, "the mapping is there");
+    assert_eq!(world.spaces[0].stats().resident, 4, "as far as frames went");
+    world.audit(false);
+    world.space().munmap(at, 4 * PAGE).expect("mapped");
+    assert_eq!(world.store(0, at + 30 * PAGE, 1), Ok(()), "when touched");
     world.end();
 }
 

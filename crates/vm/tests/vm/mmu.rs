@@ -76,37 +76,25 @@ fn walk(ram: &Ram, root: Pfn, addr: u64) -> Option<Leaf> {
         let shift = 12 + 9 * level;
         let entry = ram.words(table)[(addr >> shift) as usize % 512].load(Relaxed);
         let (valid, r, w, x) = (entry & 1, entry >> 1 & 1, entry >> 2 & 1, entry >> 3 & 1);
-        if valid == 0 {
+        // Reserved: writable without being readable, and bits of extensions.
+        if valid == 0 || w > r || entry >> 54 != 0 {
             return None;
         }
-        assert!(
-            r == 1 || w == 0,
-            "entry {entry:#x} of {addr:#x}: writable, not readable"
-        );
-        assert_eq!(
-            entry >> 54,
-            0,
-            "entry {entry:#x} of {addr:#x}: reserved bits"
-        );
         let number = (entry >> 10) & ((1 << 44) - 1);
         let pfn = Pfn::new(number as u32);
         if r == 1 || x == 1 {
-            assert_eq!(
-                number % (1 << (9 * level)),
-                0,
-                "a large page that is not aligned"
-            );
             let inside = addr >> 12 & ((1 << (9 * level)) - 1);
-            return Some(Leaf {
-                pfn: pfn.plus(inside as u32),
+            let leaf = Leaf {
+                pfn: Pfn::new((number | inside) as u32),
                 bits: entry & 0xff,
-            });
+            };
+            // A large page must lie at a multiple of its size.
+            return number.is_multiple_of(1 << (9 * level)).then_some(leaf);
         }
-        assert_eq!(
-            entry & 0xd0,
-            0,
-            "entry {entry:#x} of {addr:#x}: U, A or D on a pointer"
-        );
+        // U, A and D are reserved in a pointer, and G is the kernel's.
+        if entry & 0xf0 != 0 {
+            return None;
+        }
         table = pfn;
         if level == 1 {
             ram.tlb().tables.insert(addr >> 21, table);
@@ -134,11 +122,31 @@ pub(crate) fn reach(ram: &Ram, root: Pfn, addr: u64, access: Access) -> Option<P
 }
 
 /// All frames that a root reaches in the user half: tables (the root among them), then pages with
-/// their addresses.
-pub(crate) fn survey(ram: &Ram, root: Pfn) -> (Vec<Pfn>, Vec<(u64, Pfn)>) {
+/// their addresses and bits.
+pub(crate) fn survey(ram: &Ram, root: Pfn) -> (Vec<Pfn>, Vec<(u64, Pfn, u64)>) {
     let (mut tables, mut pages) = (vec![], vec![]);
     descend(ram, root, 2, 0, &mut tables, &mut pages);
     (tables, pages)
+}
+
+/// An entry must be of a form that a walker takes, whether any walker comes by or not.
+fn check_form(entry: u64, level: u32, addr: u64) {
+    let (bits, number) = (entry & 0x3ff, entry >> 10);
+    let kept = bits == 1 << 8;
+    let pointer = bits == 1 && level > 0;
+    // V, U and A, and nothing that is the kernel's or the software's; R or X; R and D with W.
+    let usable = bits & 0b11_0111_0001 == 0b101_0001 && bits & 0b1010 != 0;
+    let writable = bits & 0b100 == 0 || bits & 0b1000_0010 == 0b1000_0010;
+    let page = usable && writable && number.is_multiple_of(1 << (9 * level));
+    assert!(
+        entry == 0 || kept || pointer || page,
+        "entry {entry:#x} of level {level} for {addr:#x} is of no known form"
+    );
+    assert_eq!(
+        entry >> 54,
+        0,
+        "entry {entry:#x} for {addr:#x}: reserved bits"
+    );
 }
 
 fn descend(
@@ -147,7 +155,7 @@ fn descend(
     level: u32,
     base: u64,
     tables: &mut Vec<Pfn>,
-    pages: &mut Vec<(u64, Pfn)>,
+    pages: &mut Vec<(u64, Pfn, u64)>,
 ) {
     tables.push(table);
     let before = tables.len() + pages.len();
@@ -155,10 +163,13 @@ fn descend(
     for (index, entry) in ram.words(table)[..entries].iter().enumerate() {
         let entry = entry.load(Relaxed);
         let addr = base + ((index as u64) << (12 + 9 * level));
-        let pfn = Pfn::new((entry >> 10) as u32);
+        let number = entry >> 10;
+        let pfn = Pfn::new(number as u32);
+        check_form(entry, level, addr);
         if entry == 0 {
-        } else if entry & 0b1110 != 0 {
-            pages.push((addr, pfn));
+        } else if entry & 0b1110 != 0 || entry & 1 == 0 {
+            // Not valid, and yet something: a frame that is kept for the page.
+            pages.push((addr, pfn, entry & 0x3ff));
         } else {
             descend(ram, pfn, level - 1, addr, tables, pages);
         }

@@ -1,52 +1,21 @@
 //! What address spaces should do, in the plainest form there is: per process, a map from page
 //! number to rights and contents.
 
+use crate::page::{Content, Kind, Object, Page, Words, with_read, word_of};
 use crate::world::{PAGE, RW, RX, file_word};
-use abi::{MMAP_BASE, MapFlags, Prot, USER_TOP};
-use std::cell::RefCell;
+use abi::{Advice, MMAP_BASE, MapFlags, Prot, USER_TOP};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use vm::{Access, Error};
+use vm::Error;
 
-/// Two words of each page, the first and the last, stand for its contents.
-pub(crate) type Words = [u64; 2];
-
-/// Which of the two words `addr` means.
-pub(crate) fn word_of(addr: u64) -> (usize, u64) {
-    let word = usize::from(addr % PAGE >= PAGE / 2);
-    (word, addr / PAGE * PAGE + word as u64 * (PAGE - 8))
-}
-
-/// Whether the program may unmap a page.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Program,
-    Heap,
-    Mapping,
-}
-
-#[derive(Clone)]
-struct Page {
-    prot: Prot,
-    kind: Kind,
-    shared: bool,
-    words: Rc<RefCell<Words>>,
-}
-
-impl Page {
-    fn new(prot: Prot, kind: Kind, words: Words) -> Page {
-        let prot = if prot.contains(Prot::WRITE) {
-            prot | Prot::READ
-        } else {
-            prot
-        };
-        Page {
-            prot,
-            kind,
-            shared: false,
-            words: Rc::new(RefCell::new(words)),
-        }
+/// Number of the first page of a range, and of pages in it.
+fn range(start: u64, len: u64) -> Result<(u64, u64), Error> {
+    let sensible = start.is_multiple_of(PAGE) && len > 0 && len <= USER_TOP && start <= USER_TOP;
+    let (first, count) = (start / PAGE, len.div_ceil(PAGE));
+    if !sensible || first + count > USER_TOP / PAGE {
+        return Err(Error::Invalid);
     }
+    Ok((first, count))
 }
 
 /// One process.
@@ -79,7 +48,8 @@ impl Model {
                         0
                     }
                 };
-                let page = Page::new(prot, Kind::Program, [word(0), word(PAGE - 8)]);
+                let mut page = Page::new(prot, Kind::Program, [word(0), word(PAGE - 8)]);
+                page.of_file = true;
                 pages.insert((start + at) / PAGE, page);
             }
         }
@@ -96,34 +66,51 @@ impl Model {
     }
 
     pub(crate) fn fork(&self) -> Model {
-        let copy = |page: &Page| match page.shared {
-            true => page.clone(),
-            false => Page {
-                words: Rc::new(RefCell::new(*page.words.borrow())),
-                ..*page
-            },
-        };
-        let pages = self
-            .pages
-            .iter()
-            .map(|(&number, page)| (number, copy(page)))
-            .collect();
+        let pages = self.pages.clone();
         Model { pages, ..*self }
     }
 
-    /// The word that an access reaches, unless it is refused.
-    pub(crate) fn access(&self, addr: u64, access: Access) -> Option<Rc<RefCell<Words>>> {
+    /// What the program may do with the page of an address, and the two words of it.
+    pub(crate) fn page(&self, addr: u64) -> Option<(Prot, Words)> {
         let page = self.pages.get(&(addr / PAGE))?;
-        let needs = match access {
-            Access::Read => Prot::READ,
-            Access::Write => Prot::WRITE,
-            Access::Execute => Prot::EXEC,
+        let words = match &page.content {
+            Content::Own(words) => *words,
+            Content::Shared(object, index) => {
+                let words = object.words.borrow();
+                words.get(index).copied().unwrap_or_default()
+            }
         };
-        page.prot.contains(needs).then(|| page.words.clone())
+        Some((page.prot, words))
     }
 
-    pub(crate) fn has_shared(&self) -> bool {
-        self.pages.values().any(|page| page.shared)
+    /// A store that is allowed.
+    pub(crate) fn store(&mut self, addr: u64, value: u64) {
+        let (word, _) = word_of(addr);
+        if let Some(page) = self.pages.get_mut(&(addr / PAGE)) {
+            match &mut page.content {
+                Content::Own(words) => words[word] = value,
+                Content::Shared(object, index) => {
+                    object.words.borrow_mut().entry(*index).or_default()[word] = value;
+                }
+            }
+        }
+    }
+
+    /// The tables show this page: if it is of shared memory, that was made.
+    pub(crate) fn shown(&self, addr: u64) {
+        if let Some(Content::Shared(object, index)) =
+            self.pages.get(&(addr / PAGE)).map(|page| &page.content)
+        {
+            object.made.borrow_mut().insert(*index);
+        }
+    }
+
+    /// The shared memory that the process has, each as often as it has pages of it.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &Rc<Object>> {
+        self.pages.values().filter_map(|page| match &page.content {
+            Content::Shared(object, _) => Some(object),
+            Content::Own(_) => None,
+        })
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -144,6 +131,21 @@ impl Model {
             .all(|(_, page)| page.kind == Kind::Mapping)
     }
 
+    /// The lowest place for `count` pages.
+    fn gap(&self, count: u64) -> Result<u64, Error> {
+        let mut first = MMAP_BASE / PAGE;
+        for number in self.pages.range(first..).map(|page| *page.0) {
+            if number >= first + count {
+                break;
+            }
+            first = number + 1;
+        }
+        if first + count > USER_TOP / PAGE {
+            return Err(Error::NoMemory);
+        }
+        Ok(first)
+    }
+
     pub(crate) fn mmap(
         &mut self,
         hint: u64,
@@ -153,7 +155,8 @@ impl Model {
     ) -> Result<u64, Error> {
         let plain = flags.is_empty();
         let shared = flags.contains(MapFlags::SHARED);
-        let fixed = flags.contains(MapFlags::FIXED);
+        let careful = flags.contains(MapFlags::FIXED_NOREPLACE);
+        let fixed = flags.contains(MapFlags::FIXED) || careful;
         let sensible = flags.contains(MapFlags::ANONYMOUS)
             && shared != flags.contains(MapFlags::PRIVATE)
             || plain;
@@ -161,51 +164,125 @@ impl Model {
             return Err(Error::Invalid);
         }
         let prot = if plain { RW } else { prot };
-        let (count, top) = (len.div_ceil(PAGE), USER_TOP / PAGE);
-        let wanted = hint / PAGE;
-        let fits = wanted < top && wanted + count <= top;
+        let count = len.div_ceil(PAGE);
+        let wanted = range(hint / PAGE * PAGE, len);
         let first = if fixed {
-            if !hint.is_multiple_of(PAGE) || !fits || !self.only_mappings(wanted, count) {
+            let (first, count) = range(hint, len)?;
+            if careful && !self.free(first, count) {
+                return Err(Error::Occupied);
+            }
+            if !self.only_mappings(first, count) {
                 return Err(Error::Invalid);
             }
-            wanted
-        } else if wanted != 0 && fits && self.free(wanted, count) {
-            wanted
+            first
         } else {
-            let base = MMAP_BASE / PAGE;
-            let after = self.pages.range(base..).map(|(number, _)| number + 1);
-            let mut places = std::iter::once(base).chain(after);
-            let place = places.find(|&first| self.free(first, count));
-            place
-                .filter(|first| first + count <= top)
-                .ok_or(Error::NoMemory)?
+            match wanted {
+                Ok((first, count)) if first != 0 && self.free(first, count) => first,
+                _ => self.gap(count)?,
+            }
         };
+        let object = Object::new(count);
         for number in first..first + count {
-            let page = Page {
-                shared,
-                ..Page::new(prot, Kind::Mapping, [0; 2])
-            };
+            let mut page = Page::new(prot, Kind::Mapping, [0; 2]);
+            if shared {
+                page.content = Content::Shared(object.clone(), number - first);
+            }
             self.pages.insert(number, page);
         }
         Ok(first * PAGE)
     }
 
+    fn remove(&mut self, first: u64, count: u64) {
+        let mut behind = self.pages.split_off(&first);
+        self.pages.append(&mut behind.split_off(&(first + count)));
+    }
+
     pub(crate) fn munmap(&mut self, start: u64, len: u64) -> Result<(), Error> {
-        let sensible =
-            start.is_multiple_of(PAGE) && len > 0 && len <= USER_TOP && start <= USER_TOP;
-        let (first, count) = (start / PAGE, len.div_ceil(PAGE));
-        if !sensible || first + count > USER_TOP / PAGE {
-            return Err(Error::Invalid);
-        }
+        let (first, count) = range(start, len)?;
         if self.free(first, count) {
             return Err(Error::NotMapped);
         }
         if !self.only_mappings(first, count) {
             return Err(Error::Invalid);
         }
-        self.pages
-            .retain(|number, _| !(first..first + count).contains(number));
+        self.remove(first, count);
         Ok(())
+    }
+
+    /// As [`range`], of pages that are all there; none for a length of 0.
+    pub(crate) fn covered(&self, start: u64, len: u64) -> Result<(u64, u64), Error> {
+        if len == 0 && start.is_multiple_of(PAGE) {
+            return Ok((start / PAGE, 0));
+        }
+        let (first, count) = range(start, len)?;
+        if self.pages.range(first..first + count).count() as u64 != count {
+            return Err(Error::NotMapped);
+        }
+        Ok((first, count))
+    }
+
+    pub(crate) fn mprotect(&mut self, start: u64, len: u64, prot: Prot) -> Result<(), Error> {
+        let (first, count) = self.covered(start, len)?;
+        let pages = self.pages.range_mut(first..first + count);
+        pages.for_each(|(_, page)| page.prot = with_read(prot));
+        Ok(())
+    }
+
+    pub(crate) fn madvise(&mut self, start: u64, len: u64, advice: Advice) -> Result<(), Error> {
+        let (first, count) = self.covered(start, len)?;
+        let plain = |page: &Page| !page.of_file && !page.is_shared();
+        let mut pages = self.pages.range(first..first + count);
+        match advice {
+            Advice::WillNeed => return Ok(()),
+            Advice::Free if !pages.all(|(_, page)| plain(page)) => return Err(Error::Invalid),
+            Advice::Free | Advice::DontNeed => {}
+        }
+        for (_, page) in self.pages.range_mut(first..first + count) {
+            if let Content::Own(words) = &mut page.content {
+                *words = page.first;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn mremap(
+        &mut self,
+        start: u64,
+        old: u64,
+        new: u64,
+        may_move: bool,
+    ) -> Result<u64, Error> {
+        let (first, count) = range(start, old)?;
+        let (_, size) = range(0, new)?;
+        self.covered(start, old)?;
+        if !self.only_mappings(first, count) {
+            return Err(Error::Invalid);
+        }
+        if size <= count {
+            self.remove(first + size, count - size);
+            return Ok(start);
+        }
+        let inside = || self.pages.range(first..first + count);
+        let mut pairs = inside().zip(inside().skip(1));
+        if !pairs.all(|((_, page), (_, next))| page.continues_in(next)) {
+            return Err(Error::Invalid);
+        }
+        let fits = first + size <= USER_TOP / PAGE;
+        let mut to = first;
+        if !fits || !self.free(first + count, size - count) {
+            if !may_move {
+                return Err(Error::NoMemory);
+            }
+            to = self.gap(size)?;
+        }
+        let mut moved: Vec<Page> = inside().map(|(_, page)| page.clone()).collect();
+        while (moved.len() as u64) < size {
+            let next = moved[moved.len() - 1].next();
+            moved.push(next);
+        }
+        self.remove(first, count);
+        self.pages.extend((to..).zip(moved));
+        Ok(to * PAGE)
     }
 
     pub(crate) fn sbrk(&mut self, delta: i64) -> Result<u64, Error> {

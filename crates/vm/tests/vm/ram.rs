@@ -27,6 +27,11 @@ pub(crate) struct Inner {
     tlb: Mutex<Tlb>,
 }
 
+/// Which frame of the machine this is, counted from 0.
+pub(crate) fn index_of(pfn: Pfn) -> usize {
+    (pfn.get() - BASE) as usize
+}
+
 /// The machine. Clones are the same machine.
 #[derive(Clone)]
 pub(crate) struct Ram(Arc<Inner>);
@@ -98,6 +103,20 @@ impl Ram {
             .map(count)
             .filter(|&(_, refs)| refs > 0)
             .collect()
+    }
+
+    /// References to all frames but the page of zeroes, which comes first and must be zero still.
+    pub(crate) fn counts(&self) -> impl ExactSizeIterator<Item = u32> {
+        let zero = self.words(self.zero_page());
+        assert!(
+            zero.iter().all(|w| w.load(Relaxed) == 0),
+            "the page of zeroes was written"
+        );
+        let count = |index: usize| match index {
+            0 => 0,
+            _ => self.0.refs[index].load(Relaxed),
+        };
+        (0..self.0.refs.len()).map(count)
     }
 
     /// Runs `work` with the frame allocation after the next `skip` failing; tells whether one did.

@@ -163,3 +163,38 @@ fn harts_that_touch_a_page_at_once_get_one_page() {
     world.audit(true);
     world.end();
 }
+
+#[test]
+fn harts_that_make_it_grow_at_once_get_one_page() {
+    for round in 0..60 {
+        let mut world = World::with_space(64);
+        let last = [1, 511, 512, 600][round % 4];
+        assert_eq!(world.space().mmap(0, PAGE, RW, SHARED), Ok(BASE));
+        if round % 8 < 4 {
+            world.store(0, BASE, 5).expect("memory");
+        }
+        world.fork(0).expect("memory");
+        let barrier = Barrier::new(2);
+        std::thread::scope(|scope| {
+            for space in &mut world.spaces {
+                scope.spawn(|| {
+                    let grown = space.mremap(BASE, PAGE, 601 * PAGE, false);
+                    assert_eq!(grown, Ok(BASE));
+                    barrier.wait();
+                    for page in [last, 0] {
+                        let fault = space.fault(BASE + page * PAGE, Access::Write, None);
+                        assert_eq!(fault, Ok(Fault::Done));
+                    }
+                });
+            }
+        });
+        for page in [last, 0] {
+            let at = BASE + page * PAGE;
+            let seen = [0, 1].map(|p: usize| world.spaces[p].translate(at));
+            assert_eq!(seen[0], seen[1], "page {page} in round {round}");
+            assert!(seen[0].is_some(), "page {page} is there");
+        }
+        world.audit(true);
+        world.end();
+    }
+}

@@ -28,8 +28,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(frames: usize) -> World {
+        World::on(Ram::new(frames))
+    }
+
+    /// On a machine whose frames are free.
+    pub(crate) fn on(ram: Ram) -> World {
+        ram.tlb().leave();
         World {
-            ram: Ram::new(frames),
+            ram,
             cache: HashMap::new(),
             spaces: vec![],
         }
@@ -142,7 +148,7 @@ impl World {
             let (tables, pages) = survey(&self.ram, space.root());
             let frames: Vec<_> = pages
                 .iter()
-                .map(|p| p.1)
+                .map(|page| page.1)
                 .filter(|&pfn| pfn != zero)
                 .collect();
             let stats = space.stats();
@@ -152,7 +158,7 @@ impl World {
                 "pages of table: said, found"
             );
             assert_eq!(stats.resident, frames.len(), "resident pages: said, found");
-            for (addr, _) in pages {
+            for (addr, ..) in pages {
                 let mut regions = space.regions();
                 let inside = regions.any(|region| region.range().contains(&addr));
                 assert!(inside, "the page at {addr:#x} is in no region");
@@ -181,7 +187,7 @@ impl World {
 }
 
 /// Regions are in order, not empty, page aligned, apart, and in the user half.
-fn check_regions(space: &Space) {
+pub(crate) fn check_regions(space: &Space) {
     let mut end = 0;
     let mut count = 0;
     for region in space.regions() {

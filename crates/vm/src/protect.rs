@@ -1,0 +1,54 @@
+//! Changing what a program may do with its pages.
+
+use crate::region::with_read;
+use crate::unmap::pages_or_none;
+use crate::{AddressSpace, Error, Machine};
+use abi::Prot;
+use core::ops::Range;
+
+impl<M: Machine> AddressSpace<M> {
+    /// Gives all pages from `start` for `len` bytes, rounded up to pages, the rights `prot`: those of
+    /// mappings, and of the heap, the stack and the program as well (a heap whose rights changed
+    /// goes on growing with memory that can be read and written). Rights that go are gone at once;
+    /// contents stay, also while no access is allowed. A length of 0 changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when `start` is no page, the range leaves the user half, or `prot` is
+    /// unknown; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] without the records
+    /// that cuts at both ends need.
+    pub fn mprotect(&mut self, start: u64, len: u64, prot: Prot) -> Result<(), Error> {
+        if !Prot::all().contains(prot) {
+            return Err(Error::Invalid);
+        }
+        let prot = with_read(prot);
+        let range = pages_or_none(start, len)?;
+        self.check_covered(&range)?;
+        if self.regions.within(range.clone()).all(|r| r.prot() == prot) {
+            return Ok(());
+        }
+        self.cut_ends(&range)?;
+        let mut at = range.start;
+        while let Some(region) = self.regions.first_in(&(at..range.end)) {
+            let first = region.start();
+            at = region.end();
+            self.regions.change(first, |region| region.set_prot(prot));
+        }
+        self.regions.join_all(range.clone());
+        let stale = self.table.protect(range, prot);
+        self.table.flush(stale);
+        Ok(())
+    }
+
+    /// Makes both ends of `range` borders between regions, or neither.
+    fn cut_ends(&mut self, range: &Range<u64>) -> Result<(), Error> {
+        let cut = self.regions.cut(range.start)?;
+        if let Err(error) = self.regions.cut(range.end) {
+            if cut {
+                self.regions.join(range.start);
+            }
+            return Err(error.into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! Changing the size of mappings.
+
+use crate::tree::Node;
+use crate::unmap::pages;
+use crate::{AddressSpace, Error, Machine};
+use core::ops::Range;
+
+impl<M: Machine> AddressSpace<M> {
+    /// Makes the mapping from `start` for `old_len` bytes `new_len` bytes long, both rounded up to
+    /// pages, and returns where it is then. It shrinks where it is; grows where it is when the
+    /// addresses behind it are free; and moves to the lowest place that is free if it `may_move`.
+    /// Contents stay, with no page copied; what is new is zero. `start` may be in the middle of what
+    /// one call of `mmap` made.
+    ///
+    /// Shared memory grows for all who share it: a page that one of them has added is there for each
+    /// other that grows as far.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when `start` is no page, a length is 0 or beyond the user half, something
+    /// other than mappings is in the range, or what shall grow is not of one kind with one set of
+    /// rights; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] where there is no
+    /// room, or without the records and tables that it takes.
+    pub fn mremap(
+        &mut self,
+        start: u64,
+        old_len: u64,
+        new_len: u64,
+        may_move: bool,
+    ) -> Result<u64, Error> {
+        let old = pages(start, old_len)?;
+        let size = pages(0, new_len)?.end;
+        self.check_covered(&old)?;
+        self.check_mappings(&old)?;
+        let end = start + size;
+        if end <= old.end {
+            let rest = end..old.end;
+            self.cut_around(&rest)?;
+            self.take_out(rest);
+            return Ok(start);
+        }
+        let region = self.regions.find(start).ok_or(Error::NotMapped)?;
+        if region.end() < old.end {
+            return Err(Error::Invalid);
+        }
+        let free = end <= abi::USER_TOP && self.regions.first_in(&(old.end..end)).is_none();
+        if region.end() == old.end && free {
+            let first = region.start();
+            self.regions.change(first, |region| region.set_end(end));
+            self.regions.join(end);
+            return Ok(start);
+        }
+        if !may_move {
+            return Err(Error::NoMemory);
+        }
+        self.move_away(old, size)
+    }
+
+    /// Moves a part of one mapping to the lowest free place for `size` bytes.
+    fn move_away(&mut self, old: Range<u64>, size: u64) -> Result<u64, Error> {
+        let area = abi::MMAP_BASE..abi::USER_TOP;
+        let gap = self.regions.lowest_gap(size, area);
+        let start = gap.ok_or(Error::NoMemory)?;
+        let new = start..start + size;
+        let region = self.regions.find(old.start).ok_or(Error::NotMapped)?;
+        let moved = Node::try_new(region.moved(old.start, new.clone()))?;
+        let ready = self.table.make_way(&old, start);
+        if let Err(error) = ready.and_then(|()| self.cut_around(&old)) {
+            let stale = self.table.clear(new.clone(), &new);
+            self.table.flush(stale);
+            return Err(error);
+        }
+        let stale = self.table.relocate(&old, start);
+        self.table.flush(stale);
+        self.take_out(old);
+        self.regions.insert_merged(moved);
+        Ok(start)
+    }
+}
