@@ -38,17 +38,22 @@ pub(crate) struct Tlb {
 
 impl Tlb {
     pub(crate) fn flush(&mut self, space: SpaceId, range: Flush) {
-        let memory = self.spaces.entry(space.0).or_default();
         match range {
             Flush::Page(addr) => {
                 assert_eq!(addr % 4096, 0, "a flush of the page at {addr:#x}");
-                memory.leaves.remove(&addr);
                 self.flushes.0 += 1;
             }
+            Flush::All => self.flushes.1 += 1,
+        }
+        // Nothing here may allocate: allocations may be failing at this moment.
+        let Some(memory) = self.spaces.get_mut(&space.0) else {
+            return;
+        };
+        match range {
+            Flush::Page(addr) => drop(memory.leaves.remove(&addr)),
             Flush::All => {
                 memory.leaves.clear();
                 memory.tables.clear();
-                self.flushes.1 += 1;
             }
         }
     }
