@@ -14,6 +14,9 @@
 //!   (`fork.rs`, `fault.rs`)
 //! - Reserve, then commit: whatever can fail comes before the first change, so that an error leaves
 //!   the space as it was.
+//! - Rights follow at once: what `mprotect` takes away is gone from the table, and what it gives
+//!   comes with the next fault where somebody else may have the frame. A page without any right
+//!   keeps its frame in an entry that is not valid. (`protect.rs`, `sv39.rs`)
 //! - Nothing stays behind: pages, and tables without entries, go back as soon as their region goes.
 //!   (`unmap.rs`, `table.rs`)
 //!

@@ -3,13 +3,13 @@
 use core::sync::atomic::AtomicU64;
 use frames::Pfn;
 
-/// Which address space a flush is for: the number the hardware tags its translations with. Always
-/// [`SpaceId::UNTAGGED`] as long as a switch of spaces flushes everything.
+/// Which address space a flush is for: the number the hardware tags its translations with, as
+/// [`AddressSpace::set_id`](crate::AddressSpace::set_id) was told it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpaceId(pub u16);
 
 impl SpaceId {
-    /// The translations carry no tag.
+    /// The translations carry no tag of their own: a switch of spaces flushes everything.
     pub const UNTAGGED: SpaceId = SpaceId(0);
 }
 

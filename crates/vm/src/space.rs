@@ -4,7 +4,7 @@ use crate::heap::Heap;
 use crate::sv39::page_down;
 use crate::table::PageTable;
 use crate::tree::RegionTree;
-use crate::{Error, Machine, Region, Regions};
+use crate::{Error, Machine, Region, Regions, SpaceId};
 use abi::Prot;
 use frames::Pfn;
 
@@ -49,6 +49,19 @@ impl<M: Machine> AddressSpace<M> {
     /// The frame of the root table, for the hardware.
     pub fn root(&self) -> Pfn {
         self.table.root()
+    }
+
+    /// The number that flushes name this space by.
+    pub fn id(&self) -> SpaceId {
+        self.table.id()
+    }
+
+    /// Gives the space a number that the hardware tags its translations with, so that a switch of
+    /// spaces need not flush. A new space, a forked one too, is [`SpaceId::UNTAGGED`]. Whoever gives
+    /// out a number sees to it that no hart remembers translations under it from another space:
+    /// dropping a space flushes nothing.
+    pub fn set_id(&mut self, id: SpaceId) {
+        self.table.set_id(id);
     }
 
     /// Pages with a frame behind them: [`Stats::resident`] without the walk over the regions that

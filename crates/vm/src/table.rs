@@ -19,6 +19,7 @@ use frames::Pfn;
 pub(crate) struct PageTable<M: Machine> {
     machine: M,
     root: Pfn,
+    id: SpaceId,
     /// Tables below the root.
     tables: usize,
     /// Pages with a frame, those of the zero page not among them.
@@ -66,6 +67,7 @@ impl<M: Machine> PageTable<M> {
         Ok(PageTable {
             machine,
             root,
+            id: SpaceId::UNTAGGED,
             tables: 0,
             resident: 0,
         })
@@ -77,6 +79,14 @@ impl<M: Machine> PageTable<M> {
 
     pub(crate) fn root(&self) -> Pfn {
         self.root
+    }
+
+    pub(crate) fn id(&self) -> SpaceId {
+        self.id
+    }
+
+    pub(crate) fn set_id(&mut self, id: SpaceId) {
+        self.id = id;
     }
 
     /// Pages of table, the root among them.
@@ -91,8 +101,8 @@ impl<M: Machine> PageTable<M> {
     pub(crate) fn flush(&self, stale: Stale) {
         match stale {
             Stale::Nothing => {}
-            Stale::Page(addr) => self.machine.flush(SpaceId::UNTAGGED, Flush::Page(addr)),
-            Stale::Many => self.machine.flush(SpaceId::UNTAGGED, Flush::All),
+            Stale::Page(addr) => self.machine.flush(self.id, Flush::Page(addr)),
+            Stale::Many => self.machine.flush(self.id, Flush::All),
         }
     }
 

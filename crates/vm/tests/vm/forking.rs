@@ -2,7 +2,7 @@
 
 use crate::world::{PAGE, RW, RX, World, regions};
 use abi::{MMAP_BASE, Prot};
-use vm::{Access, FaultError, Machine, RegionKind};
+use vm::{Access, FaultError, Machine, RegionKind, SpaceId};
 
 const AT: u64 = MMAP_BASE;
 
@@ -161,5 +161,31 @@ fn the_childs_heap_is_its_own() {
     );
     assert_eq!(world.store(1, PAGE + 5000, 1), Ok(()));
     assert_eq!(world.store(0, PAGE + 5000, 1), Err(FaultError::Refused));
+    world.end();
+}
+
+#[test]
+fn a_switch_of_numbered_spaces_flushes_nothing_and_shows_nothing_old() {
+    let mut world = world();
+    world.tag(0);
+    world.store(0, AT, 1).expect("writable");
+    world.fork(0).expect("memory");
+    assert_eq!(world.spaces[1].id(), SpaceId::UNTAGGED, "not inherited");
+    world.tag(1);
+    let flushes = world.ram.tlb().flushes;
+    for _ in 0..3 {
+        assert_eq!((world.load(0, AT), world.load(1, AT)), (Ok(1), Ok(1)));
+    }
+    assert_eq!(world.ram.tlb().flushes, flushes);
+    world.store(0, AT, 2).expect("writable");
+    assert_eq!((world.load(0, AT), world.load(1, AT)), (Ok(2), Ok(1)));
+    world.store(1, AT, 3).expect("writable");
+    assert_eq!((world.load(0, AT), world.load(1, AT)), (Ok(2), Ok(3)));
+    // While the hart runs on the other: the flush must name the space it is for.
+    let none = Prot::empty();
+    world.spaces[0].mprotect(AT, PAGE, none).expect("memory");
+    assert_eq!(world.load(0, AT), Err(FaultError::Refused));
+    assert_eq!(world.load(1, AT), Ok(3));
+    world.audit(false);
     world.end();
 }

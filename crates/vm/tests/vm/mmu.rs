@@ -6,7 +6,7 @@ use crate::ram::Ram;
 use frames::Pfn;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
-use vm::{Access, Flush};
+use vm::{Access, Flush, SpaceId};
 
 /// A leaf entry that allowed something once.
 #[derive(Clone, Copy)]
@@ -15,47 +15,83 @@ struct Leaf {
     bits: u64,
 }
 
-/// The translations that the hart remembers, of the space it runs on.
+/// What the hart remembers of one space.
 #[derive(Default)]
-pub(crate) struct Tlb {
-    root: Option<Pfn>,
+struct Memory {
     leaves: HashMap<u64, Leaf>,
     /// Tables of pages by the 2 MiB they are for. A flush by address is about leaves only and leaves
     /// them standing.
     tables: HashMap<u64, Pfn>,
+}
+
+/// The translations that the hart remembers, by the number of the space.
+#[derive(Default)]
+pub(crate) struct Tlb {
+    root: Option<Pfn>,
+    current: u16,
+    spaces: HashMap<u16, Memory>,
+    /// The numbers of spaces that have one, by their roots.
+    numbers: HashMap<Pfn, u16>,
     /// How often it was told to forget one page, or all.
     pub(crate) flushes: (usize, usize),
 }
 
 impl Tlb {
-    pub(crate) fn flush(&mut self, range: Flush) {
+    pub(crate) fn flush(&mut self, space: SpaceId, range: Flush) {
         match range {
             Flush::Page(addr) => {
                 assert_eq!(addr % 4096, 0, "a flush of the page at {addr:#x}");
-                self.leaves.remove(&addr);
                 self.flushes.0 += 1;
             }
+            Flush::All => self.flushes.1 += 1,
+        }
+        // Nothing here may allocate: allocations may be failing at this moment.
+        let Some(memory) = self.spaces.get_mut(&space.0) else {
+            return;
+        };
+        match range {
+            Flush::Page(addr) => drop(memory.leaves.remove(&addr)),
             Flush::All => {
-                self.leaves.clear();
-                self.tables.clear();
-                self.flushes.1 += 1;
+                memory.leaves.clear();
+                memory.tables.clear();
             }
         }
     }
 
-    /// The hart leaves the space it runs on.
+    /// The hart leaves the space it runs on; translations without a tag go.
     pub(crate) fn leave(&mut self) {
         self.root = None;
-        self.leaves.clear();
-        self.tables.clear();
+        self.spaces.remove(&SpaceId::UNTAGGED.0);
     }
 
-    /// The hart goes on in another space; its translations carry no tag.
+    /// All that is remembered goes, numbers too.
+    pub(crate) fn forget(&mut self) {
+        let flushes = self.flushes;
+        *self = Tlb {
+            flushes,
+            ..Tlb::default()
+        };
+    }
+
+    /// The space with this root has a number that no other had before.
+    pub(crate) fn tag(&mut self, root: Pfn, number: SpaceId) {
+        self.numbers.insert(root, number.0);
+        if self.root == Some(root) {
+            self.leave();
+        }
+    }
+
+    /// The hart goes on in another space. What it remembers of spaces with a number stays.
     fn switch(&mut self, root: Pfn) {
         if self.root != Some(root) {
             self.leave();
             self.root = Some(root);
+            self.current = self.numbers.get(&root).copied().unwrap_or(0);
         }
+    }
+
+    fn memory(&mut self) -> &mut Memory {
+        self.spaces.entry(self.current).or_default()
     }
 }
 
@@ -70,7 +106,7 @@ fn permits(bits: u64, access: Access) -> bool {
 }
 
 fn walk(ram: &Ram, root: Pfn, addr: u64) -> Option<Leaf> {
-    let known = ram.tlb().tables.get(&(addr >> 21)).copied();
+    let known = ram.tlb().memory().tables.get(&(addr >> 21)).copied();
     let (mut table, levels) = known.map_or((root, 3), |table| (table, 1));
     for level in (0..levels).rev() {
         let shift = 12 + 9 * level;
@@ -97,7 +133,7 @@ fn walk(ram: &Ram, root: Pfn, addr: u64) -> Option<Leaf> {
         }
         table = pfn;
         if level == 1 {
-            ram.tlb().tables.insert(addr >> 21, table);
+            ram.tlb().memory().tables.insert(addr >> 21, table);
         }
     }
     None
@@ -112,12 +148,12 @@ pub(crate) fn reach(ram: &Ram, root: Pfn, addr: u64, access: Access) -> Option<P
     }
     let page = addr & !4095;
     ram.tlb().switch(root);
-    let remembered = ram.tlb().leaves.get(&page).copied();
+    let remembered = ram.tlb().memory().leaves.get(&page).copied();
     if let Some(leaf) = remembered.filter(|leaf| permits(leaf.bits, access)) {
         return Some(leaf.pfn);
     }
     let leaf = walk(ram, root, addr).filter(|leaf| permits(leaf.bits, access))?;
-    ram.tlb().leaves.insert(page, leaf);
+    ram.tlb().memory().leaves.insert(page, leaf);
     Some(leaf.pfn)
 }
 

@@ -33,6 +33,7 @@ impl Pair {
         world
             .spaces
             .push(program(ram).expect("memory for a program"));
+        world.tag(0);
         Pair {
             world,
             models: vec![Model::new()],
@@ -114,6 +115,7 @@ impl Pair {
         }
         match self.run(failing, |world| world.fork(p)) {
             (Ok(child), _) => {
+                self.world.tag(child);
                 self.models.push(self.models[p].fork());
                 self.look_at(child);
             }
@@ -126,6 +128,7 @@ impl Pair {
             (Ok(space), _) => {
                 self.world.ram.tlb().leave();
                 self.world.spaces[p] = space;
+                self.world.tag(p);
                 self.models[p] = Model::new();
             }
             (Err(error), reason) => assert_eq!((error, reason), (Error::NoMemory, true)),

@@ -3,7 +3,9 @@
 
 use crate::mmu::Tlb;
 use frames::Pfn;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+};
 use std::sync::{Arc, Mutex, MutexGuard};
 use vm::{Flush, Machine, SpaceId};
 
@@ -22,6 +24,8 @@ pub(crate) struct Inner {
     free: Mutex<Vec<u32>>,
     /// Allocations until one fails; negative: none will.
     countdown: AtomicI64,
+    /// Whether an allocation takes long, for the sake of races.
+    slow: AtomicBool,
     /// Allocations that there was no frame for.
     refused: AtomicUsize,
     tlb: Mutex<Tlb>,
@@ -44,6 +48,7 @@ impl Ram {
             refs: (0..frames).map(|_| AtomicU32::new(0)).collect(),
             free: Mutex::new((1..frames as u32).rev().collect()),
             countdown: AtomicI64::new(-1),
+            slow: AtomicBool::new(false),
             refused: AtomicUsize::new(0),
             tlb: Mutex::default(),
         };
@@ -119,6 +124,11 @@ impl Ram {
         (0..self.0.refs.len()).map(count)
     }
 
+    /// From now on an allocation takes long enough for others to get in between.
+    pub(crate) fn slow_down(&self) {
+        self.0.slow.store(true, Relaxed);
+    }
+
     /// Runs `work` with the frame allocation after the next `skip` failing; tells whether one did.
     pub(crate) fn failing_after<R>(&self, skip: usize, work: impl FnOnce() -> R) -> (R, bool) {
         self.0.countdown.store(skip as i64, Relaxed);
@@ -142,6 +152,9 @@ unsafe impl Machine for Ram {
     type File = u32;
 
     fn alloc(&self) -> Option<Pfn> {
+        if self.0.slow.load(Relaxed) {
+            std::thread::sleep(std::time::Duration::from_micros(200));
+        }
         if self.0.countdown.load(Relaxed) >= 0 && self.0.countdown.fetch_sub(1, Relaxed) == 0 {
             return None;
         }
@@ -231,7 +244,7 @@ unsafe impl Machine for Ram {
             .for_each(|entry| entry.store(KERNEL, Relaxed));
     }
 
-    fn flush(&self, _: SpaceId, range: Flush) {
-        self.tlb().flush(range);
+    fn flush(&self, space: SpaceId, range: Flush) {
+        self.tlb().flush(space, range);
     }
 }

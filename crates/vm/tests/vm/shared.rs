@@ -174,6 +174,7 @@ fn harts_that_make_it_grow_at_once_get_one_page() {
             world.store(0, BASE, 5).expect("memory");
         }
         world.fork(0).expect("memory");
+        world.ram.slow_down();
         let barrier = Barrier::new(2);
         std::thread::scope(|scope| {
             for space in &mut world.spaces {

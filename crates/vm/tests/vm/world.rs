@@ -6,7 +6,7 @@ use abi::Prot;
 use frames::Pfn;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
-use vm::{Access, AddressSpace, Error, Fault, FaultError, FilePage, Machine, RegionKind};
+use vm::{Access, AddressSpace, Error, Fault, FaultError, FilePage, Machine, RegionKind, SpaceId};
 
 pub(crate) type Space = AddressSpace<Ram>;
 
@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) ram: Ram,
     pub(crate) cache: HashMap<(u32, u64), Pfn>,
     pub(crate) spaces: Vec<Space>,
+    /// Numbers given out to spaces.
+    numbers: u16,
 }
 
 impl World {
@@ -33,11 +35,12 @@ impl World {
 
     /// On a machine whose frames are free.
     pub(crate) fn on(ram: Ram) -> World {
-        ram.tlb().leave();
+        ram.tlb().forget();
         World {
             ram,
             cache: HashMap::new(),
             spaces: vec![],
+            numbers: 0,
         }
     }
 
@@ -52,6 +55,15 @@ impl World {
 
     pub(crate) fn space(&mut self) -> &mut Space {
         &mut self.spaces[0]
+    }
+
+    /// Gives process `p` a number that no space had before.
+    pub(crate) fn tag(&mut self, p: usize) {
+        self.numbers += 1;
+        let number = SpaceId(self.numbers);
+        let space = &mut self.spaces[p];
+        space.set_id(number);
+        self.ram.tlb().tag(space.root(), number);
     }
 
     /// Forks process `parent`; the child gets the next number.
