@@ -1,0 +1,147 @@
+//! Runs a trace in a process of its own under callgrind, and reads what that counted.
+
+use crate::report::Report;
+use anyhow::{Context, Result, bail};
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+
+/// The simulated first-level data cache, so that no machine's own one is taken: size, ways, line.
+const D1: &str = "32768,8,64";
+
+/// Runs `trace` with `allocator` in a child and gives its report, with the costs: instructions a
+/// call as `alloc` and `free`, first-level cache misses of both as `misses`.
+pub fn run(trace: &str, allocator: &str, counted: bool) -> Result<Report> {
+    let program = std::env::current_exe().context("the name of this program")?;
+    let out =
+        std::env::temp_dir().join(format!("bench-{}-{trace}-{allocator}", std::process::id()));
+    let mut command = Command::new(&program);
+    if counted {
+        command = Command::new("valgrind");
+        command
+            .args(["-q", "--tool=callgrind", "--cache-sim=yes"])
+            .args([
+                "--toggle-collect=*measured_section*",
+                "--compress-strings=yes",
+            ])
+            .args([
+                format!("--D1={D1}"),
+                format!("--I1={D1}"),
+                "--LL=8388608,16,64".into(),
+            ])
+            .arg(format!("--callgrind-out-file={}", out.display()))
+            .arg(&program);
+    }
+    let output = command.args(["run", trace, allocator]).output();
+    let output = output.with_context(|| format!("running {:?}", command.get_program()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{trace} with {allocator}: {}\n{said}", output.status);
+    }
+    let mut report = Report::parse(&String::from_utf8_lossy(&output.stdout));
+    if counted {
+        report.join(costs(&out).with_context(|| format!("{trace} with {allocator}"))?);
+    }
+    Ok(report)
+}
+
+/// The costs in a file of callgrind's.
+fn costs(path: &Path) -> Result<Report> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    std::fs::remove_file(path)?;
+    let report = parse(&text).context("callgrind counted no call")?;
+    Ok(report)
+}
+
+#[derive(Default)]
+struct Cost {
+    calls: f64,
+    instructions: f64,
+    misses: f64,
+}
+
+impl Cost {
+    fn add(&mut self, calls: f64, instructions: f64, misses: f64) {
+        self.calls += calls;
+        self.instructions += instructions;
+        self.misses += misses;
+    }
+}
+
+/// Adds up the calls of the two functions. Names are written once, with a number that stands for
+/// them afterwards; the line behind `calls=` has the inclusive costs of those calls.
+fn parse(text: &str) -> Option<Report> {
+    let mut names: HashMap<&str, &str> = HashMap::new();
+    let mut events: Vec<&str> = Vec::new();
+    let (mut callee, mut calls) = ("", None);
+    let (mut alloc, mut free) = (Cost::default(), Cost::default());
+    for line in text.lines() {
+        if let Some(list) = line.strip_prefix("events: ") {
+            events = list.split(' ').collect();
+        } else if let Some(name) = line.strip_prefix("fn=").or(line.strip_prefix("cfn=")) {
+            let (number, text) = name.split_once(' ').unwrap_or((name, ""));
+            let name = names.entry(number).or_insert(text);
+            if line.starts_with('c') {
+                callee = name;
+            }
+        } else if let Some(count) = line.strip_prefix("calls=") {
+            calls = count.split(' ').next()?.parse::<f64>().ok();
+        } else if let Some(calls) = calls.take() {
+            let costs: Vec<f64> = line.split(' ').skip(1).flat_map(str::parse).collect();
+            let of = |event: &str| {
+                let place = events.iter().position(|&name| name == event);
+                place
+                    .and_then(|place| costs.get(place))
+                    .copied()
+                    .unwrap_or(0.0)
+            };
+            let misses = of("D1mr") + of("D1mw");
+            if callee.contains("counted_alloc") {
+                alloc.add(calls, of("Ir"), misses);
+            } else if callee.contains("counted_free") {
+                free.add(calls, of("Ir"), misses);
+            }
+        }
+    }
+    if alloc.calls == 0.0 || free.calls == 0.0 {
+        return None;
+    }
+    let mut report = Report::default();
+    report.put("alloc", alloc.instructions / alloc.calls);
+    report.put("free", free.instructions / free.calls);
+    report.put(
+        "misses",
+        alloc.misses / alloc.calls + free.misses / free.calls,
+    );
+    Some(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn calls_are_added_up() {
+        let text = "\
+events: Ir Dr Dw I1mr D1mr D1mw
+fn=(1) trace::{closure}
+10 100
+cfn=(2) x::counted_alloc
+calls=10 20
+11 300 5 5 0 2 3
+cfn=(3) x::counted_free
+calls=5 30
+12 100 5 5
+
+fn=(4) other
+cfn=(2)
+calls=10 20
++1 100
+";
+        let report = parse(text).unwrap();
+        assert_eq!(report.get("alloc"), Some(20.0));
+        assert_eq!(report.get("free"), Some(20.0));
+        assert_eq!(report.get("misses"), Some(0.25));
+        assert!(parse("events: Ir\nfn=(1) a\n1 2\n").is_none());
+    }
+}
