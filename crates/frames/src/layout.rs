@@ -100,8 +100,8 @@ impl Layout<'_> {
             frames,
             low,
             high,
-            low_bins: bins_len(low, Low::CLASSES),
-            high_bins: bins_len(high, High::CLASSES),
+            low_bins: bins_len(low),
+            high_bins: bins_len(high),
         }
     }
 
@@ -132,19 +132,13 @@ impl Layout<'_> {
         let high_bins = cut(parts.high_bins);
         let counts = cut(parts.frames / 2).as_mut_bytes();
         let tags = cut(parts.frames / 8).as_mut_bytes();
-        let low_classes = cut(parts.low.div_ceil(8))
-            .as_mut_bytes()
-            .get_mut(..parts.low)?;
-        let high_classes = cut(parts.high.div_ceil(8))
-            .as_mut_bytes()
-            .get_mut(..parts.high)?;
         let mut records = Records {
             base: self.span().0,
             tags: <[AtomicU8]>::mut_from_bytes(tags).ok()?,
             counts: <[AtomicU32]>::mut_from_bytes(counts).ok()?,
             buddy: Buddy::new(
-                Low::new(low_masks, low_classes, low_bins),
-                High::new(high_masks, high_classes, high_bins),
+                Low::new(low_masks, low_bins),
+                High::new(high_masks, high_bins),
             ),
         };
         for run in self.runs() {
@@ -165,11 +159,10 @@ struct Parts {
 }
 
 impl Parts {
-    /// All together, in `u64`s: masks, bins, 4 bytes of count and one of tag a frame, and a byte of
-    /// class for each word.
+    /// All together, in `u64`s: masks, bins, and 4 bytes of count and one of tag a frame.
     fn words(&self) -> usize {
         let masks = self.low + self.high + self.low_bins + self.high_bins;
-        masks + self.frames / 2 + self.frames / 8 + self.low.div_ceil(8) + self.high.div_ceil(8)
+        masks + self.frames / 2 + self.frames / 8
     }
 }
 

@@ -1,118 +1,127 @@
-//! A row of words, each in the bin of the largest run it has.
+//! A row of words, each in the bins of the runs it may have.
 
 use crate::bins::Bins;
-use crate::word::{RUN, WORD_ORDER, best_fit, largest, merged};
+use crate::word::{RUN, largest, merged, runs};
+use core::num::NonZeroU64;
 
-/// Units in words of 64, where runs have an order of at most `TOP` units. Where `TOP` is one below
-/// the order of a word, a word that becomes free as a whole leaves the level: its owner moves it one
-/// level up.
+/// Units in words of 64, where runs have an order of at most `TOP` units.
+///
+/// A word with anything free is in a bin of its largest run's order or above, and may be in others.
+/// When runs are taken the word stays where it is, until it is found there and has no such run or
+/// has nothing left, so that taking and giving in turn costs nothing.
 pub(crate) struct Level<const TOP: u32> {
     masks: &'static mut [u64],
-    /// The bin each word is in, plus one; 0 for a word in no bin, which has nothing free.
-    classes: &'static mut [u8],
     bins: Bins,
 }
 
-/// What [`Level::take`] took.
+/// A run that was taken.
 pub(crate) struct Taken {
     /// The first unit.
     pub(crate) unit: usize,
-    /// The order of what was taken.
-    pub(crate) order: u32,
     /// The order of the free run it was cut from.
     pub(crate) from: u32,
 }
 
 impl<const TOP: u32> Level<TOP> {
-    /// Bins that a level needs.
-    pub(crate) const CLASSES: usize = TOP as usize + 1;
-    const LARGEST_MERGE: u32 = if TOP + 1 == WORD_ORDER {
-        WORD_ORDER
-    } else {
-        TOP
-    };
-
     /// A level with nothing free; all memory zeroed.
-    pub(crate) fn new(
-        masks: &'static mut [u64],
-        classes: &'static mut [u8],
-        bits: &'static mut [u64],
-    ) -> Level<TOP> {
-        let bins = Bins::new(bits, masks.len(), Self::CLASSES);
-        Level {
-            masks,
-            classes,
-            bins,
-        }
+    pub(crate) fn new(masks: &'static mut [u64], bits: &'static mut [u64]) -> Level<TOP> {
+        let bins = Bins::new(bits, masks.len());
+        Level { masks, bins }
     }
 
-    /// Takes a run of at least order `least`, of the smallest order there is, and no more than
-    /// order `most` of it.
+    /// Takes a run of order `order`: the first one in the first word of the smallest bin that has
+    /// any. None also if that takes more than one look, for [`Level::search`] to do.
     #[inline]
-    pub(crate) fn take(&mut self, least: u32, most: u32) -> Option<Taken> {
-        let (class, word) = self.bins.first(least)?;
-        let mask = self.masks[word];
-        let (at, from) = best_fit(mask, least, class)?;
-        let order = from.min(most);
-        let rest = mask & !(RUN[order as usize] << at);
-        self.masks[word] = rest;
-        if from == class {
-            self.classify(word, class, rest);
-        }
-        Some(Taken {
-            unit: word * 64 + at as usize,
-            order,
-            from,
-        })
+    pub(crate) fn take(&mut self, order: u32) -> Option<Taken> {
+        let (_, word) = self.bins.glance(order)?;
+        let mask = *self.masks.get(word)?;
+        self.cut(word, mask, order)
     }
 
-    /// Moves a word of class `class`, from which one of its largest runs was taken, to the bin
-    /// that it belongs to now.
+    /// Does what [`Level::take`] does, however many looks it takes. The words that turn out to have
+    /// no such run go to the bin that they belong to.
+    pub(crate) fn search(&mut self, order: u32) -> Option<Taken> {
+        loop {
+            let (class, word) = self.bins.first(order)?;
+            let mask = *self.masks.get(word)?;
+            if let Some(taken) = self.cut(word, mask, order) {
+                return Some(taken);
+            }
+            self.bins.remove(class, word);
+            if let Some(now) = largest(mask, TOP) {
+                self.bins.insert(now, word);
+            }
+        }
+    }
+
+    /// Cuts the first run of order `order` out of a word.
     #[inline]
-    fn classify(&mut self, word: usize, class: u32, mask: u64) {
-        let now = largest(mask, class);
-        if now == Some(class) {
-            return;
+    fn cut(&mut self, word: usize, mask: u64, order: u32) -> Option<Taken> {
+        let at = NonZeroU64::new(runs(mask, order))?.trailing_zeros();
+        let from = merged(mask, at, order, TOP);
+        self.set(word, mask & !(RUN[order as usize % 8] << at));
+        let unit = word * 64 + at as usize;
+        Some(Taken { unit, from })
+    }
+
+    /// Takes single units from the first word of the smallest bin, as many as it has and `out` has
+    /// room for; how many. `cut` is told of each run that was cut from which, and how much of it.
+    #[inline]
+    pub(crate) fn take_singles(
+        &mut self,
+        out: &mut [u32],
+        mut cut: impl FnMut(u32, u32),
+    ) -> Option<usize> {
+        let (_, word) = self.bins.glance(0).or_else(|| self.bins.first(0))?;
+        let mut mask = *self.masks.get(word)?;
+        let mut filled = 0;
+        while let Some(room) = out.get_mut(filled..)
+            && mask != 0
+            && let Some(most) = room.len().checked_ilog2()
+        {
+            // The lowest free unit is the first of its run.
+            let at = mask.trailing_zeros();
+            let from = merged(mask, at, 0, TOP);
+            let order = from.min(most);
+            mask &= !(RUN[order as usize % 8] << at);
+            cut(from, order);
+            for (slot, unit) in room[..1 << order].iter_mut().zip(word * 64 + at as usize..) {
+                *slot = unit as u32;
+            }
+            filled += 1 << order;
         }
-        self.bins.remove(class, word);
-        self.classes[word] = now.map_or(0, |now| now as u8 + 1);
-        if let Some(now) = now {
-            self.bins.insert(now, word);
+        self.set(word, mask);
+        Some(filled)
+    }
+
+    /// Changes a word to what is left of it.
+    #[inline]
+    fn set(&mut self, word: usize, mask: u64) {
+        self.masks[word] = mask;
+        if mask == 0 {
+            self.bins.clear(word);
         }
     }
 
-    /// Gives back a run; the order of the free run it is part of now. When that is a whole word,
-    /// the word is no longer on this level.
+    /// Gives back a run; the order of the free run it is part of now.
     #[inline]
     pub(crate) fn give(&mut self, unit: usize, order: u32) -> u32 {
         let (word, at) = (unit / 64, (unit % 64) as u32);
-        let mask = self.masks[word] | RUN[order as usize] << at;
-        let now = merged(mask, at, order, Self::LARGEST_MERGE);
-        let class = u32::from(self.classes[word]);
-        if now >= WORD_ORDER {
-            self.masks[word] = 0;
-            self.classes[word] = 0;
-            if class > 0 {
-                self.bins.remove(class - 1, word);
-            }
-            return now;
-        }
+        let mask = self.masks[word] | RUN[order as usize % 8] << at;
         self.masks[word] = mask;
-        if now >= class {
-            if class > 0 {
-                self.bins.remove(class - 1, word);
-            }
-            self.classes[word] = now as u8 + 1;
-            self.bins.insert(now, word);
-        }
+        let now = merged(mask, at, order, TOP);
+        self.bins.insert(now, word);
         now
     }
 
-    /// Brings a word that is free as a whole to this level, its first run of order `order` taken.
-    #[inline]
-    pub(crate) fn open(&mut self, word: usize, order: u32) {
-        self.masks[word] = !RUN[order as usize];
-        self.classes[word] = TOP as u8 + 1;
+    /// Gives back a whole word that has nothing free.
+    pub(crate) fn open(&mut self, word: usize) {
+        self.masks[word] = u64::MAX;
         self.bins.insert(TOP, word);
+    }
+
+    /// Takes a whole word that is free.
+    pub(crate) fn close(&mut self, word: usize) {
+        self.set(word, 0);
     }
 }
