@@ -3,7 +3,6 @@
 use crate::report::Report;
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
-use std::path::Path;
 use std::process::Command;
 
 /// The simulated first-level data cache, so that no machine's own one is taken: size, ways, line.
@@ -40,40 +39,47 @@ pub fn run(trace: &str, allocator: &str, counted: bool) -> Result<Report> {
     }
     let mut report = Report::parse(&String::from_utf8_lossy(&output.stdout));
     if counted {
-        report.join(costs(&out).with_context(|| format!("{trace} with {allocator}"))?);
+        let text = std::fs::read_to_string(&out).with_context(|| out.display().to_string())?;
+        std::fs::remove_file(&out)?;
+        add_costs(&mut report, &text)
+            .with_context(|| format!("callgrind counted nothing in {trace} with {allocator}"))?;
     }
     Ok(report)
 }
 
-/// The costs in a file of callgrind's.
-fn costs(path: &Path) -> Result<Report> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    std::fs::remove_file(path)?;
-    let report = parse(&text).context("callgrind counted no call")?;
-    Ok(report)
+/// Adds the costs in a file of callgrind's, a call.
+fn add_costs(report: &mut Report, text: &str) -> Option<()> {
+    let (alloc, free) = parse(text);
+    let (allocs, frees) = (report.get("allocs")?, report.get("frees")?);
+    if alloc.instructions == 0.0 || free.instructions == 0.0 {
+        return None;
+    }
+    report.put("alloc", alloc.instructions / allocs);
+    report.put("free", free.instructions / frees);
+    report.put("misses", alloc.misses / allocs + free.misses / frees);
+    Some(())
 }
 
-#[derive(Default)]
+/// What all calls of a function cost together.
+#[derive(Debug, Default, PartialEq)]
 struct Cost {
-    calls: f64,
     instructions: f64,
     misses: f64,
 }
 
 impl Cost {
-    fn add(&mut self, calls: f64, instructions: f64, misses: f64) {
-        self.calls += calls;
+    fn add(&mut self, instructions: f64, misses: f64) {
         self.instructions += instructions;
         self.misses += misses;
     }
 }
 
-/// Adds up the calls of the two functions. Names are written once, with a number that stands for
+/// Adds up the costs of the two functions. Names are written once, with a number that stands for
 /// them afterwards; the line behind `calls=` has the inclusive costs of those calls.
-fn parse(text: &str) -> Option<Report> {
+fn parse(text: &str) -> (Cost, Cost) {
     let mut names: HashMap<&str, &str> = HashMap::new();
     let mut events: Vec<&str> = Vec::new();
-    let (mut callee, mut calls) = ("", None);
+    let (mut callee, mut is_call) = ("", false);
     let (mut alloc, mut free) = (Cost::default(), Cost::default());
     for line in text.lines() {
         if let Some(list) = line.strip_prefix("events: ") {
@@ -84,9 +90,9 @@ fn parse(text: &str) -> Option<Report> {
             if line.starts_with('c') {
                 callee = name;
             }
-        } else if let Some(count) = line.strip_prefix("calls=") {
-            calls = count.split(' ').next()?.parse::<f64>().ok();
-        } else if let Some(calls) = calls.take() {
+        } else if line.starts_with("calls=") {
+            is_call = true;
+        } else if std::mem::take(&mut is_call) {
             let costs: Vec<f64> = line.split(' ').skip(1).flat_map(str::parse).collect();
             let of = |event: &str| {
                 let place = events.iter().position(|&name| name == event);
@@ -97,31 +103,21 @@ fn parse(text: &str) -> Option<Report> {
             };
             let misses = of("D1mr") + of("D1mw");
             if callee.contains("counted_alloc") {
-                alloc.add(calls, of("Ir"), misses);
+                alloc.add(of("Ir"), misses);
             } else if callee.contains("counted_free") {
-                free.add(calls, of("Ir"), misses);
+                free.add(of("Ir"), misses);
             }
         }
     }
-    if alloc.calls == 0.0 || free.calls == 0.0 {
-        return None;
-    }
-    let mut report = Report::default();
-    report.put("alloc", alloc.instructions / alloc.calls);
-    report.put("free", free.instructions / free.calls);
-    report.put(
-        "misses",
-        alloc.misses / alloc.calls + free.misses / free.calls,
-    );
-    Some(report)
+    (alloc, free)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Cost, parse};
 
     #[test]
-    fn calls_are_added_up() {
+    fn costs_are_added_up() {
         let text = "\
 events: Ir Dr Dw I1mr D1mr D1mw
 fn=(1) trace::{closure}
@@ -138,10 +134,10 @@ cfn=(2)
 calls=10 20
 +1 100
 ";
-        let report = parse(text).unwrap();
-        assert_eq!(report.get("alloc"), Some(20.0));
-        assert_eq!(report.get("free"), Some(20.0));
-        assert_eq!(report.get("misses"), Some(0.25));
-        assert!(parse("events: Ir\nfn=(1) a\n1 2\n").is_none());
+        let cost = |instructions, misses| Cost {
+            instructions,
+            misses,
+        };
+        assert_eq!(parse(text), (cost(400.0, 5.0), cost(100.0, 0.0)));
     }
 }

@@ -15,8 +15,8 @@ pub fn run<A: FrameAlloc>(trace: &str, allocator: &A, report: &mut Report) -> bo
         }
         "whole" => pairs(allocator, NO_CACHE),
         "fill" => fill(allocator, report),
-        "mixed" => mixed(allocator, order, report),
-        "even" => mixed(allocator, |numbers| numbers.below(10), report),
+        "mixed" => mixed(allocator, (order, 5.5), report),
+        "even" => mixed(allocator, (|numbers| numbers.below(10), 102.3), report),
         "large" => large(allocator, report),
         _ => return false,
     }
@@ -56,28 +56,30 @@ fn fill<A: FrameAlloc>(allocator: &A, report: &mut Report) {
     }
 }
 
-/// Blocks of random orders, up to half of the memory.
-fn mixed<A: FrameAlloc>(allocator: &A, order: fn(&mut Numbers) -> usize, report: &mut Report) {
+/// Blocks of random orders, allocated and freed at random so that about half of the memory is in
+/// use. `mean` is how many frames a block has on average.
+fn mixed<A: FrameAlloc>(
+    allocator: &A,
+    (order, mean): (fn(&mut Numbers) -> usize, f64),
+    report: &mut Report,
+) {
     let mut numbers = Numbers::new(2);
     let mut held: Vec<(usize, usize)> = Vec::with_capacity(FRAMES);
-    let (mut used, mut failed) = (0, 0);
+    let most = (FRAMES as f64 / mean) as usize;
+    let mut failed = 0;
     let mut step = || {
-        if used < FRAMES / 2 || held.is_empty() {
+        if numbers.below(most) >= held.len() {
             let order = order(&mut numbers);
             match alloc(allocator, CPU, order) {
-                Some(frame) => {
-                    held.push((frame, order));
-                    used += 1 << order;
-                }
+                Some(frame) => held.push((frame, order)),
                 None => failed += 1,
             }
         } else {
             let (frame, order) = held.swap_remove(numbers.below(held.len()));
             free(allocator, CPU, frame, order);
-            used -= 1 << order;
         }
     };
-    (0..1_000).for_each(|_| step());
+    (0..2 * most).for_each(|_| step());
     measured_section(|| (0..20_000).for_each(|_| step()));
     report.put("failed", f64::from(failed));
 }

@@ -81,6 +81,7 @@ fn run_one(trace: &str, name: &str) -> Result<()> {
     if !run_frames(trace, name, &mut report) && !run_objects(trace, name, &mut report) {
         bail!("there is no trace {trace} with {name}");
     }
+    measure::report_calls(&mut report);
     report.print();
     Ok(())
 }

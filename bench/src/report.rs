@@ -23,11 +23,6 @@ impl Report {
         self.0.extend(other.0.into_iter().map(named));
     }
 
-    /// The values of `other` too.
-    pub fn join(&mut self, other: Report) {
-        self.0.extend(other.0);
-    }
-
     /// A line for each value.
     pub fn print(&self) {
         for (name, value) in &self.0 {
