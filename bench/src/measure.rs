@@ -54,6 +54,7 @@ pub fn alloc<A: FrameAlloc>(allocator: &A, cpu: usize, order: usize) -> Option<u
 /// Frees a block, counted likewise.
 #[inline]
 pub fn free<A: FrameAlloc>(allocator: &A, cpu: usize, frame: usize, order: usize) {
+    count(&FREES);
     counted_free(
         allocator,
         black_box(cpu),
