@@ -2,7 +2,8 @@
 
 use crate::memory::{Locked, PAGE, Spin, region};
 use bitmap_allocator::{BitAlloc, BitAlloc64K};
-use frames::{Frames, Layout, Pfn};
+use buddy_slab_allocator::AllocResult;
+use frames::{Frames, Layout, OutOfMemory, Pfn};
 use std::mem::size_of;
 
 /// Frames that each of them manages: 128 MiB.
@@ -16,8 +17,12 @@ const BASE: u32 = 0x80000;
 
 /// An allocator of blocks of `1 << order` frames.
 pub trait FrameAlloc {
-    /// A block's first frame.
-    fn alloc(&self, cpu: usize, order: usize) -> Option<usize>;
+    /// What the allocator's own call gives.
+    type Block;
+    /// A block.
+    fn alloc(&self, cpu: usize, order: usize) -> Self::Block;
+    /// The block's first frame.
+    fn first(block: Self::Block) -> Option<usize>;
     /// Gives a block back.
     fn free(&self, cpu: usize, frame: usize, order: usize);
     /// Bytes of its records now; none where they cannot be told from other memory.
@@ -50,9 +55,15 @@ impl Pagoda {
 }
 
 impl FrameAlloc for Pagoda {
+    type Block = Result<Pfn, OutOfMemory>;
+
     #[inline]
-    fn alloc(&self, cpu: usize, order: usize) -> Option<usize> {
-        Some(self.frames.alloc(cpu, order).ok()?.get() as usize)
+    fn alloc(&self, cpu: usize, order: usize) -> Self::Block {
+        self.frames.alloc(cpu, order)
+    }
+
+    fn first(block: Self::Block) -> Option<usize> {
+        Some(block.ok()?.get() as usize)
     }
 
     #[inline]
@@ -95,9 +106,15 @@ fn heap_in_use() -> usize {
 }
 
 impl FrameAlloc for BuddySystem {
+    type Block = Option<usize>;
+
     #[inline]
-    fn alloc(&self, _: usize, order: usize) -> Option<usize> {
+    fn alloc(&self, _: usize, order: usize) -> Self::Block {
         self.0.lock().alloc(1 << order)
+    }
+
+    fn first(block: Self::Block) -> Option<usize> {
+        block
     }
 
     #[inline]
@@ -154,10 +171,15 @@ impl BuddySlab {
 }
 
 impl FrameAlloc for BuddySlab {
+    type Block = AllocResult<usize>;
+
     #[inline]
-    fn alloc(&self, _: usize, order: usize) -> Option<usize> {
-        let start = self.0.lock().alloc_pages(1 << order, PAGE).ok()?;
-        Some(start / PAGE)
+    fn alloc(&self, _: usize, order: usize) -> Self::Block {
+        self.0.lock().alloc_pages(1 << order, PAGE)
+    }
+
+    fn first(block: Self::Block) -> Option<usize> {
+        Some(block.ok()? / PAGE)
     }
 
     #[inline]
@@ -183,13 +205,19 @@ impl Bitmap {
 }
 
 impl FrameAlloc for Bitmap {
+    type Block = Option<usize>;
+
     #[inline]
-    fn alloc(&self, _: usize, order: usize) -> Option<usize> {
+    fn alloc(&self, _: usize, order: usize) -> Self::Block {
         let mut bits = self.0.lock();
         match order {
             0 => bits.alloc(),
             _ => bits.alloc_contiguous(None, 1 << order, order),
         }
+    }
+
+    fn first(block: Self::Block) -> Option<usize> {
+        block
     }
 
     #[inline]

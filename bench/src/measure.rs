@@ -35,7 +35,7 @@ fn count(calls: &AtomicU64) {
 }
 
 #[inline(never)]
-fn counted_alloc<A: FrameAlloc>(allocator: &A, cpu: usize, order: usize) -> Option<usize> {
+fn counted_alloc<A: FrameAlloc>(allocator: &A, cpu: usize, order: usize) -> A::Block {
     allocator.alloc(cpu, order)
 }
 
@@ -48,7 +48,7 @@ fn counted_free<A: FrameAlloc>(allocator: &A, cpu: usize, frame: usize, order: u
 #[inline]
 pub fn alloc<A: FrameAlloc>(allocator: &A, cpu: usize, order: usize) -> Option<usize> {
     count(&ALLOCS);
-    counted_alloc(allocator, black_box(cpu), black_box(order))
+    A::first(counted_alloc(allocator, black_box(cpu), black_box(order)))
 }
 
 /// Frees a block, counted likewise.

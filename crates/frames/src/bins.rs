@@ -65,17 +65,35 @@ impl Bins {
         self.any |= 1 << class;
     }
 
-    /// Takes `index` out of all sets.
+    /// Takes `index` out of all sets; `class` is the one of which that may be the first.
     #[inline]
-    pub(crate) fn clear(&mut self, index: usize) {
-        for word in &mut self.lower[index / 64] {
+    pub(crate) fn clear(&mut self, class: u32, index: usize) {
+        let words = &mut self.lower[index / 64];
+        for word in &mut *words {
             *word &= !(1 << (index % 64));
+        }
+        if words[class as usize % CLASSES] == 0 {
+            self.clear_upper(class, index / 64);
         }
     }
 
     /// Takes `index` out of the set of `class`.
+    #[inline]
     pub(crate) fn remove(&mut self, class: u32, index: usize) {
-        self.lower[index / 64][class as usize % CLASSES] &= !(1 << (index % 64));
+        let word = &mut self.lower[index / 64][class as usize % CLASSES];
+        *word &= !(1 << (index % 64));
+        if *word == 0 {
+            self.clear_upper(class, index / 64);
+        }
+    }
+
+    #[inline]
+    fn clear_upper(&mut self, class: u32, place: usize) {
+        let word = &mut self.upper[class as usize * self.width + place / 64];
+        *word &= !(1 << (place % 64));
+        if *word == 0 && self.width == 1 {
+            self.any &= !(1 << class);
+        }
     }
 
     /// The smallest class of at least `least` that has anything, and the first number in it; none
@@ -136,7 +154,7 @@ mod tests {
                         model.remove(&(class, index));
                     }
                     _ => {
-                        bins.clear(index);
+                        bins.clear(class, index);
                         model.retain(|&(_, other)| other != index);
                     }
                 }

@@ -106,7 +106,7 @@ impl Buddy {
     }
 
     /// Gives back a block.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn give(&mut self, index: usize, order: usize) {
         let order = order as u32;
         self.free += 1 << order;

@@ -85,15 +85,16 @@ impl<R: RawMutex> Frames<R> {
     /// an order above [`MAX_ORDER`].
     #[inline]
     pub fn alloc(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
-        match self.caches.get(cpu) {
-            Some(cache) if order == 0 => {
-                let popped = cache.lock().pop();
-                match popped {
-                    Some(index) => Ok(self.hand_out(index, 0)),
-                    None => self.alloc_through(cpu),
-                }
-            }
-            _ => self.alloc_shared(cpu, order),
+        if order != 0 {
+            return self.alloc_shared(cpu, order);
+        }
+        let Some(cache) = self.caches.get(cpu) else {
+            return self.alloc_single(cpu);
+        };
+        let popped = cache.lock().pop();
+        match popped {
+            Some(index) => Ok(self.hand_out(index, 0)),
+            None => self.alloc_through(cpu),
         }
     }
 
@@ -109,7 +110,7 @@ impl<R: RawMutex> Frames<R> {
     #[inline(never)]
     fn alloc_through(&self, cpu: usize) -> Result<Pfn, OutOfMemory> {
         let Some(cache) = self.caches().get(cpu) else {
-            return self.alloc_shared(cpu, 0);
+            return self.alloc_single(cpu);
         };
         let mut cache = cache.lock();
         if cache.len() == 0 {
@@ -117,6 +118,17 @@ impl<R: RawMutex> Frames<R> {
         }
         let index = cache.pop();
         drop(cache);
+        match index {
+            Some(index) => Ok(self.hand_out(index, 0)),
+            None => self.alloc_pressed(cpu, 0),
+        }
+    }
+
+    /// A single frame from the shared part. The same as a block of order 0, which the compiler makes
+    /// less of when it knows the order.
+    #[inline(never)]
+    fn alloc_single(&self, cpu: usize) -> Result<Pfn, OutOfMemory> {
+        let index = self.shared.lock().take(0);
         match index {
             Some(index) => Ok(self.hand_out(index, 0)),
             None => self.alloc_pressed(cpu, 0),
@@ -169,10 +181,15 @@ impl<R: RawMutex> Frames<R> {
     #[inline]
     pub fn free(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let index = self.index(frame);
-        if order > MAX_ORDER || !self.retag(index, tag::LIVE | order as u8, tag::FREE) {
+        if order == 0 && self.retag(index, tag::LIVE, tag::FREE) {
+            self.put_single(cpu, index);
+        } else if (1..=MAX_ORDER).contains(&order)
+            && self.retag(index, tag::LIVE | order as u8, tag::FREE)
+        {
+            self.put_shared(index, order);
+        } else {
             return self.free_odd(cpu, frame, order);
         }
-        self.put(cpu, index, order);
         Ok(())
     }
 
@@ -206,14 +223,20 @@ impl<R: RawMutex> Frames<R> {
     /// Puts a block whose tag says free already among the free ones.
     #[inline]
     pub(crate) fn put(&self, cpu: usize, index: usize, order: usize) {
-        match self.caches.get(cpu) {
-            Some(cache) if order == 0 => {
-                let pushed = cache.lock().push(index);
-                if !pushed {
-                    self.put_through(cpu, index);
-                }
-            }
+        match order {
+            0 => self.put_single(cpu, index),
             _ => self.put_shared(index, order),
+        }
+    }
+
+    #[inline]
+    fn put_single(&self, cpu: usize, index: usize) {
+        let Some(cache) = self.caches.get(cpu) else {
+            return self.put_shared_single(index);
+        };
+        let pushed = cache.lock().push(index);
+        if !pushed {
+            self.put_through(cpu, index);
         }
     }
 
@@ -221,13 +244,18 @@ impl<R: RawMutex> Frames<R> {
     #[inline(never)]
     fn put_through(&self, cpu: usize, index: usize) {
         let Some(cache) = self.caches().get(cpu) else {
-            return self.put_shared(index, 0);
+            return self.put_shared_single(index);
         };
         let mut cache = cache.lock();
         if !cache.push(index) {
             cache.spill(&mut self.shared.lock());
             cache.push(index);
         }
+    }
+
+    #[inline(never)]
+    fn put_shared_single(&self, index: usize) {
+        self.shared.lock().give(index, 0);
     }
 
     #[inline(never)]

@@ -31,11 +31,11 @@ impl<const TOP: u32> Level<TOP> {
 
     /// Takes a run of order `order`: the first one in the first word of the smallest bin that has
     /// any. None also if that takes more than one look, for [`Level::search`] to do.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, order: u32) -> Option<Taken> {
-        let (_, word) = self.bins.glance(order)?;
+        let (class, word) = self.bins.glance(order)?;
         let mask = *self.masks.get(word)?;
-        self.cut(word, mask, order)
+        self.cut(class, word, mask, order)
     }
 
     /// Does what [`Level::take`] does, however many looks it takes. The words that turn out to have
@@ -44,22 +44,22 @@ impl<const TOP: u32> Level<TOP> {
         loop {
             let (class, word) = self.bins.first(order)?;
             let mask = *self.masks.get(word)?;
-            if let Some(taken) = self.cut(word, mask, order) {
+            if let Some(taken) = self.cut(class, word, mask, order) {
                 return Some(taken);
             }
             self.bins.remove(class, word);
-            if let Some(now) = largest(mask, TOP) {
-                self.bins.insert(now, word);
+            if let Some(now) = largest(mask) {
+                self.bins.insert(now.min(TOP), word);
             }
         }
     }
 
     /// Cuts the first run of order `order` out of a word.
-    #[inline]
-    fn cut(&mut self, word: usize, mask: u64, order: u32) -> Option<Taken> {
+    #[inline(always)]
+    fn cut(&mut self, class: u32, word: usize, mask: u64, order: u32) -> Option<Taken> {
         let at = NonZeroU64::new(runs(mask, order))?.trailing_zeros();
         let from = merged(mask, at, order, TOP);
-        self.set(word, mask & !(RUN[order as usize % 8] << at));
+        self.set(class, word, mask & !(RUN[order as usize % 8] << at));
         let unit = word * 64 + at as usize;
         Some(Taken { unit, from })
     }
@@ -72,7 +72,7 @@ impl<const TOP: u32> Level<TOP> {
         out: &mut [u32],
         mut cut: impl FnMut(u32, u32),
     ) -> Option<usize> {
-        let (_, word) = self.bins.glance(0).or_else(|| self.bins.first(0))?;
+        let (class, word) = self.bins.glance(0).or_else(|| self.bins.first(0))?;
         let mut mask = *self.masks.get(word)?;
         let mut filled = 0;
         while let Some(room) = out.get_mut(filled..)
@@ -90,21 +90,21 @@ impl<const TOP: u32> Level<TOP> {
             }
             filled += 1 << order;
         }
-        self.set(word, mask);
+        self.set(class, word, mask);
         Some(filled)
     }
 
     /// Changes a word to what is left of it.
     #[inline]
-    fn set(&mut self, word: usize, mask: u64) {
+    fn set(&mut self, class: u32, word: usize, mask: u64) {
         self.masks[word] = mask;
         if mask == 0 {
-            self.bins.clear(word);
+            self.bins.clear(class, word);
         }
     }
 
     /// Gives back a run; the order of the free run it is part of now.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn give(&mut self, unit: usize, order: u32) -> u32 {
         let (word, at) = (unit / 64, (unit % 64) as u32);
         let mask = self.masks[word] | RUN[order as usize % 8] << at;
@@ -122,6 +122,6 @@ impl<const TOP: u32> Level<TOP> {
 
     /// Takes a whole word that is free.
     pub(crate) fn close(&mut self, word: usize) {
-        self.set(word, 0);
+        self.set(TOP, word, 0);
     }
 }

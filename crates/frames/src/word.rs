@@ -16,35 +16,44 @@ pub(crate) const RUN: [u64; 7] = [
     0xffff_ffff_ffff_ffff,
 ];
 
-/// Where runs of order `n` may start.
-const STARTS: [u64; 7] = [
-    0xffff_ffff_ffff_ffff,
+/// Where runs of order `n + 1` may start; none of those beyond a word.
+const STARTS: [u64; 8] = [
     0x5555_5555_5555_5555,
     0x1111_1111_1111_1111,
     0x0101_0101_0101_0101,
     0x0001_0001_0001_0001,
     0x0000_0001_0000_0001,
     0x0000_0000_0000_0001,
+    0,
+    0,
 ];
+
+/// Starts of the runs of order `order + 1`, given those of `order`.
+#[inline]
+fn doubled(runs: u64, order: u32) -> u64 {
+    runs & runs >> (1u32 << order & 63) & STARTS[order as usize % 8]
+}
 
 /// Where all runs of order `order` in `mask` start, those that are part of larger ones too.
 #[inline]
 pub(crate) fn runs(mask: u64, order: u32) -> u64 {
-    let mut runs = mask;
-    for step in 0..order.min(WORD_ORDER) {
-        runs &= runs >> (1u32 << step) & STARTS[step as usize + 1];
-    }
-    runs
+    (0..order.min(WORD_ORDER)).fold(mask, doubled)
 }
 
-/// The order of the largest run, at most `most`; none in an empty word.
+/// The order of the largest run; none in an empty word.
 #[inline]
-pub(crate) fn largest(mask: u64, most: u32) -> Option<u32> {
+pub(crate) fn largest(mask: u64) -> Option<u32> {
     if mask == 0 {
         return None;
     }
-    let first_without = (1..=most).find(|&order| runs(mask, order) == 0);
-    Some(first_without.map_or(most, |order| order - 1))
+    let (mut runs, mut order) = (mask, 0);
+    loop {
+        runs = doubled(runs, order);
+        if runs == 0 {
+            return Some(order);
+        }
+        order += 1;
+    }
 }
 
 /// The order, at most `most`, of the largest run that the run of order `order` at `at` is part of.
@@ -87,8 +96,7 @@ mod tests {
             for mask in [a, a | b, a | b | c, a & b, a & b & c, 0, u64::MAX] {
                 let orders = |at: &u32| mask >> at & 1 == 1;
                 let top = (0..64).filter(orders).map(|at| order_at(mask, at)).max();
-                assert_eq!(largest(mask, 6), top, "largest run of {mask:#x}");
-                assert_eq!(largest(mask, 4), top.map(|o| o.min(4)), "capped, of {mask:#x}");
+                assert_eq!(largest(mask), top, "largest run of {mask:#x}");
 
                 for order in 0..=6 {
                     let expected = (0..64).filter(|&at| is_run(mask, at, order)).map(|at| 1 << at).sum::<u64>();
