@@ -78,7 +78,7 @@ impl Bins {
     }
 
     /// Takes `index` out of the set of `class`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, class: u32, index: usize) {
         let word = &mut self.lower[index / 64][class as usize % CLASSES];
         *word &= !(1 << (index % 64));
@@ -94,6 +94,12 @@ impl Bins {
         if *word == 0 && self.width == 1 {
             self.any &= !(1 << class);
         }
+    }
+
+    /// The smallest class that has anything, or a smaller one.
+    #[inline]
+    pub(crate) fn smallest(&self) -> u32 {
+        self.any.trailing_zeros()
     }
 
     /// The smallest class of at least `least` that has anything, and the first number in it; none

@@ -86,22 +86,17 @@ impl Buddy {
     pub(crate) fn take_singles(&mut self, out: &mut [u32]) -> usize {
         let mut filled = 0;
         while let Some(room) = out.get_mut(filled..)
-            && !room.is_empty()
+            && let Some(most) = room.len().checked_ilog2()
         {
-            let (counts, spare) = (&mut self.counts, &mut self.spare);
-            let taken = self.low.take_singles(room, |from, order| {
-                counts.split(from, order);
-                if from == WORD_ORDER {
-                    *spare = NO_SPARE;
-                }
-            });
-            match taken {
-                Some(taken) => filled += taken,
-                None if self.open().is_none() => break,
-                None => {}
+            let order = self.low.smallest().min(most).min(WORD_ORDER - 1);
+            let Some(first) = self.take(order as usize) else {
+                break;
+            };
+            for (slot, index) in room[..1 << order].iter_mut().zip(first..) {
+                *slot = index as u32;
             }
+            filled += 1 << order;
         }
-        self.less(filled);
         filled
     }
 

@@ -1,7 +1,7 @@
 //! A row of words, each in the bins of the runs it may have.
 
 use crate::bins::Bins;
-use crate::word::{RUN, largest, merged, runs};
+use crate::word::{RUN, WORD_ORDER, alone, merged};
 use core::num::NonZeroU64;
 
 /// Units in words of 64, where runs have an order of at most `TOP` units.
@@ -29,78 +29,63 @@ impl<const TOP: u32> Level<TOP> {
         Level { masks, bins }
     }
 
-    /// Takes a run of order `order`: the first one in the first word of the smallest bin that has
-    /// any. None also if that takes more than one look, for [`Level::search`] to do.
+    /// Takes a run of order `order` from the smallest run that holds it, the first one of those.
+    /// None also if that takes more than one look, for [`Level::search`] to do.
     #[inline(always)]
     pub(crate) fn take(&mut self, order: u32) -> Option<Taken> {
         let (class, word) = self.bins.glance(order)?;
-        let mask = *self.masks.get(word)?;
-        self.cut(class, word, mask, order)
+        self.cut(class, word, order)
     }
 
-    /// Does what [`Level::take`] does, however many looks it takes. The words that turn out to have
-    /// no such run go to the bin that they belong to.
+    /// Does what [`Level::take`] does, however many looks it takes.
     pub(crate) fn search(&mut self, order: u32) -> Option<Taken> {
         loop {
             let (class, word) = self.bins.first(order)?;
-            let mask = *self.masks.get(word)?;
-            if let Some(taken) = self.cut(class, word, mask, order) {
+            if let Some(taken) = self.cut(class, word, order) {
                 return Some(taken);
             }
-            self.bins.remove(class, word);
-            if let Some(now) = largest(mask) {
-                self.bins.insert(now.min(TOP), word);
-            }
+            self.correct(class, word);
         }
     }
 
-    /// Cuts the first run of order `order` out of a word.
+    /// Takes a run of order `order` from the first run of order `class` in a word, if it has any.
     #[inline(always)]
-    fn cut(&mut self, class: u32, word: usize, mask: u64, order: u32) -> Option<Taken> {
-        let at = NonZeroU64::new(runs(mask, order))?.trailing_zeros();
-        let from = merged(mask, at, order, TOP);
-        self.set(class, word, mask & !(RUN[order as usize % 8] << at));
-        let unit = word * 64 + at as usize;
-        Some(Taken { unit, from })
-    }
-
-    /// Takes single units from the first word of the smallest bin, as many as it has and `out` has
-    /// room for; how many. `cut` is told of each run that was cut from which, and how much of it.
-    #[inline]
-    pub(crate) fn take_singles(
-        &mut self,
-        out: &mut [u32],
-        mut cut: impl FnMut(u32, u32),
-    ) -> Option<usize> {
-        let (class, word) = self.bins.glance(0).or_else(|| self.bins.first(0))?;
-        let mut mask = *self.masks.get(word)?;
-        let mut filled = 0;
-        while let Some(room) = out.get_mut(filled..)
-            && mask != 0
-            && let Some(most) = room.len().checked_ilog2()
-        {
-            // The lowest free unit is the first of its run.
-            let at = mask.trailing_zeros();
-            let from = merged(mask, at, 0, TOP);
-            let order = from.min(most);
-            mask &= !(RUN[order as usize % 8] << at);
-            cut(from, order);
-            for (slot, unit) in room[..1 << order].iter_mut().zip(word * 64 + at as usize..) {
-                *slot = unit as u32;
+    fn cut(&mut self, class: u32, word: usize, order: u32) -> Option<Taken> {
+        let mask = self.masks.get_mut(word)?;
+        let runs = NonZeroU64::new(alone(*mask, class, TOP))?;
+        let at = runs.trailing_zeros();
+        *mask &= !(RUN[order as usize % 8] << at);
+        if class < WORD_ORDER {
+            if runs.is_power_of_two() {
+                self.bins.remove(class, word);
             }
-            filled += 1 << order;
+            for half in order..class {
+                self.bins.insert(half, word);
+            }
         }
-        self.set(class, word, mask);
-        Some(filled)
+        Some(Taken {
+            unit: word * 64 + at as usize,
+            from: class,
+        })
     }
 
-    /// Changes a word to what is left of it.
-    #[inline]
-    fn set(&mut self, class: u32, word: usize, mask: u64) {
-        self.masks[word] = mask;
-        if mask == 0 {
-            self.bins.clear(class, word);
+    /// Takes a word out of the bin of an order of which it has no run.
+    fn correct(&mut self, class: u32, word: usize) {
+        self.bins.remove(class, word);
+        if class == WORD_ORDER
+            && let Some(&mask) = self.masks.get(word)
+        {
+            // It was free as a whole, and nothing was said of it when runs were cut from it.
+            for order in (0..WORD_ORDER).filter(|&order| alone(mask, order, TOP) != 0) {
+                self.bins.insert(order, word);
+            }
         }
+    }
+
+    /// The order of the smallest run, or a smaller one.
+    #[inline]
+    pub(crate) fn smallest(&self) -> u32 {
+        self.bins.smallest()
     }
 
     /// Gives back a run; the order of the free run it is part of now.
@@ -122,6 +107,7 @@ impl<const TOP: u32> Level<TOP> {
 
     /// Takes a whole word that is free.
     pub(crate) fn close(&mut self, word: usize) {
-        self.set(TOP, word, 0);
+        self.masks[word] = 0;
+        self.bins.clear(TOP, word);
     }
 }

@@ -16,43 +16,46 @@ pub(crate) const RUN: [u64; 7] = [
     0xffff_ffff_ffff_ffff,
 ];
 
-/// Where runs of order `n + 1` may start; none of those beyond a word.
-const STARTS: [u64; 8] = [
+/// Where runs of order `n + 1` may start.
+const STARTS: [u64; 6] = [
     0x5555_5555_5555_5555,
     0x1111_1111_1111_1111,
     0x0101_0101_0101_0101,
     0x0001_0001_0001_0001,
     0x0000_0001_0000_0001,
     0x0000_0000_0000_0001,
-    0,
-    0,
 ];
 
-/// Starts of the runs of order `order + 1`, given those of `order`.
-#[inline]
-fn doubled(runs: u64, order: u32) -> u64 {
-    runs & runs >> (1u32 << order & 63) & STARTS[order as usize % 8]
-}
-
-/// Where all runs of order `order` in `mask` start, those that are part of larger ones too.
-#[inline]
-pub(crate) fn runs(mask: u64, order: u32) -> u64 {
-    (0..order.min(WORD_ORDER)).fold(mask, doubled)
-}
-
-/// The order of the largest run; none in an empty word.
-#[inline]
-pub(crate) fn largest(mask: u64) -> Option<u32> {
-    if mask == 0 {
-        return None;
-    }
+/// Starts of the runs of order `ORDER`.
+#[inline(always)]
+const fn runs<const ORDER: usize>(mask: u64) -> u64 {
     let (mut runs, mut order) = (mask, 0);
-    loop {
-        runs = doubled(runs, order);
-        if runs == 0 {
-            return Some(order);
-        }
+    while order < ORDER {
+        runs &= runs >> (1u32 << order) & STARTS[order];
         order += 1;
+    }
+    runs
+}
+
+/// Starts of the runs of order `ORDER` that are part of none of order `LARGER`, the next one.
+#[inline(always)]
+const fn apart<const ORDER: usize, const LARGER: usize>(mask: u64) -> u64 {
+    let larger = runs::<LARGER>(mask);
+    runs::<ORDER>(mask) & !(larger | larger << (1u32 << ORDER))
+}
+
+/// Starts of the runs of order `order` that are part of no larger one, of order `most` at most.
+#[inline(always)]
+pub(crate) fn alone(mask: u64, order: u32, most: u32) -> u64 {
+    match order {
+        0 => apart::<0, 1>(mask),
+        1 => apart::<1, 2>(mask),
+        2 => apart::<2, 3>(mask),
+        3 => apart::<3, 4>(mask),
+        4 if most == 4 => runs::<4>(mask),
+        4 => apart::<4, 5>(mask),
+        5 => apart::<5, 6>(mask),
+        _ => u64::from(mask == u64::MAX),
     }
 }
 
@@ -95,13 +98,13 @@ mod tests {
         fn agrees_with_looking_at_each_bit(a: u64, b: u64, c: u64) {
             for mask in [a, a | b, a | b | c, a & b, a & b & c, 0, u64::MAX] {
                 let orders = |at: &u32| mask >> at & 1 == 1;
-                let top = (0..64).filter(orders).map(|at| order_at(mask, at)).max();
-                assert_eq!(largest(mask), top, "largest run of {mask:#x}");
-
                 for order in 0..=6 {
-                    let expected = (0..64).filter(|&at| is_run(mask, at, order)).map(|at| 1 << at).sum::<u64>();
-                    assert_eq!(runs(mask, order), expected, "runs of order {order} in {mask:#x}");
+                    let starts = |at: &u32| is_run(mask, *at, order) && order_at(mask, *at) == order;
+                    let expected: u64 = (0..64).filter(starts).map(|at| 1 << at).sum();
+                    assert_eq!(alone(mask, order, 6), expected, "order {order} in {mask:#x}");
                 }
+                let expected: u64 = (0..64).filter(|&at| is_run(mask, at, 4)).map(|at| 1 << at).sum();
+                assert_eq!(alone(mask, 4, 4), expected, "order 4 at most in {mask:#x}");
                 for at in (0..64).filter(orders) {
                     assert_eq!(merged(mask, at, 0, 6), order_at(mask, at), "{mask:#x} at {at}");
                 }
