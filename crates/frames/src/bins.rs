@@ -1,9 +1,6 @@
-//! Which words may have a free run of which size: for each class a set of word numbers. Finding the
-//! first number of the smallest class that will do takes a look at three words, and one more for
-//! each 4096 numbers: with 64 frames a word, for each GiB.
-//!
-//! The sets are kept lazily where that is safe: what is above an empty part is only found to be
-//! empty when somebody looks.
+//! Which words have a free run of which size: for each class a set of word numbers. Finding the
+//! first number of the smallest class that will do takes a look at three words; where there are
+//! more than 4096 numbers (with 64 frames a word, more than 1 GiB) some more.
 
 use core::num::{NonZeroU32, NonZeroU64};
 
@@ -14,66 +11,42 @@ const CLASSES: usize = 8;
 pub(crate) struct Bins {
     /// For 64 numbers, a word for each class.
     lower: &'static mut [[u64; CLASSES]],
-    /// For each class a bit for each of its words in `lower`; clear where such a word is zero,
-    /// though not the other way round.
-    upper: &'static mut [u64],
-    /// Words of `upper` that a class has.
-    width: usize,
-    /// A bit for each class, clear where all its words in `upper` are zero.
+    /// For each class a bit for each of its words in `lower`, or for as many of them in a row as
+    /// it takes to have 64 bits for all. Clear where these words are zero, though not always the
+    /// other way round.
+    upper: [u64; CLASSES],
+    /// Words of `lower` that share a bit, as a power of two.
+    shift: u32,
+    /// A bit for each class, clear where its word in `upper` is zero.
     any: u32,
-}
-
-/// Lengths of the two levels, for numbers below `len`.
-const fn levels(len: usize) -> (usize, usize) {
-    let lower = len.div_ceil(64);
-    (lower, lower.div_ceil(64) * CLASSES)
 }
 
 /// Words that sets of numbers below `len` take.
 pub(crate) const fn bins_len(len: usize) -> usize {
-    let (lower, upper) = levels(len);
-    lower * CLASSES + upper
+    len.div_ceil(64) * CLASSES
 }
 
 impl Bins {
     /// Empty sets in zeroed `bits`, of [`bins_len`] words.
-    pub(crate) fn new(bits: &'static mut [u64], len: usize) -> Bins {
-        let (_, upper_len) = levels(len);
-        let (upper, lower) = bits.split_at_mut(upper_len);
+    pub(crate) fn new(bits: &'static mut [u64]) -> Bins {
+        let lower = bits.as_chunks_mut().0;
         Bins {
-            lower: lower.as_chunks_mut().0,
-            upper,
-            width: upper_len / CLASSES,
+            upper: [0; CLASSES],
+            shift: lower.len().div_ceil(64).next_power_of_two().ilog2(),
+            lower,
             any: 0,
         }
     }
 
     /// Adds `index` to the set of `class`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, class: u32, index: usize) {
         let word = &mut self.lower[index / 64][class as usize % CLASSES];
         let before = *word;
         *word = before | 1 << (index % 64);
         if before == 0 {
-            self.insert_upper(class, index / 64);
-        }
-    }
-
-    #[inline]
-    fn insert_upper(&mut self, class: u32, place: usize) {
-        self.upper[class as usize * self.width + place / 64] |= 1 << (place % 64);
-        self.any |= 1 << class;
-    }
-
-    /// Takes `index` out of all sets; `class` is the one of which that may be the first.
-    #[inline]
-    pub(crate) fn clear(&mut self, class: u32, index: usize) {
-        let words = &mut self.lower[index / 64];
-        for word in &mut *words {
-            *word &= !(1 << (index % 64));
-        }
-        if words[class as usize % CLASSES] == 0 {
-            self.clear_upper(class, index / 64);
+            self.upper[class as usize % CLASSES] |= 1 << (index / 64 >> self.shift);
+            self.any |= 1 << class;
         }
     }
 
@@ -82,17 +55,25 @@ impl Bins {
     pub(crate) fn remove(&mut self, class: u32, index: usize) {
         let word = &mut self.lower[index / 64][class as usize % CLASSES];
         *word &= !(1 << (index % 64));
-        if *word == 0 {
+        if *word == 0 && self.shift == 0 {
             self.clear_upper(class, index / 64);
         }
     }
 
-    #[inline]
-    fn clear_upper(&mut self, class: u32, place: usize) {
-        let word = &mut self.upper[class as usize * self.width + place / 64];
-        *word &= !(1 << (place % 64));
-        if *word == 0 && self.width == 1 {
+    /// Says that the words of a bit of `upper` are zero.
+    #[inline(always)]
+    fn clear_upper(&mut self, class: u32, bit: usize) {
+        let word = &mut self.upper[class as usize % CLASSES];
+        *word &= !(1 << (bit % 64));
+        if *word == 0 {
             self.any &= !(1 << class);
+        }
+    }
+
+    /// Takes `index` out of all sets.
+    pub(crate) fn clear(&mut self, index: usize) {
+        for class in 0..CLASSES as u32 {
+            self.remove(class, index);
         }
     }
 
@@ -103,12 +84,12 @@ impl Bins {
     }
 
     /// The smallest class of at least `least` that has anything, and the first number in it; none
-    /// also if it takes more than a look at one word a level to find that, for [`Bins::first`].
-    #[inline]
+    /// also if it takes more than one look to find that, for [`Bins::first`].
+    #[inline(always)]
     pub(crate) fn glance(&self, least: u32) -> Option<(u32, usize)> {
         let class = least + NonZeroU32::new(self.any >> least)?.trailing_zeros();
-        let upper = NonZeroU64::new(*self.upper.get(class as usize * self.width)?)?;
-        let place = upper.trailing_zeros() as usize;
+        let upper = NonZeroU64::new(self.upper[class as usize % CLASSES])?;
+        let place = (upper.trailing_zeros() as usize) << self.shift;
         let lower = NonZeroU64::new(self.lower.get(place)?[class as usize % CLASSES])?;
         Some((class, place * 64 + lower.trailing_zeros() as usize))
     }
@@ -117,18 +98,16 @@ impl Bins {
     pub(crate) fn first(&mut self, least: u32) -> Option<(u32, usize)> {
         loop {
             let class = least + NonZeroU32::new(self.any >> least)?.trailing_zeros();
-            let start = class as usize * self.width;
-            let upper = self.upper.get_mut(start..start + self.width)?;
-            let Some((at, upper)) = upper.iter_mut().enumerate().find(|(_, word)| **word != 0)
-            else {
-                self.any &= !(1 << class);
-                continue;
-            };
-            let place = at * 64 + upper.trailing_zeros() as usize;
-            if let Some(word) = NonZeroU64::new(self.lower.get(place)?[class as usize % CLASSES]) {
-                return Some((class, place * 64 + word.trailing_zeros() as usize));
+            let upper = NonZeroU64::new(self.upper[class as usize % CLASSES])?;
+            let bit = upper.trailing_zeros() as usize;
+            let places = (bit << self.shift)..(bit + 1) << self.shift;
+            for place in places.start..places.end.min(self.lower.len()) {
+                let word = self.lower[place][class as usize % CLASSES];
+                if let Some(word) = NonZeroU64::new(word) {
+                    return Some((class, place * 64 + word.trailing_zeros() as usize));
+                }
             }
-            *upper &= *upper - 1;
+            self.clear_upper(class, bit);
         }
     }
 }
@@ -146,7 +125,7 @@ mod tests {
             len in 1usize..10_000,
             steps in proptest::collection::vec((0u8..8, 0u32..7, 0usize..10_000), 1..300),
         ) {
-            let mut bins = Bins::new(vec![0; bins_len(len)].leak(), len);
+            let mut bins = Bins::new(vec![0; bins_len(len)].leak());
             let mut model = BTreeSet::new();
             for (what, class, index) in steps {
                 let index = index % len;
@@ -160,7 +139,7 @@ mod tests {
                         model.remove(&(class, index));
                     }
                     _ => {
-                        bins.clear(class, index);
+                        bins.clear(index);
                         model.retain(|&(_, other)| other != index);
                     }
                 }

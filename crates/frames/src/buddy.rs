@@ -41,21 +41,20 @@ impl Buddy {
         }
     }
 
-    /// Takes a block of `order`, at most [`MAX_ORDER`]; its first index.
+    /// Takes a block of `order`; its first index. None also for large blocks and when a small one is
+    /// not found at once, for [`Buddy::take_slowly`].
     #[inline(always)]
     pub(crate) fn take(&mut self, order: usize) -> Option<usize> {
-        let order = order as u32;
-        if order < WORD_ORDER
-            && let Some(taken) = self.low.take(order)
-        {
-            return Some(self.taken(taken, order));
+        if order >= WORD_ORDER as usize {
+            return None;
         }
-        self.take_slowly(order)
+        let taken = self.low.take(order as u32)?;
+        Some(self.taken(taken, order as u32))
     }
 
-    /// Takes a large block, or a small one that was not found at once.
-    #[inline(never)]
-    pub(crate) fn take_slowly(&mut self, order: u32) -> Option<usize> {
+    /// Takes a block of `order`, at most [`MAX_ORDER`]; its first index.
+    pub(crate) fn take_slowly(&mut self, order: usize) -> Option<usize> {
+        let order = order as u32;
         if order < WORD_ORDER {
             let taken = self.low.search(order).or_else(|| {
                 self.open()?;
@@ -72,7 +71,7 @@ impl Buddy {
     }
 
     /// Counts a small block that was taken; its first index.
-    #[inline]
+    #[inline(always)]
     fn taken(&mut self, taken: Taken, order: u32) -> usize {
         if taken.from == WORD_ORDER {
             self.spare = NO_SPARE;
@@ -89,7 +88,8 @@ impl Buddy {
             && let Some(most) = room.len().checked_ilog2()
         {
             let order = self.low.smallest().min(most).min(WORD_ORDER - 1);
-            let Some(first) = self.take(order as usize) else {
+            let order = order as usize;
+            let Some(first) = self.take(order).or_else(|| self.take_slowly(order)) else {
                 break;
             };
             for (slot, index) in room[..1 << order].iter_mut().zip(first..) {

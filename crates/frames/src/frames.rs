@@ -124,24 +124,33 @@ impl<R: RawMutex> Frames<R> {
         }
     }
 
-    /// A single frame from the shared part. The same as a block of order 0, which the compiler makes
-    /// less of when it knows the order.
+    /// A single frame from the shared part. The same as a block of order 0, of which the compiler
+    /// makes less when it knows the order.
     #[inline(never)]
     fn alloc_single(&self, cpu: usize) -> Result<Pfn, OutOfMemory> {
         let index = self.shared.lock().take(0);
         match index {
             Some(index) => Ok(self.hand_out(index, 0)),
-            None => self.alloc_pressed(cpu, 0),
+            None => self.alloc_slowly(cpu, 0),
         }
     }
 
     /// A block from the shared part.
     #[inline(never)]
     fn alloc_shared(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+        let index = self.shared.lock().take(order);
+        match index {
+            Some(index) => Ok(self.hand_out(index, order)),
+            None => self.alloc_slowly(cpu, order),
+        }
+    }
+
+    #[inline(never)]
+    fn alloc_slowly(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
         if order > MAX_ORDER {
             return Err(OutOfMemory);
         }
-        let index = self.shared.lock().take(order);
+        let index = self.shared.lock().take_slowly(order);
         match index {
             Some(index) => Ok(self.hand_out(index, order)),
             None => self.alloc_pressed(cpu, order),
@@ -155,7 +164,7 @@ impl<R: RawMutex> Frames<R> {
         let cached = || self.caches.get(cpu)?.lock().pop();
         let take = || {
             let index = if order == 0 { cached() } else { None };
-            index.or_else(|| self.shared.lock().take_slowly(order as u32))
+            index.or_else(|| self.shared.lock().take_slowly(order))
         };
         let index = self.under_pressure(cpu, wanted, take).ok_or(OutOfMemory)?;
         Ok(self.hand_out(index, order))

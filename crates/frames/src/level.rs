@@ -25,7 +25,7 @@ pub(crate) struct Taken {
 impl<const TOP: u32> Level<TOP> {
     /// A level with nothing free; all memory zeroed.
     pub(crate) fn new(masks: &'static mut [u64], bits: &'static mut [u64]) -> Level<TOP> {
-        let bins = Bins::new(bits, masks.len());
+        let bins = Bins::new(bits);
         Level { masks, bins }
     }
 
@@ -108,6 +108,6 @@ impl<const TOP: u32> Level<TOP> {
     /// Takes a whole word that is free.
     pub(crate) fn close(&mut self, word: usize) {
         self.masks[word] = 0;
-        self.bins.clear(TOP, word);
+        self.bins.clear(word);
     }
 }
