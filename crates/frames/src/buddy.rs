@@ -9,7 +9,7 @@ use crate::counts::Counts;
 use crate::level::{Level, Taken};
 use crate::word::WORD_ORDER;
 
-/// No word at all.
+/// No frame at all.
 const NO_SPARE: usize = usize::MAX;
 
 pub(crate) type Low = Level<WORD_ORDER>;
@@ -19,7 +19,7 @@ pub(crate) type High = Level<{ MAX_ORDER as u32 - WORD_ORDER }>;
 pub(crate) struct Buddy {
     low: Low,
     high: High,
-    /// The one word on the low level that is free as a whole, if there is one: the next small
+    /// The first frame of the one word on the low level that is free as a whole, if there is one: the next small
     /// block may need it at once. It moves up when another word becomes free or a large block is
     /// asked for.
     spare: usize,
@@ -112,7 +112,7 @@ impl Buddy {
         let now = self.low.give(index, order);
         self.counts.join(order, now);
         if now == WORD_ORDER {
-            let before = core::mem::replace(&mut self.spare, index / 64);
+            let before = core::mem::replace(&mut self.spare, index & !63);
             if before != NO_SPARE {
                 self.move_up(before);
             }
@@ -129,8 +129,8 @@ impl Buddy {
     #[inline(never)]
     fn open(&mut self) -> Option<()> {
         let taken = self.high.search(0)?;
-        self.low.open(taken.unit);
-        self.spare = taken.unit;
+        self.low.open(taken.unit * 64);
+        self.spare = taken.unit * 64;
         self.counts.split(taken.from + WORD_ORDER, WORD_ORDER);
         self.counts.join(WORD_ORDER, WORD_ORDER);
         Some(())
@@ -138,17 +138,17 @@ impl Buddy {
 
     /// Moves a word that is free as a whole up from the low level.
     #[inline(never)]
-    fn move_up(&mut self, word: usize) {
-        self.low.close(word);
+    fn move_up(&mut self, first: usize) {
+        self.low.close(first);
         self.counts.split(WORD_ORDER, WORD_ORDER);
-        self.give_large(word, WORD_ORDER);
+        self.give_large(first / 64, WORD_ORDER);
     }
 
     /// Leaves no word on the low level that is free as a whole.
     fn close(&mut self) {
-        let word = core::mem::replace(&mut self.spare, NO_SPARE);
-        if word != NO_SPARE {
-            self.move_up(word);
+        let first = core::mem::replace(&mut self.spare, NO_SPARE);
+        if first != NO_SPARE {
+            self.move_up(first);
         }
     }
 

@@ -20,6 +20,11 @@ impl Counts {
     /// A block of `order` is taken from one of order `from`, the halves left over become free.
     #[inline]
     pub(crate) fn split(&mut self, from: u32, order: u32) {
+        if from == order {
+            self.add(order, -1);
+            self.add(order + 1, 1);
+            return;
+        }
         self.add(order, 1);
         self.add(from, -2);
         self.add(from + 1, 1);
