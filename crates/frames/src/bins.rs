@@ -1,96 +1,86 @@
-//! Which words have a free run of which size: for each class a set of word numbers, as a tree of
-//! bits in which an inner bit says that the word below it has one. Finding the first number of the
-//! smallest class that will do takes one step a level, whatever the memory's size.
+//! Where there is any group with a word in some bin: for each bin a bit for each group. Finding the
+//! first group of the smallest bin that will do takes a look at two words; where there are more
+//! than 64 groups (with 64 words of 64 frames each, more than 1 GiB) some more.
 
 use core::num::{NonZeroU32, NonZeroU64};
 
-/// Levels that are enough for every 32-bit frame number.
-const MAX_DEPTH: usize = 5;
+/// Bins there are at most.
+pub(crate) const BINS: usize = 8;
 
-/// `classes` sets of numbers below a fixed length.
+/// For each bin the groups that may have a word in it.
 pub(crate) struct Bins {
-    bits: &'static mut [u64],
-    /// Where each level starts in `bits` and how many words a class has there; leaves first.
-    levels: [(usize, usize); MAX_DEPTH],
-    depth: usize,
-    /// A bit for each class whose set is not empty.
+    /// A bit for each group, or for as many in a row as it takes to have 64 bits for all. Set where
+    /// one of them has a word in the bin, though not always the other way round.
+    groups: [u64; BINS],
+    /// Groups that share a bit, as a power of two.
+    shift: u32,
+    /// A bit for each bin, clear where its word in `groups` is zero.
     any: u32,
 }
 
-/// Words that sets of numbers below `len` take.
-pub(crate) const fn bins_len(len: usize, classes: usize) -> usize {
-    let mut words = len.div_ceil(64);
-    let mut sum = words;
-    while words > 1 {
-        words = words.div_ceil(64);
-        sum += words;
-    }
-    sum * classes
-}
-
 impl Bins {
-    /// Empty sets in zeroed `bits`, of [`bins_len`] words.
-    pub(crate) fn new(bits: &'static mut [u64], len: usize, classes: usize) -> Bins {
-        let mut levels = [(0, 0); MAX_DEPTH];
-        let (mut depth, mut start, mut words) = (0, 0, len.div_ceil(64));
-        for level in &mut levels {
-            *level = (start, words);
-            depth += 1;
-            if words <= 1 {
-                break;
-            }
-            start += words * classes;
-            words = words.div_ceil(64);
-        }
+    /// Nothing in any bin of any of `groups` groups.
+    pub(crate) fn new(groups: usize) -> Bins {
         Bins {
-            bits,
-            levels,
-            depth,
+            groups: [0; BINS],
+            shift: groups.div_ceil(64).next_power_of_two().ilog2(),
             any: 0,
         }
     }
 
-    /// Adds `index` to the set of `class`.
-    #[inline]
-    pub(crate) fn insert(&mut self, class: u32, index: usize) {
-        let mut index = index;
-        for &(start, words) in &self.levels[..self.depth] {
-            let word = &mut self.bits[start + class as usize * words + index / 64];
-            let before = *word;
-            *word = before | 1 << (index % 64);
-            if before != 0 {
-                return;
-            }
-            index /= 64;
-        }
-        self.any |= 1 << class;
+    /// Says that a group has a word in a bin.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, bin: u32, group: usize) {
+        self.groups[bin as usize % BINS] |= 1 << (group >> self.shift & 63);
+        self.any |= 1 << bin;
     }
 
-    /// Takes `index` out of the set of `class`.
-    #[inline]
-    pub(crate) fn remove(&mut self, class: u32, index: usize) {
-        let mut index = index;
-        for &(start, words) in &self.levels[..self.depth] {
-            let word = &mut self.bits[start + class as usize * words + index / 64];
-            *word &= !(1 << (index % 64));
-            if *word != 0 {
-                return;
-            }
-            index /= 64;
+    /// Says that a group has no word in a bin any more.
+    #[inline(always)]
+    pub(crate) fn clear(&mut self, bin: u32, group: usize) {
+        // With others on the same bit, only a search can tell.
+        if self.shift == 0 {
+            self.clear_bit(bin, group as u32);
         }
-        self.any &= !(1 << class);
     }
 
-    /// The smallest class of at least `least` that has anything, and the first number in it.
+    #[inline(always)]
+    fn clear_bit(&mut self, bin: u32, bit: u32) {
+        let groups = &mut self.groups[bin as usize % BINS];
+        *groups &= !(1 << (bit & 63));
+        if *groups == 0 {
+            self.any &= !(1 << bin);
+        }
+    }
+
+    /// The smallest bin that has anything, or a smaller one.
     #[inline]
+    pub(crate) fn smallest(&self) -> u32 {
+        self.any.trailing_zeros()
+    }
+
+    /// The smallest bin of at least `least` that has anything, and the first group that may have it.
+    #[inline(always)]
     pub(crate) fn first(&self, least: u32) -> Option<(u32, usize)> {
-        let class = least + NonZeroU32::new(self.any >> least)?.trailing_zeros();
-        let mut index = 0;
-        for &(start, words) in self.levels[..self.depth].iter().rev() {
-            let word = self.bits[start + class as usize * words + index];
-            index = index * 64 + NonZeroU64::new(word)?.trailing_zeros() as usize;
+        let bin = least + NonZeroU32::new(self.any >> least)?.trailing_zeros();
+        let groups = NonZeroU64::new(self.groups[bin as usize % BINS])?;
+        Some((bin, (groups.trailing_zeros() as usize) << self.shift))
+    }
+
+    /// The same, of the groups for which `has` says that they have a word in the bin.
+    pub(crate) fn search(
+        &mut self,
+        least: u32,
+        has: impl Fn(u32, usize) -> bool,
+    ) -> Option<(u32, usize)> {
+        loop {
+            let (bin, first) = self.first(least)?;
+            let mut same_bit = first..first + (1 << self.shift);
+            if let Some(group) = same_bit.find(|&group| has(bin, group)) {
+                return Some((bin, group));
+            }
+            self.clear_bit(bin, (first >> self.shift) as u32);
         }
-        Some((class, index))
     }
 }
 
@@ -99,28 +89,29 @@ mod tests {
     extern crate std;
     use super::*;
     use std::collections::BTreeSet;
-    use std::vec;
 
     proptest::proptest! {
         #[test]
         fn agrees_with_sorted_sets(
-            len in 1usize..10_000,
-            steps in proptest::collection::vec((proptest::bool::ANY, 0u32..5, 0usize..10_000), 1..300),
+            len in 1usize..1000,
+            steps in proptest::collection::vec((proptest::bool::ANY, 0u32..7, 0usize..1000), 1..300),
         ) {
-            let mut bins = Bins::new(vec![0; bins_len(len, 5)].leak(), len, 5);
+            let mut bins = Bins::new(len);
             let mut model = BTreeSet::new();
-            for (add, class, index) in steps {
-                let index = index % len;
+            for (add, bin, group) in steps {
+                let group = group % len;
                 if add {
-                    bins.insert(class, index);
-                    model.insert((class, index));
-                } else {
-                    bins.remove(class, index);
-                    model.remove(&(class, index));
+                    bins.set(bin, group);
+                    model.insert((bin, group));
+                } else if model.remove(&(bin, group)) {
+                    bins.clear(bin, group);
                 }
-                for least in 0..5 {
+                for least in 0..7 {
                     let expected = model.range((least, 0)..).next().copied();
-                    assert_eq!(bins.first(least), expected, "first of class {least} and up");
+                    let found = bins.search(least, |bin, group| model.contains(&(bin, group)));
+                    assert_eq!(found, expected, "first of bin {least} and up");
+                    let hint = bins.first(least);
+                    assert!(hint.is_some() || expected.is_none(), "none in bin {least} and up");
                 }
             }
         }

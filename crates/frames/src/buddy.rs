@@ -1,25 +1,31 @@
 //! The shared part: a buddy allocator over frame indices, kept in masks outside the frames.
 //!
 //! Orders 0 to 5 are runs of bits in words of 64 frames, orders 6 to 10 runs of bits in words of 64
-//! such words. A block is cut from the smallest free block that holds it, at the lowest address in
-//! the fullest word, so that large blocks stay whole.
+//! such words. A block is cut from the fullest word that holds it, at the lowest address of those,
+//! so that large blocks stay whole.
 
 use crate::MAX_ORDER;
-use crate::level::Level;
+use crate::counts::Counts;
+use crate::level::{Level, Taken};
 use crate::word::WORD_ORDER;
 
-pub(crate) type Low = Level<{ WORD_ORDER - 1 }>;
+/// No frame at all.
+const NO_SPARE: usize = usize::MAX;
+
+pub(crate) type Low = Level<WORD_ORDER>;
 pub(crate) type High = Level<{ MAX_ORDER as u32 - WORD_ORDER }>;
 
 /// Free blocks of frame indices.
 pub(crate) struct Buddy {
     low: Low,
     high: High,
+    /// The first frame of the one word on the low level that is free as a whole, if there is one: the next small
+    /// block may need it at once. It moves up when another word becomes free or a large block is
+    /// asked for.
+    spare: usize,
     free: usize,
     least_free: usize,
-    /// Free blocks of each order, each entry as the difference to the one before: cutting a block
-    /// into halves down to some order then changes three entries and not all in between.
-    steps: [isize; MAX_ORDER + 2],
+    counts: Counts,
 }
 
 impl Buddy {
@@ -28,46 +34,64 @@ impl Buddy {
         Buddy {
             low,
             high,
+            spare: NO_SPARE,
             free: 0,
             least_free: 0,
-            steps: [0; MAX_ORDER + 2],
+            counts: Counts::NONE,
         }
+    }
+
+    /// Takes a block of `order`; its first index. None also for large blocks and when a small one is
+    /// not found at once, for [`Buddy::take_slowly`].
+    #[inline(always)]
+    pub(crate) fn take(&mut self, order: usize) -> Option<usize> {
+        if order >= WORD_ORDER as usize {
+            return None;
+        }
+        let taken = self.low.take(order as u32)?;
+        Some(self.taken(taken, order as u32))
     }
 
     /// Takes a block of `order`, at most [`MAX_ORDER`]; its first index.
-    #[inline]
-    pub(crate) fn take(&mut self, order: usize) -> Option<usize> {
+    pub(crate) fn take_slowly(&mut self, order: usize) -> Option<usize> {
         let order = order as u32;
         if order < WORD_ORDER {
-            return self.take_small(order, order).map(|(index, _)| index);
+            let taken = self.low.search(order).or_else(|| {
+                self.open()?;
+                self.low.search(order)
+            })?;
+            return Some(self.taken(taken, order));
         }
-        let taken = self.high.take(order - WORD_ORDER, order - WORD_ORDER)?;
-        self.cut(taken.from + WORD_ORDER, order);
+        self.close();
+        let large = order - WORD_ORDER;
+        let taken = self.high.take(large).or_else(|| self.high.search(large))?;
+        self.counts.split(taken.from + WORD_ORDER, order);
+        self.less(1 << order);
         Some(taken.unit * 64)
     }
 
-    /// Takes a block of order `least` or more, at most `most`, both below the order of a word:
-    /// whatever comes from the smallest free block. Its first index and its order.
-    #[inline]
-    pub(crate) fn take_small(&mut self, least: u32, most: u32) -> Option<(usize, u32)> {
-        if let Some(taken) = self.low.take(least, most) {
-            self.cut(taken.from, taken.order);
-            return Some((taken.unit, taken.order));
+    /// Counts a small block that was taken; its first index.
+    #[inline(always)]
+    fn taken(&mut self, taken: Taken, order: u32) -> usize {
+        if taken.from == WORD_ORDER {
+            self.spare = NO_SPARE;
         }
-        let taken = self.high.take(0, 0)?;
-        self.low.open(taken.unit, most);
-        self.cut(taken.from + WORD_ORDER, most);
-        Some((taken.unit * 64, most))
+        self.counts.split(taken.from, order);
+        self.less(1 << order);
+        taken.unit
     }
 
     /// Fills the start of `out` with single frames, in runs as far as there are any; how many.
-    #[inline]
     pub(crate) fn take_singles(&mut self, out: &mut [u32]) -> usize {
         let mut filled = 0;
         while let Some(room) = out.get_mut(filled..)
             && let Some(most) = room.len().checked_ilog2()
-            && let Some((first, order)) = self.take_small(0, most.min(WORD_ORDER - 1))
         {
+            let order = self.low.smallest().min(most).min(WORD_ORDER - 1);
+            let order = order as usize;
+            let Some(first) = self.take(order).or_else(|| self.take_slowly(order)) else {
+                break;
+            };
             for (slot, index) in room[..1 << order].iter_mut().zip(first..) {
                 *slot = index as u32;
             }
@@ -77,36 +101,64 @@ impl Buddy {
     }
 
     /// Gives back a block.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn give(&mut self, index: usize, order: usize) {
         let order = order as u32;
-        let mut now = order;
-        if order < WORD_ORDER {
-            now = self.low.give(index, order);
-        }
-        if now >= WORD_ORDER {
-            now = WORD_ORDER + self.high.give(index / 64, now - WORD_ORDER);
-        }
-        self.joined(order, now);
-    }
-
-    /// Counts that a block of `order` was cut from one of order `from`.
-    #[inline]
-    fn cut(&mut self, from: u32, order: u32) {
-        self.steps[order as usize] += 1;
-        self.steps[from as usize] -= 2;
-        self.steps[from as usize + 1] += 1;
-        self.free -= 1 << order;
-        self.least_free = self.least_free.min(self.free);
-    }
-
-    /// Counts that a block of `order` became part of one of order `now`.
-    #[inline]
-    fn joined(&mut self, order: u32, now: u32) {
-        self.steps[order as usize] -= 1;
-        self.steps[now as usize] += 2;
-        self.steps[now as usize + 1] -= 1;
         self.free += 1 << order;
+        if order >= WORD_ORDER {
+            self.give_large(index / 64, order);
+            return;
+        }
+        let now = self.low.give(index, order);
+        self.counts.join(order, now);
+        if now == WORD_ORDER {
+            let before = core::mem::replace(&mut self.spare, index & !63);
+            if before != NO_SPARE {
+                self.move_up(before);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn give_large(&mut self, word: usize, order: u32) {
+        let now = WORD_ORDER + self.high.give(word, order - WORD_ORDER);
+        self.counts.join(order, now);
+    }
+
+    /// Brings a free word down to the low level, where there is no other one.
+    #[inline(never)]
+    fn open(&mut self) -> Option<()> {
+        let taken = self.high.search(0)?;
+        self.low.open(taken.unit * 64);
+        self.spare = taken.unit * 64;
+        self.counts.split(taken.from + WORD_ORDER, WORD_ORDER);
+        self.counts.join(WORD_ORDER, WORD_ORDER);
+        Some(())
+    }
+
+    /// Moves a word that is free as a whole up from the low level.
+    #[inline(never)]
+    fn move_up(&mut self, first: usize) {
+        self.low.close(first);
+        self.counts.split(WORD_ORDER, WORD_ORDER);
+        self.give_large(first / 64, WORD_ORDER);
+    }
+
+    /// Leaves no word on the low level that is free as a whole.
+    fn close(&mut self) {
+        let first = core::mem::replace(&mut self.spare, NO_SPARE);
+        if first != NO_SPARE {
+            self.move_up(first);
+        }
+    }
+
+    /// Counts frames that are no longer free.
+    #[inline]
+    fn less(&mut self, frames: usize) {
+        self.free -= frames;
+        if self.free < self.least_free {
+            self.least_free = self.free;
+        }
     }
 
     /// Forgets the low point so far.
@@ -126,11 +178,8 @@ impl Buddy {
     }
 
     /// Free blocks of each order.
-    pub(crate) fn blocks(&self) -> [usize; MAX_ORDER + 1] {
-        let mut sum = 0;
-        core::array::from_fn(|order| {
-            sum += self.steps[order];
-            sum.max(0) as usize
-        })
+    pub(crate) fn blocks(&mut self) -> [usize; MAX_ORDER + 1] {
+        self.close();
+        self.counts.get()
     }
 }

@@ -63,7 +63,7 @@ impl<R: RawMutex> Frames<R> {
         for piece in frames.chunks(PIECE) {
             let good = piece
                 .iter()
-                .take_while(|&&frame| self.retag(frame, tag::LIVE, tag::FREE));
+                .take_while(|&&frame| self.retag(self.index(frame), tag::LIVE, tag::FREE));
             let (good, rest) = piece.split_at(good.count());
             let mut shared = self.shared.lock();
             for &frame in good {

@@ -21,6 +21,13 @@ impl Cache {
         frames: [0; CAPACITY],
     };
 
+    /// The cache of a CPU that is not there: neither `pop` nor `push` finds a place, so that they
+    /// need not ask.
+    pub(crate) const NONE: Cache = Cache {
+        len: usize::MAX,
+        frames: [0; CAPACITY],
+    };
+
     /// Frames in it.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -29,7 +36,7 @@ impl Cache {
     /// The frame that came last.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<usize> {
-        let last = self.len.checked_sub(1)?;
+        let last = self.len.wrapping_sub(1);
         let index = *self.frames.get(last)?;
         self.len = last;
         Some(index as usize)

@@ -41,13 +41,21 @@ impl<R: RawMutex> Frames<R> {
     /// memory; its contents do not matter. None when it is too short.
     pub fn new(layout: &Layout, metadata: &'static mut [u64], cpus: usize) -> Option<Frames<R>> {
         let records = layout.build(metadata)?;
+        let cpus = cpus.min(MAX_CPUS);
+        let cache = |cpu| {
+            if cpu < cpus {
+                Cache::EMPTY
+            } else {
+                Cache::NONE
+            }
+        };
         Some(Frames {
             base: records.base,
             total: records.buddy.free(),
-            cpus: cpus.min(MAX_CPUS),
+            cpus,
             tags: records.tags,
             counts: records.counts,
-            caches: [const { Mutex::new(Cache::EMPTY) }; MAX_CPUS],
+            caches: core::array::from_fn(|cpu| Mutex::new(cache(cpu))),
             shared: Mutex::new(records.buddy),
             pressure: Pressure::new(),
         })
@@ -77,13 +85,17 @@ impl<R: RawMutex> Frames<R> {
     /// an order above [`MAX_ORDER`].
     #[inline]
     pub fn alloc(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
-        if order == 0
-            && let Some(cache) = self.caches().get(cpu)
-            && let Some(index) = cache.lock().pop()
-        {
-            return Ok(self.hand_out(index, 0));
+        if order != 0 {
+            return self.alloc_shared(cpu, order);
         }
-        self.alloc_slow(cpu, order)
+        let Some(cache) = self.caches.get(cpu) else {
+            return self.alloc_single(cpu);
+        };
+        let popped = cache.lock().pop();
+        match popped {
+            Some(index) => Ok(self.hand_out(index, 0)),
+            None => self.alloc_through(cpu),
+        }
     }
 
     #[inline]
@@ -94,32 +106,68 @@ impl<R: RawMutex> Frames<R> {
         self.frame(index)
     }
 
+    /// A single frame, and more for the CPU's empty cache.
     #[inline(never)]
-    fn alloc_slow(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+    fn alloc_through(&self, cpu: usize) -> Result<Pfn, OutOfMemory> {
+        let Some(cache) = self.caches().get(cpu) else {
+            return self.alloc_single(cpu);
+        };
+        let mut cache = cache.lock();
+        if cache.len() == 0 {
+            cache.refill(&mut self.shared.lock());
+        }
+        let index = cache.pop();
+        drop(cache);
+        match index {
+            Some(index) => Ok(self.hand_out(index, 0)),
+            None => self.alloc_pressed(cpu, 0),
+        }
+    }
+
+    /// A single frame from the shared part. The same as a block of order 0, of which the compiler
+    /// makes less when it knows the order.
+    #[inline(never)]
+    fn alloc_single(&self, cpu: usize) -> Result<Pfn, OutOfMemory> {
+        let index = self.shared.lock().take(0);
+        match index {
+            Some(index) => Ok(self.hand_out(index, 0)),
+            None => self.alloc_slowly(cpu, 0),
+        }
+    }
+
+    /// A block from the shared part.
+    #[inline(never)]
+    fn alloc_shared(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+        let index = self.shared.lock().take(order);
+        match index {
+            Some(index) => Ok(self.hand_out(index, order)),
+            None => self.alloc_slowly(cpu, order),
+        }
+    }
+
+    #[inline(never)]
+    fn alloc_slowly(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
         if order > MAX_ORDER {
             return Err(OutOfMemory);
         }
-        let take = || self.take(cpu, order);
-        let wanted = BATCH.max(1 << order);
-        let index = take().or_else(|| self.under_pressure(cpu, wanted, take));
-        index
-            .map(|index| self.hand_out(index, order))
-            .ok_or(OutOfMemory)
+        let index = self.shared.lock().take_slowly(order);
+        match index {
+            Some(index) => Ok(self.hand_out(index, order)),
+            None => self.alloc_pressed(cpu, order),
+        }
     }
 
-    /// A block from the shared part, through the CPU's cache if it is a single frame.
-    #[inline]
-    fn take(&self, cpu: usize, order: usize) -> Option<usize> {
-        if order == 0
-            && let Some(cache) = self.caches().get(cpu)
-        {
-            let mut cache = cache.lock();
-            if cache.len() == 0 {
-                cache.refill(&mut self.shared.lock());
-            }
-            return cache.pop();
-        }
-        self.shared.lock().take(order)
+    #[cold]
+    #[inline(never)]
+    fn alloc_pressed(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+        let wanted = BATCH.max(1 << order);
+        let cached = || self.caches.get(cpu)?.lock().pop();
+        let take = || {
+            let index = if order == 0 { cached() } else { None };
+            index.or_else(|| self.shared.lock().take_slowly(order))
+        };
+        let index = self.under_pressure(cpu, wanted, take).ok_or(OutOfMemory)?;
+        Ok(self.hand_out(index, order))
     }
 
     /// Tries `take` again after each way to get memory back.
@@ -141,10 +189,16 @@ impl<R: RawMutex> Frames<R> {
     /// When `frame` is not a block of that order in use, or is shared or marked.
     #[inline]
     pub fn free(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
-        if order > MAX_ORDER || !self.retag(frame, tag::LIVE | order as u8, tag::FREE) {
+        let index = self.index(frame);
+        if order == 0 && self.retag(index, tag::LIVE, tag::FREE) {
+            self.put_single(cpu, index);
+        } else if (1..=MAX_ORDER).contains(&order)
+            && self.retag(index, tag::LIVE | order as u8, tag::FREE)
+        {
+            self.put_shared(index, order);
+        } else {
             return self.free_odd(cpu, frame, order);
         }
-        self.put(cpu, self.index(frame), order);
         Ok(())
     }
 
@@ -153,7 +207,9 @@ impl<R: RawMutex> Frames<R> {
     fn free_odd(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let state = self.state(frame);
         let shared = tag::SHARED | (order & 0xf) as u8;
-        if state == (State::Used { order, refs: 1 }) && self.retag(frame, shared, tag::FREE) {
+        if state == (State::Used { order, refs: 1 })
+            && self.retag(self.index(frame), shared, tag::FREE)
+        {
             self.put(cpu, self.index(frame), order);
             return Ok(());
         }
@@ -166,8 +222,8 @@ impl<R: RawMutex> Frames<R> {
 
     /// Changes a tag if it is `from`; whether it was.
     #[inline]
-    pub(crate) fn retag(&self, frame: Pfn, from: u8, to: u8) -> bool {
-        self.tags.get(self.index(frame)).is_some_and(|tag| {
+    pub(crate) fn retag(&self, index: usize, from: u8, to: u8) -> bool {
+        self.tags.get(index).is_some_and(|tag| {
             tag.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         })
@@ -176,16 +232,43 @@ impl<R: RawMutex> Frames<R> {
     /// Puts a block whose tag says free already among the free ones.
     #[inline]
     pub(crate) fn put(&self, cpu: usize, index: usize, order: usize) {
-        if order == 0
-            && let Some(cache) = self.caches().get(cpu)
-        {
-            let mut cache = cache.lock();
-            if !cache.push(index) {
-                cache.spill(&mut self.shared.lock());
-                cache.push(index);
-            }
-            return;
+        match order {
+            0 => self.put_single(cpu, index),
+            _ => self.put_shared(index, order),
         }
+    }
+
+    #[inline]
+    fn put_single(&self, cpu: usize, index: usize) {
+        let Some(cache) = self.caches.get(cpu) else {
+            return self.put_shared_single(index);
+        };
+        let pushed = cache.lock().push(index);
+        if !pushed {
+            self.put_through(cpu, index);
+        }
+    }
+
+    /// Puts a frame into the CPU's full cache.
+    #[inline(never)]
+    fn put_through(&self, cpu: usize, index: usize) {
+        let Some(cache) = self.caches().get(cpu) else {
+            return self.put_shared_single(index);
+        };
+        let mut cache = cache.lock();
+        if !cache.push(index) {
+            cache.spill(&mut self.shared.lock());
+            cache.push(index);
+        }
+    }
+
+    #[inline(never)]
+    fn put_shared_single(&self, index: usize) {
+        self.shared.lock().give(index, 0);
+    }
+
+    #[inline(never)]
+    fn put_shared(&self, index: usize, order: usize) {
         self.shared.lock().give(index, order);
     }
 

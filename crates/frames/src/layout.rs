@@ -1,6 +1,5 @@
 //! What memory there is, and where the allocator's own part of it goes.
 
-use crate::bins::bins_len;
 use crate::buddy::{Buddy, High, Low};
 use crate::{FRAME_SIZE, Pfn};
 use core::ops::Range;
@@ -94,14 +93,10 @@ impl Layout<'_> {
 
     fn parts(&self) -> Parts {
         let (_, frames) = self.span();
-        let low = frames / 64;
-        let high = low.div_ceil(64);
         Parts {
             frames,
-            low,
-            high,
-            low_bins: bins_len(low, Low::CLASSES),
-            high_bins: bins_len(high, High::CLASSES),
+            low: Low::len(frames),
+            high: High::len(frames / 64),
         }
     }
 
@@ -126,26 +121,15 @@ impl Layout<'_> {
             metadata = rest;
             piece
         };
-        let low_masks = cut(parts.low);
-        let high_masks = cut(parts.high);
-        let low_bins = cut(parts.low_bins);
-        let high_bins = cut(parts.high_bins);
+        let low = Low::new(cut(parts.low));
+        let high = High::new(cut(parts.high));
         let counts = cut(parts.frames / 2).as_mut_bytes();
         let tags = cut(parts.frames / 8).as_mut_bytes();
-        let low_classes = cut(parts.low.div_ceil(8))
-            .as_mut_bytes()
-            .get_mut(..parts.low)?;
-        let high_classes = cut(parts.high.div_ceil(8))
-            .as_mut_bytes()
-            .get_mut(..parts.high)?;
         let mut records = Records {
             base: self.span().0,
             tags: <[AtomicU8]>::mut_from_bytes(tags).ok()?,
             counts: <[AtomicU32]>::mut_from_bytes(counts).ok()?,
-            buddy: Buddy::new(
-                Low::new(low_masks, low_classes, low_bins),
-                High::new(high_masks, high_classes, high_bins),
-            ),
+            buddy: Buddy::new(low, high),
         };
         for run in self.runs() {
             records.add(run);
@@ -155,21 +139,17 @@ impl Layout<'_> {
     }
 }
 
-/// Lengths of the parts of the metadata: frames, words of each level, words of their bins.
+/// Lengths of the parts of the metadata: frames, and `u64`s of each level.
 struct Parts {
     frames: usize,
     low: usize,
     high: usize,
-    low_bins: usize,
-    high_bins: usize,
 }
 
 impl Parts {
-    /// All together, in `u64`s: masks, bins, 4 bytes of count and one of tag a frame, and a byte of
-    /// class for each word.
+    /// All together, in `u64`s: the levels, and 4 bytes of count and one of tag a frame.
     fn words(&self) -> usize {
-        let masks = self.low + self.high + self.low_bins + self.high_bins;
-        masks + self.frames / 2 + self.frames / 8 + self.low.div_ceil(8) + self.high.div_ceil(8)
+        self.low + self.high + self.frames / 2 + self.frames / 8
     }
 }
 

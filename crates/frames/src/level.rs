@@ -1,118 +1,177 @@
-//! A row of words, each in the bin of the largest run it has.
+//! A row of words of bits, each in the bins of the runs it may have.
 
-use crate::bins::Bins;
-use crate::word::{RUN, WORD_ORDER, best_fit, largest, merged};
+use crate::bins::{BINS, Bins};
+use crate::word::{RUN, WORD_ORDER, alone, merged};
+use core::num::NonZeroU64;
 
-/// Units in words of 64, where runs have an order of at most `TOP` units. Where `TOP` is one below
-/// the order of a word, a word that becomes free as a whole leaves the level: its owner moves it one
-/// level up.
+/// Words of units in a group.
+const WORDS: usize = 64;
+/// Words in all of a group: those of units, then for each bin one that says which of those are in it.
+pub(crate) const GROUP: usize = WORDS + BINS;
+
+/// Units in words of 64 in groups of 64, where runs have an order of at most `TOP` units.
+///
+/// A word is in the bin of each order of which it has a run that is part of no larger one. It may
+/// be in others too, until it is found there. And a word that is free as a whole, on a level that
+/// has such runs, stays in the bin for those alone while runs are cut from it, until it is found
+/// there again: so that nothing is done twice when the run comes back first.
 pub(crate) struct Level<const TOP: u32> {
-    masks: &'static mut [u64],
-    /// The bin each word is in, plus one; 0 for a word in no bin, which has nothing free.
-    classes: &'static mut [u8],
+    groups: &'static mut [[u64; GROUP]],
     bins: Bins,
 }
 
-/// What [`Level::take`] took.
+/// A run that was taken.
 pub(crate) struct Taken {
     /// The first unit.
     pub(crate) unit: usize,
-    /// The order of what was taken.
-    pub(crate) order: u32,
     /// The order of the free run it was cut from.
     pub(crate) from: u32,
 }
 
 impl<const TOP: u32> Level<TOP> {
-    /// Bins that a level needs.
-    pub(crate) const CLASSES: usize = TOP as usize + 1;
-    const LARGEST_MERGE: u32 = if TOP + 1 == WORD_ORDER {
-        WORD_ORDER
-    } else {
-        TOP
-    };
+    /// `u64`s that a level of so many units needs.
+    pub(crate) const fn len(units: usize) -> usize {
+        units.div_ceil(64 * WORDS) * GROUP
+    }
 
     /// A level with nothing free; all memory zeroed.
-    pub(crate) fn new(
-        masks: &'static mut [u64],
-        classes: &'static mut [u8],
-        bits: &'static mut [u64],
-    ) -> Level<TOP> {
-        let bins = Bins::new(bits, masks.len(), Self::CLASSES);
+    pub(crate) fn new(memory: &'static mut [u64]) -> Level<TOP> {
+        let groups = memory.as_chunks_mut().0;
         Level {
-            masks,
-            classes,
-            bins,
+            bins: Bins::new(groups.len()),
+            groups,
         }
     }
 
-    /// Takes a run of at least order `least`, of the smallest order there is, and no more than
-    /// order `most` of it.
+    /// The order of the smallest run, or a smaller one.
     #[inline]
-    pub(crate) fn take(&mut self, least: u32, most: u32) -> Option<Taken> {
-        let (class, word) = self.bins.first(least)?;
-        let mask = self.masks[word];
-        let (at, from) = best_fit(mask, least, class)?;
-        let order = from.min(most);
-        let rest = mask & !(RUN[order as usize] << at);
-        self.masks[word] = rest;
-        if from == class {
-            self.classify(word, class, rest);
+    pub(crate) fn smallest(&self) -> u32 {
+        self.bins.smallest()
+    }
+
+    /// Takes a run of order `order` from the smallest run that holds it, the first one of those.
+    /// None also if that takes more than one look, or cutting a run into pieces that need bins:
+    /// these are for [`Level::search`] to do.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, order: u32) -> Option<Taken> {
+        match self.bins.first(order)? {
+            (bin, group) if bin == order => self.cut::<false>(order, group, order),
+            (WORD_ORDER, group) => self.cut::<false>(WORD_ORDER, group, order),
+            _ => None,
+        }
+    }
+
+    /// Does what [`Level::take`] does, however many looks it takes.
+    pub(crate) fn search(&mut self, order: u32) -> Option<Taken> {
+        loop {
+            let groups = &*self.groups;
+            let has = |bin, group: usize| groups.get(group).is_some_and(|g| g[slot(bin)] != 0);
+            let (bin, group) = self.bins.search(order, has)?;
+            if let Some(taken) = self.cut::<true>(bin, group, order) {
+                return Some(taken);
+            }
+            self.correct(bin, group);
+        }
+    }
+
+    /// Takes a run of order `order` from the first run of the group's first word in a bin, if it
+    /// has one. Without `PIECES`, it is all of that run, or of a word that is free as a whole.
+    #[inline(always)]
+    fn cut<const PIECES: bool>(&mut self, bin: u32, index: usize, order: u32) -> Option<Taken> {
+        let group = self.groups.get_mut(index)?;
+        let word = NonZeroU64::new(group[slot(bin)])?.trailing_zeros();
+        let mask = &mut group[word as usize];
+        let runs = NonZeroU64::new(alone(*mask, bin, TOP))?;
+        let at = runs.trailing_zeros();
+        *mask &= !(RUN[order as usize % 8] << at);
+        if bin < WORD_ORDER {
+            if runs.is_power_of_two() {
+                group[slot(bin)] &= !(1 << word);
+                if group[slot(bin)] == 0 {
+                    self.bins.clear(bin, index);
+                }
+            }
+            for half in order..if PIECES { bin } else { order } {
+                insert(&mut self.bins, group, half, index, word);
+            }
         }
         Some(Taken {
-            unit: word * 64 + at as usize,
-            order,
-            from,
+            unit: (index * WORDS + word as usize) * 64 + at as usize,
+            from: bin,
         })
     }
 
-    /// Moves a word of class `class`, from which one of its largest runs was taken, to the bin
-    /// that it belongs to now.
-    #[inline]
-    fn classify(&mut self, word: usize, class: u32, mask: u64) {
-        let now = largest(mask, class);
-        if now == Some(class) {
+    /// Takes the group's first word in a bin, of which it has no run, out of there.
+    fn correct(&mut self, bin: u32, index: usize) {
+        let Some(group) = self.groups.get_mut(index) else {
             return;
-        }
-        self.bins.remove(class, word);
-        self.classes[word] = now.map_or(0, |now| now as u8 + 1);
-        if let Some(now) = now {
-            self.bins.insert(now, word);
+        };
+        let Some(word) = NonZeroU64::new(group[slot(bin)]).map(NonZeroU64::trailing_zeros) else {
+            return;
+        };
+        group[slot(bin)] &= !(1 << word);
+        if bin == WORD_ORDER {
+            // It was free as a whole, and nothing was said of it when runs were cut from it.
+            let mask = group[word as usize];
+            for order in (0..WORD_ORDER).filter(|&order| alone(mask, order, TOP) != 0) {
+                insert(&mut self.bins, group, order, index, word);
+            }
         }
     }
 
-    /// Gives back a run; the order of the free run it is part of now. When that is a whole word,
-    /// the word is no longer on this level.
-    #[inline]
+    /// Gives back a run; the order of the free run it is part of now.
+    #[inline(always)]
     pub(crate) fn give(&mut self, unit: usize, order: u32) -> u32 {
-        let (word, at) = (unit / 64, (unit % 64) as u32);
-        let mask = self.masks[word] | RUN[order as usize] << at;
-        let now = merged(mask, at, order, Self::LARGEST_MERGE);
-        let class = u32::from(self.classes[word]);
-        if now >= WORD_ORDER {
-            self.masks[word] = 0;
-            self.classes[word] = 0;
-            if class > 0 {
-                self.bins.remove(class - 1, word);
-            }
-            return now;
-        }
-        self.masks[word] = mask;
-        if now >= class {
-            if class > 0 {
-                self.bins.remove(class - 1, word);
-            }
-            self.classes[word] = now as u8 + 1;
-            self.bins.insert(now, word);
-        }
+        let (index, word, at) = parts(unit);
+        let group = &mut self.groups[index];
+        let mask = group[word as usize] | RUN[order as usize % 8] << at;
+        group[word as usize] = mask;
+        let now = merged(mask, at, order, TOP);
+        insert(&mut self.bins, group, now, index, word);
         now
     }
 
-    /// Brings a word that is free as a whole to this level, its first run of order `order` taken.
-    #[inline]
-    pub(crate) fn open(&mut self, word: usize, order: u32) {
-        self.masks[word] = !RUN[order as usize];
-        self.classes[word] = TOP as u8 + 1;
-        self.bins.insert(TOP, word);
+    /// Gives back a whole word, of which nothing is free; it is named by its first unit.
+    pub(crate) fn open(&mut self, unit: usize) {
+        let (index, word, _) = parts(unit);
+        let group = &mut self.groups[index];
+        group[word as usize] = u64::MAX;
+        insert(&mut self.bins, group, TOP, index, word);
+    }
+
+    /// Takes a whole word that is free.
+    pub(crate) fn close(&mut self, unit: usize) {
+        let (index, word, _) = parts(unit);
+        let group = &mut self.groups[index];
+        group[word as usize] = 0;
+        for bin in 0..=TOP {
+            group[slot(bin)] &= !(1 << word);
+            if group[slot(bin)] == 0 {
+                self.bins.clear(bin, index);
+            }
+        }
+    }
+}
+
+/// Where in a group a bin is.
+#[inline(always)]
+fn slot(bin: u32) -> usize {
+    WORDS + bin as usize % BINS
+}
+
+/// A unit's group, word there and bit there.
+#[inline(always)]
+fn parts(unit: usize) -> (usize, u32, u32) {
+    let word = unit / 64;
+    (word / WORDS, (word % WORDS) as u32, (unit % 64) as u32)
+}
+
+/// Puts a word into a bin.
+#[inline(always)]
+fn insert(bins: &mut Bins, group: &mut [u64; GROUP], bin: u32, index: usize, word: u32) {
+    let before = group[slot(bin)];
+    group[slot(bin)] = before | 1 << word;
+    if before == 0 {
+        bins.set(bin, index);
     }
 }

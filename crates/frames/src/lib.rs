@@ -49,6 +49,7 @@ mod bins;
 mod buddy;
 mod bulk;
 mod cache;
+mod counts;
 mod error;
 mod frames;
 mod layout;

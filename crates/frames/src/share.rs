@@ -74,7 +74,7 @@ impl<R: RawMutex> Frames<R> {
             }
             _ => return Err(self.wrong(frame)),
         }
-        if !self.retag(frame, old, tag::FREE) {
+        if !self.retag(index, old, tag::FREE) {
             return Err(self.wrong(frame));
         }
         self.put(cpu, index, usize::from(old & 0xf));
@@ -103,7 +103,7 @@ impl<R: RawMutex> Frames<R> {
     /// When `frame` is not a single frame in use that was never shared.
     #[inline]
     pub fn mark(&self, frame: Pfn, mark: u8) -> Result<(), WrongFree> {
-        if self.retag(frame, tag::LIVE, tag::MARKED | mark) {
+        if self.retag(self.index(frame), tag::LIVE, tag::MARKED | mark) {
             return Ok(());
         }
         Err(self.wrong(frame))
@@ -115,7 +115,7 @@ impl<R: RawMutex> Frames<R> {
     /// When `frame` does not have this mark.
     #[inline]
     pub fn unmark(&self, frame: Pfn, mark: u8) -> Result<(), WrongFree> {
-        if !self.retag(frame, tag::MARKED | mark, tag::RESERVED) {
+        if !self.retag(self.index(frame), tag::MARKED | mark, tag::RESERVED) {
             return Err(self.wrong(frame));
         }
         // Nobody else's in between: the word is cleared before it counts references again.

@@ -76,7 +76,7 @@ impl<R: RawMutex> Frames<R> {
             *sum = cache.lock().len();
         }
         let reclaimable = self.pressure.reclaimable();
-        let shared = self.shared.lock();
+        let mut shared = self.shared.lock();
         Stats {
             total: self.total(),
             free: cached.iter().sum::<usize>() + shared.free(),

@@ -2,8 +2,6 @@
 //! that start at a multiple of their number. There are no lists to keep: a freed unit is a bit, and
 //! neighbours that are both free are a larger run by being both free.
 
-use core::num::NonZeroU64;
-
 /// The order of a whole word.
 pub(crate) const WORD_ORDER: u32 = 6;
 
@@ -18,9 +16,8 @@ pub(crate) const RUN: [u64; 7] = [
     0xffff_ffff_ffff_ffff,
 ];
 
-/// Where runs of order `n` may start.
-const STARTS: [u64; 7] = [
-    0xffff_ffff_ffff_ffff,
+/// Where runs of order `n + 1` may start.
+const STARTS: [u64; 6] = [
     0x5555_5555_5555_5555,
     0x1111_1111_1111_1111,
     0x0101_0101_0101_0101,
@@ -29,50 +26,48 @@ const STARTS: [u64; 7] = [
     0x0000_0000_0000_0001,
 ];
 
-/// Starts of the runs of order `order + 1`, given those of `order`.
-#[inline]
-fn doubled(runs: u64, order: u32) -> u64 {
-    runs & (runs >> (1u32 << order)) & STARTS[order as usize + 1]
+/// Starts of the runs of order `ORDER`.
+#[inline(always)]
+const fn runs<const ORDER: usize>(mask: u64) -> u64 {
+    let (mut runs, mut order) = (mask, 0);
+    while order < ORDER {
+        runs &= runs >> (1u32 << order) & STARTS[order];
+        order += 1;
+    }
+    runs
 }
 
-/// The first of the smallest runs that hold `least` and are part of no larger run: where it starts
-/// and its order, at most `most`.
-#[inline]
-pub(crate) fn best_fit(mask: u64, least: u32, most: u32) -> Option<(u32, u32)> {
-    let mut runs = (0..least).fold(mask, doubled);
-    for order in least..most {
-        let larger = doubled(runs, order);
-        let alone = runs & !(larger | larger << (1u32 << order));
-        if let Some(alone) = NonZeroU64::new(alone) {
-            return Some((alone.trailing_zeros(), order));
-        }
-        runs = larger;
-    }
-    NonZeroU64::new(runs).map(|runs| (runs.trailing_zeros(), most))
+/// Starts of the runs of order `ORDER` that are part of none of order `LARGER`, the next one.
+#[inline(always)]
+const fn apart<const ORDER: usize, const LARGER: usize>(mask: u64) -> u64 {
+    let larger = runs::<LARGER>(mask);
+    runs::<ORDER>(mask) & !(larger | larger << (1u32 << ORDER))
 }
 
-/// The order of the largest run, at most `most`; none in an empty word.
-#[inline]
-pub(crate) fn largest(mask: u64, most: u32) -> Option<u32> {
-    if mask == 0 {
-        return None;
+/// Starts of the runs of order `order` that are part of no larger one, of order `most` at most.
+#[inline(always)]
+pub(crate) fn alone(mask: u64, order: u32, most: u32) -> u64 {
+    match order {
+        0 => apart::<0, 1>(mask),
+        1 => apart::<1, 2>(mask),
+        2 => apart::<2, 3>(mask),
+        3 => apart::<3, 4>(mask),
+        4 if most == 4 => runs::<4>(mask),
+        4 => apart::<4, 5>(mask),
+        5 => apart::<5, 6>(mask),
+        _ => u64::from(mask == u64::MAX),
     }
-    let mut runs = mask;
-    for order in 0..most {
-        runs = doubled(runs, order);
-        if runs == 0 {
-            return Some(order);
-        }
-    }
-    Some(most)
 }
 
 /// The order, at most `most`, of the largest run that the run of order `order` at `at` is part of.
 #[inline]
 pub(crate) fn merged(mask: u64, at: u32, order: u32, most: u32) -> u32 {
+    if mask == u64::MAX {
+        return most;
+    }
     let mut order = order;
     while order < most {
-        let twice = RUN[order as usize + 1] << (at & !((2 << order) - 1));
+        let twice = RUN[order as usize + 1] << (at & (u32::MAX << 1 << order));
         if mask & twice != twice {
             break;
         }
@@ -100,20 +95,16 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn agrees_with_looking_at_each_bit(a: u64, b: u64, c: u64, least in 0u32..=5) {
+        fn agrees_with_looking_at_each_bit(a: u64, b: u64, c: u64) {
             for mask in [a, a | b, a | b | c, a & b, a & b & c, 0, u64::MAX] {
                 let orders = |at: &u32| mask >> at & 1 == 1;
-                let top = (0..64).filter(orders).map(|at| order_at(mask, at)).max();
-                assert_eq!(largest(mask, 6), top, "largest run of {mask:#x}");
-                assert_eq!(largest(mask, 4), top.map(|o| o.min(4)), "capped, of {mask:#x}");
-
-                let best = (0..64)
-                    .filter(orders)
-                    .map(|at| (order_at(mask, at), at))
-                    .filter(|&(order, _)| order >= least)
-                    .min();
-                assert_eq!(best_fit(mask, least, 6), best.map(|(order, at)| (at, order)),
-                    "best fit for order {least} in {mask:#x}");
+                for order in 0..=6 {
+                    let starts = |at: &u32| is_run(mask, *at, order) && order_at(mask, *at) == order;
+                    let expected: u64 = (0..64).filter(starts).map(|at| 1 << at).sum();
+                    assert_eq!(alone(mask, order, 6), expected, "order {order} in {mask:#x}");
+                }
+                let expected: u64 = (0..64).filter(|&at| is_run(mask, at, 4)).map(|at| 1 << at).sum();
+                assert_eq!(alone(mask, 4, 4), expected, "order 4 at most in {mask:#x}");
                 for at in (0..64).filter(orders) {
                     assert_eq!(merged(mask, at, 0, 6), order_at(mask, at), "{mask:#x} at {at}");
                 }
