@@ -20,7 +20,7 @@ main!(main);
 /// Processes at work at once.
 const WORKERS: u64 = 4;
 /// Rounds of a process between two dots.
-const DOT: u64 = 200;
+const DOT: u64 = 20;
 
 fn main() -> i32 {
     let mut numbers = env::args_bytes().skip(1).map(number::<u64>);
