@@ -72,8 +72,10 @@ impl<M: Machine> AddressSpace<M> {
         }
         let stale = self.table.relocate(&old, start);
         self.table.flush(stale);
-        self.take_out(old);
+        self.take_records_out(&old);
+        // Before the old place is cleared: a table that both places are in must not count as free.
         self.regions.insert_merged(moved);
+        self.clear_free(old);
         Ok(start)
     }
 }

@@ -83,7 +83,13 @@ impl<M: Machine> AddressSpace<M> {
         if range.is_empty() {
             return;
         }
-        while let Some(region) = self.regions.first_in(&range) {
+        self.take_records_out(&range);
+        self.clear_free(range);
+    }
+
+    /// Takes the records of a range out, as [`take_out`](Self::take_out) does; its pages are owed.
+    pub(crate) fn take_records_out(&mut self, range: &Range<u64>) {
+        while let Some(region) = self.regions.first_in(range) {
             let (start, end) = (region.start(), region.end());
             if start < range.start {
                 self.regions
@@ -95,6 +101,10 @@ impl<M: Machine> AddressSpace<M> {
                 self.regions.remove(start);
             }
         }
+    }
+
+    /// Takes the pages and tables of a range out that no region has any more.
+    pub(crate) fn clear_free(&mut self, range: Range<u64>) {
         let free = self.regions.free_around(&range);
         let stale = self.table.clear(range, &free);
         self.table.flush(stale);

@@ -277,3 +277,21 @@ fn refused_whole() {
     world.audit(false);
     world.end();
 }
+
+#[test]
+fn moving_within_the_only_table() {
+    let mut world = World::with_space(64);
+    let at = BASE + (2 << 20) - 6 * PAGE;
+    assert_eq!(world.space().mmap(at, 11 * PAGE, RW, PRIVATE), Ok(at));
+    for n in 0..11 {
+        world.store(0, at + n * PAGE, n + 1).expect("writable");
+    }
+    let moved = world.space().mremap(at, 6 * PAGE, 11 * PAGE, true);
+    assert_eq!(moved, Ok(BASE), "nothing else was in the table");
+    world.audit(false);
+    let expected = [1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0].map(Some);
+    assert_eq!(seen(&mut world, BASE, 11), expected);
+    assert_eq!(world.load(0, at + 6 * PAGE), Ok(7));
+    world.audit(false);
+    world.end();
+}

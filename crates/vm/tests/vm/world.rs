@@ -198,6 +198,17 @@ impl World {
     }
 }
 
+/// A test that has failed says so once: spaces that are wrong are not taken apart.
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::mem::take(&mut self.spaces)
+                .into_iter()
+                .for_each(std::mem::forget);
+        }
+    }
+}
+
 /// Regions are in order, not empty, page aligned, apart, and in the user half.
 pub(crate) fn check_regions(space: &Space) {
     let mut end = 0;
