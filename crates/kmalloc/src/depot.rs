@@ -3,41 +3,65 @@
 use crate::class::Class;
 use crate::pages::Pages;
 use crate::stack::Stack;
-use crate::unit::{List, UnitId, unit};
+use crate::unit::{List, Unit, UnitId, id_of, unit};
 use core::num::NonZeroU64;
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
+use frames::{FRAME_SIZE, Pfn};
 
 /// Objects that go between a magazine and a depot at once.
 pub(crate) const BATCH: usize = 8;
 
-/// An object: its unit, then its number there in the low 6 bits. Units of a page are a group, so
-/// the low bits of all of it are also the object's number in its page.
+/// An object that nobody has, on its way between a magazine and a slab.
 #[derive(Clone, Copy)]
-pub(crate) struct Object(u64);
+pub(crate) struct Object {
+    pub(crate) address: NonNull<u8>,
+    /// The unit that describes it, which stays where it is for as long as the object is not free
+    /// in its slab.
+    pub(crate) unit: NonNull<Unit>,
+}
+
+// SAFETY: whoever has it has the object, and a unit is made of atomics.
+unsafe impl Send for Object {}
 
 impl Object {
-    pub(crate) const NONE: Object = Object(u64::MAX);
+    /// No object, to fill unused places with.
+    pub(crate) const NONE: Object = Object {
+        address: NonNull::dangling(),
+        unit: NonNull::dangling(),
+    };
 
-    /// Object `number` of the page that the units from `group` on describe.
-    #[inline]
-    pub(crate) fn new(group: UnitId, number: usize) -> Object {
-        Object((u64::from(group.0) << 6) + number as u64)
+    /// Its place in its page.
+    #[inline(always)]
+    fn place(self, class: &Class) -> usize {
+        class.place(self.address.addr().get() % FRAME_SIZE)
     }
 
-    #[inline]
-    pub(crate) fn unit(self) -> UnitId {
-        UnitId((self.0 >> 6) as u32)
+    /// Its bit in its unit.
+    #[inline(always)]
+    fn bit(self, class: &Class) -> u64 {
+        1 << (self.place(class) % 64)
     }
 
-    #[inline]
-    pub(crate) fn bit(self) -> u64 {
-        1 << (self.0 % 64)
+    #[inline(always)]
+    fn unit(&self) -> &Unit {
+        // SAFETY: `unit` is that of an object, not the filler's, because fillers are never given
+        // out; units stay as said above.
+        unsafe { self.unit.as_ref() }
     }
 
-    /// Its number in its page.
-    #[inline]
-    pub(crate) fn number(self, class: &Class) -> usize {
-        (self.0 % (64 << class.unit_order)) as usize
+    /// Marks it as handed out; whether it was not before.
+    #[inline(always)]
+    pub(crate) fn set_live(self, class: &Class) -> bool {
+        let bit = self.bit(class);
+        self.unit().live.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+
+    /// Marks it as taken back; whether it was handed out. Of two at the same time, one sees that.
+    #[inline(always)]
+    pub(crate) fn clear_live(self, class: &Class) -> bool {
+        let bit = self.bit(class);
+        self.unit().live.fetch_and(!bit, Ordering::Relaxed) & bit != 0
     }
 }
 
@@ -95,11 +119,19 @@ impl Depot {
                 continue;
             };
             let unit = unit(pages, id);
+            let page = Pfn::new(unit.page.load(Ordering::Relaxed));
+            let start = pages.address(page);
+            let first = id.place() % (1 << class.unit_order) * 64;
             let mut free = unit.free();
             while out.len() < want
                 && let Some(bits) = NonZeroU64::new(free)
             {
-                out.push(Object::new(id, bits.trailing_zeros() as usize));
+                let offset = class.offset(first + bits.trailing_zeros() as usize);
+                let Some(address) = NonNull::new(start.wrapping_add(offset)) else {
+                    return;
+                };
+                let unit = NonNull::from(unit);
+                out.push(Object { address, unit });
                 free &= free - 1;
                 self.free -= 1;
             }
@@ -134,14 +166,18 @@ impl Depot {
         emptied: &mut Emptied,
     ) {
         for &object in objects.as_slice() {
-            let unit = unit(pages, object.unit());
+            let unit = object.unit();
             let before = unit.free();
-            unit.set_free(before | object.bit());
+            let now = before | object.bit(class);
+            unit.set_free(now);
             self.free += 1;
             if before == 0 {
-                self.partial.push(pages, object.unit());
+                self.partial.push(pages, id_of(pages, unit));
             }
-            if let Some(group) = empty_page(pages, class, object) {
+            // In a page of several units the object's own is the least likely to be all free.
+            if now == class.all(object.place(class) / 64)
+                && let Some(group) = empty_page(pages, class, id_of(pages, unit))
+            {
                 self.retire(pages, class, group, all, emptied);
             }
         }
@@ -177,37 +213,17 @@ impl Depot {
     }
 }
 
-/// The units of the object's page, if all objects of it are free.
-#[inline]
-fn empty_page<P: Pages>(pages: &P, class: &Class, object: Object) -> Option<UnitId> {
+/// The units of a page, if all its objects are free; `id` is one of them.
+fn empty_page<P: Pages>(pages: &P, class: &Class, id: UnitId) -> Option<UnitId> {
     let units = 1 << class.unit_order;
-    let group = UnitId(object.unit().0 & !(units - 1));
+    let group = UnitId(id.0 & !(units - 1));
     let empty = |n: u32| unit(pages, group.plus(n as usize)).free() == class.all(n as usize);
-    // The object's own unit is the least likely to be full of free objects in a page of several.
-    (empty(object.unit().0 - group.0) && (0..units).all(empty)).then_some(group)
+    (0..units).all(empty).then_some(group)
 }
 
 /// Makes the units of a page that is to be a slab.
-pub(crate) fn describe<P: Pages>(pages: &P, class: &Class, group: UnitId, page: frames::Pfn) {
+pub(crate) fn describe<P: Pages>(pages: &P, class: &Class, group: UnitId, page: Pfn) {
     for number in 0..1 << class.unit_order {
         unit(pages, group.plus(number)).reset(class.all(number), page);
     }
-}
-
-/// Marks an object as handed out; whether it was not before.
-#[inline]
-pub(crate) fn set_live<P: Pages>(pages: &P, object: Object) -> bool {
-    let before = unit(pages, object.unit())
-        .live
-        .fetch_or(object.bit(), Ordering::Relaxed);
-    before & object.bit() == 0
-}
-
-/// Marks an object as taken back; whether it was handed out. Of two at the same time, one sees that.
-#[inline]
-pub(crate) fn clear_live<P: Pages>(pages: &P, object: Object) -> bool {
-    let before = unit(pages, object.unit())
-        .live
-        .fetch_and(!object.bit(), Ordering::Relaxed);
-    before & object.bit() != 0
 }

@@ -1,7 +1,7 @@
 //! The allocator: magazines of each CPU in front of the slabs of each class.
 
-use crate::class::{CLASSES, TABLE, class_of};
-use crate::depot::{BATCH, Depot, Object, clear_live, set_live};
+use crate::class::{CLASSES, Class, TABLE, class_of};
+use crate::depot::{BATCH, Depot, Object};
 use crate::error::{Place, WrongFree};
 use crate::pages::Pages;
 use crate::pool::{GROUP_ORDERS, Pool};
@@ -12,8 +12,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn};
 use lock_api::{Mutex, RawMutex};
 
-/// Objects of a class that a CPU keeps at most.
-const MAGAZINE: usize = 2 * BATCH;
+/// Objects of a class that a CPU can keep.
+pub(crate) const MAGAZINE: usize = 2 * BATCH;
 
 /// Mark of a page that is one object; the pages of slabs are marked with the number of the class.
 const WHOLE: u8 = 126;
@@ -60,25 +60,21 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     /// 4096, and when there is no memory.
     #[inline]
     pub fn alloc(&self, cpu: usize, size: usize) -> Option<NonNull<u8>> {
-        let Some(index) = class_of(size) else {
+        let Some((index, class)) = class_of(size) else {
             return self.alloc_whole(cpu, size);
         };
-        let class = TABLE.get(index)?;
-        let popped = match self.caches.get(cpu) {
-            Some(cache) => cache.lock().0.get_mut(index)?.pop(),
-            None => None,
+        let Some(cache) = self.caches.get(cpu) else {
+            return self.refill(cpu, index);
         };
-        let object = popped.or_else(|| self.refill(cpu, index, class))?;
-        let fresh = set_live(&self.pages, object);
-        debug_assert!(fresh, "an object in use was in a magazine");
-        let page = unit(&self.pages, object.unit())
-            .page
-            .load(Ordering::Relaxed);
-        let start = self.pages.address(Pfn::new(page));
-        NonNull::new(start.wrapping_add(object.number(class) * class.size))
+        let popped = cache.lock().0.get_mut(index)?.pop();
+        match popped {
+            Some(object) => Some(hand_out(object, class)),
+            None => self.refill(cpu, index),
+        }
     }
 
     /// A page that is one object.
+    #[inline(never)]
     fn alloc_whole(&self, cpu: usize, size: usize) -> Option<NonNull<u8>> {
         if size == 0 || size > FRAME_SIZE {
             return None;
@@ -99,27 +95,30 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     #[inline]
     pub unsafe fn free(&self, cpu: usize, pointer: NonNull<u8>) -> Result<(), WrongFree> {
         let (page, offset) = self.find(pointer);
-        let mark = usize::from(self.pages.marked(page).unwrap_or(u8::MAX));
+        let mark = self.pages.marked(page).map_or(usize::MAX, usize::from);
         let Some(class) = TABLE.get(mark) else {
             return self.free_whole(cpu, pointer);
         };
-        let number = class.number(offset);
-        let Some(group) = self.pages.word(page) else {
+        let group = self.pages.word(page).map(UnitId);
+        let Some(group) = group.filter(|_| class.is_multiple(offset)) else {
             return Err(self.wrong(pointer));
         };
-        let object = Object::new(UnitId(group), number);
-        if number * class.size != offset || !clear_live(&self.pages, object) {
+        let object = Object {
+            address: pointer,
+            unit: NonNull::from(unit(&self.pages, group.plus(class.place(offset) / 64))),
+        };
+        if !object.clear_live(class) {
             return Err(self.wrong(pointer));
         }
-        let pushed = self.caches.get(cpu).is_some_and(|cache| {
-            cache
-                .lock()
-                .0
-                .get_mut(mark)
-                .is_some_and(|magazine| magazine.push(object))
-        });
+        let pushed = match self.caches.get(cpu) {
+            Some(cache) => match cache.lock().0.get_mut(mark) {
+                Some(magazine) => magazine.push_below(class.most_cached, object),
+                None => false,
+            },
+            None => false,
+        };
         if !pushed {
-            self.spill(cpu, mark, class, object);
+            self.spill(cpu, mark, object);
         }
         Ok(())
     }
@@ -133,6 +132,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         )
     }
 
+    #[inline(never)]
     fn free_whole(&self, cpu: usize, pointer: NonNull<u8>) -> Result<(), WrongFree> {
         let (page, offset) = self.find(pointer);
         if offset != 0 || !self.pages.free(cpu, page, WHOLE) {
@@ -154,6 +154,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
 
     /// What is wrong with freeing `pointer`.
     #[cold]
+    #[inline(never)]
     fn wrong(&self, pointer: NonNull<u8>) -> WrongFree {
         let (page, offset) = self.find(pointer);
         let place = match self.pages.marked(page) {
@@ -182,4 +183,12 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             place,
         }
     }
+}
+
+/// An object that was free, for the caller of `alloc`.
+#[inline(always)]
+pub(crate) fn hand_out(object: Object, class: &Class) -> NonNull<u8> {
+    let fresh = object.set_live(class);
+    debug_assert!(fresh, "an object in use was in a magazine");
+    object.address
 }

@@ -2,20 +2,26 @@
 
 use crate::class::{Class, TABLE};
 use crate::depot::{BATCH, Emptied, Object, Objects, describe};
-use crate::kmalloc::{Kmalloc, UNITS};
+use crate::kmalloc::{Kmalloc, UNITS, hand_out};
 use crate::pages::Pages;
 use crate::unit::{UnitId, prepare, unit};
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use frames::Pfn;
 use lock_api::{Mutex, RawMutex};
 
+/// Objects of a class that go between a magazine and a slab at once.
+fn batch(class: &Class) -> usize {
+    class.most_cached / 2
+}
+
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     /// An object from the class's slabs, and more for the CPU's empty magazine.
     #[inline(never)]
-    pub(crate) fn refill(&self, cpu: usize, index: usize, class: &Class) -> Option<Object> {
+    pub(crate) fn refill(&self, cpu: usize, index: usize) -> Option<NonNull<u8>> {
         let cache = self.caches.get(cpu);
-        let want = if cache.is_some() { BATCH } else { 1 };
-        let depot = self.depots.get(index)?;
+        let (class, depot) = (TABLE.get(index)?, self.depots.get(index)?);
+        let want = if cache.is_some() { batch(class) } else { 1 };
         let mut objects = Objects::new(Object::NONE);
         let mut get = || {
             depot.lock().take(&self.pages, class, &mut objects, want);
@@ -26,21 +32,21 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             self.drain();
             get();
         }
-        let result = objects.pop();
+        let result = objects.pop()?;
         if let Some(magazine) = cache
             .map(Mutex::lock)
             .as_mut()
             .and_then(|c| c.0.get_mut(index))
         {
             while let Some(object) = objects.pop() {
-                if !magazine.push(object) {
+                if !magazine.push_below(class.most_cached, object) {
                     objects.push(object);
                     break;
                 }
             }
         }
         self.give(cpu, index, class, &objects, false);
-        result
+        Some(hand_out(result, class))
     }
 
     /// Makes a new slab and takes objects from it; false when there is no page.
@@ -101,7 +107,10 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
 
     /// Makes room in a full magazine for `object`; without a magazine, the slab gets it.
     #[inline(never)]
-    pub(crate) fn spill(&self, cpu: usize, index: usize, class: &Class, object: Object) {
+    pub(crate) fn spill(&self, cpu: usize, index: usize, object: Object) {
+        let Some(class) = TABLE.get(index) else {
+            return;
+        };
         let mut objects = Objects::new(Object::NONE);
         let cache = self.caches.get(cpu);
         match cache
@@ -110,7 +119,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             .and_then(|c| c.0.get_mut(index))
         {
             Some(magazine) => {
-                magazine.move_oldest(&mut objects);
+                magazine.move_oldest(&mut objects, batch(class));
                 magazine.push(object);
             }
             None => {
@@ -153,7 +162,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
                 loop {
                     let mut objects = Objects::new(Object::NONE);
                     if let Some(magazine) = cache.lock().0.get_mut(index) {
-                        magazine.move_oldest(&mut objects);
+                        magazine.move_oldest(&mut objects, BATCH);
                     }
                     if objects.len() == 0 {
                         break;

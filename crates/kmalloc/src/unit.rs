@@ -41,7 +41,7 @@ impl UnitId {
     }
 }
 
-/// What is known of up to 64 objects. All fields are atomic, so that a shared reference is enough;
+/// What is known of up to 64 objects, by the places they start in. All fields are atomic, so that a shared reference is enough;
 /// `live` changes at any time, and whoever holds the lock of the list that the unit belongs to has
 /// the others for itself.
 #[repr(C, align(32))]
@@ -86,6 +86,14 @@ pub(crate) fn unit<P: Pages>(pages: &P, id: UnitId) -> &Unit {
     // SAFETY: ids are only made of pages that `prepare` filled with units, and are forgotten before
     // such a page goes back. `Unit` is made of atomics, which may be shared.
     unsafe { &*unit }
+}
+
+/// The id of a unit.
+#[inline]
+pub(crate) fn id_of<P: Pages>(pages: &P, unit: &Unit) -> UnitId {
+    let start = core::ptr::from_ref(unit).cast::<u8>();
+    let place = start.addr() % FRAME_SIZE / size_of::<Unit>();
+    UnitId(pages.frame(start).get() << PAGE_ORDER | place as u32)
 }
 
 /// Fills a page that was just allocated with units.
