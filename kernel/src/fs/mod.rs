@@ -23,8 +23,8 @@ use crate::sync::{Once, SleepGuard, SleepLock};
 use abi::{Errno, FileType};
 use xv6fs::{Fs, ROOT};
 
-/// Block buffers: the log's and as many more for reading.
-const BUFFERS: usize = 64;
+/// Block buffers: what xv6's log can pin, and some more. File content is cached in pages, not here.
+const BUFFERS: usize = 40;
 
 static FS: Once<SleepLock<Fs<Disk>>> = Once::new();
 
