@@ -25,6 +25,9 @@ run: ## run CMD='a; b' in the guest and power off (ADD='files' KEEP=file.img TIM
 test: ## format, lints, tests on the host and in the guest (ONLY='name …' picks, JOBS=n)
 	@scripts/xtask test $(ONLY)
 
+bench-host: ## what the allocators cost beside others, in instructions (needs valgrind)
+	@scripts/bench-host
+
 build: ## build the kernel, the programs and the disk image
 	@scripts/xtask image
 
@@ -40,5 +43,5 @@ fsck: ## check a disk image: IMAGE=file.img (the one of 'make qemu')
 clean: ## remove all that was built, the disk of 'make qemu' too
 	rm -rf target
 
-.PHONY: help qemu qemu-nox qemu-gdb run test build fmt lint fsck clean
+.PHONY: help qemu qemu-nox qemu-gdb run test bench-host build fmt lint fsck clean
 .DEFAULT_GOAL := help
