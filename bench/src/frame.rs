@@ -1,9 +1,10 @@
 //! The allocators of page frames, all behind one face.
 
-use crate::memory::{Locked, PAGE, Spin, region};
+use crate::memory::{Locked, PAGE, region};
 use bitmap_allocator::{BitAlloc, BitAlloc64K};
 use buddy_slab_allocator::AllocResult;
-use frames::{Frames, Layout, OutOfMemory, Pfn};
+use frames::{Frames, Layout, OutOfMemory, Pfn, WrongFree};
+use lock_api::RawMutex;
 use std::mem::size_of;
 
 /// Frames that each of them manages: 128 MiB.
@@ -23,8 +24,14 @@ pub trait FrameAlloc {
     fn alloc(&self, cpu: usize, order: usize) -> Self::Block;
     /// The block's first frame.
     fn first(block: Self::Block) -> Option<usize>;
+    /// What the allocator's own call to free gives.
+    type Freed;
     /// Gives a block back.
-    fn free(&self, cpu: usize, frame: usize, order: usize);
+    fn free(&self, cpu: usize, frame: usize, order: usize) -> Self::Freed;
+    /// Whether that went well.
+    fn is_freed(_: Self::Freed) -> bool {
+        true
+    }
     /// Bytes of its records now; none where they cannot be told from other memory.
     fn metadata(&self) -> Option<usize>;
     /// Moves what CPUs keep for themselves to where all can have it.
@@ -32,14 +39,14 @@ pub trait FrameAlloc {
 }
 
 /// Pagoda's.
-pub struct Pagoda {
-    frames: Frames<Spin>,
+pub struct Pagoda<R: RawMutex> {
+    frames: Frames<R>,
     metadata: usize,
 }
 
-impl Pagoda {
+impl<R: RawMutex> Pagoda<R> {
     /// All frames free.
-    pub fn new() -> Pagoda {
+    pub fn new() -> Pagoda<R> {
         let layout = Layout {
             usable: &[Pfn::new(BASE)..Pfn::new(BASE + FRAMES as u32)],
             reserved: &[],
@@ -54,8 +61,9 @@ impl Pagoda {
     }
 }
 
-impl FrameAlloc for Pagoda {
+impl<R: RawMutex> FrameAlloc for Pagoda<R> {
     type Block = Result<Pfn, OutOfMemory>;
+    type Freed = Result<(), WrongFree>;
 
     #[inline]
     fn alloc(&self, cpu: usize, order: usize) -> Self::Block {
@@ -67,14 +75,12 @@ impl FrameAlloc for Pagoda {
     }
 
     #[inline]
-    fn free(&self, cpu: usize, frame: usize, order: usize) {
-        if self
-            .frames
-            .free(cpu, Pfn::new(frame as u32), order)
-            .is_err()
-        {
-            panic!("wrong free");
-        }
+    fn free(&self, cpu: usize, frame: usize, order: usize) -> Self::Freed {
+        self.frames.free(cpu, Pfn::new(frame as u32), order)
+    }
+
+    fn is_freed(freed: Self::Freed) -> bool {
+        freed.is_ok()
     }
 
     fn metadata(&self) -> Option<usize> {
@@ -107,6 +113,7 @@ fn heap_in_use() -> usize {
 
 impl FrameAlloc for BuddySystem {
     type Block = Option<usize>;
+    type Freed = ();
 
     #[inline]
     fn alloc(&self, _: usize, order: usize) -> Self::Block {
@@ -172,6 +179,7 @@ impl BuddySlab {
 
 impl FrameAlloc for BuddySlab {
     type Block = AllocResult<usize>;
+    type Freed = ();
 
     #[inline]
     fn alloc(&self, _: usize, order: usize) -> Self::Block {
@@ -206,6 +214,7 @@ impl Bitmap {
 
 impl FrameAlloc for Bitmap {
     type Block = Option<usize>;
+    type Freed = bool;
 
     #[inline]
     fn alloc(&self, _: usize, order: usize) -> Self::Block {
@@ -221,13 +230,16 @@ impl FrameAlloc for Bitmap {
     }
 
     #[inline]
-    fn free(&self, _: usize, frame: usize, order: usize) {
+    fn free(&self, _: usize, frame: usize, order: usize) -> bool {
         let mut bits = self.0.lock();
-        let freed = match order {
+        match order {
             0 => bits.dealloc(frame),
             _ => bits.dealloc_contiguous(frame, 1 << order),
-        };
-        assert!(freed, "wrong free");
+        }
+    }
+
+    fn is_freed(freed: bool) -> bool {
+        freed
     }
 
     fn metadata(&self) -> Option<usize> {

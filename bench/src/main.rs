@@ -16,21 +16,23 @@ mod report;
 mod table;
 
 use anyhow::{Result, bail};
-use memory::Locked;
+use memory::{Alone, Locked, Spin};
 use report::Report;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use table::Reports;
 
-const FRAME_NAMES: [&str; 4] = [
+const FRAME_NAMES: [&str; 5] = [
     "Pagoda",
+    "Pagoda+spin-lock",
     "buddy_system_allocator",
     "buddy-slab-allocator",
     "bitmap-allocator",
 ];
 
-const OBJECT_NAMES: [&str; 8] = [
+const OBJECT_NAMES: [&str; 9] = [
     "Pagoda",
+    "Pagoda+spin-lock",
     "buddy_system_allocator",
     "buddy-slab-allocator",
     "talc",
@@ -89,7 +91,8 @@ fn run_one(trace: &str, name: &str) -> Result<()> {
 fn run_frames(trace: &str, name: &str, report: &mut Report) -> bool {
     use frame_traces::run;
     match name {
-        "Pagoda" => run(trace, &frame::Pagoda::new(), report),
+        "Pagoda" => run(trace, &frame::Pagoda::<Alone>::new(), report),
+        "Pagoda+spin-lock" => run(trace, &frame::Pagoda::<Spin>::new(), report),
         "buddy_system_allocator" => run(trace, &frame::BuddySystem::new(), report),
         "buddy-slab-allocator" => run(trace, &frame::BuddySlab::new(), report),
         "bitmap-allocator" => run(trace, &frame::Bitmap::new(), report),
@@ -100,7 +103,8 @@ fn run_frames(trace: &str, name: &str, report: &mut Report) -> bool {
 fn run_objects(trace: &str, name: &str, report: &mut Report) -> bool {
     use object_traces::run;
     match name {
-        "Pagoda" => run(trace, &object::Pagoda::new(), report),
+        "Pagoda" => run(trace, &object::Pagoda::<Alone>::new(), report),
+        "Pagoda+spin-lock" => run(trace, &object::Pagoda::<Spin>::new(), report),
         "buddy_system_allocator" => run(trace, &object::BuddySystem::new(), report),
         "buddy-slab-allocator" => run(trace, &object::BuddySlab::new(), report),
         "talc" => run(trace, &object::Talc::new(), report),

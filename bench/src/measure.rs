@@ -40,8 +40,8 @@ fn counted_alloc<A: FrameAlloc>(allocator: &A, cpu: usize, order: usize) -> A::B
 }
 
 #[inline(never)]
-fn counted_free<A: FrameAlloc>(allocator: &A, cpu: usize, frame: usize, order: usize) {
-    allocator.free(cpu, frame, order);
+fn counted_free<A: FrameAlloc>(allocator: &A, cpu: usize, frame: usize, order: usize) -> A::Freed {
+    allocator.free(cpu, frame, order)
 }
 
 /// Allocates a block; its cost is counted within a measured section.
@@ -55,12 +55,13 @@ pub fn alloc<A: FrameAlloc>(allocator: &A, cpu: usize, order: usize) -> Option<u
 #[inline]
 pub fn free<A: FrameAlloc>(allocator: &A, cpu: usize, frame: usize, order: usize) {
     count(&FREES);
-    counted_free(
+    let freed = counted_free(
         allocator,
         black_box(cpu),
         black_box(frame),
         black_box(order),
     );
+    assert!(A::is_freed(freed), "wrong free");
 }
 
 #[inline(never)]
@@ -74,9 +75,9 @@ unsafe fn counted_free_object<A: ObjectAlloc>(
     cpu: usize,
     object: *mut u8,
     size: usize,
-) {
+) -> A::Freed {
     // SAFETY: as the caller promises.
-    unsafe { allocator.free(cpu, object, size) };
+    unsafe { allocator.free(cpu, object, size) }
 }
 
 /// An object on loan from an allocator.
@@ -106,5 +107,8 @@ pub fn free_object<A: ObjectAlloc>(allocator: &A, cpu: usize, object: Object) {
     count(&FREES);
     // SAFETY: an `Object` is only made by `alloc_object` and is gone now. No trace has two
     // allocators.
-    unsafe { counted_free_object(allocator, black_box(cpu), black_box(start), black_box(size)) };
+    let freed = unsafe {
+        counted_free_object(allocator, black_box(cpu), black_box(start), black_box(size))
+    };
+    assert!(A::is_freed(freed), "wrong free");
 }

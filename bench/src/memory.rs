@@ -1,4 +1,4 @@
-//! What all allocators are tried with: the same lock, the same memory, the same random numbers.
+//! What all allocators are tried with: the same locks, the same memory, the same random numbers.
 
 use lock_api::{GuardNoSend, RawMutex};
 use std::alloc::{Layout, alloc_zeroed};
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Bytes of a page frame.
 pub const PAGE: usize = 4096;
 
-/// The lock around every allocator that does not come with its own: one atomic exchange to take
-/// it, one store to let it go. Nobody ever waits for it here.
+/// The simplest lock: one atomic exchange to take it, one store to let it go. Nobody ever waits for
+/// it here.
 pub struct Spin(AtomicBool);
 
 // SAFETY: only who changed the flag from false to true holds the lock.
@@ -36,8 +36,28 @@ unsafe impl RawMutex for Spin {
     }
 }
 
-/// A value behind that lock.
-pub type Locked<T> = lock_api::Mutex<Spin, T>;
+/// The lock of a program with one thread: none. So that what is compared is the allocators.
+pub struct Alone;
+
+// SAFETY: one thread runs the traces, and takes no lock that it holds.
+unsafe impl RawMutex for Alone {
+    const INIT: Alone = Alone;
+    type GuardMarker = GuardNoSend;
+
+    #[inline]
+    fn lock(&self) {}
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    unsafe fn unlock(&self) {}
+}
+
+/// A value to be changed through a shared reference.
+pub type Locked<T> = lock_api::Mutex<Alone, T>;
 
 /// `bytes` of zeroed memory that start at a multiple of 4 MiB and stay for ever.
 pub fn region(bytes: usize) -> NonNull<u8> {

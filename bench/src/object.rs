@@ -2,10 +2,11 @@
 
 use crate::frame::buddy_slab;
 use crate::knr::KernighanRitchie;
-use crate::memory::{Locked, PAGE, Spin, region};
+use crate::memory::{Locked, PAGE, region};
 use buddy_slab_allocator::{BuddyAllocator, SlabAllocResult, SlabAllocator, SlabDeallocResult};
 use frames::{Frames, Pfn};
-use kmalloc::{DirectMap, Kmalloc};
+use kmalloc::{DirectMap, Kmalloc, WrongFree};
+use lock_api::RawMutex;
 use std::alloc::Layout;
 use std::ptr::{NonNull, null_mut};
 
@@ -17,11 +18,19 @@ pub trait ObjectAlloc {
     /// An object of `size` bytes, aligned to 16; null when there is no memory.
     fn alloc(&self, cpu: usize, size: usize) -> *mut u8;
 
+    /// What the allocator's own call to free gives.
+    type Freed;
+
     /// Gives an object back.
     ///
     /// # Safety
     /// It came from `alloc` with that size and is used no more.
-    unsafe fn free(&self, cpu: usize, object: *mut u8, size: usize);
+    unsafe fn free(&self, cpu: usize, object: *mut u8, size: usize) -> Self::Freed;
+
+    /// Whether that went well.
+    fn is_freed(_: Self::Freed) -> bool {
+        true
+    }
 
     /// Pages it holds now, those of its records too; none if it never gives one back.
     fn pages(&self) -> Option<usize> {
@@ -38,14 +47,14 @@ fn layout(size: usize) -> Layout {
 }
 
 /// Pagoda's.
-pub struct Pagoda {
-    kmalloc: Kmalloc<Spin, DirectMap<Spin>, 1>,
-    frames: &'static Frames<Spin>,
+pub struct Pagoda<R: RawMutex + 'static> {
+    kmalloc: Kmalloc<R, DirectMap<R>, 1>,
+    frames: &'static Frames<R>,
 }
 
-impl Pagoda {
+impl<R: RawMutex> Pagoda<R> {
     /// Over frames of Pagoda's.
-    pub fn new() -> Pagoda {
+    pub fn new() -> Pagoda<R> {
         let first = Pfn::new(0x80000);
         let layout = frames::Layout {
             usable: &[first..first.plus((BYTES / PAGE) as u32)],
@@ -53,7 +62,7 @@ impl Pagoda {
         };
         let metadata = vec![0; layout.metadata_bytes() / 8].leak();
         let frames = Frames::new(&layout, metadata, 1).expect("metadata of the size asked for");
-        let frames: &'static Frames<Spin> = Box::leak(Box::new(frames));
+        let frames: &'static Frames<R> = Box::leak(Box::new(frames));
         // SAFETY: the region has as many pages, stays, and is reached only through the frames.
         let pages = unsafe { DirectMap::new(frames, first, region(BYTES)) };
         Pagoda {
@@ -63,7 +72,9 @@ impl Pagoda {
     }
 }
 
-impl ObjectAlloc for Pagoda {
+impl<R: RawMutex> ObjectAlloc for Pagoda<R> {
+    type Freed = Result<(), WrongFree>;
+
     #[inline]
     fn alloc(&self, cpu: usize, size: usize) -> *mut u8 {
         self.kmalloc
@@ -72,12 +83,13 @@ impl ObjectAlloc for Pagoda {
     }
 
     #[inline]
-    unsafe fn free(&self, cpu: usize, object: *mut u8, _: usize) {
-        // SAFETY: as the caller promises.
-        let freed = NonNull::new(object).map(|object| unsafe { self.kmalloc.free(cpu, object) });
-        if !matches!(freed, Some(Ok(()))) {
-            panic!("wrong free");
-        }
+    unsafe fn free(&self, cpu: usize, object: *mut u8, _: usize) -> Self::Freed {
+        // SAFETY: as the caller promises; no object is at null.
+        unsafe { self.kmalloc.free(cpu, NonNull::new_unchecked(object)) }
+    }
+
+    fn is_freed(freed: Self::Freed) -> bool {
+        freed.is_ok()
     }
 
     fn pages(&self) -> Option<usize> {
@@ -103,6 +115,8 @@ impl BuddySystem {
 }
 
 impl ObjectAlloc for BuddySystem {
+    type Freed = ();
+
     #[inline]
     fn alloc(&self, _: usize, size: usize) -> *mut u8 {
         let object = self.0.lock().alloc(layout(size));
@@ -129,6 +143,8 @@ impl BuddySlab {
 }
 
 impl ObjectAlloc for BuddySlab {
+    type Freed = ();
+
     #[inline]
     fn alloc(&self, _: usize, size: usize) -> *mut u8 {
         let (slabs, buddy) = &mut *self.0.lock();
@@ -185,6 +201,8 @@ impl Talc {
 }
 
 impl ObjectAlloc for Talc {
+    type Freed = ();
+
     #[inline]
     fn alloc(&self, _: usize, size: usize) -> *mut u8 {
         // SAFETY: the size is not zero.
@@ -215,6 +233,8 @@ impl Tlsf {
 }
 
 impl ObjectAlloc for Tlsf {
+    type Freed = ();
+
     #[inline]
     fn alloc(&self, _: usize, size: usize) -> *mut u8 {
         let object = self.0.lock().allocate(layout(size));
@@ -243,6 +263,8 @@ impl LinkedList {
 }
 
 impl ObjectAlloc for LinkedList {
+    type Freed = ();
+
     #[inline]
     fn alloc(&self, _: usize, size: usize) -> *mut u8 {
         let object = self.0.lock().allocate_first_fit(layout(size));
@@ -262,6 +284,8 @@ impl ObjectAlloc for LinkedList {
 pub struct Mimalloc;
 
 impl ObjectAlloc for Mimalloc {
+    type Freed = ();
+
     #[inline]
     fn alloc(&self, _: usize, size: usize) -> *mut u8 {
         // SAFETY: any size will do.
@@ -276,6 +300,8 @@ impl ObjectAlloc for Mimalloc {
 }
 
 impl ObjectAlloc for Locked<KernighanRitchie> {
+    type Freed = ();
+
     #[inline]
     fn alloc(&self, _: usize, size: usize) -> *mut u8 {
         self.lock().alloc(size)

@@ -23,7 +23,8 @@ pub const MAX_CPUS: usize = 8;
 /// The `cpu` that calls take is a hint which cache to use: any number is safe, the number of the
 /// CPU that the caller runs on is fast, and a number beyond those of [`Frames::new`] uses none.
 pub struct Frames<R: RawMutex> {
-    base: u32,
+    /// The number of the first frame that has records.
+    pub(crate) base: usize,
     total: usize,
     cpus: usize,
     pub(crate) tags: &'static [AtomicU8],
@@ -50,7 +51,7 @@ impl<R: RawMutex> Frames<R> {
             }
         };
         Some(Frames {
-            base: records.base,
+            base: records.base as usize,
             total: records.buddy.free(),
             cpus,
             tags: records.tags,
@@ -65,12 +66,12 @@ impl<R: RawMutex> Frames<R> {
     /// number that no tag has.
     #[inline]
     pub(crate) fn index(&self, frame: Pfn) -> usize {
-        frame.get().wrapping_sub(self.base) as usize
+        (frame.get() as usize).wrapping_sub(self.base)
     }
 
     #[inline]
     pub(crate) fn frame(&self, index: usize) -> Pfn {
-        Pfn::new(self.base.wrapping_add(index as u32))
+        Pfn::new(self.base.wrapping_add(index) as u32)
     }
 
     /// The caches in use.

@@ -48,11 +48,7 @@ impl Pfn {
     #[inline]
     pub const fn from_addr(addr: u64) -> Pfn {
         let number = addr >> SHIFT;
-        if number > u32::MAX as u64 {
-            Pfn(u32::MAX)
-        } else {
-            Pfn(number as u32)
-        }
+        Pfn(if number >> 32 == 0 { number as u32 } else { u32::MAX })
     }
 
     /// The physical address of the frame's first byte.

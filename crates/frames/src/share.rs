@@ -3,7 +3,7 @@
 use crate::error::WrongFree;
 use crate::frames::Frames;
 use crate::tag::{self, State};
-use crate::{MAX_ORDER, Pfn};
+use crate::{FRAME_SIZE, MAX_ORDER, Pfn};
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 use lock_api::RawMutex;
 
@@ -139,6 +139,20 @@ impl<R: RawMutex> Frames<R> {
     #[inline]
     pub fn word(&self, frame: Pfn) -> Option<&AtomicU32> {
         self.counts.get(self.index(frame))
+    }
+
+    /// The mark and the word of the frame that holds physical address `addr`, at once; 128 or more
+    /// for no mark.
+    #[inline(always)]
+    pub fn mark_and_word(&self, addr: u64) -> (usize, u32) {
+        let index = ((addr / FRAME_SIZE as u64) as usize).wrapping_sub(self.base);
+        match (self.tags.get(index), self.counts.get(index)) {
+            (Some(tag), Some(word)) => (
+                usize::from(tag.load(Ordering::Relaxed)) ^ usize::from(tag::MARKED),
+                word.load(Ordering::Relaxed),
+            ),
+            _ => (usize::MAX, 0),
+        }
     }
 
     /// What `frame` is at this moment.

@@ -1,6 +1,6 @@
 //! Size classes: the sizes of objects that slabs are made of.
 
-use crate::kmalloc::MAGAZINE;
+use crate::magazine::MAGAZINE;
 use core::alloc::Layout;
 use frames::FRAME_SIZE;
 
@@ -10,7 +10,8 @@ pub const CLASSES: usize = 23;
 /// Objects of more bytes than this take a whole page.
 pub(crate) const LARGEST: usize = 2048;
 
-/// Bytes of objects of a class that a CPU keeps, about.
+/// Bytes of objects of a class that a CPU keeps, about: few of the large ones, so that it does not
+/// keep too many pages from being given back.
 const CACHED_BYTES: usize = 16 * 1024;
 
 /// Multiples of 16, each the largest of which some number of objects still fits a page, so that
@@ -22,64 +23,104 @@ const SIZES: [usize; CLASSES] = [
 
 /// What slabs of one size look like.
 ///
-/// A page is cut into as many places of equal size as its units have bits, 64 or 128 or 256, so
-/// that in no place start two objects: the place tells an object's bit, without a division.
+/// An object's bit is the number of the 64 bytes of the page in which it starts, so that finding it
+/// takes no division. Where several can start in the same 64 bytes, they are in one of four units
+/// each, by which 16 of the 64 they start at.
 #[derive(Clone, Copy)]
 pub(crate) struct Class {
     pub(crate) size: usize,
     /// Objects in a page.
     pub(crate) objects: usize,
-    /// Units that describe a page, as a power of two.
-    pub(crate) unit_order: u32,
-    /// Objects of this class that a CPU keeps at most.
-    pub(crate) most_cached: usize,
-    /// For dividing by `size`: 2^32 times its reciprocal, rounded up.
-    reciprocal: u32,
-    /// For each unit the places where objects start.
+    /// What else there is to know.
+    pub(crate) shape: Shape,
+    /// For each unit the bits of the objects there.
     starts: [u64; MOST_UNITS],
 }
 
+/// What it takes to check a pointer to an object of a class and to keep the object; small, so that
+/// it is found quickly in a table.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    /// For dividing by the size: 2^32 times its reciprocal, rounded up.
+    reciprocal: u32,
+    /// Units that describe a page, less one: none or three.
+    unit_mask: u16,
+    /// Objects of this class that a CPU keeps at most.
+    pub(crate) most_cached: u16,
+}
+
 /// Units that describe a page at most.
-pub(crate) const MOST_UNITS: usize = 4;
+const MOST_UNITS: usize = 4;
 
 impl Class {
     const fn new(size: usize) -> Class {
-        let objects = FRAME_SIZE / size;
-        let unit_order = objects.div_ceil(64).next_power_of_two().trailing_zeros();
         let mut class = Class {
             size,
-            objects,
-            unit_order,
-            most_cached: most_cached(size),
-            reciprocal: ((1 << 32) / size as u64 + !(size as u64).is_power_of_two() as u64) as u32,
+            objects: FRAME_SIZE / size,
+            shape: Shape::new(size),
             starts: [0; MOST_UNITS],
         };
         let mut number = 0;
-        while number < objects {
-            let place = class.place(number * size);
-            class.starts[place / 64] |= 1 << (place % 64);
+        while number < class.objects {
+            let offset = number * size;
+            class.starts[class.shape.unit(offset) as usize] |= 1 << bit(offset);
             number += 1;
         }
         class
     }
 
-    /// The place of the byte at `offset` in the page.
-    #[inline(always)]
-    pub(crate) const fn place(&self, offset: usize) -> usize {
-        offset >> (PLACE_SHIFT - self.unit_order)
+    /// Units that describe a page, as a power of two.
+    #[inline]
+    pub(crate) fn unit_order(&self) -> u32 {
+        self.shape.unit_mask.count_ones()
     }
 
-    /// Where in the page the object starts that starts in `place`.
+    /// Units that describe a page.
     #[inline]
-    pub(crate) fn offset(&self, place: usize) -> usize {
-        let first = place << (PLACE_SHIFT - self.unit_order);
-        self.number(first + self.size - 1) * self.size
+    pub(crate) fn units(&self) -> u32 {
+        self.shape.unit_mask as u32 + 1
+    }
+
+    /// Where in the page the object starts that has this bit in this unit.
+    #[inline]
+    pub(crate) fn offset(&self, unit: u32, bit: u32) -> usize {
+        if self.shape.unit_mask != 0 {
+            return bit as usize * 64 + unit as usize * 16;
+        }
+        self.number(bit as usize * 64 + self.size - 1) * self.size
     }
 
     /// The number of the object that holds the byte at `offset` in the page.
     #[inline]
     pub(crate) fn number(&self, offset: usize) -> usize {
-        ((offset as u64 * u64::from(self.reciprocal)) >> 32) as usize
+        ((offset as u64 * u64::from(self.shape.reciprocal)) >> 32) as usize
+    }
+
+    /// Bits of all objects that the page's unit number `unit` describes.
+    #[inline]
+    pub(crate) fn all(&self, unit: u32) -> u64 {
+        self.starts.get(unit as usize).copied().unwrap_or(0)
+    }
+}
+
+impl Shape {
+    const fn new(size: usize) -> Shape {
+        let most_cached = match CACHED_BYTES / size {
+            0..4 => 4,
+            MAGAZINE.. => MAGAZINE,
+            some => some,
+        };
+        Shape {
+            reciprocal: (1u64 << 32).div_ceil(size as u64) as u32,
+            unit_mask: if size < 64 { 3 } else { 0 },
+            most_cached: most_cached as u16,
+        }
+    }
+
+    /// Which of the page's units has the object that starts at `address`.
+    #[inline(always)]
+    pub(crate) const fn unit(&self, address: usize) -> u32 {
+        (address / 16) as u32 & self.unit_mask as u32
     }
 
     /// Whether `offset` is a multiple of the size: then the product with the reciprocal has a
@@ -89,24 +130,12 @@ impl Class {
     pub(crate) fn is_multiple(&self, offset: usize) -> bool {
         (offset as u32).wrapping_mul(self.reciprocal) < self.reciprocal
     }
-
-    /// Bits of all objects that the page's unit number `unit` describes.
-    #[inline]
-    pub(crate) fn all(&self, unit: usize) -> u64 {
-        self.starts.get(unit).copied().unwrap_or(0)
-    }
 }
 
-/// A place of a page with one unit, in bytes as a power of two.
-const PLACE_SHIFT: u32 = (FRAME_SIZE / 64).trailing_zeros();
-
-/// Few of the large objects, so that a CPU does not keep too many pages from being given back.
-const fn most_cached(size: usize) -> usize {
-    match CACHED_BYTES / size {
-        0..4 => 4,
-        MAGAZINE.. => MAGAZINE,
-        some => some,
-    }
+/// The bit of the object that starts at `address`, in its unit.
+#[inline(always)]
+pub(crate) const fn bit(address: usize) -> u32 {
+    (address / 64 % 64) as u32
 }
 
 /// The classes, smallest first.
@@ -118,6 +147,17 @@ pub(crate) static TABLE: [Class; CLASSES] = {
         i += 1;
     }
     table
+};
+
+/// Their shapes.
+pub(crate) static SHAPES: [Shape; CLASSES] = {
+    let mut shapes = [Shape::new(16); CLASSES];
+    let mut i = 0;
+    while i < CLASSES {
+        shapes[i] = TABLE[i].shape;
+        i += 1;
+    }
+    shapes
 };
 
 /// The class for each size in steps of 16 bytes.
@@ -134,11 +174,10 @@ static BY_GRAIN: [u8; LARGEST / 16] = {
     classes
 };
 
-/// The class of objects of `size` bytes, from 1 to [`LARGEST`], and its number.
+/// The number of the class of objects of `size` bytes, from 1 to [`LARGEST`].
 #[inline(always)]
-pub(crate) fn class_of(size: usize) -> Option<(usize, &'static Class)> {
-    let index = usize::from(*BY_GRAIN.get(size.wrapping_sub(1) / 16)?);
-    Some((index, TABLE.get(index)?))
+pub(crate) fn class_of(size: usize) -> Option<usize> {
+    Some(usize::from(*BY_GRAIN.get(size.wrapping_sub(1) / 16)?))
 }
 
 /// The size to ask of [`Kmalloc::alloc`](crate::Kmalloc::alloc) so that the object suits `layout`,
@@ -183,7 +222,7 @@ mod tests {
     #[test]
     fn every_size_has_the_smallest_class_that_holds_it() {
         for size in 1..=LARGEST {
-            let (class, _) = class_of(size).unwrap();
+            let class = class_of(size).unwrap();
             let expected = SIZES.iter().position(|&s| s >= size).unwrap();
             assert_eq!(class, expected, "class of {size} bytes");
         }
@@ -198,33 +237,36 @@ mod tests {
             for offset in 0..FRAME_SIZE {
                 assert_eq!(class.number(offset), offset / size, "{offset} / {size}");
                 let multiple = offset.is_multiple_of(size);
-                assert_eq!(class.is_multiple(offset), multiple, "{offset} % {size}");
+                assert_eq!(
+                    class.shape.is_multiple(offset),
+                    multiple,
+                    "{offset} % {size}"
+                );
             }
         }
     }
 
     #[test]
-    fn each_object_has_a_place_of_its_own() {
+    fn each_object_has_a_bit_of_its_own() {
         for class in &TABLE {
             let size = class.size;
-            for number in 0..class.objects {
-                let place = class.place(number * size);
+            for offset in (0..class.objects).map(|number| number * size) {
+                let (unit, bit) = (class.shape.unit(offset), bit(offset));
                 assert_eq!(
-                    class.offset(place),
-                    number * size,
-                    "place {place} of {size}"
+                    class.offset(unit, bit),
+                    offset,
+                    "bit {bit} of {unit} of {size}"
                 );
-                let bit = class.all(place / 64) >> (place % 64) & 1;
-                assert_eq!(bit, 1, "place {place} of {size}");
+                assert_eq!(
+                    class.all(unit) >> bit & 1,
+                    1,
+                    "bit {bit} of {unit} of {size}"
+                );
             }
-            let units = 0..1 << class.unit_order;
-            assert!(
-                units.clone().all(|unit| class.all(unit) != 0),
-                "units of {size}"
-            );
-            let bits: u32 = units.map(|u| class.all(u).count_ones()).sum();
+            let bits: u32 = (0..class.units()).map(|u| class.all(u).count_ones()).sum();
             assert_eq!(bits as usize, class.objects, "objects of {size} bytes");
-            assert_eq!(class.all(1 << class.unit_order), 0);
+            assert_eq!(class.all(class.units()), 0);
+            assert_eq!(1 << class.unit_order(), class.units());
         }
     }
 
@@ -237,7 +279,7 @@ mod tests {
                     assert!(size > 4096 || align > 4096, "{layout:?}");
                     continue;
                 };
-                let got = class_of(asked).map_or(4096, |(_, class)| class.size);
+                let got = class_of(asked).map_or(4096, |class| SIZES[class]);
                 assert!(
                     got >= size && got.is_multiple_of(align),
                     "{layout:?} becomes {asked}, {got}"

@@ -1,13 +1,13 @@
 //! All slabs of one class: pages of objects, of which the units with free objects are on a list.
 
-use crate::class::Class;
+use crate::class::{Class, bit};
 use crate::pages::Pages;
 use crate::stack::Stack;
 use crate::unit::{List, Unit, UnitId, id_of, unit};
 use core::num::NonZeroU64;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
-use frames::{FRAME_SIZE, Pfn};
+use frames::Pfn;
 
 /// Objects that go between a magazine and a depot at once.
 pub(crate) const BATCH: usize = 8;
@@ -31,16 +31,10 @@ impl Object {
         unit: NonNull::dangling(),
     };
 
-    /// Its place in its page.
-    #[inline(always)]
-    fn place(self, class: &Class) -> usize {
-        class.place(self.address.addr().get() % FRAME_SIZE)
-    }
-
     /// Its bit in its unit.
     #[inline(always)]
-    fn bit(self, class: &Class) -> u64 {
-        1 << (self.place(class) % 64)
+    fn bit(self) -> u64 {
+        1 << bit(self.address.addr().get())
     }
 
     #[inline(always)]
@@ -52,15 +46,15 @@ impl Object {
 
     /// Marks it as handed out; whether it was not before.
     #[inline(always)]
-    pub(crate) fn set_live(self, class: &Class) -> bool {
-        let bit = self.bit(class);
+    pub(crate) fn set_live(self) -> bool {
+        let bit = self.bit();
         self.unit().live.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
     /// Marks it as taken back; whether it was handed out. Of two at the same time, one sees that.
     #[inline(always)]
-    pub(crate) fn clear_live(self, class: &Class) -> bool {
-        let bit = self.bit(class);
+    pub(crate) fn clear_live(self) -> bool {
+        let bit = self.bit();
         self.unit().live.fetch_and(!bit, Ordering::Relaxed) & bit != 0
     }
 }
@@ -121,12 +115,12 @@ impl Depot {
             let unit = unit(pages, id);
             let page = Pfn::new(unit.page.load(Ordering::Relaxed));
             let start = pages.address(page);
-            let first = id.place() % (1 << class.unit_order) * 64;
+            let number = id.0 & (class.units() - 1);
             let mut free = unit.free();
             while out.len() < want
                 && let Some(bits) = NonZeroU64::new(free)
             {
-                let offset = class.offset(first + bits.trailing_zeros() as usize);
+                let offset = class.offset(number, bits.trailing_zeros());
                 let Some(address) = NonNull::new(start.wrapping_add(offset)) else {
                     return;
                 };
@@ -150,8 +144,10 @@ impl Depot {
     }
 
     fn link<P: Pages>(&mut self, pages: &P, class: &Class, group: UnitId) {
-        for number in (0..1 << class.unit_order).rev() {
-            self.partial.push(pages, group.plus(number));
+        for number in (0..class.units()).rev() {
+            if class.all(number) != 0 {
+                self.partial.push(pages, group.plus(number));
+            }
         }
     }
 
@@ -168,14 +164,14 @@ impl Depot {
         for &object in objects.as_slice() {
             let unit = object.unit();
             let before = unit.free();
-            let now = before | object.bit(class);
+            let now = before | object.bit();
             unit.set_free(now);
             self.free += 1;
             if before == 0 {
                 self.partial.push(pages, id_of(pages, unit));
             }
             // In a page of several units the object's own is the least likely to be all free.
-            if now == class.all(object.place(class) / 64)
+            if now == class.all(class.shape.unit(object.address.addr().get()))
                 && let Some(group) = empty_page(pages, class, id_of(pages, unit))
             {
                 self.retire(pages, class, group, all, emptied);
@@ -192,7 +188,7 @@ impl Depot {
         all: bool,
         emptied: &mut Emptied,
     ) {
-        for number in 0..1 << class.unit_order {
+        for number in (0..class.units()).filter(|&number| class.all(number) != 0) {
             self.partial.remove(pages, group.plus(number));
         }
         if !all && self.spare.is_none() && self.partial.first().is_none() {
@@ -215,15 +211,14 @@ impl Depot {
 
 /// The units of a page, if all its objects are free; `id` is one of them.
 fn empty_page<P: Pages>(pages: &P, class: &Class, id: UnitId) -> Option<UnitId> {
-    let units = 1 << class.unit_order;
-    let group = UnitId(id.0 & !(units - 1));
-    let empty = |n: u32| unit(pages, group.plus(n as usize)).free() == class.all(n as usize);
-    (0..units).all(empty).then_some(group)
+    let group = UnitId(id.0 & !(class.units() - 1));
+    let empty = |number| unit(pages, group.plus(number)).free() == class.all(number);
+    (0..class.units()).all(empty).then_some(group)
 }
 
 /// Makes the units of a page that is to be a slab.
 pub(crate) fn describe<P: Pages>(pages: &P, class: &Class, group: UnitId, page: Pfn) {
-    for number in 0..1 << class.unit_order {
+    for number in 0..class.units() {
         unit(pages, group.plus(number)).reset(class.all(number), page);
     }
 }

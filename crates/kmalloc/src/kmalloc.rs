@@ -1,30 +1,21 @@
 //! The allocator: magazines of each CPU in front of the slabs of each class.
 
-use crate::class::{CLASSES, Class, TABLE, class_of};
-use crate::depot::{BATCH, Depot, Object};
+use crate::class::{CLASSES, SHAPES, TABLE, class_of};
+use crate::depot::{Depot, Object};
 use crate::error::{Place, WrongFree};
+use crate::magazine::Magazines;
 use crate::pages::Pages;
 use crate::pool::{GROUP_ORDERS, Pool};
-use crate::stack::Stack;
 use crate::unit::{UnitId, unit};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn};
 use lock_api::{Mutex, RawMutex};
 
-/// Objects of a class that a CPU can keep.
-pub(crate) const MAGAZINE: usize = 2 * BATCH;
-
 /// Mark of a page that is one object; the pages of slabs are marked with the number of the class.
 const WHOLE: u8 = 126;
 /// Mark of a page of units.
 pub(crate) const UNITS: u8 = 127;
-
-pub(crate) type Magazine = Stack<Object, MAGAZINE>;
-
-/// A CPU's magazines, alone on their cache lines.
-#[repr(align(64))]
-pub(crate) struct Magazines(pub(crate) [Magazine; CLASSES]);
 
 /// An allocator of objects of 1 to 4096 bytes.
 ///
@@ -45,10 +36,9 @@ pub struct Kmalloc<R: RawMutex, P: Pages, const CPUS: usize = 8> {
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     /// An allocator that holds no pages yet.
     pub const fn new(pages: P) -> Self {
-        const NONE: Magazine = Stack::new(Object::NONE);
         Kmalloc {
             pages,
-            caches: [const { Mutex::new(Magazines([NONE; CLASSES])) }; CPUS],
+            caches: [const { Mutex::new(Magazines::EMPTY) }; CPUS],
             depots: [const { Mutex::new(Depot::EMPTY) }; CLASSES],
             pools: Mutex::new([Pool::EMPTY; GROUP_ORDERS]),
             whole: AtomicUsize::new(0),
@@ -60,15 +50,15 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     /// 4096, and when there is no memory.
     #[inline]
     pub fn alloc(&self, cpu: usize, size: usize) -> Option<NonNull<u8>> {
-        let Some((index, class)) = class_of(size) else {
+        let Some(index) = class_of(size) else {
             return self.alloc_whole(cpu, size);
         };
         let Some(cache) = self.caches.get(cpu) else {
             return self.refill(cpu, index);
         };
-        let popped = cache.lock().0.get_mut(index)?.pop();
+        let popped = cache.lock().pop(index);
         match popped {
-            Some(object) => Some(hand_out(object, class)),
+            Some(object) => Some(hand_out(object)),
             None => self.refill(cpu, index),
         }
     }
@@ -94,33 +84,30 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     /// Whoever got the object uses it no more.
     #[inline]
     pub unsafe fn free(&self, cpu: usize, pointer: NonNull<u8>) -> Result<(), WrongFree> {
-        let (page, offset) = self.find(pointer);
-        let mark = self.pages.marked(page).map_or(usize::MAX, usize::from);
-        let Some(class) = TABLE.get(mark) else {
+        let address = pointer.addr().get();
+        let (mark, word) = self.pages.look_up(pointer.as_ptr());
+        let Some(shape) = SHAPES.get(mark) else {
             return self.free_whole(cpu, pointer);
         };
-        let group = self.pages.word(page).map(UnitId);
-        let Some(group) = group.filter(|_| class.is_multiple(offset)) else {
-            return Err(self.wrong(pointer));
-        };
+        if !shape.is_multiple(address % FRAME_SIZE) {
+            return self.refuse(pointer);
+        }
+        let unit = unit(&self.pages, UnitId(word).plus(shape.unit(address)));
         let object = Object {
             address: pointer,
-            unit: NonNull::from(unit(&self.pages, group.plus(class.place(offset) / 64))),
+            unit: NonNull::from(unit),
         };
-        if !object.clear_live(class) {
-            return Err(self.wrong(pointer));
+        if !object.clear_live() {
+            return self.refuse(pointer);
         }
-        let pushed = match self.caches.get(cpu) {
-            Some(cache) => match cache.lock().0.get_mut(mark) {
-                Some(magazine) => magazine.push_below(class.most_cached, object),
-                None => false,
-            },
-            None => false,
+        let Some(cache) = self.caches.get(cpu) else {
+            return self.spill(cpu, mark, object);
         };
-        if !pushed {
-            self.spill(cpu, mark, object);
+        let pushed = cache.lock().push(mark, shape.most_cached, object);
+        if pushed {
+            return Ok(());
         }
-        Ok(())
+        self.spill(cpu, mark, object)
     }
 
     /// The page that a pointer points into, and where there.
@@ -136,7 +123,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     fn free_whole(&self, cpu: usize, pointer: NonNull<u8>) -> Result<(), WrongFree> {
         let (page, offset) = self.find(pointer);
         if offset != 0 || !self.pages.free(cpu, page, WHOLE) {
-            return Err(self.wrong(pointer));
+            return self.refuse(pointer);
         }
         self.whole.fetch_sub(1, Ordering::Relaxed);
         Ok(())
@@ -152,10 +139,10 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         (offset.is_multiple_of(size) && offset + size <= FRAME_SIZE).then_some(size)
     }
 
-    /// What is wrong with freeing `pointer`.
+    /// Says what is wrong with freeing `pointer`.
     #[cold]
     #[inline(never)]
-    fn wrong(&self, pointer: NonNull<u8>) -> WrongFree {
+    fn refuse(&self, pointer: NonNull<u8>) -> Result<(), WrongFree> {
         let (page, offset) = self.find(pointer);
         let place = match self.pages.marked(page) {
             None => Place::Foreign,
@@ -178,17 +165,17 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
                 },
             },
         };
-        WrongFree {
+        Err(WrongFree {
             address: pointer.addr().get(),
             place,
-        }
+        })
     }
 }
 
 /// An object that was free, for the caller of `alloc`.
 #[inline(always)]
-pub(crate) fn hand_out(object: Object, class: &Class) -> NonNull<u8> {
-    let fresh = object.set_live(class);
+pub(crate) fn hand_out(object: Object) -> NonNull<u8> {
+    let fresh = object.set_live();
     debug_assert!(fresh, "an object in use was in a magazine");
     object.address
 }

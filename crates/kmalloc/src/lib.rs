@@ -51,6 +51,7 @@ mod karc;
 mod kbox;
 mod kmalloc;
 mod kvec;
+mod magazine;
 mod pages;
 mod pool;
 mod stack;

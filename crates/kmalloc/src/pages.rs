@@ -14,7 +14,7 @@ use lock_api::RawMutex;
 /// The `FRAME_SIZE` bytes at `address(page)` of a page from `alloc` can be read and written, and are
 /// nobody else's until `free` of that page; `frame` undoes `address` for each byte of a page.
 /// `marked` and `word` give for such a page what `alloc` was told, and `marked` gives nothing for
-/// all others.
+/// all others. `look_up` and `byte` do what they do as provided.
 pub unsafe trait Pages {
     /// A page with this mark, below 128, and this word. `cpu` is the caller's hint.
     fn alloc(&self, cpu: usize, mark: u8, word: u32) -> Option<Pfn>;
@@ -33,13 +33,31 @@ pub unsafe trait Pages {
 
     /// The word of a page.
     fn word(&self, page: Pfn) -> Option<u32>;
+
+    /// The mark and the word of the page that holds `address`; 128 or more for no mark. Freeing an
+    /// object starts with this, so a faster way than the one here pays.
+    #[inline(always)]
+    fn look_up(&self, address: *const u8) -> (usize, u32) {
+        let page = self.frame(address);
+        let mark = self.marked(page).map_or(usize::MAX, usize::from);
+        (mark, self.word(page).unwrap_or(0))
+    }
+
+    /// Where the byte with physical address `addr` is, in a page of those from `alloc`. There may
+    /// be a faster way than the one here.
+    #[inline(always)]
+    fn byte(&self, addr: u64) -> *mut u8 {
+        let offset = addr % FRAME_SIZE as u64;
+        self.address(Pfn::from_addr(addr))
+            .wrapping_add(offset as usize)
+    }
 }
 
 /// Pages of a [`Frames`] that are all mapped in one piece, as in a kernel's direct map.
 pub struct DirectMap<R: RawMutex + 'static> {
     frames: &'static Frames<R>,
-    first: Pfn,
-    base: NonNull<u8>,
+    /// Where frame 0 would be.
+    zero: *mut u8,
 }
 
 // SAFETY: the pointer is only a base to compute addresses from, and `Frames` may be shared.
@@ -59,11 +77,8 @@ impl<R: RawMutex> DirectMap<R> {
         first: Pfn,
         base: NonNull<u8>,
     ) -> DirectMap<R> {
-        DirectMap {
-            frames,
-            first,
-            base,
-        }
+        let zero = base.as_ptr().wrapping_sub(first.addr() as usize);
+        DirectMap { frames, zero }
     }
 }
 
@@ -85,14 +100,12 @@ unsafe impl<R: RawMutex> Pages for DirectMap<R> {
 
     #[inline]
     fn address(&self, page: Pfn) -> *mut u8 {
-        let pages = page.get().wrapping_sub(self.first.get()) as usize;
-        self.base.as_ptr().wrapping_add(pages * FRAME_SIZE)
+        self.zero.wrapping_add(page.get() as usize * FRAME_SIZE)
     }
 
     #[inline]
     fn frame(&self, address: *const u8) -> Pfn {
-        let offset = address.addr().wrapping_sub(self.base.as_ptr().addr());
-        Pfn::from_addr(self.first.addr().wrapping_add(offset as u64))
+        Pfn::from_addr(address.addr().wrapping_sub(self.zero.addr()) as u64)
     }
 
     #[inline]
@@ -105,5 +118,16 @@ unsafe impl<R: RawMutex> Pages for DirectMap<R> {
         self.frames
             .word(page)
             .map(|word: &AtomicU32| word.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    fn look_up(&self, address: *const u8) -> (usize, u32) {
+        let addr = address.addr().wrapping_sub(self.zero.addr());
+        self.frames.mark_and_word(addr as u64)
+    }
+
+    #[inline(always)]
+    fn byte(&self, addr: u64) -> *mut u8 {
+        self.zero.wrapping_add(addr as usize)
     }
 }

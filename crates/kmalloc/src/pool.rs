@@ -54,7 +54,7 @@ impl Pool {
         if groups == [0, 0] {
             self.roomy.remove(pages, header);
         }
-        Some(header.plus(group << order))
+        Some(header.plus((group << order) as u32))
     }
 
     /// Takes a group back; the page that it was the last one of, which is no longer the pool's.

@@ -32,12 +32,6 @@ impl<T: Copy, const N: usize> Stack<T, N> {
         true
     }
 
-    /// Adds an item if there are less than `most` and there is a place; false if not.
-    #[inline(always)]
-    pub(crate) fn push_below(&mut self, most: usize, item: T) -> bool {
-        self.len < most && self.push(item)
-    }
-
     /// The item that came last.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
@@ -45,16 +39,6 @@ impl<T: Copy, const N: usize> Stack<T, N> {
         let item = *self.items.get(last)?;
         self.len = last;
         Some(item)
-    }
-
-    /// Takes out the items that came first, `most` or as many as `to` has room for.
-    pub(crate) fn move_oldest<const M: usize>(&mut self, to: &mut Stack<T, M>, most: usize) {
-        let mut moved = 0;
-        while moved < self.len.min(most) && to.push(self.items[moved]) {
-            moved += 1;
-        }
-        self.items.copy_within(moved..self.len, 0);
-        self.len -= moved;
     }
 
     /// The items, oldest first.

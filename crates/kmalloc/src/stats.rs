@@ -90,8 +90,8 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         let mut classes = [ClassStats::default(); CLASSES];
         for cache in &self.caches {
             let cache = cache.lock();
-            for (class, magazine) in classes.iter_mut().zip(&cache.0) {
-                class.cached += magazine.len();
+            for (index, class) in classes.iter_mut().enumerate() {
+                class.cached += cache.len(index);
             }
         }
         for ((stats, class), depot) in classes.iter_mut().zip(&TABLE).zip(&self.depots) {

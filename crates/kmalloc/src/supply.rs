@@ -2,17 +2,18 @@
 
 use crate::class::{Class, TABLE};
 use crate::depot::{BATCH, Emptied, Object, Objects, describe};
+use crate::error::WrongFree;
 use crate::kmalloc::{Kmalloc, UNITS, hand_out};
 use crate::pages::Pages;
 use crate::unit::{UnitId, prepare, unit};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 use frames::Pfn;
-use lock_api::{Mutex, RawMutex};
+use lock_api::RawMutex;
 
 /// Objects of a class that go between a magazine and a slab at once.
 fn batch(class: &Class) -> usize {
-    class.most_cached / 2
+    usize::from(class.shape.most_cached / 2)
 }
 
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
@@ -33,20 +34,19 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             get();
         }
         let result = objects.pop()?;
-        if let Some(magazine) = cache
-            .map(Mutex::lock)
-            .as_mut()
-            .and_then(|c| c.0.get_mut(index))
-        {
+        if let Some(cache) = cache {
+            let mut magazines = cache.lock();
             while let Some(object) = objects.pop() {
-                if !magazine.push_below(class.most_cached, object) {
+                if !magazines.push(index, class.shape.most_cached, object) {
                     objects.push(object);
                     break;
                 }
             }
         }
-        self.give(cpu, index, class, &objects, false);
-        Some(hand_out(result, class))
+        if objects.len() > 0 {
+            self.give(cpu, index, class, &objects, false);
+        }
+        Some(hand_out(result))
     }
 
     /// Makes a new slab and takes objects from it; false when there is no page.
@@ -58,11 +58,11 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         objects: &mut Objects,
         want: usize,
     ) -> bool {
-        let Some(group) = self.new_units(cpu, class.unit_order) else {
+        let Some(group) = self.new_units(cpu, class.unit_order()) else {
             return false;
         };
         let Some(page) = self.pages.alloc(cpu, index as u8, group.0) else {
-            self.drop_units(cpu, group, class.unit_order);
+            self.drop_units(cpu, group, class.unit_order());
             return false;
         };
         describe(&self.pages, class, group, page);
@@ -105,28 +105,25 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         usize::from(empty.is_some_and(|page| self.pages.free(cpu, page, UNITS)))
     }
 
-    /// Makes room in a full magazine for `object`; without a magazine, the slab gets it.
+    /// Makes room in a full magazine for `object`; without a magazine, the slab gets it. Never fails.
     #[inline(never)]
-    pub(crate) fn spill(&self, cpu: usize, index: usize, object: Object) {
+    pub(crate) fn spill(&self, cpu: usize, index: usize, object: Object) -> Result<(), WrongFree> {
         let Some(class) = TABLE.get(index) else {
-            return;
+            return Ok(());
         };
         let mut objects = Objects::new(Object::NONE);
-        let cache = self.caches.get(cpu);
-        match cache
-            .map(Mutex::lock)
-            .as_mut()
-            .and_then(|c| c.0.get_mut(index))
-        {
-            Some(magazine) => {
-                magazine.move_oldest(&mut objects, batch(class));
-                magazine.push(object);
+        match self.caches.get(cpu) {
+            Some(cache) => {
+                let mut magazines = cache.lock();
+                magazines.move_oldest(index, &mut objects, batch(class));
+                magazines.push(index, class.shape.most_cached, object);
             }
             None => {
                 objects.push(object);
             }
         }
         self.give(cpu, index, class, &objects, false);
+        Ok(())
     }
 
     /// Gives objects to their slabs and empty slabs to `P`; how many pages.
@@ -149,7 +146,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     fn drop_slab(&self, cpu: usize, index: usize, class: &Class, group: UnitId) -> usize {
         let page = unit(&self.pages, group).page.load(Ordering::Relaxed);
         let freed = self.pages.free(cpu, Pfn::new(page), index as u8);
-        usize::from(freed) + self.drop_units(cpu, group, class.unit_order)
+        usize::from(freed) + self.drop_units(cpu, group, class.unit_order())
     }
 
     /// Empties all magazines and gives back all pages that hold no object; how many.
@@ -161,9 +158,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             for cache in &self.caches {
                 loop {
                     let mut objects = Objects::new(Object::NONE);
-                    if let Some(magazine) = cache.lock().0.get_mut(index) {
-                        magazine.move_oldest(&mut objects, BATCH);
-                    }
+                    cache.lock().move_oldest(index, &mut objects, BATCH);
                     if objects.len() == 0 {
                         break;
                     }

@@ -36,12 +36,12 @@ impl UnitId {
 
     /// The unit `n` further on in the same page.
     #[inline]
-    pub(crate) fn plus(self, n: usize) -> UnitId {
-        UnitId(self.0 + n as u32)
+    pub(crate) fn plus(self, n: u32) -> UnitId {
+        UnitId(self.0.wrapping_add(n))
     }
 }
 
-/// What is known of up to 64 objects, by the places they start in. All fields are atomic, so that a shared reference is enough;
+/// What is known of up to 64 objects, each of which has a bit. All fields are atomic, so that a shared reference is enough;
 /// `live` changes at any time, and whoever holds the lock of the list that the unit belongs to has
 /// the others for itself.
 #[repr(C, align(32))]
@@ -77,12 +77,12 @@ impl Unit {
 }
 
 /// The unit with this id.
-#[inline]
+#[inline(always)]
 pub(crate) fn unit<P: Pages>(pages: &P, id: UnitId) -> &Unit {
+    // Units are as far apart as their ids say, across pages too.
     let unit = pages
-        .address(id.page())
-        .cast::<Unit>()
-        .wrapping_add(id.place());
+        .byte(u64::from(id.0) * size_of::<Unit>() as u64)
+        .cast::<Unit>();
     // SAFETY: ids are only made of pages that `prepare` filled with units, and are forgotten before
     // such a page goes back. `Unit` is made of atomics, which may be shared.
     unsafe { &*unit }
