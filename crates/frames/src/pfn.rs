@@ -48,7 +48,11 @@ impl Pfn {
     #[inline]
     pub const fn from_addr(addr: u64) -> Pfn {
         let number = addr >> SHIFT;
-        Pfn(if number >> 32 == 0 { number as u32 } else { u32::MAX })
+        Pfn(if number >> 32 == 0 {
+            number as u32
+        } else {
+            u32::MAX
+        })
     }
 
     /// The physical address of the frame's first byte.
