@@ -88,6 +88,11 @@ impl KernighanRitchie {
         }
     }
 
+    /// Pages taken so far; none ever goes back.
+    pub fn pages(&self) -> usize {
+        BYTES / PAGE - self.left
+    }
+
     /// Another page, made to look like a block in use.
     fn more(&mut self) -> Option<NonNull<u8>> {
         self.left = self.left.checked_sub(1)?;

@@ -32,7 +32,7 @@ pub trait ObjectAlloc {
         true
     }
 
-    /// Pages it holds now, those of its records too; none if it never gives one back.
+    /// Pages it holds now, those of its records too; none if it has all of its memory from the start.
     fn pages(&self) -> Option<usize> {
         None
     }
@@ -311,5 +311,9 @@ impl ObjectAlloc for Locked<KernighanRitchie> {
     unsafe fn free(&self, _: usize, object: *mut u8, _: usize) {
         // SAFETY: as the caller promises.
         unsafe { self.lock().free(object) };
+    }
+
+    fn pages(&self) -> Option<usize> {
+        Some(self.lock().pages())
     }
 }

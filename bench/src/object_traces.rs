@@ -89,8 +89,8 @@ impl<'a, A: ObjectAlloc> Population<'a, A> {
         }
     }
 
-    /// The bytes asked for, of those of the pages held. Who gives no page back still holds each
-    /// page that an object was ever in.
+    /// The bytes asked for, of those of the pages held; of those that an object was ever in where
+    /// that is not known.
     fn utilisation(&self) -> f64 {
         let asked: usize = self.objects.iter().map(|object| object.size).sum();
         let pages = self.allocator.pages().unwrap_or(self.touched.len());
@@ -124,7 +124,8 @@ fn powers<A: ObjectAlloc>(allocator: &A, report: &mut Report) {
     report.put("powers", population.utilisation());
 }
 
-/// What is still held when nine of ten objects are gone, and when all are.
+/// What is still held when nine of ten objects are gone, and when all are, once it was asked to give
+/// back what it can.
 fn held<A: ObjectAlloc>(allocator: &A, report: &mut Report) {
     let before = allocator.pages();
     let mut population = Population::new(allocator, uniform);
@@ -135,6 +136,7 @@ fn held<A: ObjectAlloc>(allocator: &A, report: &mut Report) {
     for object in population.objects.drain(LIVE / 10..) {
         free_object(allocator, CPU, object);
     }
+    allocator.drain();
     let some = allocator.pages().unwrap_or(0) - before;
     report.put("held", 100.0 * some as f64 / (peak - before) as f64);
     for object in population.objects.drain(..) {

@@ -48,6 +48,12 @@ const OBJECTS: [Column; 9] = [
     Column("4096 B", |r| number(r, "page.page", 2)),
 ];
 
+const HEAD: &str = "\
+Instructions as alloc/free, counted by callgrind inside the two calls. D1: misses of a simulated
+first-level data cache (32 KiB, 8 ways) a pair. No allocator pays for locks, but Pagoda in the line
+that says so; Pagoda alone and bitmap-allocator notice every wrong free.
+";
+
 /// What Pagoda must reach.
 struct Target {
     what: &'static str,

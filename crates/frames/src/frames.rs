@@ -24,7 +24,7 @@ pub const MAX_CPUS: usize = 8;
 /// CPU that the caller runs on is fast, and a number beyond those of [`Frames::new`] uses none.
 pub struct Frames<R: RawMutex> {
     /// The number of the first frame that has records.
-    pub(crate) base: usize,
+    base: usize,
     total: usize,
     cpus: usize,
     pub(crate) tags: &'static [AtomicU8],
@@ -296,6 +296,11 @@ impl<R: RawMutex> Frames<R> {
         let freed = self.pressure.shrink_all();
         self.drain_caches();
         freed
+    }
+
+    /// The first frame that has records, at or a little below the lowest one that is managed.
+    pub fn first(&self) -> Pfn {
+        self.frame(0)
     }
 
     /// Frames that are managed, free or not.

@@ -3,7 +3,7 @@
 use crate::error::WrongFree;
 use crate::frames::Frames;
 use crate::tag::{self, State};
-use crate::{FRAME_SIZE, MAX_ORDER, Pfn};
+use crate::{MAX_ORDER, Pfn};
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 use lock_api::RawMutex;
 
@@ -141,11 +141,10 @@ impl<R: RawMutex> Frames<R> {
         self.counts.get(self.index(frame))
     }
 
-    /// The mark and the word of the frame that holds physical address `addr`, at once; 128 or more
-    /// for no mark.
+    /// The mark and the word, at once, of the frame that is `index` frames from
+    /// [`Frames::first`]; 128 or more for no mark.
     #[inline(always)]
-    pub fn mark_and_word(&self, addr: u64) -> (usize, u32) {
-        let index = ((addr / FRAME_SIZE as u64) as usize).wrapping_sub(self.base);
+    pub fn mark_and_word(&self, index: usize) -> (usize, u32) {
         match (self.tags.get(index), self.counts.get(index)) {
             (Some(tag), Some(word)) => (
                 usize::from(tag.load(Ordering::Relaxed)) ^ usize::from(tag::MARKED),

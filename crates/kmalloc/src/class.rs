@@ -1,6 +1,7 @@
 //! Size classes: the sizes of objects that slabs are made of.
 
 use crate::magazine::MAGAZINE;
+use crate::unit::Unit;
 use core::alloc::Layout;
 use frames::FRAME_SIZE;
 
@@ -31,22 +32,21 @@ pub(crate) struct Class {
     pub(crate) size: usize,
     /// Objects in a page.
     pub(crate) objects: usize,
-    /// What else there is to know.
+    /// Objects of this class that a CPU keeps at most.
+    pub(crate) most_cached: u16,
     pub(crate) shape: Shape,
     /// For each unit the bits of the objects there.
     starts: [u64; MOST_UNITS],
 }
 
-/// What it takes to check a pointer to an object of a class and to keep the object; small, so that
-/// it is found quickly in a table.
+/// What it takes to check a pointer to an object of a class; small, so that it is found quickly in a
+/// table.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     /// For dividing by the size: 2^32 times its reciprocal, rounded up.
     reciprocal: u32,
-    /// Units that describe a page, less one: none or three.
-    unit_mask: u16,
-    /// Objects of this class that a CPU keeps at most.
-    pub(crate) most_cached: u16,
+    /// Units that describe a page, less one, in bytes: none or three.
+    unit_mask: u32,
 }
 
 /// Units that describe a page at most.
@@ -57,13 +57,14 @@ impl Class {
         let mut class = Class {
             size,
             objects: FRAME_SIZE / size,
+            most_cached: most_cached(size),
             shape: Shape::new(size),
             starts: [0; MOST_UNITS],
         };
         let mut number = 0;
         while number < class.objects {
             let offset = number * size;
-            class.starts[class.shape.unit(offset) as usize] |= 1 << bit(offset);
+            class.starts[class.shape.unit(offset) as usize / size_of::<Unit>()] |= 1 << bit(offset);
             number += 1;
         }
         class
@@ -72,13 +73,19 @@ impl Class {
     /// Units that describe a page, as a power of two.
     #[inline]
     pub(crate) fn unit_order(&self) -> u32 {
-        self.shape.unit_mask.count_ones()
+        self.units().trailing_zeros()
     }
 
     /// Units that describe a page.
     #[inline]
     pub(crate) fn units(&self) -> u32 {
-        self.shape.unit_mask as u32 + 1
+        self.shape.unit_mask / size_of::<Unit>() as u32 + 1
+    }
+
+    /// Which of the page's units has the object that starts at `address`.
+    #[inline]
+    pub(crate) fn unit(&self, address: usize) -> u32 {
+        self.shape.unit(address) / size_of::<Unit>() as u32
     }
 
     /// Where in the page the object starts that has this bit in this unit.
@@ -105,30 +112,33 @@ impl Class {
 
 impl Shape {
     const fn new(size: usize) -> Shape {
-        let most_cached = match CACHED_BYTES / size {
-            0..4 => 4,
-            MAGAZINE.. => MAGAZINE,
-            some => some,
-        };
+        let units = if size < 64 { MOST_UNITS } else { 1 };
         Shape {
             reciprocal: (1u64 << 32).div_ceil(size as u64) as u32,
-            unit_mask: if size < 64 { 3 } else { 0 },
-            most_cached: most_cached as u16,
+            unit_mask: ((units - 1) * size_of::<Unit>()) as u32,
         }
     }
 
-    /// Which of the page's units has the object that starts at `address`.
+    /// Which of the page's units has the object that starts at `address`, in bytes from the first.
     #[inline(always)]
-    pub(crate) const fn unit(&self, address: usize) -> u32 {
-        (address / 16) as u32 & self.unit_mask as u32
+    pub(crate) const fn unit(self, address: usize) -> u32 {
+        (address * (size_of::<Unit>() / 16)) as u32 & self.unit_mask
     }
 
     /// Whether `offset` is a multiple of the size: then the product with the reciprocal has a
     /// fraction below the reciprocal's own error, and else one of at least the reciprocal (Lemire,
     /// Kaser, Kurz: "Faster remainder by direct computation", 2019).
     #[inline(always)]
-    pub(crate) fn is_multiple(&self, offset: usize) -> bool {
+    pub(crate) fn is_multiple(self, offset: usize) -> bool {
         (offset as u32).wrapping_mul(self.reciprocal) < self.reciprocal
+    }
+}
+
+const fn most_cached(size: usize) -> u16 {
+    match CACHED_BYTES / size {
+        0..4 => 4,
+        MAGAZINE.. => MAGAZINE as u16,
+        some => some as u16,
     }
 }
 
@@ -150,7 +160,7 @@ pub(crate) static TABLE: [Class; CLASSES] = {
 };
 
 /// Their shapes.
-pub(crate) static SHAPES: [Shape; CLASSES] = {
+pub(crate) const fn shapes() -> [Shape; CLASSES] {
     let mut shapes = [Shape::new(16); CLASSES];
     let mut i = 0;
     while i < CLASSES {
@@ -158,7 +168,7 @@ pub(crate) static SHAPES: [Shape; CLASSES] = {
         i += 1;
     }
     shapes
-};
+}
 
 /// The class for each size in steps of 16 bytes.
 static BY_GRAIN: [u8; LARGEST / 16] = {
@@ -251,7 +261,7 @@ mod tests {
         for class in &TABLE {
             let size = class.size;
             for offset in (0..class.objects).map(|number| number * size) {
-                let (unit, bit) = (class.shape.unit(offset), bit(offset));
+                let (unit, bit) = (class.unit(offset), bit(offset));
                 assert_eq!(
                     class.offset(unit, bit),
                     offset,

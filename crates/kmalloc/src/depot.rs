@@ -171,7 +171,7 @@ impl Depot {
                 self.partial.push(pages, id_of(pages, unit));
             }
             // In a page of several units the object's own is the least likely to be all free.
-            if now == class.all(class.shape.unit(object.address.addr().get()))
+            if now == class.all(class.unit(object.address.addr().get()))
                 && let Some(group) = empty_page(pages, class, id_of(pages, unit))
             {
                 self.retire(pages, class, group, all, emptied);

@@ -24,7 +24,7 @@ pub struct WrongFree {
     pub place: Place,
 }
 
-/// What a wrong pointer points to.
+/// What a wrong pointer points to. Small, so that the result of freeing fits into registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Memory that is not the object allocator's.
@@ -32,19 +32,19 @@ pub enum Place {
     /// An object that is free already.
     Free {
         /// Its bytes.
-        size: usize,
+        size: u16,
     },
     /// The middle of an object.
     Inside {
         /// Bytes from its start.
-        offset: usize,
+        offset: u16,
         /// Its bytes.
-        size: usize,
+        size: u16,
     },
     /// What is left over behind the last object of a page.
     Gap {
         /// Bytes of the objects in that page.
-        size: usize,
+        size: u16,
     },
     /// The allocator's own records.
     Records,

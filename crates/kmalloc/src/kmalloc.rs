@@ -1,12 +1,12 @@
 //! The allocator: magazines of each CPU in front of the slabs of each class.
 
-use crate::class::{CLASSES, SHAPES, TABLE, class_of};
+use crate::class::{CLASSES, Shape, TABLE, class_of, shapes};
 use crate::depot::{Depot, Object};
 use crate::error::{Place, WrongFree};
 use crate::magazine::Magazines;
 use crate::pages::Pages;
 use crate::pool::{GROUP_ORDERS, Pool};
-use crate::unit::{UnitId, unit};
+use crate::unit::{UnitId, unit_behind};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn};
@@ -26,6 +26,8 @@ pub(crate) const UNITS: u8 = 127;
 ///
 /// Objects come with the contents they were left with.
 pub struct Kmalloc<R: RawMutex, P: Pages, const CPUS: usize = 8> {
+    /// A copy that is found from where the rest is.
+    shapes: [Shape; CLASSES],
     pub(crate) pages: P,
     pub(crate) caches: [Mutex<R, Magazines>; CPUS],
     pub(crate) depots: [Mutex<R, Depot>; CLASSES],
@@ -37,6 +39,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     /// An allocator that holds no pages yet.
     pub const fn new(pages: P) -> Self {
         Kmalloc {
+            shapes: shapes(),
             pages,
             caches: [const { Mutex::new(Magazines::EMPTY) }; CPUS],
             depots: [const { Mutex::new(Depot::EMPTY) }; CLASSES],
@@ -86,13 +89,13 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     pub unsafe fn free(&self, cpu: usize, pointer: NonNull<u8>) -> Result<(), WrongFree> {
         let address = pointer.addr().get();
         let (mark, word) = self.pages.look_up(pointer.as_ptr());
-        let Some(shape) = SHAPES.get(mark) else {
+        let Some(shape) = self.shapes.get(mark) else {
             return self.free_whole(cpu, pointer);
         };
         if !shape.is_multiple(address % FRAME_SIZE) {
             return self.refuse(pointer);
         }
-        let unit = unit(&self.pages, UnitId(word).plus(shape.unit(address)));
+        let unit = unit_behind(&self.pages, UnitId(word), shape.unit(address));
         let object = Object {
             address: pointer,
             unit: NonNull::from(unit),
@@ -103,7 +106,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         let Some(cache) = self.caches.get(cpu) else {
             return self.spill(cpu, mark, object);
         };
-        let pushed = cache.lock().push(mark, shape.most_cached, object);
+        let pushed = cache.lock().push(mark, object);
         if pushed {
             return Ok(());
         }
@@ -144,25 +147,24 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     #[inline(never)]
     fn refuse(&self, pointer: NonNull<u8>) -> Result<(), WrongFree> {
         let (page, offset) = self.find(pointer);
+        let inside = |size: usize| Place::Inside {
+            offset: (offset % size) as u16,
+            size: size as u16,
+        };
         let place = match self.pages.marked(page) {
             None => Place::Foreign,
             Some(UNITS) => Place::Records,
-            Some(WHOLE) => Place::Inside {
-                offset,
-                size: FRAME_SIZE,
-            },
+            Some(WHOLE) => inside(FRAME_SIZE),
             Some(mark) => match TABLE.get(usize::from(mark)) {
                 None => Place::Foreign,
-                Some(class) if class.number(offset) >= class.objects => {
-                    Place::Gap { size: class.size }
+                Some(class) => {
+                    let size = class.size as u16;
+                    match (class.number(offset), offset % class.size) {
+                        (number, _) if number >= class.objects => Place::Gap { size },
+                        (_, 0) => Place::Free { size },
+                        _ => inside(class.size),
+                    }
                 }
-                Some(class) => match offset % class.size {
-                    0 => Place::Free { size: class.size },
-                    offset => Place::Inside {
-                        offset,
-                        size: class.size,
-                    },
-                },
             },
         };
         Err(WrongFree {

@@ -1,6 +1,6 @@
 //! A CPU's own free objects, in front of the slabs.
 
-use crate::class::CLASSES;
+use crate::class::{CLASSES, TABLE};
 use crate::depot::{BATCH, Object, Objects};
 
 /// Objects of a class that a CPU can keep.
@@ -11,12 +11,23 @@ pub(crate) const MAGAZINE: usize = 2 * BATCH;
 #[repr(align(64))]
 pub(crate) struct Magazines {
     lens: [u16; CLASSES],
+    /// What is the most of each, at most `MAGAZINE`.
+    most: [u16; CLASSES],
     objects: [[Object; MAGAZINE]; CLASSES],
 }
 
 impl Magazines {
     pub(crate) const EMPTY: Magazines = Magazines {
         lens: [0; CLASSES],
+        most: {
+            let mut most = [0; CLASSES];
+            let mut class = 0;
+            while class < CLASSES {
+                most[class] = TABLE[class].most_cached;
+                class += 1;
+            }
+            most
+        },
         objects: [[Object::NONE; MAGAZINE]; CLASSES],
     };
 
@@ -34,9 +45,10 @@ impl Magazines {
         Some(object)
     }
 
-    /// Adds an object of a class if there are less than `most`, at most `MAGAZINE`; false if not.
+    /// Adds an object of a class; false if there are enough.
     #[inline(always)]
-    pub(crate) fn push(&mut self, class: usize, most: u16, object: Object) -> bool {
+    pub(crate) fn push(&mut self, class: usize, object: Object) -> bool {
+        let most = self.most.get(class).copied().unwrap_or(0);
         match (self.lens.get_mut(class), self.objects.get_mut(class)) {
             (Some(len), Some(objects)) if *len < most => {
                 objects[usize::from(*len) % MAGAZINE] = object;

@@ -58,6 +58,8 @@ pub struct DirectMap<R: RawMutex + 'static> {
     frames: &'static Frames<R>,
     /// Where frame 0 would be.
     zero: *mut u8,
+    /// Where the first frame is that `frames` has records of.
+    first: *mut u8,
 }
 
 // SAFETY: the pointer is only a base to compute addresses from, and `Frames` may be shared.
@@ -72,13 +74,14 @@ impl<R: RawMutex> DirectMap<R> {
     /// # Safety
     /// All frames that `frames` hands out are mapped there, readable and writable, for ever, and
     /// who gets one from `frames` is the only one to use it.
-    pub const unsafe fn new(
-        frames: &'static Frames<R>,
-        first: Pfn,
-        base: NonNull<u8>,
-    ) -> DirectMap<R> {
+    pub unsafe fn new(frames: &'static Frames<R>, first: Pfn, base: NonNull<u8>) -> DirectMap<R> {
         let zero = base.as_ptr().wrapping_sub(first.addr() as usize);
-        DirectMap { frames, zero }
+        let first = zero.wrapping_add(frames.first().addr() as usize);
+        DirectMap {
+            frames,
+            zero,
+            first,
+        }
     }
 }
 
@@ -122,8 +125,8 @@ unsafe impl<R: RawMutex> Pages for DirectMap<R> {
 
     #[inline(always)]
     fn look_up(&self, address: *const u8) -> (usize, u32) {
-        let addr = address.addr().wrapping_sub(self.zero.addr());
-        self.frames.mark_and_word(addr as u64)
+        let offset = address.addr().wrapping_sub(self.first.addr());
+        self.frames.mark_and_word(offset / FRAME_SIZE)
     }
 
     #[inline(always)]

@@ -13,7 +13,7 @@ use lock_api::RawMutex;
 
 /// Objects of a class that go between a magazine and a slab at once.
 fn batch(class: &Class) -> usize {
-    usize::from(class.shape.most_cached / 2)
+    usize::from(class.most_cached / 2)
 }
 
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
@@ -37,7 +37,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         if let Some(cache) = cache {
             let mut magazines = cache.lock();
             while let Some(object) = objects.pop() {
-                if !magazines.push(index, class.shape.most_cached, object) {
+                if !magazines.push(index, object) {
                     objects.push(object);
                     break;
                 }
@@ -116,7 +116,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             Some(cache) => {
                 let mut magazines = cache.lock();
                 magazines.move_oldest(index, &mut objects, batch(class));
-                magazines.push(index, class.shape.most_cached, object);
+                magazines.push(index, object);
             }
             None => {
                 objects.push(object);

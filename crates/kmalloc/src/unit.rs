@@ -77,15 +77,19 @@ impl Unit {
 }
 
 /// The unit with this id.
-#[inline(always)]
+#[inline]
 pub(crate) fn unit<P: Pages>(pages: &P, id: UnitId) -> &Unit {
+    unit_behind(pages, id, 0)
+}
+
+/// The unit that is `offset` bytes behind that with this id, in the same group.
+#[inline(always)]
+pub(crate) fn unit_behind<P: Pages>(pages: &P, id: UnitId, offset: u32) -> &Unit {
     // Units are as far apart as their ids say, across pages too.
-    let unit = pages
-        .byte(u64::from(id.0) * size_of::<Unit>() as u64)
-        .cast::<Unit>();
+    let addr = u64::from(id.0) * size_of::<Unit>() as u64 + u64::from(offset);
     // SAFETY: ids are only made of pages that `prepare` filled with units, and are forgotten before
     // such a page goes back. `Unit` is made of atomics, which may be shared.
-    unsafe { &*unit }
+    unsafe { &*pages.byte(addr).cast::<Unit>() }
 }
 
 /// The id of a unit.

@@ -146,8 +146,8 @@ impl Model {
             assert_eq!(
                 error.place,
                 Place::Inside {
-                    offset,
-                    size: usable
+                    offset: offset as u16,
+                    size: usable as u16
                 },
                 "{address:#x}"
             );
