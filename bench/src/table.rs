@@ -152,10 +152,7 @@ pub fn print(
     frame_reports: &Reports,
     object_reports: &Reports,
 ) -> bool {
-    println!(
-        "Instructions as alloc/free, counted by callgrind inside the two calls; D1: simulated"
-    );
-    println!("first-level data cache misses a pair. All behind the same spin lock but mimalloc.\n");
+    println!("{HEAD}");
     print_part("page frames", &FRAMES, frames, frame_reports);
     print_part("objects", &OBJECTS, objects, object_reports);
     println!(
