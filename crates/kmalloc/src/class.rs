@@ -122,7 +122,7 @@ impl Shape {
     /// Which of the page's units has the object that starts at `address`, in bytes from the first.
     #[inline(always)]
     pub(crate) const fn unit(self, address: usize) -> u32 {
-        (address * (size_of::<Unit>() / 16)) as u32 & self.unit_mask
+        (address as u32).wrapping_mul(size_of::<Unit>() as u32 / 16) & self.unit_mask
     }
 
     /// Whether `offset` is a multiple of the size: then the product with the reciprocal has a
@@ -277,6 +277,17 @@ mod tests {
             assert_eq!(bits as usize, class.objects, "objects of {size} bytes");
             assert_eq!(class.all(class.units()), 0);
             assert_eq!(1 << class.unit_order(), class.units());
+        }
+    }
+
+    #[test]
+    fn units_and_bits_are_the_same_at_the_top_of_the_address_space() {
+        for class in &TABLE {
+            for offset in (0..FRAME_SIZE / class.size).map(|number| number * class.size) {
+                let address = usize::MAX - (FRAME_SIZE - 1) + offset;
+                assert_eq!(class.unit(address), class.unit(offset), "{address:#x}");
+                assert_eq!(bit(address), bit(offset), "{address:#x}");
+            }
         }
     }
 
