@@ -1,8 +1,10 @@
 //! Size classes: the sizes of objects that slabs are made of.
 
+use crate::guard::{Slot, withheld};
 use crate::magazine::MAGAZINE;
 use crate::unit::Unit;
 use core::alloc::Layout;
+use core::ptr::NonNull;
 use frames::FRAME_SIZE;
 
 /// Number of size classes.
@@ -30,7 +32,9 @@ const SIZES: [usize; CLASSES] = [
 #[derive(Clone, Copy)]
 pub(crate) struct Class {
     pub(crate) size: usize,
-    /// Objects in a page.
+    /// The number of the first object of a page that is given out.
+    pub(crate) first: usize,
+    /// Objects of a page that are given out.
     pub(crate) objects: usize,
     /// Objects of this class that a CPU keeps at most.
     pub(crate) most_cached: u16,
@@ -56,13 +60,14 @@ impl Class {
     const fn new(size: usize) -> Class {
         let mut class = Class {
             size,
-            objects: FRAME_SIZE / size,
+            first: withheld(size),
+            objects: FRAME_SIZE / size - withheld(size),
             most_cached: most_cached(size),
             shape: Shape::new(size),
             starts: [0; MOST_UNITS],
         };
-        let mut number = 0;
-        while number < class.objects {
+        let mut number = class.first;
+        while number < FRAME_SIZE / size {
             let offset = number * size;
             class.starts[class.shape.unit(offset) as usize / size_of::<Unit>()] |= 1 << bit(offset);
             number += 1;
@@ -101,6 +106,24 @@ impl Class {
     #[inline]
     pub(crate) fn number(&self, offset: usize) -> usize {
         ((offset as u64 * u64::from(self.shape.reciprocal)) >> 32) as usize
+    }
+
+    /// Whether the byte at `offset` in the page is in an object that is given out.
+    pub(crate) fn has_object(&self, offset: usize) -> bool {
+        (self.first..self.first + self.objects).contains(&self.number(offset))
+    }
+
+    /// Whether such an object starts there.
+    pub(crate) fn starts_object(&self, offset: usize) -> bool {
+        self.has_object(offset) && self.shape.is_multiple(offset)
+    }
+
+    /// The place of an object of this class, with what is around it.
+    pub(crate) fn slot(&self, start: NonNull<u8>) -> Slot {
+        Slot {
+            start,
+            size: self.size,
+        }
     }
 
     /// Bits of all objects that the page's unit number `unit` describes.
@@ -260,7 +283,7 @@ mod tests {
     fn each_object_has_a_bit_of_its_own() {
         for class in &TABLE {
             let size = class.size;
-            for offset in (0..class.objects).map(|number| number * size) {
+            for offset in (class.first..FRAME_SIZE / size).map(|number| number * size) {
                 let (unit, bit) = (class.unit(offset), bit(offset));
                 assert_eq!(
                     class.offset(unit, bit),
