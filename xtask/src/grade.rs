@@ -79,7 +79,7 @@ pub(crate) fn grade(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         Some(other) => bail!("there is no lab {other:?}; there are alloc and lazy"),
         None => bail!("which lab? make grade LAB=alloc, or LAB=lazy"),
     };
-    let guest = build::guest(toolchain, options.profile)?;
+    let guest = build::guest(toolchain, options.profile, &options.features)?;
     let logs = toolchain.target_dir().join("grade");
     fs::create_dir_all(&logs)?;
     let (mut got, mut all) = (0, 0);
