@@ -259,7 +259,11 @@ fn copies_in_wait() -> Outcome {
 fn stack() -> Outcome {
     let mut local = [1_u8; 3 * PAGE_SIZE];
     let place = local.as_mut_ptr();
-    let sum = || (0..3 * PAGE_SIZE).map(|i| u64::from(peek(place as usize + i))).sum::<u64>();
+    let sum = || {
+        (0..3 * PAGE_SIZE)
+            .map(|i| u64::from(peek(place as usize + i)))
+            .sum::<u64>()
+    };
     ends_with(0, "writing to its stack", || {
         for i in 0..3 * PAGE_SIZE {
             // SAFETY: the array is the child's own copy, looked at through `peek` alone.
@@ -267,7 +271,11 @@ fn stack() -> Outcome {
         }
         i32::from(sum() != 6 * PAGE_SIZE as u64)
     })?;
-    expect_eq!(sum(), 3 * PAGE_SIZE as u64, "the sum over the parent's stack");
+    expect_eq!(
+        sum(),
+        3 * PAGE_SIZE as u64,
+        "the sum over the parent's stack"
+    );
     Ok(())
 }
 
@@ -482,7 +490,9 @@ fn many_children() -> Outcome {
                 let own = pages.part(number * EACH, EACH);
                 own.fill(number as u8);
                 let behind = pages.part((number + 1) * EACH, (11 - number) * EACH);
-                pages.part(0, number * EACH).status(100) + own.status(number as u8) + behind.status(100)
+                pages.part(0, number * EACH).status(100)
+                    + own.status(number as u8)
+                    + behind.status(100)
             })
         })
         .collect::<Result<_, String>>()?;
@@ -641,7 +651,8 @@ fn larger_than_half_three() -> Outcome {
         numbers_hold(pages, pages.count),
         "the parent's bytes as they were"
     );
-    kids.into_iter().try_for_each(Stay::end)
+    // A later one holds what would let an earlier one go.
+    kids.into_iter().rev().try_for_each(Stay::end)
 }
 
 /// A child that writes to more than there is ends alone; the parent keeps every byte.
