@@ -189,19 +189,10 @@ impl Area {
 
     /// Checks what the program may do with each page; each access is tried in a child.
     pub fn permits(self, prot: Prot, what: &str) -> Outcome {
-        let accesses: [(Prot, &str, fn(usize)); 3] = [
-            (Prot::READ, "reading", |at| {
-                peek(at);
-            }),
-            // SAFETY: the byte is the test's, which puts a return instruction there; the last byte
-            // of the page is none of it.
-            (Prot::WRITE, "writing", |at| unsafe {
-                poke(at + PAGE_SIZE - 1, 1)
-            }),
-            // SAFETY: as above.
-            (Prot::EXEC, "running", |at| {
-                unsafe { call(at) };
-            }),
+        let accesses = [
+            (Prot::READ, "reading", read as fn(usize)),
+            (Prot::WRITE, "writing", write_behind),
+            (Prot::EXEC, "running", run),
         ];
         for page in 0..self.pages {
             for (right, doing, access) in accesses {
@@ -240,6 +231,21 @@ impl Area {
             }
         }
     }
+}
+
+fn read(at: usize) {
+    peek(at);
+}
+
+/// Writes to the last byte of a page, where no code is.
+fn write_behind(at: usize) {
+    // SAFETY: the byte is the test's own.
+    unsafe { poke(at + PAGE_SIZE - 1, 1) };
+}
+
+fn run(at: usize) {
+    // SAFETY: the test has put a function there.
+    unsafe { call(at) };
 }
 
 /// Checks that two areas have no page in common.

@@ -318,10 +318,8 @@ fn refuses_to_write(area: Area) -> Outcome {
     let answer = unsafe { sys::fstat(file.as_raw_fd(), area.base as *mut Stat) };
     refused(answer, "fstat to there")?;
     // SAFETY: as above.
-    refused(
-        unsafe { sys::pipe(area.base as *mut [i32; 2]) },
-        "pipe to there",
-    )?;
+    let answer = unsafe { sys::pipe(area.base as *mut [i32; 2]) };
+    refused(answer, "pipe to there")?;
     let pid = process::fork_with(|| 5).or_fail("fork")?;
     // SAFETY: as above.
     let answer = unsafe { sys::wait(area.base as *mut i32) };
