@@ -233,9 +233,12 @@ impl World {
     }
 }
 
+/// What a thread with this CPU number does.
+type Work = fn(&World, usize);
+
 /// Runs threads in one world, each with its CPU's number.
-fn threads(world: &Arc<World>, work: &[(usize, fn(&World, usize))]) {
-    let spawn = |&(cpu, work): &(usize, fn(&World, usize))| {
+fn threads(world: &Arc<World>, work: &[(usize, Work)]) {
+    let spawn = |&(cpu, work): &(usize, Work)| {
         let world = world.clone();
         thread::spawn(move || work(&world, cpu))
     };
@@ -272,7 +275,7 @@ fn explore(least: usize, program: impl Fn() -> String + Send + Sync + Clone + 's
 /// share is full, and one without a magazine gets in between and drains.
 #[test]
 fn objects_pass_from_cpu_to_cpu() {
-    let make: fn(&World, usize) = |world, cpu| {
+    let make: Work = |world, cpu| {
         for _ in 0..20 {
             if let Some(object) = world.alloc(cpu, SIZE) {
                 world.post.lock().unwrap().push(object);
@@ -280,7 +283,7 @@ fn objects_pass_from_cpu_to_cpu() {
         }
         world.done.store(true, Ordering::SeqCst);
     };
-    let take: fn(&World, usize) = |world, cpu| {
+    let take: Work = |world, cpu| {
         loop {
             let done = world.done.load(Ordering::SeqCst);
             let arrived = world.post.lock().unwrap().pop();
@@ -291,7 +294,7 @@ fn objects_pass_from_cpu_to_cpu() {
             }
         }
     };
-    let disturb: fn(&World, usize) = |world, cpu| {
+    let disturb: Work = |world, cpu| {
         for _ in 0..2 {
             let object = world.alloc(cpu, SIZE);
             world.kmalloc.drain();
@@ -314,11 +317,11 @@ fn objects_pass_from_cpu_to_cpu() {
 /// in its hands.
 #[test]
 fn threads_of_a_cpu_share_its_magazine() {
-    let get: fn(&World, usize) = |world, cpu| {
+    let get: Work = |world, cpu| {
         let object = world.alloc(cpu, SIZE).expect("there is memory");
         world.post.lock().unwrap().push(object);
     };
-    let put: fn(&World, usize) = |world, cpu| {
+    let put: Work = |world, cpu| {
         for _ in 0..4 {
             let object = world.post.lock().unwrap().pop();
             world.free(cpu, object.expect("enough of them"), SIZE);
@@ -346,7 +349,7 @@ fn threads_of_a_cpu_share_its_magazine() {
 /// There is less memory than the threads ask for, in two kinds.
 #[test]
 fn all_memory_is_found_again_when_it_is_short() {
-    let some: fn(&World, usize) = |world, cpu| {
+    let some: Work = |world, cpu| {
         for _ in 0..4 {
             let objects: Vec<_> = (0..3).map_while(|_| world.alloc(cpu, SIZE)).collect();
             objects
@@ -354,7 +357,7 @@ fn all_memory_is_found_again_when_it_is_short() {
                 .for_each(|object| world.free(cpu, object, SIZE));
         }
     };
-    let page: fn(&World, usize) = |world, cpu| {
+    let page: Work = |world, cpu| {
         for _ in 0..4 {
             let page = world.alloc(cpu, 4096);
             page.into_iter()
