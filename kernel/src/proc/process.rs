@@ -12,6 +12,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use kmalloc::{AllocError, KArc};
+use vm::{SpaceId, asid::Tag};
 
 const RUNNABLE: u8 = 0;
 const SLEEPING: u8 = 1;
@@ -35,6 +36,8 @@ pub struct Process {
     floats: UnsafeCell<FloatRegisters>,
     stack: KernelStack,
     satp: AtomicUsize,
+    /// What harts may remember of the address space.
+    tag: Tag,
     resident: AtomicUsize,
     /// Pages that its objects of the test call `kmalloc` take, roughly.
     held: AtomicUsize,
@@ -92,6 +95,10 @@ impl fmt::Display for Name {
     }
 }
 
+fn space_id(pid: i32) -> SpaceId {
+    SpaceId(pid as u16)
+}
+
 impl Process {
     /// A process that begins in the kernel with `entry(argument)` when it is first switched to, and
     /// goes on in user mode when that returns.
@@ -99,11 +106,14 @@ impl Process {
         pid: i32,
         name: Name,
         own: Own,
-        space: Option<Space>,
+        mut space: Option<Space>,
         entry: extern "C" fn(usize),
         argument: usize,
     ) -> Result<KArc<Process>, AllocError> {
         let stack = KernelStack::try_new()?;
+        if let Some(space) = &mut space {
+            space.set_id(space_id(pid));
+        }
         let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
         let resident = space.as_ref().map_or(0, |space| space.resident());
         let frame = frame_at(stack.top());
@@ -122,6 +132,7 @@ impl Process {
             floats: UnsafeCell::new(FloatRegisters::new()),
             stack,
             satp: AtomicUsize::new(satp),
+            tag: Tag::new(),
             resident: AtomicUsize::new(resident),
             held: AtomicUsize::new(0),
             deadline: AtomicU64::new(0),
@@ -159,7 +170,18 @@ impl Process {
         unsafe { &mut *frame_at(self.stack.top()) }
     }
 
-    /// The value of `satp` to run with.
+    /// What harts may remember of the address space. For the hart that runs the process, or switches
+    /// to it, with interrupts off.
+    pub fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    /// The name of the process's address space, for its flushes.
+    pub fn space_id(&self) -> SpaceId {
+        space_id(self.pid)
+    }
+
+    /// The value of `satp` to run with, without a number.
     pub fn satp(&self) -> usize {
         self.satp.load(Ordering::Relaxed)
     }
