@@ -37,6 +37,7 @@ Each option may be given as an environment variable too:
   --mem SIZE (MEM)         RAM, as QEMU writes it; default 128M
   --profile NAME (PROFILE) the kernel: release (default), or checked, with assertions
   --qemu ARGS (QEMUEXTRA)  more arguments for QEMU, separated by spaces
+  --boot ARGS (BOOT)       boot arguments for the kernel
   --cmd CMD (CMD)          run: the command line
   --add FILES (ADD)        run: files to copy into the image's root first, separated by spaces
   --keep IMAGE (KEEP)      run, qemu: use this image, made if not there, and keep it

@@ -37,6 +37,8 @@ pub(crate) struct Hardware {
     /// As QEMU writes it, `128M`.
     pub(crate) mem: String,
     pub(crate) extra: Vec<String>,
+    /// Boot arguments for the kernel itself.
+    pub(crate) boot: String,
 }
 
 /// The command line and the environment, checked.
@@ -109,6 +111,7 @@ impl Options {
                 Long("mem") => &mut set.mem,
                 Long("profile") => &mut set.profile,
                 Long("qemu") => &mut set.qemu,
+                Long("boot") => &mut set.boot,
                 Long("cmd") => &mut set.cmd,
                 Long("add") => &mut set.add,
                 Long("keep") => &mut set.keep,
@@ -133,6 +136,7 @@ struct Settings {
     mem: Option<String>,
     profile: Option<String>,
     qemu: Option<String>,
+    boot: Option<String>,
     cmd: Option<String>,
     add: Option<String>,
     keep: Option<String>,
@@ -148,6 +152,7 @@ impl Settings {
             mem: env("MEM"),
             profile: env("PROFILE"),
             qemu: env("QEMUEXTRA"),
+            boot: env("BOOT"),
             cmd: env("CMD"),
             add: env("ADD"),
             keep: env("KEEP"),
@@ -169,6 +174,7 @@ impl Settings {
                 cpus,
                 mem: self.mem.unwrap_or_else(|| "128M".into()),
                 extra: words(&self.qemu.unwrap_or_default()),
+                boot: self.boot.unwrap_or_default(),
             },
             profile: Profile::from_name(self.profile.as_deref().unwrap_or("release"))?,
             cmd: self.cmd,

@@ -1,6 +1,7 @@
 //! Memory: the crates `frames`, `kmalloc` and `vm` put together with this machine's RAM and locks.
 
 pub mod asid;
+pub mod dump;
 mod fault;
 pub mod heap;
 pub mod info;

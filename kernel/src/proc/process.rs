@@ -148,6 +148,11 @@ impl Process {
         *self.name.lock()
     }
 
+    /// The program's name, unless it is being changed.
+    pub fn try_name(&self) -> Option<Name> {
+        self.name.try_lock().map(|name| *name)
+    }
+
     /// Takes another name, as `exec` does.
     pub fn set_name(&self, name: Name) {
         *self.name.lock() = name;

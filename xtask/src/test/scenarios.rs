@@ -51,6 +51,7 @@ fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &s
         "CMD",
         "ADD",
         "QEMUEXTRA",
+        "BOOT",
         "TIMEOUT",
         "KEEP",
         "PROFILE",
