@@ -28,6 +28,8 @@ pub struct Process {
     pub pid: i32,
     state: AtomicU8,
     killed: AtomicBool,
+    /// Whether `init` started it: then it is a shell, to be kept as long as possible.
+    of_init: AtomicBool,
     on_hart: AtomicBool,
     waiting: QueueLink,
     runnable: QueueLink,
@@ -124,6 +126,7 @@ impl Process {
             pid,
             state: AtomicU8::new(RUNNABLE),
             killed: AtomicBool::new(false),
+            of_init: AtomicBool::new(false),
             on_hart: AtomicBool::new(false),
             waiting: QueueLink::new(),
             runnable: QueueLink::new(),
@@ -224,6 +227,16 @@ impl Process {
     /// The floating point registers while the process does not run.
     pub(super) fn floats(&self) -> *mut FloatRegisters {
         self.floats.get()
+    }
+
+    /// True if `init` started the process, and did not just inherit it.
+    pub fn is_of_init(&self) -> bool {
+        self.of_init.load(Ordering::Relaxed)
+    }
+
+    /// Says that `init` started the process.
+    pub(super) fn set_of_init(&self) {
+        self.of_init.store(true, Ordering::Relaxed);
     }
 
     /// True once the process was killed; it ends before it next returns to user mode.
