@@ -49,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) rest: Vec<String>,
     pub(crate) hardware: Hardware,
     pub(crate) profile: Profile,
+    /// Of the kernel, on top of its default ones.
+    pub(crate) features: Vec<String>,
     pub(crate) cmd: Option<String>,
     pub(crate) add: Vec<PathBuf>,
     pub(crate) keep: Option<PathBuf>,
@@ -110,6 +112,7 @@ impl Options {
                 Long("cpus") => &mut set.cpus,
                 Long("mem") => &mut set.mem,
                 Long("profile") => &mut set.profile,
+                Long("features") => &mut set.features,
                 Long("qemu") => &mut set.qemu,
                 Long("boot") => &mut set.boot,
                 Long("cmd") => &mut set.cmd,
@@ -135,6 +138,7 @@ struct Settings {
     cpus: Option<String>,
     mem: Option<String>,
     profile: Option<String>,
+    features: Option<String>,
     qemu: Option<String>,
     boot: Option<String>,
     cmd: Option<String>,
@@ -151,6 +155,7 @@ impl Settings {
             cpus: env("CPUS"),
             mem: env("MEM"),
             profile: env("PROFILE"),
+            features: env("FEATURES"),
             qemu: env("QEMUEXTRA"),
             boot: env("BOOT"),
             cmd: env("CMD"),
@@ -177,6 +182,7 @@ impl Settings {
                 boot: self.boot.unwrap_or_default(),
             },
             profile: Profile::from_name(self.profile.as_deref().unwrap_or("release"))?,
+            features: words(&self.features.unwrap_or_default()),
             cmd: self.cmd,
             add: words(&self.add.unwrap_or_default())
                 .into_iter()
