@@ -205,8 +205,8 @@ fn no_hart_uses_a_translation_that_is_out_of_date() {
 #[test]
 fn harts_at_the_same_time() {
     const THREADS: usize = 4;
-    let numbers = numbers(5);
-    let spaces: Mutex<VecDeque<Space>> = Mutex::new((0..7).map(|_| Space::new()).collect());
+    let numbers = numbers(3);
+    let spaces: Mutex<VecDeque<Space>> = Mutex::new((0..20).map(|_| Space::new()).collect());
     std::thread::scope(|scope| {
         for index in 0..THREADS {
             let (numbers, spaces) = (&numbers, &spaces);

@@ -14,7 +14,7 @@
 //! `init` is never chosen. What it started, the shell, counts for a small part of its size: it
 //! outlives any number of processes that are as small as itself, and dies if it takes all memory
 //! itself. The shell can also start processes when nobody else can any more (see
-//! [`Table::add`](super::table::Table::add)), so there is an answer to a fork bomb.
+//! [`Table::check_room`](super::table::Table::check_room)), so there is an answer to a fork bomb.
 
 use super::{INIT, Process, TABLE, sched};
 use crate::arch::timer;

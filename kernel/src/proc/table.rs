@@ -103,25 +103,30 @@ impl Table {
         }
     }
 
-    /// Adds a process; the first becomes everybody's last parent. The last places below the limit are
-    /// for `init`, the shells that it starts, and what those start.
-    pub fn add(&mut self, process: KArc<Process>, parent: Option<i32>) -> Result<(), Errno> {
-        let place = |number| self.find(number).ok_or(Errno::NoProcess);
-        let parent = parent.map(place).transpose()?;
-        let of_shell = match parent.and_then(|place| self.entry(place)) {
-            Some(parent) => {
-                if parent.process.pid == INIT {
-                    process.set_of_init();
-                }
-                parent.process.pid == INIT || parent.process.is_of_init()
-            }
-            None => true,
-        };
+    /// Refuses a new child for this process when there are too many processes. The last places below
+    /// the limit are for `init`, the shells that it starts, and what those start.
+    pub fn check_room(&self, parent: &Process) -> Result<(), Errno> {
         let limit = LIMIT.load(Ordering::Relaxed);
+        let of_shell = parent.pid == INIT || parent.is_of_init();
         let reserve = if of_shell { 0 } else { limit / RESERVE };
         if self.len() >= limit - reserve {
             return Err(Errno::TryAgain);
         }
+        Ok(())
+    }
+
+    /// Adds a process; the first becomes everybody's last parent.
+    pub fn add(&mut self, process: KArc<Process>, parent: Option<&Process>) -> Result<(), Errno> {
+        let parent = match parent {
+            Some(parent) => {
+                self.check_room(parent)?;
+                if parent.pid == INIT {
+                    process.set_of_init();
+                }
+                Some(self.find(parent.pid).ok_or(Errno::NoProcess)?)
+            }
+            None => None,
+        };
         self.reserve()?;
         let number = process.pid;
         let Err(position) = self.numbers.binary_search_by_key(&number, |&(n, _)| n) else {
