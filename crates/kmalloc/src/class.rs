@@ -122,7 +122,8 @@ impl Shape {
     /// Which of the page's units has the object that starts at `address`, in bytes from the first.
     #[inline(always)]
     pub(crate) const fn unit(self, address: usize) -> u32 {
-        (address * (size_of::<Unit>() / 16)) as u32 & self.unit_mask
+        // Only low bits count, and the high half of the addresses would overflow.
+        (address as u32).wrapping_mul((size_of::<Unit>() / 16) as u32) & self.unit_mask
     }
 
     /// Whether `offset` is a multiple of the size: then the product with the reciprocal has a
