@@ -11,13 +11,21 @@ use crate::arch::paging::{self, LEVEL_SIZE, Rights};
 use crate::arch::{hart, sbi};
 use crate::dev::platform::{Platform, Range};
 use crate::sync::{Once, SpinLock, rank};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn};
 use kmalloc::AllocError;
 
 static ROOT: Once<Pfn> = Once::new();
 /// Guards the tables below the root; holds the next free address for devices.
 static TABLE: SpinLock<usize, { rank::DEVICE }> = SpinLock::new(DEVICES);
+
+/// Tables in use, the root among them.
+static TABLES: AtomicUsize = AtomicUsize::new(0);
+
+/// Pages of the kernel's own page table.
+pub fn page_tables() -> usize {
+    TABLES.load(Ordering::Relaxed)
+}
 
 /// A table, seen through the direct map.
 pub fn table(pfn: Pfn) -> &'static [AtomicU64; 512] {
@@ -58,7 +66,10 @@ pub fn init(platform: &Platform) {
 
 fn boot_frame() -> Pfn {
     match Frame::try_new_zeroed() {
-        Ok(frame) => frame.into_pfn(),
+        Ok(frame) => {
+            TABLES.fetch_add(1, Ordering::Relaxed);
+            frame.into_pfn()
+        }
         Err(_) => panic!("no memory for the kernel's page table"),
     }
 }
@@ -115,6 +126,7 @@ fn map(
             Some(next) => Pfn::from_addr(next),
             None => {
                 let next = new_table()?.into_pfn();
+                TABLES.fetch_add(1, Ordering::Relaxed);
                 place.store(paging::branch(next.addr()), Ordering::Release);
                 next
             }
@@ -200,6 +212,7 @@ fn take_empty_table(address: usize) -> Option<Frame> {
         .all(|entry| entry.load(Ordering::Relaxed) == 0);
     empty.then(|| {
         place.store(0, Ordering::Release);
+        TABLES.fetch_sub(1, Ordering::Relaxed);
         Frame::from_pfn(last)
     })
 }

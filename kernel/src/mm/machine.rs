@@ -2,9 +2,10 @@
 
 use super::kernel_space;
 use super::ram::{self, Frame, address_of, frames};
-use crate::arch::paging;
+use crate::arch::{hart, paging};
 use crate::fs::MappedFile;
 use crate::sync::Once;
+use abi::Event;
 use core::sync::atomic::AtomicU64;
 use frames::{FRAME_SIZE, Pfn};
 use vm::{AddressSpace, Flush, SpaceId};
@@ -86,5 +87,10 @@ unsafe impl vm::Machine for Machine {
             Flush::Page(address) => paging::flush_page(address as usize),
             Flush::All => paging::flush_all(),
         }
+    }
+
+    #[inline]
+    fn note(&self, event: Event) {
+        hart::note(event);
     }
 }

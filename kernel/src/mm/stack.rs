@@ -45,6 +45,16 @@ fn base(slot: usize) -> usize {
     STACKS + slot * STACK_SLOT + STACK_SIZE
 }
 
+/// Pages of kernel stacks, those kept for reuse among them.
+pub fn pages() -> usize {
+    let slots = SLOTS.lock();
+    let each = slots.mapped.iter().zip(&slots.used);
+    let stacks: u32 = each
+        .map(|(mapped, used)| (mapped | used).count_ones())
+        .sum();
+    stacks as usize * PAGES
+}
+
 impl KernelStack {
     /// A stack with any content.
     pub fn try_new() -> Result<KernelStack, AllocError> {

@@ -1,6 +1,7 @@
 //! Page tables as the hart sees them: `satp`, fences, and the entries of the kernel's own half.
 
-use super::csr;
+use super::{csr, hart};
+use abi::Event;
 use core::arch::asm;
 
 /// Bytes that one entry of each level maps, from the leaf upwards.
@@ -66,12 +67,14 @@ pub fn see_new_code() {
 
 /// Makes this hart forget all translations.
 pub fn flush_all() {
+    hart::note(Event::FlushAll);
     // SAFETY: forgetting costs time only.
     unsafe { asm!("sfence.vma", options(nostack)) };
 }
 
 /// Makes this hart forget the translation of one page.
 pub fn flush_page(address: usize) {
+    hart::note(Event::FlushPage);
     // SAFETY: forgetting costs time only.
     unsafe { asm!("sfence.vma {}, zero", in(reg) address, options(nostack)) };
 }
