@@ -94,6 +94,7 @@ pub fn block_pages() -> usize {
 }
 
 /// A block of `1 << order` frames for the kernel itself.
+#[cold]
 pub fn alloc_block(order: usize) -> Option<Pfn> {
     let block = ram::alloc(order)?;
     BLOCK_PAGES.fetch_add(1 << order, Ordering::Relaxed);
@@ -104,6 +105,7 @@ pub fn alloc_block(order: usize) -> Option<Pfn> {
 ///
 /// # Panics
 /// If it is none that was given out.
+#[cold]
 pub fn free_block(block: Pfn, order: usize) {
     ram::free(block, order);
     BLOCK_PAGES.fetch_sub(1 << order, Ordering::Relaxed);

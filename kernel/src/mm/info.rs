@@ -8,6 +8,7 @@ use crate::proc::TABLE;
 use abi::{Errno, Event, MemInfo, MemInfoFlags, PAGE_SIZE, SlabInfo};
 
 /// Counts, after the caches have given back where that is asked.
+#[inline(never)]
 pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     if flags.contains(MemInfoFlags::DROP_CACHES) {
         drop_caches();
@@ -43,6 +44,7 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     Ok(info)
 }
 
+#[inline(never)]
 fn add_heap(info: &mut MemInfo) {
     let stats = heap::stats();
     info.slab = stats.pages() as u64;
@@ -62,6 +64,7 @@ fn add_heap(info: &mut MemInfo) {
 }
 
 /// What the pages are in use for. The parts are counted one after the other, while others allocate.
+#[inline(never)]
 fn add_uses(info: &mut MemInfo) {
     let image = layout::image();
     info.image = (image.end - image.text).div_ceil(PAGE_SIZE) as u64;

@@ -9,6 +9,7 @@ use crate::arch::hart::MAX_HARTS;
 use crate::arch::layout::{STACK_SIZE, STACK_SLOT, STACKS};
 use crate::proc;
 use crate::sync::{SpinLock, rank};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Shrinker};
 use kmalloc::AllocError;
 
@@ -27,6 +28,9 @@ static SLOTS: SpinLock<Slots, { rank::CACHE }> = SpinLock::new(Slots {
     used: [0; WORDS],
     mapped: [0; WORDS],
 });
+
+/// Stacks that have memory.
+static MAPPED: AtomicUsize = AtomicUsize::new(0);
 
 struct SpareStacks;
 static SPARE: SpareStacks = SpareStacks;
@@ -47,12 +51,7 @@ fn base(slot: usize) -> usize {
 
 /// Pages of kernel stacks, those kept for reuse among them.
 pub fn pages() -> usize {
-    let slots = SLOTS.lock();
-    let each = slots.mapped.iter().zip(&slots.used);
-    let stacks: u32 = each
-        .map(|(mapped, used)| (mapped | used).count_ones())
-        .sum();
-    stacks as usize * PAGES
+    MAPPED.load(Ordering::Relaxed) * PAGES
 }
 
 impl KernelStack {
@@ -86,7 +85,9 @@ fn map_slot(slot: usize) -> Result<(), AllocError> {
     let [Some(a), Some(b), Some(c), Some(d)] = pages else {
         return Err(AllocError);
     };
-    map_pages(base(slot), [a, b, c, d])
+    map_pages(base(slot), [a, b, c, d])?;
+    MAPPED.fetch_add(1, Ordering::Relaxed);
+    Ok(())
 }
 
 impl Slots {
@@ -135,6 +136,7 @@ impl Shrinker for SpareStacks {
             if !unmapped {
                 break;
             }
+            MAPPED.fetch_sub(1, Ordering::Relaxed);
             freed += PAGES;
         }
         freed

@@ -25,6 +25,7 @@ fn find(pid: i32, flags: ProcInfoFlags) -> Result<(KArc<Process>, i32), Errno> {
     Ok((process.clone(), parent.unwrap_or(0)))
 }
 
+#[inline(never)]
 pub fn procinfo(arguments: &Arguments) -> Result<u64, Errno> {
     let flags = ProcInfoFlags::from_bits(arguments.int::<3>() as u32).ok_or(Errno::Invalid)?;
     let (process, parent) = find(arguments.int::<0>(), flags)?;
@@ -37,6 +38,7 @@ pub fn procinfo(arguments: &Arguments) -> Result<u64, Errno> {
     Ok(bytes.len() as u64)
 }
 
+#[inline(never)]
 fn about(process: &Process, parent: i32) -> ProcInfo {
     let mut info = ProcInfo {
         version: ProcInfo::VERSION,
@@ -63,6 +65,7 @@ fn about(process: &Process, parent: i32) -> ProcInfo {
     info
 }
 
+#[inline(never)]
 pub fn regions(arguments: &Arguments) -> Result<u64, Errno> {
     let (process, _) = find(arguments.int::<0>(), ProcInfoFlags::empty())?;
     let size = arguments.address::<4>();
@@ -86,6 +89,7 @@ pub fn regions(arguments: &Arguments) -> Result<u64, Errno> {
     })
 }
 
+#[inline(never)]
 fn region_info(space: &Space, region: &vm::Region<crate::mm::Machine>) -> RegionInfo {
     let usage = space.usage(region.range());
     let (inode, offset) = region
@@ -115,6 +119,7 @@ fn region_info(space: &Space, region: &vm::Region<crate::mm::Machine>) -> Region
     }
 }
 
+#[inline(never)]
 pub fn pagetable(arguments: &Arguments) -> Result<u64, Errno> {
     let (process, _) = find(arguments.int::<0>(), ProcInfoFlags::empty())?;
     let size = size_of::<TableEntry>() as u64;

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub const MAX_HARTS: usize = 8;
 
 /// One hart's own data. Cells are for the hart itself with interrupts off; atomics for all.
-#[repr(C, align(64))]
+#[repr(C)]
 pub struct Hart {
     kernel_sp: Cell<usize>,
     user_sp: Cell<usize>,
@@ -36,7 +36,7 @@ pub struct Hart {
     /// True while the hart waits for an interrupt.
     pub idle: AtomicBool,
     /// How often what has happened here.
-    events: [AtomicU64; EVENT_SLOTS],
+    events: [AtomicU64; Event::ALL.len()],
 }
 
 /// Offset of the kernel stack pointer to take on a trap from user mode.
@@ -71,7 +71,7 @@ impl Hart {
             expired: Cell::new(false),
             loaded: Cell::new(0),
             idle: AtomicBool::new(false),
-            events: [const { AtomicU64::new(0) }; EVENT_SLOTS],
+            events: [const { AtomicU64::new(0) }; Event::ALL.len()],
         }
     }
 
