@@ -38,7 +38,7 @@ fn summary(info: &MemInfo) {
     let largest = info.blocks.iter().rposition(|&count| count > 0);
     let largest = largest.map_or(0, |order| kib(1 << order));
     println!("largest free block {largest}");
-    println!("used for");
+    println!("used and cached for");
     for (what, pages) in uses(info) {
         println!("{:8} {what}", kib(pages));
     }
