@@ -167,6 +167,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri ends where the memory does")]
     fn a_size_beyond_all_memory_is_an_error() {
         assert!(KBox::<[u64]>::try_new_zeroed_slice(usize::MAX / 16).is_err());
         assert!(KBox::<[u64]>::try_new_zeroed_slice(usize::MAX).is_err());
