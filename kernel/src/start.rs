@@ -3,6 +3,7 @@
 use crate::arch::{boot, csr, hart, sbi, switch};
 use crate::dev::disk::Disk;
 use crate::dev::platform::Platform;
+use crate::dev::power;
 use crate::fs::{self, FileTable};
 use crate::mm::{KernelStack, kernel_space};
 use crate::println;
@@ -23,11 +24,10 @@ pub fn read_arguments(platform: &Platform) {
     let (options, rest) = all.split_at(before.min(all.len()));
     for option in options.split(|&b| b == b' ').filter(|o| !o.is_empty()) {
         let text = core::str::from_utf8(option).unwrap_or("?");
-        match text
-            .split_once('=')
-            .map(|(name, value)| (name, value.parse()))
-        {
-            Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        match (name, value, value.parse()) {
+            ("maxproc", _, Ok(limit)) => proc::set_limit(limit),
+            ("panic", "stop", _) => power::stay_on_after_panic(),
             _ => println!("boot argument {text:?} is not known"),
         }
     }
