@@ -8,7 +8,7 @@ if [ ! -d src ]; then
     echo "test-mmap.sh: there is no src/ here; it is where the kernel to test is expected" >&2
     exit 2
 fi
-# What types into the guest; says what to do where it cannot be installed.
+# expect and gawk; it says what to do where they cannot be installed.
 if [ -x ../scripts/setup ]; then
     ../scripts/setup course || exit 2
 fi

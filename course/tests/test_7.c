@@ -5,9 +5,10 @@
 #include "mman.h"
 #include "check.h"
 
+static void *object[640];
+
 int main(void)
 {
-    void *object[640];
     int i, before, used;
     before = free_pages();
     for (i = 0; i < 640; i++) {
