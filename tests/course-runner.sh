@@ -59,6 +59,8 @@ says 'one test: it is run' 'test 2: passed'
 silent 'one test: no other' 'test 1'
 go -cvt2 -j2
 is 'options in one word' 0 "$status"
+go -t 3 -t 1 -t 3 -j 2
+says 'chosen tests: each once' '2 of 2 tests passed'
 go -t 9
 is 'a test that is not there: status' 2 "$status"
 says 'a test that is not there: which' tests/9.run

@@ -297,7 +297,10 @@ have_timeout=$(command -v timeout)
 # --- All of it ----------------------------------------------------------------------------------
 
 if [ ${#chosen[@]} -gt 0 ]; then
-    order=("${chosen[@]}")
+    for n in "${chosen[@]}"; do
+        # Twice at the same time, a test would be in its own way.
+        [[ " ${order[*]} " == *" $n "* ]] || order+=("$n")
+    done
 else
     for ((n = 1; ; n++)); do
         [ -f "$dir/$n.run" ] || break
