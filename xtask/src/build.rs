@@ -27,27 +27,32 @@ pub(crate) struct Guest {
     pub(crate) programs: Vec<(String, Vec<u8>)>,
 }
 
-/// Builds the kernel in this profile, and the user programs. Those are always optimised for size and
-/// without assertions, or the larger ones would not fit into a file of the disk.
-pub(crate) fn guest(toolchain: &Toolchain, profile: Profile) -> Result<Guest> {
-    let kernel = kernel(toolchain, profile)?;
-    compile(toolchain, "programs", Profile::Release)?;
+/// Builds the kernel in this profile and with these features, and the user programs. Those are
+/// always optimised for size and without assertions, or the larger ones would not fit into a file of
+/// the disk.
+pub(crate) fn guest(toolchain: &Toolchain, profile: Profile, features: &[String]) -> Result<Guest> {
+    let kernel = kernel(toolchain, profile, features)?;
+    compile(toolchain, "programs", Profile::Release, &[])?;
 
     let output = toolchain.target_dir().join(TARGET);
     let sources = toolchain.root.join("user/bin/src/bin");
     let binaries = binaries(&sources, &output.join(Profile::Release.name()))?;
     let in_c = c::standard_programs(toolchain)?;
     Ok(Guest {
-        dir: dir(toolchain, profile),
+        dir: dir(toolchain, profile, features),
         kernel,
         programs: programs(toolchain, binaries.into_iter().chain(in_c))?,
     })
 }
 
 /// Builds the kernel alone; the file.
-pub(crate) fn kernel(toolchain: &Toolchain, profile: Profile) -> Result<PathBuf> {
-    compile(toolchain, "kernel", profile)?;
-    let dir = dir(toolchain, profile);
+pub(crate) fn kernel(
+    toolchain: &Toolchain,
+    profile: Profile,
+    features: &[String],
+) -> Result<PathBuf> {
+    compile(toolchain, "kernel", profile, features)?;
+    let dir = dir(toolchain, profile, features);
     fs::create_dir_all(&dir)?;
     let output = toolchain.target_dir().join(TARGET).join(profile.name());
     let kernel = dir.join("kernel");
@@ -55,8 +60,9 @@ pub(crate) fn kernel(toolchain: &Toolchain, profile: Profile) -> Result<PathBuf>
     Ok(kernel)
 }
 
-fn dir(toolchain: &Toolchain, profile: Profile) -> PathBuf {
-    toolchain.target_dir().join("pagoda").join(profile.name())
+fn dir(toolchain: &Toolchain, profile: Profile, features: &[String]) -> PathBuf {
+    let name = directory(profile, features);
+    toolchain.target_dir().join("pagoda").join(name)
 }
 
 impl Guest {
@@ -81,9 +87,27 @@ impl Guest {
     }
 }
 
-fn compile(toolchain: &Toolchain, package: &str, profile: Profile) -> Result<()> {
+/// The name of the directory for what is made of such a kernel.
+pub(crate) fn directory(profile: Profile, features: &[String]) -> String {
+    let mut name = profile.name().to_owned();
+    for feature in features {
+        name.push('+');
+        name.push_str(feature);
+    }
+    name
+}
+
+fn compile(
+    toolchain: &Toolchain,
+    package: &str,
+    profile: Profile,
+    features: &[String],
+) -> Result<()> {
     let mut cargo = toolchain.guest_cargo("build");
     cargo.args(["-p", package, "--profile", profile.name()]);
+    if !features.is_empty() {
+        cargo.args(["--features", &features.join(",")]);
+    }
     quiet_unless_watched(&mut cargo);
     let output = toolchain.target_dir().join(TARGET).join(profile.name());
     if !output.exists() {

@@ -76,7 +76,8 @@ fn attend(mut qemu: Command) -> Result<u8> {
 /// Boots, stops before the first instruction, and waits for gdb.
 pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let (mut qemu, _disk) = machine(toolchain, options, Console::Terminal)?;
-    let kernel = format!("target/pagoda/{}/kernel", options.profile.name());
+    let dir = build::directory(options.profile, &options.features);
+    let kernel = format!("target/pagoda/{dir}/kernel");
     wait_for_gdb(toolchain, options, Path::new(&kernel), &mut qemu)?;
     Err(qemu.exec()).context("QEMU could not be started")
 }
@@ -115,7 +116,7 @@ target remote 127.0.0.1:{port}
 }
 
 fn machine(toolchain: &Toolchain, options: &Options, console: Console) -> Result<(Command, Disk)> {
-    let guest = build::guest(toolchain, options.profile)?;
+    let guest = build::guest(toolchain, options.profile, &options.features)?;
     let image = options
         .keep
         .clone()

@@ -46,6 +46,7 @@ Each option may be given as an environment variable too:
   --cpus N (CPUS)          harts, 1 to 8; default 3
   --mem SIZE (MEM)         RAM, as QEMU writes it; default 128M
   --profile NAME (PROFILE) the kernel: release (default), or checked, with assertions
+  --features NAMES (FEATURES) of the kernel, separated by spaces: kmalloc-debug
   --qemu ARGS (QEMUEXTRA)  more arguments for QEMU, separated by spaces
   --cmd CMD (CMD)          run: the command line
   --add FILES (ADD)        run, qemu, gdb: files to copy into the image's root first, separated by
@@ -71,7 +72,11 @@ fn dispatch() -> Result<u8> {
     let toolchain = Toolchain::find();
     match options.verb.as_str() {
         "" | "help" => print!("{HELP}"),
-        "build" => drop(build::guest(&toolchain, options.profile)?),
+        "build" => drop(build::guest(
+            &toolchain,
+            options.profile,
+            &options.features,
+        )?),
         "kernel" => kernel(&toolchain, &options)?,
         "cc" => cc(&toolchain, &options)?,
         "image" => return image(&toolchain, &options),
@@ -94,7 +99,7 @@ fn dispatch() -> Result<u8> {
 
 /// Makes a new image, under the name given or beside the kernel.
 fn image(toolchain: &Toolchain, options: &Options) -> Result<u8> {
-    let mut guest = build::guest(toolchain, options.profile)?;
+    let mut guest = build::guest(toolchain, options.profile, &options.features)?;
     if let Some(wanted) = &options.programs {
         guest.keep_only(wanted)?;
     }
@@ -114,7 +119,11 @@ fn kernel(toolchain: &Toolchain, options: &Options) -> Result<()> {
     let [out] = options.rest.as_slice() else {
         bail!("usage: xtask kernel FILE");
     };
-    let kernel = std::fs::read(build::kernel(toolchain, options.profile)?)?;
+    let kernel = std::fs::read(build::kernel(
+        toolchain,
+        options.profile,
+        &options.features,
+    )?)?;
     if std::fs::read(out).is_ok_and(|old| old == kernel) {
         return Ok(());
     }

@@ -48,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) rest: Vec<String>,
     pub(crate) hardware: Hardware,
     pub(crate) profile: Profile,
+    /// Of the kernel, on top of its default ones.
+    pub(crate) features: Vec<String>,
     pub(crate) cmd: Option<String>,
     pub(crate) add: Vec<PathBuf>,
     pub(crate) keep: Option<PathBuf>,
@@ -127,6 +129,7 @@ impl Options {
                 Long("cpus") => &mut set.cpus,
                 Long("mem") => &mut set.mem,
                 Long("profile") => &mut set.profile,
+                Long("features") => &mut set.features,
                 Long("qemu") => &mut set.qemu,
                 Long("cmd") => &mut set.cmd,
                 Long("add") => &mut set.add,
@@ -160,6 +163,7 @@ struct Settings {
     cpus: Option<String>,
     mem: Option<String>,
     profile: Option<String>,
+    features: Option<String>,
     qemu: Option<String>,
     cmd: Option<String>,
     add: Option<String>,
@@ -178,6 +182,7 @@ impl Settings {
             cpus: env("CPUS"),
             mem: env("MEM"),
             profile: env("PROFILE"),
+            features: env("FEATURES"),
             qemu: env("QEMUEXTRA"),
             cmd: env("CMD"),
             add: env("ADD"),
@@ -205,6 +210,7 @@ impl Settings {
                 extra: words(&self.qemu.unwrap_or_default()),
             },
             profile: Profile::from_name(self.profile.as_deref().unwrap_or("release"))?,
+            features: words(&self.features.unwrap_or_default()),
             cmd: self.cmd,
             add: words(&self.add.unwrap_or_default())
                 .into_iter()

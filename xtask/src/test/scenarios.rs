@@ -59,6 +59,7 @@ pub(super) fn front(
         "TIMEOUT",
         "KEEP",
         "PROFILE",
+        "FEATURES",
     ] {
         command.env_remove(setting);
     }
