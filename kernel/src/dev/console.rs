@@ -1,6 +1,6 @@
 //! The terminal: line editing on input, output of programs and of the kernel.
 
-use super::{power, uart};
+use super::uart;
 use crate::mm::user::UserRange;
 use crate::proc::{listing, sched};
 use crate::sync::{SpinLock, WaitQueue, rank};
@@ -121,7 +121,7 @@ pub fn write(from: UserRange) -> Result<usize, Errno> {
         }
         if PANICKED.load(Ordering::Relaxed) {
             // Where the machine stays on, the panic's message is to remain the last one.
-            power::stop();
+            super::power::stop();
         }
         let part = from.part(done, CHUNK);
         let bytes = buffer.get_mut(..part.len()).ok_or(Errno::Invalid)?;
