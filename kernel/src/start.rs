@@ -23,15 +23,12 @@ pub fn read_arguments(platform: &Platform) {
     let before: usize = before.map(|word| word.len() + 1).sum();
     let (options, rest) = all.split_at(before.min(all.len()));
     for option in options.split(|&b| b == b' ').filter(|o| !o.is_empty()) {
-        if option == b"panic=stop" {
-            power::stay_on_after_panic();
-            continue;
-        }
         let text = core::str::from_utf8(option).unwrap_or("?");
         match text
             .split_once('=')
             .map(|(name, value)| (name, value.parse()))
         {
+            _ if text == "panic=stop" => power::stay_on_after_panic(),
             Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),
             _ => println!("boot argument {text:?} is not known"),
