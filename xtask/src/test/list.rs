@@ -3,7 +3,11 @@
 use super::{Check, Layer, guest};
 use crate::options::{Hardware, Profile};
 use anyhow::{Context, Result, bail};
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// One entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub(super) struct Entry {
     pub(super) shows: Vec<String>,
     /// What it must not.
     pub(super) lacks: Vec<String>,
+    /// Files below the repository's root that go onto the disk first; C sources are compiled.
+    pub(super) adds: Vec<PathBuf>,
 }
 
 /// The exit status that is wanted.
@@ -101,6 +107,7 @@ fn entry(line: &str) -> Result<Entry> {
     let limit = Duration::from_secs(word()?.parse().context("seconds")?);
     let command = rest.to_owned();
     let (status, shows, lacks) = (Status::Exactly(0), Vec::new(), Vec::new());
+    let adds = Vec::new();
     Ok(Entry {
         name,
         profile,
@@ -112,6 +119,7 @@ fn entry(line: &str) -> Result<Entry> {
         status,
         shows,
         lacks,
+        adds,
     })
 }
 
@@ -125,7 +133,8 @@ fn condition(entry: &mut Entry, line: &str) -> Result<()> {
         ("exit", status) => entry.status = Status::Exactly(status.parse()?),
         ("shows", text) => entry.shows.push(text.to_owned()),
         ("lacks", text) => entry.lacks.push(text.to_owned()),
-        _ => bail!("a condition is boot, exit, shows or lacks"),
+        ("adds", path) => entry.adds.push(path.into()),
+        _ => bail!("a condition is boot, exit, shows, lacks or adds"),
     }
     Ok(())
 }
@@ -143,6 +152,7 @@ panic   checked 3 64M 20  kmalloctest panic; echo no
     exit nonzero
     shows panic: kmalloc
     lacks no
+    adds user/c/tests/ctest.c
 plain   release 1 128M 5  echo hi
 ";
         let entries = parse(text).unwrap();
@@ -162,6 +172,7 @@ plain   release 1 128M 5  echo hi
             (&panic.shows[..], &panic.lacks[..]),
             (&["panic: kmalloc".into()][..], &["no".into()][..])
         );
+        assert_eq!(panic.adds, [Path::new("user/c/tests/ctest.c")]);
         assert_eq!(entries[1].status, Status::Exactly(0));
     }
 
