@@ -199,7 +199,7 @@ fn memory_key(bench: &Bench, log: &mut Log) -> Result<()> {
     let (_, dump) = output
         .split_once("\nmemory: ")
         .context("Ctrl-T printed no \"memory:\"")?;
-    let words = ["pages of files", "of kmalloc", " switches, ", "init", "sh"];
+    let words = ["pages of files", "of kmalloc", " switches; ", "init", "sh"];
     words.iter().try_for_each(|word| wanted(dump, word))?;
     let hog = dump.lines().find(|line| line.ends_with("usertests"));
     ensure!(hog.is_some(), "usertests is not in the list of processes");
