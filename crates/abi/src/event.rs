@@ -64,8 +64,8 @@ events! {
     Hart = 20, "interrupts by harts";
     /// A hart forgot the translation of one page.
     FlushPage = 21, "flushes of a page";
-    /// A hart forgot all translations.
-    FlushAll = 22, "flushes of everything";
     /// A hart forgot the translations of one address space.
-    FlushSpace = 23, "flushes of a space";
+    FlushSpace = 22, "flushes of a space";
+    /// A hart forgot all translations.
+    FlushAll = 23, "flushes of everything";
 }

@@ -40,8 +40,8 @@ pub fn print() {
         None => println!("(busy)"),
     }
     print!("cached: ");
-    number("pages of files, ", fs::try_reclaimable);
-    number("of spare stacks; kernel: ", stack::try_spare);
+    number("", fs::try_reclaimable);
+    print!("of {} pages of files; kernel: ", fs::pages());
     number("of kmalloc, ", heap::try_pages);
     println!("{} of stacks", stack::pages());
     print_switches();

@@ -49,11 +49,6 @@ fn base(slot: usize) -> usize {
     STACKS + slot * STACK_SLOT + STACK_SIZE
 }
 
-/// Pages of stacks kept for reuse, if the lock is free.
-pub fn try_spare() -> Option<usize> {
-    Some(SLOTS.try_lock()?.spare() * PAGES)
-}
-
 /// Pages of kernel stacks, those kept for reuse among them.
 pub fn pages() -> usize {
     MAPPED.load(Ordering::Relaxed) * PAGES

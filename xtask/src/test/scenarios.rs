@@ -40,7 +40,12 @@ pub(super) fn checks() -> Vec<Check> {
 }
 
 /// A program of the front door, with the settings, at the root of the repository.
-fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+pub(super) fn front(
+    bench: &Bench,
+    program: &str,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> Command {
     let mut command = Command::new(bench.toolchain.root.join(program));
     if program == "make" {
         command = Command::new(program);
@@ -66,8 +71,18 @@ fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &s
 
 /// Runs it to its end; exit status and all that it printed.
 fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
+    finish_within(LIMIT, log, command, typed)
+}
+
+/// The same, with another limit.
+pub(super) fn finish_within(
+    limit: Duration,
+    log: &mut Log,
+    command: Command,
+    typed: Option<&str>,
+) -> Result<(u8, String)> {
     writeln!(log, "+ {command:?}")?;
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + limit;
     let mut session = Session::start(command, typed.is_some(), Stderr::Console)?;
     if let Some(typed) = typed {
         session.send(typed.as_bytes())?;
@@ -84,7 +99,7 @@ fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, S
                 writeln!(log, "+ exit status {status}")?;
                 return Ok((status, String::from_utf8_lossy(&output).into_owned()));
             }
-            Event::Silence => bail!("no end after {} s", LIMIT.as_secs()),
+            Event::Silence => bail!("no end after {} s", limit.as_secs()),
         }
     }
 }
@@ -94,7 +109,7 @@ fn run(bench: &Bench, log: &mut Log, settings: &[(&str, &str)]) -> Result<(u8, S
     finish(log, front(bench, "scripts/xtask", &["run"], settings), None)
 }
 
-fn wanted(output: &str, text: &str) -> Result<()> {
+pub(super) fn wanted(output: &str, text: &str) -> Result<()> {
     ensure!(output.contains(text), "{text:?} does not appear");
     Ok(())
 }

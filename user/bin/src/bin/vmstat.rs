@@ -83,6 +83,6 @@ fn show(now: &MemInfo, before: &MemInfo) {
         since(&[Event::Call]),
         since(&[Event::Timer, Event::Device, Event::Hart]),
         since(&[Event::Switch]),
-        since(&[Event::FlushAll]),
+        since(&[Event::FlushSpace, Event::FlushAll]),
     );
 }
