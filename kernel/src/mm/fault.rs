@@ -23,7 +23,7 @@ pub fn resolve(process: &Process, address: u64, access: Access) -> Result<(), De
         let outcome = match process.space.lock().as_mut() {
             Some(space) => {
                 let outcome = space.fault(address, access, supply.take());
-                process.set_resident(space.resident());
+                process.note_space(space);
                 outcome
             }
             None => return Err(Denied::Refused),

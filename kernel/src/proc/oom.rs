@@ -1,7 +1,8 @@
 //! The policy for the end of memory, when the caches have given back what they had.
 //!
 //! In a system call the call fails. A page fault of a program cannot fail, so a process dies: the
-//! one with the most pages, of its own and of the kernel's on its behalf, the youngest of several, never `init`. Where that is not the
+//! one with the most pages, of its own and of the kernel's on its behalf (page tables, records of
+//! regions, open files, pipes), the youngest of several, never `init`. Where that is not the
 //! one that faults, that one waits until the other is gone and tries again, so that a process that
 //! takes all memory dies alone. While some process is on its way out, nobody is chosen: its memory
 //! is waited for.
@@ -69,7 +70,7 @@ pub fn relieve(process: &Process) -> Relief {
         let own = core::ptr::eq(KArc::as_ptr(&victim), process);
         if !victim.is_killed() {
             let (pid, name) = (victim.pid, victim.name());
-            let pages = victim.resident() + victim.held();
+            let pages = victim.footprint();
             println!("pid {pid} {name}: out of memory, killed with {pages} pages");
         }
         Process::kill(&victim);
@@ -86,12 +87,12 @@ pub fn relieve(process: &Process) -> Relief {
     Relief::Retry
 }
 
-/// The process with the most resident pages.
+/// The process with the most pages.
 fn largest() -> Option<KArc<Process>> {
     let table = TABLE.lock();
     let mut found: Option<(i32, usize)> = None;
     table.for_each(|process, _| {
-        let pages = process.resident() + process.held();
+        let pages = process.footprint();
         if pages > 0 && process.pid != 1 && found.is_none_or(|(_, most)| pages >= most) {
             found = Some((process.pid, pages));
         }

@@ -36,7 +36,9 @@ pub struct Process {
     stack: KernelStack,
     satp: AtomicUsize,
     resident: AtomicUsize,
-    /// Pages that its objects of the test call `kmalloc` take, roughly.
+    /// Pages of its page tables and the like.
+    overhead: AtomicUsize,
+    /// Pages that its files and its objects of the test call `kmalloc` take, roughly.
     held: AtomicUsize,
     /// When a sleeping process wants to go on.
     pub deadline: AtomicU64,
@@ -61,6 +63,13 @@ pub struct Own {
     pub directory: Option<InodeRef>,
     /// Objects from the test call `kmalloc`.
     pub objects: TestObjects,
+}
+
+impl Own {
+    /// Pages of memory that all this takes, roughly.
+    pub fn pages(&self) -> usize {
+        self.files.pages() + self.objects.pages()
+    }
 }
 
 /// Last part of the path of the program, for lists.
@@ -106,6 +115,8 @@ impl Process {
         let stack = KernelStack::try_new()?;
         let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
         let resident = space.as_ref().map_or(0, |space| space.resident());
+        let overhead = space.as_ref().map_or(0, |space| space.overhead());
+        let held = own.pages();
         let frame = frame_at(stack.top());
         // SAFETY: the stack is mapped and nobody uses it yet.
         unsafe { frame.write(TrapFrame::user(0, 0, [0, 0])) };
@@ -123,7 +134,8 @@ impl Process {
             stack,
             satp: AtomicUsize::new(satp),
             resident: AtomicUsize::new(resident),
-            held: AtomicUsize::new(0),
+            overhead: AtomicUsize::new(overhead),
+            held: AtomicUsize::new(held),
             deadline: AtomicU64::new(0),
             child_ended: WaitQueue::new(),
             space: SleepLock::new(space),
@@ -174,17 +186,29 @@ impl Process {
         self.resident.load(Ordering::Relaxed)
     }
 
-    /// Says how many pages the process has, for those who cannot wait for its address space.
-    pub fn set_resident(&self, pages: usize) {
-        self.resident.store(pages, Ordering::Relaxed);
+    /// Notes how much the process's space takes, for those who cannot wait for it.
+    pub fn note_space(&self, space: &Space) {
+        self.resident.store(space.resident(), Ordering::Relaxed);
+        self.overhead.store(space.overhead(), Ordering::Relaxed);
     }
 
-    /// Pages that the process's objects of the test call `kmalloc` take, roughly.
+    /// Notes that the space is gone.
+    pub fn note_no_space(&self) {
+        self.resident.store(0, Ordering::Relaxed);
+        self.overhead.store(0, Ordering::Relaxed);
+    }
+
+    /// All pages that would come back with the process, if it shares none with others.
+    pub fn footprint(&self) -> usize {
+        self.resident() + self.overhead.load(Ordering::Relaxed) + self.held()
+    }
+
+    /// Pages that the process's files and its objects of the test call `kmalloc` take, roughly.
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Says how many pages these objects take.
+    /// Says how many pages these take.
     pub fn set_held(&self, pages: usize) {
         self.held.store(pages, Ordering::Relaxed);
     }

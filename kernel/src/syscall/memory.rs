@@ -12,7 +12,7 @@ fn with_space<T>(act: impl FnOnce(&mut Space) -> Result<T, vm::Error>) -> Result
     let mut space = process.space.lock();
     let space = space.as_mut().ok_or(Errno::NoMemory)?;
     let result = act(space);
-    process.set_resident(space.resident());
+    process.note_space(space);
     Ok(result?)
 }
 
@@ -110,7 +110,7 @@ fn with_objects<T>(act: impl FnOnce(&mut TestObjects) -> Result<T, Errno>) -> Re
     let process = sched::current();
     let mut own = process.own.lock();
     let result = act(&mut own.objects);
-    process.set_held(own.objects.pages());
+    process.set_held(own.pages());
     result
 }
 
