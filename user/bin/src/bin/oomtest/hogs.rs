@@ -10,7 +10,7 @@ use ulib::io::{Read, Write};
 use ulib::process::Command;
 use ulib::string::String;
 use ulib::vec::Vec;
-use ulib::{fs, process, sys};
+use ulib::{process, sys};
 
 pub(crate) const TESTS: &[Test] = tests! {
     quick:
@@ -20,9 +20,9 @@ pub(crate) const TESTS: &[Test] = tests! {
     "hog-of-shared-memory" = shared,
     "hog-of-shared-memory-forgotten" = shared_forgotten,
     "hog-of-page-tables" = page_tables,
-    "hog-of-regions" = regions,
     "hog-of-kmalloc" = kmalloc,
     "hog-of-pipes" = pipes,
+    "hog-of-regions" = regions,
     "hog-of-files" = files,
     "hog-in-a-call" = in_a_call,
     "hog-beside-a-shell" = beside_a_shell,
@@ -52,8 +52,12 @@ fn holds_all(what: &str, mut take: impl FnMut() -> bool) -> Outcome {
     let witness = Witness::start()?;
     let (tally, gate) = (Tally::new()?, Gate::new()?);
     let small = Kid::start(|| {
+        let Some(base) = map(SMALL, MapFlags::PRIVATE) else {
+            return 1;
+        };
         gate.pass();
-        touch_promised(SMALL)
+        touch(base, SMALL);
+        0
     })?;
     let hog = Kid::start(|| {
         gate.leave();
@@ -82,17 +86,6 @@ fn holds_all(what: &str, mut take: impl FnMut() -> bool) -> Outcome {
 const SMALL: usize = 256;
 /// Pages that a test's own process may have touched for the first time meanwhile.
 const SLACK: u64 = 40;
-
-/// Touches new pages; 0, as a status.
-fn touch_promised(pages: usize) -> i32 {
-    match map(pages, MapFlags::PRIVATE) {
-        Some(base) => {
-            touch(base, pages);
-            0
-        }
-        None => 1,
-    }
-}
 
 fn map(pages: usize, flags: MapFlags) -> Option<usize> {
     let prot = (Prot::READ | Prot::WRITE).bits();
@@ -177,11 +170,23 @@ fn page_tables() -> Outcome {
     })
 }
 
+/// Runs a hog that takes little at a time when most of memory is with others, of whom none has as
+/// much as the hog will have.
+fn among_others(hog: impl FnOnce() -> Outcome) -> Outcome {
+    const OTHERS: usize = 12;
+    let share = available()? as usize / (OTHERS + 3);
+    let others: Vec<Witness> = (0..OTHERS)
+        .map(|_| Witness::holding(share))
+        .collect::<Result<_, String>>()?;
+    hog()?;
+    others.into_iter().rev().try_for_each(Witness::speak)
+}
+
 /// Each page with other rights than the next one takes a record.
 fn regions() -> Outcome {
     let mut next = 0;
     let mut end = 0;
-    holds_all("cutting mappings into regions", || {
+    let cut = || {
         if next >= end {
             let pages = 1 << 20;
             let Some(base) = map(pages, MapFlags::PRIVATE) else {
@@ -193,7 +198,8 @@ fn regions() -> Outcome {
         let answer = unsafe { sys::mprotect(next, PAGE_SIZE, Prot::READ.bits()) };
         next += 2 * PAGE_SIZE;
         answer == 0
-    })
+    };
+    among_others(|| holds_all("cutting mappings into regions", cut))
 }
 
 fn kmalloc() -> Outcome {
@@ -212,13 +218,10 @@ fn pipes() -> Outcome {
     })
 }
 
-/// The same file open over and over, and more files than caches can hold.
+/// The same directory open over and over.
 fn files() -> Outcome {
-    let content = [b'f'; 2048];
-    fs::write("file", content).or_fail("write a file")?;
-    holds_all("opening a file", || {
-        sys::open(c"file".as_ptr().cast(), 0) != -1
-    })
+    let open = || sys::open(c"/".as_ptr().cast(), 0) != -1;
+    among_others(|| holds_all("opening a directory", open))
 }
 
 /// `read` into memory that cannot be given is -1, and whoever called goes on.
