@@ -173,7 +173,7 @@ fn page_tables() -> Outcome {
 /// Runs a hog that takes little at a time when most of memory is with others, of whom none has as
 /// much as the hog will have.
 fn among_others(hog: impl FnOnce() -> Outcome) -> Outcome {
-    const OTHERS: usize = 12;
+    const OTHERS: usize = 40;
     let share = available()? as usize / (OTHERS + 3);
     let others: Vec<Witness> = (0..OTHERS)
         .map(|_| Witness::holding(share))
@@ -340,7 +340,7 @@ fn several() -> Outcome {
 }
 
 fn one_after_the_other() -> Outcome {
-    for _ in 0..5 {
+    for _ in 0..3 {
         heap()?;
     }
     Ok(())
