@@ -1,10 +1,11 @@
 //! What the crate `vm` needs of this machine.
 
-use super::kernel_space;
 use super::ram::{self, Frame, address_of, frames};
-use crate::arch::paging;
+use super::{asid, kernel_space};
+use crate::arch::{hart, paging};
 use crate::fs::MappedFile;
 use crate::sync::Once;
+use abi::Event;
 use core::sync::atomic::AtomicU64;
 use frames::{FRAME_SIZE, Pfn};
 use vm::{AddressSpace, Flush, SpaceId};
@@ -81,10 +82,12 @@ unsafe impl vm::Machine for Machine {
         kernel_space::copy_kernel_half(root);
     }
 
-    fn flush(&self, _space: SpaceId, range: Flush) {
-        match range {
-            Flush::Page(address) => paging::flush_page(address as usize),
-            Flush::All => paging::flush_all(),
-        }
+    fn flush(&self, space: SpaceId, range: Flush) {
+        asid::flush(space, range);
+    }
+
+    #[inline]
+    fn note(&self, event: Event) {
+        hart::note(event);
     }
 }

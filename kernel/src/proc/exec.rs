@@ -95,6 +95,7 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top);
 
+    space.set_id(process.space_id());
     let satp = satp_of(&space);
     process.note_space(&space);
     let old = process.space.lock().replace(space);

@@ -8,10 +8,12 @@ use crate::arch::trap::{TrapFrame, frame_at};
 use crate::fs::{FileTable, InodeRef};
 use crate::mm::{KernelStack, Space, kernel_space, satp_of};
 use crate::sync::{SleepLock, SpinLock, WaitQueue, rank};
+use abi::ProcState;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use kmalloc::{AllocError, KArc};
+use vm::{SpaceId, asid::Tag};
 
 const RUNNABLE: u8 = 0;
 const SLEEPING: u8 = 1;
@@ -27,6 +29,8 @@ pub struct Process {
     pub pid: i32,
     state: AtomicU8,
     killed: AtomicBool,
+    /// Whether `init` started it: then it is a shell, to be kept as long as possible.
+    of_init: AtomicBool,
     on_hart: AtomicBool,
     waiting: QueueLink,
     runnable: QueueLink,
@@ -35,9 +39,12 @@ pub struct Process {
     floats: UnsafeCell<FloatRegisters>,
     stack: KernelStack,
     satp: AtomicUsize,
+    /// What harts may remember of the address space.
+    tag: Tag,
     resident: AtomicUsize,
-    /// Pages of its page tables and the like.
-    overhead: AtomicUsize,
+    page_tables: AtomicUsize,
+    /// Pages of the records of its regions.
+    records: AtomicUsize,
     /// Pages that its files and its objects of the test call `kmalloc` take, roughly.
     held: AtomicUsize,
     /// When a sleeping process wants to go on.
@@ -80,6 +87,11 @@ pub struct Name {
 }
 
 impl Name {
+    /// The bytes, with zeroes behind them.
+    pub fn bytes(&self) -> [u8; 16] {
+        self.bytes
+    }
+
     /// The name, cut if it is too long.
     pub fn new(text: &[u8]) -> Name {
         let mut bytes = [0; 16];
@@ -101,6 +113,10 @@ impl fmt::Display for Name {
     }
 }
 
+fn space_id(pid: i32) -> SpaceId {
+    SpaceId(pid as u16)
+}
+
 impl Process {
     /// A process that begins in the kernel with `entry(argument)` when it is first switched to, and
     /// goes on in user mode when that returns.
@@ -108,14 +124,18 @@ impl Process {
         pid: i32,
         name: Name,
         own: Own,
-        space: Option<Space>,
+        mut space: Option<Space>,
         entry: extern "C" fn(usize),
         argument: usize,
     ) -> Result<KArc<Process>, AllocError> {
         let stack = KernelStack::try_new()?;
+        if let Some(space) = &mut space {
+            space.set_id(space_id(pid));
+        }
         let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
         let resident = space.as_ref().map_or(0, |space| space.resident());
-        let overhead = space.as_ref().map_or(0, |space| space.overhead());
+        let page_tables = space.as_ref().map_or(0, |space| space.page_tables());
+        let records = space.as_ref().map_or(0, |space| space.record_pages());
         let held = own.pages();
         let frame = frame_at(stack.top());
         // SAFETY: the stack is mapped and nobody uses it yet.
@@ -125,6 +145,7 @@ impl Process {
             pid,
             state: AtomicU8::new(RUNNABLE),
             killed: AtomicBool::new(false),
+            of_init: AtomicBool::new(false),
             on_hart: AtomicBool::new(false),
             waiting: QueueLink::new(),
             runnable: QueueLink::new(),
@@ -133,8 +154,10 @@ impl Process {
             floats: UnsafeCell::new(FloatRegisters::new()),
             stack,
             satp: AtomicUsize::new(satp),
+            tag: Tag::new(),
             resident: AtomicUsize::new(resident),
-            overhead: AtomicUsize::new(overhead),
+            page_tables: AtomicUsize::new(page_tables),
+            records: AtomicUsize::new(records),
             held: AtomicUsize::new(held),
             deadline: AtomicU64::new(0),
             child_ended: WaitQueue::new(),
@@ -147,6 +170,11 @@ impl Process {
     /// The program's name.
     pub fn name(&self) -> Name {
         *self.name.lock()
+    }
+
+    /// The program's name, unless it is being changed.
+    pub fn try_name(&self) -> Option<Name> {
+        self.name.try_lock().map(|name| *name)
     }
 
     /// Takes another name, as `exec` does.
@@ -171,7 +199,18 @@ impl Process {
         unsafe { &mut *frame_at(self.stack.top()) }
     }
 
-    /// The value of `satp` to run with.
+    /// What harts may remember of the address space. For the hart that runs the process, or switches
+    /// to it, with interrupts off.
+    pub fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    /// The name of the process's address space, for its flushes.
+    pub fn space_id(&self) -> SpaceId {
+        space_id(self.pid)
+    }
+
+    /// The value of `satp` to run with, without a number.
     pub fn satp(&self) -> usize {
         self.satp.load(Ordering::Relaxed)
     }
@@ -186,21 +225,30 @@ impl Process {
         self.resident.load(Ordering::Relaxed)
     }
 
+    /// Pages of its page table, as of the same time.
+    pub fn page_tables(&self) -> usize {
+        self.page_tables.load(Ordering::Relaxed)
+    }
+
     /// Notes how much the process's space takes, for those who cannot wait for it.
     pub fn note_space(&self, space: &Space) {
         self.resident.store(space.resident(), Ordering::Relaxed);
-        self.overhead.store(space.overhead(), Ordering::Relaxed);
+        self.page_tables
+            .store(space.page_tables(), Ordering::Relaxed);
+        self.records.store(space.record_pages(), Ordering::Relaxed);
     }
 
     /// Notes that the space is gone.
     pub fn note_no_space(&self) {
         self.resident.store(0, Ordering::Relaxed);
-        self.overhead.store(0, Ordering::Relaxed);
+        self.page_tables.store(0, Ordering::Relaxed);
+        self.records.store(0, Ordering::Relaxed);
     }
 
     /// All pages that would come back with the process, if it shares none with others.
     pub fn footprint(&self) -> usize {
-        self.resident() + self.overhead.load(Ordering::Relaxed) + self.held()
+        let records = self.records.load(Ordering::Relaxed);
+        self.resident() + self.page_tables() + records + self.held()
     }
 
     /// Pages that the process's files and its objects of the test call `kmalloc` take, roughly.
@@ -221,6 +269,16 @@ impl Process {
     /// The floating point registers while the process does not run.
     pub(super) fn floats(&self) -> *mut FloatRegisters {
         self.floats.get()
+    }
+
+    /// True if `init` started the process, and did not just inherit it.
+    pub fn is_of_init(&self) -> bool {
+        self.of_init.load(Ordering::Relaxed)
+    }
+
+    /// Says that `init` started the process.
+    pub(super) fn set_of_init(&self) {
+        self.of_init.store(true, Ordering::Relaxed);
     }
 
     /// True once the process was killed; it ends before it next returns to user mode.
@@ -264,14 +322,14 @@ impl Process {
         self.state.store(ENDED, Ordering::SeqCst);
     }
 
-    /// One word for lists.
-    pub fn state_name(&self) -> &'static str {
+    /// What it does at the moment, for lists.
+    pub fn state(&self) -> ProcState {
         match self.state.load(Ordering::Relaxed) {
-            RUNNABLE if self.on_hart.load(Ordering::Relaxed) => "run",
-            RUNNABLE => "ready",
-            SLEEPING => "sleep",
-            SLEEPING_SURELY => "wait",
-            _ => "zombie",
+            RUNNABLE if self.on_hart.load(Ordering::Relaxed) => ProcState::Running,
+            RUNNABLE => ProcState::Ready,
+            SLEEPING => ProcState::Sleeping,
+            SLEEPING_SURELY => ProcState::Waiting,
+            _ => ProcState::Ended,
         }
     }
 

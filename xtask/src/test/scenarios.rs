@@ -35,11 +35,17 @@ pub(super) fn checks() -> Vec<Check> {
         check("added-file", added_file),
         check("kept-image", kept_image),
         check("changed-program", changed_program),
+        check("memory-key", memory_key),
     ]
 }
 
 /// A program of the front door, with the settings, at the root of the repository.
-fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+pub(super) fn front(
+    bench: &Bench,
+    program: &str,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> Command {
     let mut command = Command::new(bench.toolchain.root.join(program));
     if program == "make" {
         command = Command::new(program);
@@ -51,6 +57,7 @@ fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &s
         "CMD",
         "ADD",
         "QEMUEXTRA",
+        "BOOT",
         "TIMEOUT",
         "KEEP",
         "PROFILE",
@@ -64,8 +71,18 @@ fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &s
 
 /// Runs it to its end; exit status and all that it printed.
 fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
+    finish_within(LIMIT, log, command, typed)
+}
+
+/// The same, with another limit.
+pub(super) fn finish_within(
+    limit: Duration,
+    log: &mut Log,
+    command: Command,
+    typed: Option<&str>,
+) -> Result<(u8, String)> {
     writeln!(log, "+ {command:?}")?;
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + limit;
     let mut session = Session::start(command, typed.is_some(), Stderr::Console)?;
     if let Some(typed) = typed {
         session.send(typed.as_bytes())?;
@@ -82,7 +99,7 @@ fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, S
                 writeln!(log, "+ exit status {status}")?;
                 return Ok((status, String::from_utf8_lossy(&output).into_owned()));
             }
-            Event::Silence => bail!("no end after {} s", LIMIT.as_secs()),
+            Event::Silence => bail!("no end after {} s", limit.as_secs()),
         }
     }
 }
@@ -92,7 +109,7 @@ fn run(bench: &Bench, log: &mut Log, settings: &[(&str, &str)]) -> Result<(u8, S
     finish(log, front(bench, "scripts/xtask", &["run"], settings), None)
 }
 
-fn wanted(output: &str, text: &str) -> Result<()> {
+pub(super) fn wanted(output: &str, text: &str) -> Result<()> {
     ensure!(output.contains(text), "{text:?} does not appear");
     Ok(())
 }
@@ -180,6 +197,31 @@ fn make_run(bench: &Bench, log: &mut Log) -> Result<()> {
         None,
     )?;
     ensure!(status != 0, "`make run CMD='halt 7'` was a success");
+    Ok(())
+}
+
+/// Ctrl-T tells about memory while a program takes all of it; the shell is there afterwards.
+fn memory_key(bench: &Bench, log: &mut Log) -> Result<()> {
+    let image = bench.dir.join("hog.img");
+    let settings = [
+        ("KEEP", text(&image)?),
+        ("MEM", "1G"),
+        ("PROFILE", "checked"),
+    ];
+    let qemu = front(bench, "scripts/xtask", &["qemu"], &settings);
+    let typed = "usertests memory-ends\n\x14\necho alive | cat\n";
+    let (status, output) = finish(log, qemu, Some(typed))?;
+    let (_, dump) = output
+        .split_once("\nmemory: ")
+        .context("Ctrl-T printed no \"memory:\"")?;
+    let words = ["pages of files", "of kmalloc", " switches, ", "init", "sh"];
+    words.iter().try_for_each(|word| wanted(dump, word))?;
+    let hog = dump.lines().find(|line| line.ends_with("usertests"));
+    ensure!(hog.is_some(), "usertests is not in the list of processes");
+    wanted(dump, "usertests: out of memory, killed with ")?;
+    let answer = dump.lines().any(|line| line.ends_with("alive"));
+    ensure!(answer, "the shell does not answer afterwards");
+    ensure!(status == 0, "exit status {status}, wanted 0");
     Ok(())
 }
 
