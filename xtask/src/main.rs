@@ -48,6 +48,7 @@ Each option may be given as an environment variable too:
   --profile NAME (PROFILE) the kernel: release (default), or checked, with assertions
   --features NAMES (FEATURES) of the kernel, separated by spaces: kmalloc-debug
   --qemu ARGS (QEMUEXTRA)  more arguments for QEMU, separated by spaces
+  --boot ARGS (BOOT)       boot arguments for the kernel
   --cmd CMD (CMD)          run: the command line
   --add FILES (ADD)        run, qemu, gdb: files to copy into the image's root first, separated by
                            spaces; C sources are compiled

@@ -38,6 +38,8 @@ pub(crate) struct Hardware {
     /// As QEMU writes it, `128M`.
     pub(crate) mem: String,
     pub(crate) extra: Vec<String>,
+    /// Boot arguments for the kernel itself.
+    pub(crate) boot: String,
 }
 
 /// The command line and the environment, checked.
@@ -131,6 +133,7 @@ impl Options {
                 Long("profile") => &mut set.profile,
                 Long("features") => &mut set.features,
                 Long("qemu") => &mut set.qemu,
+                Long("boot") => &mut set.boot,
                 Long("cmd") => &mut set.cmd,
                 Long("add") => &mut set.add,
                 Long("keep") => &mut set.keep,
@@ -165,6 +168,7 @@ struct Settings {
     profile: Option<String>,
     features: Option<String>,
     qemu: Option<String>,
+    boot: Option<String>,
     cmd: Option<String>,
     add: Option<String>,
     keep: Option<String>,
@@ -184,6 +188,7 @@ impl Settings {
             profile: env("PROFILE"),
             features: env("FEATURES"),
             qemu: env("QEMUEXTRA"),
+            boot: env("BOOT"),
             cmd: env("CMD"),
             add: env("ADD"),
             keep: env("KEEP"),
@@ -208,6 +213,7 @@ impl Settings {
                 cpus,
                 mem: self.mem.unwrap_or_else(|| "128M".into()),
                 extra: words(&self.qemu.unwrap_or_default()),
+                boot: self.boot.unwrap_or_default(),
             },
             profile: Profile::from_name(self.profile.as_deref().unwrap_or("release"))?,
             features: words(&self.features.unwrap_or_default()),

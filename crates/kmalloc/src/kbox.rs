@@ -53,6 +53,12 @@ impl<T> KBox<T> {
 #[cfg(feature = "zerocopy")]
 impl<T> KBox<[T]> {
     /// `len` values of zero bytes. Needs the feature `zerocopy`.
+    ///
+    /// ```
+    /// let zeros = kmalloc::KBox::<[u32]>::try_new_zeroed_slice(3)?;
+    /// assert_eq!(*zeros, [0, 0, 0]);
+    /// # Ok::<(), kmalloc::AllocError>(())
+    /// ```
     pub fn try_new_zeroed_slice(len: usize) -> Result<KBox<[T]>, AllocError>
     where
         T: FromZeros,

@@ -110,6 +110,18 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     }
 }
 
+impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
+    /// Pages, of objects and of records, if the locks are free.
+    pub fn try_pages(&self) -> Option<usize> {
+        let mut pages = self.whole.load(Ordering::Relaxed);
+        for depot in &self.depots {
+            pages += depot.try_lock()?.slabs();
+        }
+        let pools = self.pools.try_lock()?;
+        Some(pages + pools.iter().map(|pool| pool.pages()).sum::<usize>())
+    }
+}
+
 impl<R: RawMutex + Sync, P: Pages + Sync, const CPUS: usize> Shrinker for Kmalloc<R, P, CPUS> {
     fn shrink(&self, _wanted: usize) -> usize {
         self.drain()

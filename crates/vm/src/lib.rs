@@ -26,6 +26,7 @@
 #![deny(unsafe_code)]
 
 mod advise;
+pub mod asid;
 mod fault;
 mod fork;
 mod heap;

@@ -3,13 +3,15 @@
 use core::sync::atomic::AtomicU64;
 use frames::Pfn;
 
-/// Which address space a flush is for: the number the hardware tags its translations with, as
-/// [`AddressSpace::set_id`](crate::AddressSpace::set_id) was told it.
+/// Which address space a flush is for: a name that its owner gave it with
+/// [`AddressSpace::set_id`](crate::AddressSpace::set_id). It may be the number that the hardware tags
+/// its translations with, or lead to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpaceId(pub u16);
 
 impl SpaceId {
-    /// The translations carry no tag of their own: a switch of spaces flushes everything.
+    /// The space was given no name: it has not been in use yet, or a switch of spaces flushes
+    /// everything.
     pub const UNTAGGED: SpaceId = SpaceId(0);
 }
 

@@ -93,6 +93,12 @@ pub fn release_unlinked(fs: &mut Fs<Disk>, inum: u32) {
     }
 }
 
+/// Pages that the cache could give back now, if the list is free.
+pub fn try_reclaimable() -> Option<usize> {
+    let inodes = INODES.try_lock()?;
+    Some(inodes.iter().map(|inode| inode.reclaimable()).sum())
+}
+
 impl Shrinker for PageCache {
     fn shrink(&self, wanted: usize) -> usize {
         // Another hart lets go of the list soon; this one may hold it itself and never would.

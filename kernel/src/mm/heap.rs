@@ -85,6 +85,11 @@ pub fn stats() -> Stats {
     KMALLOC.stats()
 }
 
+/// Pages of objects and records, if the locks are free.
+pub fn try_pages() -> Option<usize> {
+    KMALLOC.try_pages()
+}
+
 struct KernelHeap;
 
 #[global_allocator]

@@ -14,10 +14,21 @@ use crate::sync::{Once, SpinLock, rank};
 use core::sync::atomic::{AtomicU64, Ordering};
 use frames::{FRAME_SIZE, Pfn};
 use kmalloc::AllocError;
+use vm::asid::Forget;
 
 static ROOT: Once<Pfn> = Once::new();
 /// Guards the tables below the root; holds the next free address for devices.
 static TABLE: SpinLock<usize, { rank::DEVICE }> = SpinLock::new(DEVICES);
+
+/// Counts what is mapped below [`STACKS`]' entry. A hart may remember that an address had nothing
+/// behind it; one that has not heard of all mappings forgets everything when it next switches, which
+/// is before it uses a stack that it has not mapped itself.
+static MAPPINGS: AtomicU64 = AtomicU64::new(0);
+
+/// Mappings made so far, for harts to compare with what they have heard of.
+pub fn mappings() -> u64 {
+    MAPPINGS.load(Ordering::Acquire)
+}
 
 /// A table, seen through the direct map.
 pub fn table(pfn: Pfn) -> &'static [AtomicU64; 512] {
@@ -67,7 +78,7 @@ fn boot_frame() -> Pfn {
 pub fn activate() {
     hart::this().loaded.set(satp());
     // SAFETY: it maps the kernel as the boot table did, with only the needless rights missing.
-    unsafe { paging::load(satp()) };
+    unsafe { paging::load(satp(), Forget::All) };
 }
 
 /// Maps RAM at its place in the direct map, in pages as large as go.
@@ -158,8 +169,16 @@ pub fn map_pages<const N: usize>(address: usize, pages: [Frame; N]) -> Result<()
         })?;
     }
     drop(tables);
+    {
+        let _off = hart::off();
+        let before = MAPPINGS.fetch_add(1, Ordering::Release);
+        paging::flush_all();
+        let heard_of = &hart::this().heard_of;
+        if heard_of.get() == before {
+            heard_of.set(before + 1);
+        }
+    }
     drop(spare);
-    paging::flush_all();
     Ok(())
 }
 

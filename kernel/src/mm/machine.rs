@@ -1,7 +1,7 @@
 //! What the crate `vm` needs of this machine.
 
-use super::kernel_space;
 use super::ram::{self, Frame, address_of, frames};
+use super::{asid, kernel_space};
 use crate::arch::paging;
 use crate::fs::MappedFile;
 use crate::sync::Once;
@@ -81,10 +81,7 @@ unsafe impl vm::Machine for Machine {
         kernel_space::copy_kernel_half(root);
     }
 
-    fn flush(&self, _space: SpaceId, range: Flush) {
-        match range {
-            Flush::Page(address) => paging::flush_page(address as usize),
-            Flush::All => paging::flush_all(),
-        }
+    fn flush(&self, space: SpaceId, range: Flush) {
+        asid::flush(space, range);
     }
 }

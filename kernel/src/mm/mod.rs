@@ -1,5 +1,7 @@
 //! Memory: the crates `frames`, `kmalloc` and `vm` put together with this machine's RAM and locks.
 
+pub mod asid;
+pub mod dump;
 mod fault;
 pub mod heap;
 pub mod info;
@@ -22,6 +24,7 @@ pub fn init(platform: &Platform) {
     ram::init(platform);
     heap::init();
     kernel_space::init(platform);
+    asid::init();
     machine::init();
     stack::init();
 }

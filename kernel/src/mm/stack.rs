@@ -45,6 +45,18 @@ fn base(slot: usize) -> usize {
     STACKS + slot * STACK_SLOT + STACK_SIZE
 }
 
+/// Pages of stacks, all or only those kept for reuse, if the lock is free.
+pub fn try_pages(spare: bool) -> Option<usize> {
+    let slots = SLOTS.try_lock()?;
+    let all = || slots.mapped.iter().zip(&slots.used);
+    let in_use = |(mapped, used): (&u64, &u64)| (mapped | used).count_ones() as usize;
+    let count = match spare {
+        true => slots.spare(),
+        false => all().map(in_use).sum(),
+    };
+    Some(count * PAGES)
+}
+
 impl KernelStack {
     /// A stack with any content.
     pub fn try_new() -> Result<KernelStack, AllocError> {

@@ -95,6 +95,7 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top);
 
+    space.set_id(process.space_id());
     let (satp, resident) = (satp_of(&space), space.resident());
     let old = process.space.lock().replace(space);
     process.set_resident(resident);

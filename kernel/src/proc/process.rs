@@ -12,6 +12,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use kmalloc::{AllocError, KArc};
+use vm::{SpaceId, asid::Tag};
 
 const RUNNABLE: u8 = 0;
 const SLEEPING: u8 = 1;
@@ -27,6 +28,8 @@ pub struct Process {
     pub pid: i32,
     state: AtomicU8,
     killed: AtomicBool,
+    /// Whether `init` started it: then it is a shell, to be kept as long as possible.
+    of_init: AtomicBool,
     on_hart: AtomicBool,
     waiting: QueueLink,
     runnable: QueueLink,
@@ -35,6 +38,8 @@ pub struct Process {
     floats: UnsafeCell<FloatRegisters>,
     stack: KernelStack,
     satp: AtomicUsize,
+    /// What harts may remember of the address space.
+    tag: Tag,
     resident: AtomicUsize,
     /// Pages that its objects of the test call `kmalloc` take, roughly.
     held: AtomicUsize,
@@ -92,6 +97,10 @@ impl fmt::Display for Name {
     }
 }
 
+fn space_id(pid: i32) -> SpaceId {
+    SpaceId(pid as u16)
+}
+
 impl Process {
     /// A process that begins in the kernel with `entry(argument)` when it is first switched to, and
     /// goes on in user mode when that returns.
@@ -99,11 +108,14 @@ impl Process {
         pid: i32,
         name: Name,
         own: Own,
-        space: Option<Space>,
+        mut space: Option<Space>,
         entry: extern "C" fn(usize),
         argument: usize,
     ) -> Result<KArc<Process>, AllocError> {
         let stack = KernelStack::try_new()?;
+        if let Some(space) = &mut space {
+            space.set_id(space_id(pid));
+        }
         let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
         let resident = space.as_ref().map_or(0, |space| space.resident());
         let frame = frame_at(stack.top());
@@ -114,6 +126,7 @@ impl Process {
             pid,
             state: AtomicU8::new(RUNNABLE),
             killed: AtomicBool::new(false),
+            of_init: AtomicBool::new(false),
             on_hart: AtomicBool::new(false),
             waiting: QueueLink::new(),
             runnable: QueueLink::new(),
@@ -122,6 +135,7 @@ impl Process {
             floats: UnsafeCell::new(FloatRegisters::new()),
             stack,
             satp: AtomicUsize::new(satp),
+            tag: Tag::new(),
             resident: AtomicUsize::new(resident),
             held: AtomicUsize::new(0),
             deadline: AtomicU64::new(0),
@@ -135,6 +149,11 @@ impl Process {
     /// The program's name.
     pub fn name(&self) -> Name {
         *self.name.lock()
+    }
+
+    /// The program's name, unless it is being changed.
+    pub fn try_name(&self) -> Option<Name> {
+        self.name.try_lock().map(|name| *name)
     }
 
     /// Takes another name, as `exec` does.
@@ -159,7 +178,18 @@ impl Process {
         unsafe { &mut *frame_at(self.stack.top()) }
     }
 
-    /// The value of `satp` to run with.
+    /// What harts may remember of the address space. For the hart that runs the process, or switches
+    /// to it, with interrupts off.
+    pub fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    /// The name of the process's address space, for its flushes.
+    pub fn space_id(&self) -> SpaceId {
+        space_id(self.pid)
+    }
+
+    /// The value of `satp` to run with, without a number.
     pub fn satp(&self) -> usize {
         self.satp.load(Ordering::Relaxed)
     }
@@ -197,6 +227,16 @@ impl Process {
     /// The floating point registers while the process does not run.
     pub(super) fn floats(&self) -> *mut FloatRegisters {
         self.floats.get()
+    }
+
+    /// True if `init` started the process, and did not just inherit it.
+    pub fn is_of_init(&self) -> bool {
+        self.of_init.load(Ordering::Relaxed)
+    }
+
+    /// Says that `init` started the process.
+    pub(super) fn set_of_init(&self) {
+        self.of_init.store(true, Ordering::Relaxed);
     }
 
     /// True once the process was killed; it ends before it next returns to user mode.

@@ -16,6 +16,8 @@ pub(super) struct Entry {
     pub(super) profile: Profile,
     pub(super) cpus: u32,
     pub(super) mem: String,
+    /// Boot arguments for the kernel.
+    pub(super) boot: String,
     pub(super) limit: Duration,
     pub(super) command: String,
     pub(super) status: Status,
@@ -49,6 +51,7 @@ impl Entry {
             cpus: self.cpus,
             mem: self.mem.clone(),
             extra: Vec::new(),
+            boot: self.boot.clone(),
         }
     }
 }
@@ -110,6 +113,7 @@ fn entry(line: &str) -> Result<Entry> {
         profile,
         cpus,
         mem,
+        boot: String::new(),
         limit,
         command,
         status,
@@ -124,12 +128,13 @@ fn condition(entry: &mut Entry, line: &str) -> Result<()> {
         .split_once(' ')
         .context("a condition without a value")?;
     match (word, rest.trim()) {
+        ("boot", arguments) => entry.boot = arguments.to_owned(),
         ("exit", "nonzero") => entry.status = Status::Nonzero,
         ("exit", status) => entry.status = Status::Exactly(status.parse()?),
         ("shows", text) => entry.shows.push(text.to_owned()),
         ("lacks", text) => entry.lacks.push(text.to_owned()),
         ("adds", path) => entry.adds.push(path.into()),
-        _ => bail!("a condition is exit, shows, lacks or adds"),
+        _ => bail!("a condition is boot, exit, shows, lacks or adds"),
     }
     Ok(())
 }
@@ -143,6 +148,7 @@ mod tests {
         let text = "\
 # name  kernel  harts  memory  seconds  command
 panic   checked 3 64M 20  kmalloctest panic; echo no
+    boot asids=3
     exit nonzero
     shows panic: kmalloc
     lacks no
@@ -153,6 +159,10 @@ plain   release 1 128M 5  echo hi
         assert_eq!(entries.len(), 2);
         let panic = &entries[0];
         assert_eq!(panic.command, "kmalloctest panic; echo no");
+        assert_eq!(
+            (panic.boot.as_str(), entries[1].boot.as_str()),
+            ("asids=3", "")
+        );
         assert_eq!(
             (panic.profile, panic.cpus, panic.mem.as_str()),
             (Profile::Checked, 3, "64M")

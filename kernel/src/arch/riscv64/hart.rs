@@ -34,8 +34,14 @@ pub struct Hart {
     pub loaded: Cell<usize>,
     /// True while the hart waits for an interrupt.
     pub idle: AtomicBool,
+    /// Mappings of the kernel half that this hart has heard of.
+    pub heard_of: Cell<u64>,
     /// Switches of context so far.
     pub switches: AtomicU64,
+    /// Those with which the hart forgot the translations of one address space.
+    pub space_flushes: AtomicU64,
+    /// Those with which it forgot everything.
+    pub full_flushes: AtomicU64,
 }
 
 /// Offset of the kernel stack pointer to take on a trap from user mode.
@@ -70,7 +76,10 @@ impl Hart {
             expired: Cell::new(false),
             loaded: Cell::new(0),
             idle: AtomicBool::new(false),
+            heard_of: Cell::new(0),
             switches: AtomicU64::new(0),
+            space_flushes: AtomicU64::new(0),
+            full_flushes: AtomicU64::new(0),
         }
     }
 
