@@ -40,7 +40,12 @@ pub(super) fn checks() -> Vec<Check> {
 }
 
 /// A program of the front door, with the settings, at the root of the repository.
-fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+pub(super) fn front(
+    bench: &Bench,
+    program: &str,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> Command {
     let mut command = Command::new(bench.toolchain.root.join(program));
     if program == "make" {
         command = Command::new(program);
@@ -65,7 +70,7 @@ fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &s
 }
 
 /// Runs it to its end; exit status and all that it printed.
-fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
+pub(super) fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
     writeln!(log, "+ {command:?}")?;
     let deadline = Instant::now() + LIMIT;
     let mut session = Session::start(command, typed.is_some(), Stderr::Console)?;
