@@ -17,7 +17,7 @@ use std::{
 };
 
 /// The longest that one of these may take.
-const LIMIT: Duration = Duration::from_secs(90);
+pub(super) const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn checks() -> Vec<Check> {
     let check = |name: &str, work: fn(&Bench, &mut Log) -> Result<()>| {
@@ -70,7 +70,7 @@ pub(super) fn front(
 }
 
 /// Runs it to its end; exit status and all that it printed.
-fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
+pub(super) fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
     finish_within(LIMIT, log, command, typed)
 }
 
@@ -105,7 +105,7 @@ pub(super) fn finish_within(
 }
 
 /// `scripts/xtask run` with these settings.
-fn run(bench: &Bench, log: &mut Log, settings: &[(&str, &str)]) -> Result<(u8, String)> {
+pub(super) fn run(bench: &Bench, log: &mut Log, settings: &[(&str, &str)]) -> Result<(u8, String)> {
     finish(log, front(bench, "scripts/xtask", &["run"], settings), None)
 }
 
@@ -114,7 +114,7 @@ pub(super) fn wanted(output: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn text(path: &Path) -> Result<&str> {
+pub(super) fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path that is not UTF-8")
 }
 
