@@ -48,7 +48,7 @@ pub(crate) fn boot(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     } else {
         Disk::Kept(image)
     };
-    let kernel = Path::new(kernel);
+    let kernel = &std::path::absolute(kernel)?;
     let console = console();
     let mut qemu = qemu::command(kernel, &disk, &options.hardware, "", console)?;
     if options.wait {
@@ -91,13 +91,15 @@ fn wait_for_gdb(
 ) -> Result<()> {
     let port = options.gdb_port;
     qemu.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
+    // gdb may run elsewhere.
     let kernel = fs::canonicalize(kernel).with_context(|| kernel.display().to_string())?;
     let script = gdb_script(&kernel, &toolchain.target_dir().join(SYMBOLS), port);
     build::replace(
         &toolchain.target_dir().join("pagoda/connect.gdb"),
         script.as_bytes(),
     )?;
-    eprintln!("in another terminal, here: gdb-multiarch -nx -x .gdbinit");
+    let root = toolchain.root.display();
+    eprintln!("in another terminal, in {root}: gdb-multiarch -nx -x .gdbinit");
     Ok(())
 }
 

@@ -87,6 +87,7 @@ impl<R: RawMutex> Frames<R> {
     }
 
     /// All numbers.
+    #[cold]
     pub fn stats(&self) -> Stats {
         let mut cached = [0; MAX_CPUS];
         for (sum, cache) in cached.iter_mut().zip(self.caches()) {

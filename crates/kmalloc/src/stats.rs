@@ -4,6 +4,7 @@ use crate::class::{CLASSES, TABLE};
 use crate::kmalloc::Kmalloc;
 use crate::pages::Pages;
 use core::fmt;
+use core::hint::black_box;
 use core::sync::atomic::Ordering;
 use frames::{FRAME_SIZE, Shrinker};
 use lock_api::RawMutex;
@@ -86,10 +87,13 @@ impl fmt::Display for Stats {
 
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     /// All numbers.
+    #[cold]
     pub fn stats(&self) -> Stats {
         let mut classes = [ClassStats::default(); CLASSES];
         for cache in &self.caches {
             let cache = cache.lock();
+            // Of a number that the compiler does not see, or it makes a page of code of the loop.
+            let classes = black_box(&mut classes[..]);
             for (index, class) in classes.iter_mut().enumerate() {
                 class.cached += cache.len(index);
             }

@@ -183,6 +183,7 @@ fn two_frees_are_still_two_frees() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it looks at every byte of 100 pages")]
 fn layouts_get_their_alignment_and_objects_stay_apart() {
     let (kmalloc, _) = make(2048);
     let mut taken = BTreeSet::new();

@@ -6,7 +6,7 @@ use crate::region::{Region, Source};
 use crate::sv39::{Entry, PAGE, page_down};
 use crate::table::{PageTable, Stale};
 use crate::{AddressSpace, Error, Machine};
-use abi::Prot;
+use abi::{Event, Prot};
 use core::ops::Range;
 use frames::Pfn;
 
@@ -122,6 +122,7 @@ impl<M: Machine> AddressSpace<M> {
             // The hardware went by an entry that it still remembered. It may remember a missing
             // table too, so forgetting the one page is not enough.
             self.table.flush(Stale::Many);
+            self.machine().note(Event::Stale);
         } else {
             unshare(&mut self.table, region, page, entry)?;
         }
@@ -177,21 +178,25 @@ fn fill<M: Machine>(
     let place = table.place(page)?;
     let machine = table.machine();
     let read_only = region.prot() - Prot::WRITE;
-    let (pfn, prot) = match (source, supply) {
-        (Source::Shared { pages, index }, _) => (pages.page(index)?.into_pfn(), region.prot()),
+    let (pfn, prot, event) = match (source, supply) {
+        (Source::Shared { pages, index }, _) => {
+            let page = pages.page(index)?;
+            (page.into_pfn(), region.prot(), Event::SharedMap)
+        }
         (Source::File { valid, .. }, Some(cached)) => {
             if access != Access::Write && valid as u64 == PAGE {
-                (cached.into_pfn(), read_only)
+                (cached.into_pfn(), read_only, Event::FileMap)
             } else {
-                (
-                    copy(machine, cached.pfn(), valid)?.into_pfn(),
-                    region.prot(),
-                )
+                let copied = copy(machine, cached.pfn(), valid)?;
+                (copied.into_pfn(), region.prot(), Event::FileCopy)
             }
         }
-        _ if access == Access::Write => (zeroed(machine)?.into_pfn(), region.prot()),
-        _ => (machine.zero_page(), read_only),
+        _ if access == Access::Write => {
+            (zeroed(machine)?.into_pfn(), region.prot(), Event::ZeroFill)
+        }
+        _ => (machine.zero_page(), read_only, Event::ZeroPage),
     };
+    machine.note(event);
     table.put(page, place, Entry::page(pfn, prot));
     Ok(Fault::Done)
 }
@@ -221,13 +226,14 @@ fn unshare<M: Machine>(
 ) -> Result<(), FaultError> {
     let machine = table.machine();
     let old = entry.pfn();
-    let pfn = if old == machine.zero_page() {
-        zeroed(machine)?.into_pfn()
+    let (pfn, event) = if old == machine.zero_page() {
+        (zeroed(machine)?.into_pfn(), Event::ZeroFill)
     } else if region.is_shared() || machine.is_unique(old) {
-        old
+        (old, Event::LastOwner)
     } else {
-        copy(machine, old, PAGE as usize)?.into_pfn()
+        (copy(machine, old, PAGE as usize)?.into_pfn(), Event::Copy)
     };
+    machine.note(event);
     table.replace(page, Entry::page(pfn, region.prot()));
     Ok(())
 }

@@ -30,6 +30,7 @@ pub mod asid;
 mod fault;
 mod fork;
 mod heap;
+mod look;
 mod machine;
 mod map;
 mod protect;
@@ -43,6 +44,7 @@ mod tree;
 mod unmap;
 
 pub use fault::{Access, Fault, FaultError, FilePage};
+pub use look::Usage;
 pub use machine::{Flush, Machine, SpaceId};
 pub use region::{Region, RegionKind};
 pub use space::{AddressSpace, Stats};

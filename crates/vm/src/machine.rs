@@ -1,5 +1,6 @@
 //! What an address space needs of the machine it runs on.
 
+use abi::Event;
 use core::sync::atomic::AtomicU64;
 use frames::Pfn;
 
@@ -71,6 +72,11 @@ pub unsafe trait Machine: Clone {
     /// Makes this hart forget translations of a space; called when entries lose rights or change
     /// frames, not when they gain rights.
     fn flush(&self, space: SpaceId, range: Flush);
+
+    /// Hears what came of a fault, for those who count.
+    fn note(&self, event: Event) {
+        let _ = event;
+    }
 }
 
 /// One reference to a frame, released when dropped.

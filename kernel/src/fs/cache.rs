@@ -30,6 +30,11 @@ pub fn counts() -> usize {
     INODES.lock().len()
 }
 
+/// Cached pages of files, mapped ones among them, but those of files in use at this moment.
+pub fn pages() -> usize {
+    INODES.lock().iter().map(|inode| inode.cached()).sum()
+}
+
 fn position(inodes: &[KArc<Inode>], inum: u32) -> Result<usize, usize> {
     inodes.binary_search_by_key(&inum, |inode| inode.inum())
 }

@@ -15,7 +15,6 @@ use super::kernel_space;
 use crate::arch::hart::{self, Hart, MAX_HARTS};
 use crate::arch::paging;
 use crate::proc::{Process, sched};
-use core::sync::atomic::Ordering;
 use vm::asid::{Asids, Entrance, Forget};
 use vm::{Flush, SpaceId};
 
@@ -70,18 +69,9 @@ fn load(hart: &Hart, satp: usize, mut forget: Forget) {
     if hart.loaded.replace(satp) == satp && forget == Forget::Nothing {
         return;
     }
-    match forget {
-        Forget::Nothing => {}
-        Forget::Space => count(&hart.space_flushes),
-        Forget::All => count(&hart.full_flushes),
-    }
     // SAFETY: a process's root table lives until the process has left it, the kernel's for ever; both
     // map the kernel half; what must be forgotten is.
     unsafe { paging::load(satp, forget) };
-}
-
-fn count(counter: &core::sync::atomic::AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// The running process has taken rights out of its page table or changed frames in it.

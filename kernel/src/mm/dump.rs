@@ -6,8 +6,8 @@ use super::{heap, stack};
 use crate::arch::hart;
 use crate::proc::TABLE;
 use crate::{fs, print, println};
+use abi::Event;
 use core::hint;
-use core::sync::atomic::Ordering;
 
 /// How often a lock is tried for. Whoever holds one is on another hart and lets go soon, or never.
 const PATIENCE: usize = 10_000;
@@ -40,21 +40,20 @@ pub fn print() {
         None => println!("(busy)"),
     }
     print!("cached: ");
-    number("pages of files, ", fs::try_reclaimable);
-    number("of spare stacks; kernel: ", || stack::try_pages(true));
+    number("", fs::try_reclaimable);
+    print!("of {} pages of files; kernel: ", fs::pages());
     number("of kmalloc, ", heap::try_pages);
-    number("of stacks\n", || stack::try_pages(false));
+    println!("{} of stacks", stack::pages());
     print_switches();
     print_processes();
 }
 
 fn print_switches() {
-    let sum = |count: fn(&hart::Hart) -> u64| hart::all().iter().map(count).sum::<u64>();
     println!(
         "{} switches, of which {} forgot a space and {} everything",
-        sum(|hart| hart.switches.load(Ordering::Relaxed)),
-        sum(|hart| hart.space_flushes.load(Ordering::Relaxed)),
-        sum(|hart| hart.full_flushes.load(Ordering::Relaxed))
+        hart::noted(Event::Switch),
+        hart::noted(Event::FlushSpace),
+        hart::noted(Event::FlushAll)
     );
 }
 
@@ -65,7 +64,7 @@ fn print_processes() {
     };
     println!("  pid state   pages  held name");
     table.for_each(|process, _| {
-        let (pid, state) = (process.pid, process.state_name());
+        let (pid, state) = (process.pid, process.state().name());
         let (pages, held) = (process.resident(), process.held());
         match process.try_name() {
             Some(name) => println!("{pid:5} {state:6} {pages:6} {held:5} {name}"),

@@ -11,7 +11,7 @@ use crate::arch::paging::{self, LEVEL_SIZE, Rights};
 use crate::arch::{hart, sbi};
 use crate::dev::platform::{Platform, Range};
 use crate::sync::{Once, SpinLock, rank};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn};
 use kmalloc::AllocError;
 use vm::asid::Forget;
@@ -28,6 +28,14 @@ static MAPPINGS: AtomicU64 = AtomicU64::new(0);
 /// Mappings made so far, for harts to compare with what they have heard of.
 pub fn mappings() -> u64 {
     MAPPINGS.load(Ordering::Acquire)
+}
+
+/// Tables in use, the root among them.
+static TABLES: AtomicUsize = AtomicUsize::new(0);
+
+/// Pages of the kernel's own page table.
+pub fn page_tables() -> usize {
+    TABLES.load(Ordering::Relaxed)
 }
 
 /// A table, seen through the direct map.
@@ -69,7 +77,10 @@ pub fn init(platform: &Platform) {
 
 fn boot_frame() -> Pfn {
     match Frame::try_new_zeroed() {
-        Ok(frame) => frame.into_pfn(),
+        Ok(frame) => {
+            TABLES.fetch_add(1, Ordering::Relaxed);
+            frame.into_pfn()
+        }
         Err(_) => panic!("no memory for the kernel's page table"),
     }
 }
@@ -126,6 +137,7 @@ fn map(
             Some(next) => Pfn::from_addr(next),
             None => {
                 let next = new_table()?.into_pfn();
+                TABLES.fetch_add(1, Ordering::Relaxed);
                 place.store(paging::branch(next.addr()), Ordering::Release);
                 next
             }
@@ -219,6 +231,7 @@ fn take_empty_table(address: usize) -> Option<Frame> {
         .all(|entry| entry.load(Ordering::Relaxed) == 0);
     empty.then(|| {
         place.store(0, Ordering::Release);
+        TABLES.fetch_sub(1, Ordering::Relaxed);
         Frame::from_pfn(last)
     })
 }

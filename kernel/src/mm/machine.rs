@@ -2,9 +2,10 @@
 
 use super::ram::{self, Frame, address_of, frames};
 use super::{asid, kernel_space};
-use crate::arch::paging;
+use crate::arch::{hart, paging};
 use crate::fs::MappedFile;
 use crate::sync::Once;
+use abi::Event;
 use core::sync::atomic::AtomicU64;
 use frames::{FRAME_SIZE, Pfn};
 use vm::{AddressSpace, Flush, SpaceId};
@@ -83,5 +84,10 @@ unsafe impl vm::Machine for Machine {
 
     fn flush(&self, space: SpaceId, range: Flush) {
         asid::flush(space, range);
+    }
+
+    #[inline]
+    fn note(&self, event: Event) {
+        hart::note(event);
     }
 }

@@ -9,6 +9,7 @@ use crate::arch::hart::MAX_HARTS;
 use crate::arch::layout::{STACK_SIZE, STACK_SLOT, STACKS};
 use crate::proc;
 use crate::sync::{SpinLock, rank};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Shrinker};
 use kmalloc::AllocError;
 
@@ -28,6 +29,9 @@ static SLOTS: SpinLock<Slots, { rank::CACHE }> = SpinLock::new(Slots {
     mapped: [0; WORDS],
 });
 
+/// Stacks that have memory.
+static MAPPED: AtomicUsize = AtomicUsize::new(0);
+
 struct SpareStacks;
 static SPARE: SpareStacks = SpareStacks;
 
@@ -45,16 +49,9 @@ fn base(slot: usize) -> usize {
     STACKS + slot * STACK_SLOT + STACK_SIZE
 }
 
-/// Pages of stacks, all or only those kept for reuse, if the lock is free.
-pub fn try_pages(spare: bool) -> Option<usize> {
-    let slots = SLOTS.try_lock()?;
-    let all = || slots.mapped.iter().zip(&slots.used);
-    let in_use = |(mapped, used): (&u64, &u64)| (mapped | used).count_ones() as usize;
-    let count = match spare {
-        true => slots.spare(),
-        false => all().map(in_use).sum(),
-    };
-    Some(count * PAGES)
+/// Pages of kernel stacks, those kept for reuse among them.
+pub fn pages() -> usize {
+    MAPPED.load(Ordering::Relaxed) * PAGES
 }
 
 impl KernelStack {
@@ -88,7 +85,9 @@ fn map_slot(slot: usize) -> Result<(), AllocError> {
     let [Some(a), Some(b), Some(c), Some(d)] = pages else {
         return Err(AllocError);
     };
-    map_pages(base(slot), [a, b, c, d])
+    map_pages(base(slot), [a, b, c, d])?;
+    MAPPED.fetch_add(1, Ordering::Relaxed);
+    Ok(())
 }
 
 impl Slots {
@@ -137,6 +136,7 @@ impl Shrinker for SpareStacks {
             if !unmapped {
                 break;
             }
+            MAPPED.fetch_sub(1, Ordering::Relaxed);
             freed += PAGES;
         }
         freed

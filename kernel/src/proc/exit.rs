@@ -48,7 +48,7 @@ fn release_space(process: &Process) {
     let space = process.space.lock().take();
     sched::change_space(process, kernel_space::satp());
     drop(space);
-    process.set_resident(0);
+    process.note_no_space();
     process.set_held(0);
 }
 

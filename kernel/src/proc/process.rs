@@ -8,6 +8,7 @@ use crate::arch::trap::{TrapFrame, frame_at};
 use crate::fs::{FileTable, InodeRef};
 use crate::mm::{KernelStack, Space, kernel_space, satp_of};
 use crate::sync::{SleepLock, SpinLock, WaitQueue, rank};
+use abi::ProcState;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -41,6 +42,7 @@ pub struct Process {
     /// What harts may remember of the address space.
     tag: Tag,
     resident: AtomicUsize,
+    page_tables: AtomicUsize,
     /// Pages that its objects of the test call `kmalloc` take, roughly.
     held: AtomicUsize,
     /// When a sleeping process wants to go on.
@@ -76,6 +78,11 @@ pub struct Name {
 }
 
 impl Name {
+    /// The bytes, with zeroes behind them.
+    pub fn bytes(&self) -> [u8; 16] {
+        self.bytes
+    }
+
     /// The name, cut if it is too long.
     pub fn new(text: &[u8]) -> Name {
         let mut bytes = [0; 16];
@@ -118,6 +125,7 @@ impl Process {
         }
         let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
         let resident = space.as_ref().map_or(0, |space| space.resident());
+        let page_tables = space.as_ref().map_or(0, |space| space.page_tables());
         let frame = frame_at(stack.top());
         // SAFETY: the stack is mapped and nobody uses it yet.
         unsafe { frame.write(TrapFrame::user(0, 0, [0, 0])) };
@@ -137,6 +145,7 @@ impl Process {
             satp: AtomicUsize::new(satp),
             tag: Tag::new(),
             resident: AtomicUsize::new(resident),
+            page_tables: AtomicUsize::new(page_tables),
             held: AtomicUsize::new(0),
             deadline: AtomicU64::new(0),
             child_ended: WaitQueue::new(),
@@ -204,9 +213,22 @@ impl Process {
         self.resident.load(Ordering::Relaxed)
     }
 
-    /// Says how many pages the process has, for those who cannot wait for its address space.
-    pub fn set_resident(&self, pages: usize) {
-        self.resident.store(pages, Ordering::Relaxed);
+    /// Pages of its page table, as of the same time.
+    pub fn page_tables(&self) -> usize {
+        self.page_tables.load(Ordering::Relaxed)
+    }
+
+    /// Notes how much the process's space takes, for those who cannot wait for it.
+    pub fn note_space(&self, space: &Space) {
+        self.resident.store(space.resident(), Ordering::Relaxed);
+        self.page_tables
+            .store(space.page_tables(), Ordering::Relaxed);
+    }
+
+    /// Notes that the space is gone.
+    pub fn note_no_space(&self) {
+        self.resident.store(0, Ordering::Relaxed);
+        self.page_tables.store(0, Ordering::Relaxed);
     }
 
     /// Pages that the process's objects of the test call `kmalloc` take, roughly.
@@ -280,14 +302,14 @@ impl Process {
         self.state.store(ENDED, Ordering::SeqCst);
     }
 
-    /// One word for lists.
-    pub fn state_name(&self) -> &'static str {
+    /// What it does at the moment, for lists.
+    pub fn state(&self) -> ProcState {
         match self.state.load(Ordering::Relaxed) {
-            RUNNABLE if self.on_hart.load(Ordering::Relaxed) => "run",
-            RUNNABLE => "ready",
-            SLEEPING => "sleep",
-            SLEEPING_SURELY => "wait",
-            _ => "zombie",
+            RUNNABLE if self.on_hart.load(Ordering::Relaxed) => ProcState::Running,
+            RUNNABLE => ProcState::Ready,
+            SLEEPING => ProcState::Sleeping,
+            SLEEPING_SURELY => ProcState::Waiting,
+            _ => ProcState::Ended,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::arch::switch::{Context, switch};
 use crate::arch::{csr, hart, sbi, timer};
 use crate::mm::asid;
 use crate::sync::{Interrupted, SpinLock, rank};
+use abi::Event;
 use core::cell::{Cell, UnsafeCell};
 use core::hint;
 use core::ops::Deref;
@@ -195,7 +196,7 @@ fn switch_to(next: Option<KArc<Process>>) {
             own.idle.get()
         }
     };
-    hart.switches.fetch_add(1, Ordering::Relaxed);
+    hart::note(Event::Switch);
     let were_on = hart.were_on();
     // SAFETY: interrupts are off; `to` came out of a queue with nobody on its stack, or is this
     // hart's own idle context; `from` is the running context's place.

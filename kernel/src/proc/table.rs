@@ -251,6 +251,15 @@ impl Table {
             .map(|entry| &entry.process)
     }
 
+    /// The process with this number, or else with the next higher one, and its parent's number.
+    pub fn from(&self, number: i32) -> Option<(&KArc<Process>, Option<i32>)> {
+        let position = self.numbers.partition_point(|&(n, _)| n < number);
+        let &(_, place) = self.numbers.get(position)?;
+        let entry = self.entry(place)?;
+        let parent = entry.parent.and_then(|place| self.entry(place));
+        Some((&entry.process, parent.map(|parent| parent.process.pid)))
+    }
+
     /// Records that a process has ended: its children become init's, its parent is told. Gives the
     /// processes to wake, who wait for children: the parent, and init if it got ended children.
     pub fn end(&mut self, number: i32, status: i32) -> [Option<KArc<Process>>; 2] {

@@ -2,6 +2,7 @@
 //! the last line counts them all.
 
 mod c_sources;
+mod course;
 mod guest;
 mod host;
 mod list;
@@ -106,6 +107,7 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     checks.extend(scenarios::checks());
     checks.extend(c_sources::checks());
     checks.extend(power::checks());
+    checks.extend(course::checks());
     let wanted = |name: &str| {
         options.rest.is_empty() || options.rest.iter().any(|word| name.contains(word.as_str()))
     };

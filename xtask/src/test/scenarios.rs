@@ -71,8 +71,18 @@ pub(super) fn front(
 
 /// Runs it to its end; exit status and all that it printed.
 pub(super) fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
+    finish_within(LIMIT, log, command, typed)
+}
+
+/// The same, with another limit.
+pub(super) fn finish_within(
+    limit: Duration,
+    log: &mut Log,
+    command: Command,
+    typed: Option<&str>,
+) -> Result<(u8, String)> {
     writeln!(log, "+ {command:?}")?;
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + limit;
     let mut session = Session::start(command, typed.is_some(), Stderr::Console)?;
     if let Some(typed) = typed {
         session.send(typed.as_bytes())?;
@@ -89,7 +99,7 @@ pub(super) fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Re
                 writeln!(log, "+ exit status {status}")?;
                 return Ok((status, String::from_utf8_lossy(&output).into_owned()));
             }
-            Event::Silence => bail!("no end after {} s", LIMIT.as_secs()),
+            Event::Silence => bail!("no end after {} s", limit.as_secs()),
         }
     }
 }

@@ -9,6 +9,7 @@ mod files;
 mod forking;
 mod heap;
 mod ledger;
+mod looking;
 mod mapping;
 mod mmu;
 mod model;

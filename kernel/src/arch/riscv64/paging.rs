@@ -1,6 +1,7 @@
 //! Page tables as the hart sees them: `satp`, fences, and the entries of the kernel's own half.
 
-use super::csr;
+use super::{csr, hart};
+use abi::Event;
 use core::arch::asm;
 use vm::asid::Forget;
 
@@ -96,22 +97,25 @@ pub fn see_new_code() {
 
 /// Makes this hart forget all translations, the kernel's too.
 pub fn flush_all() {
+    hart::note(Event::FlushAll);
     // SAFETY: forgetting costs time only.
     unsafe { asm!("sfence.vma", options(nostack)) };
 }
 
 /// Makes this hart forget the user translations under one number; all, where it has no numbers.
 pub fn flush_space(number: u16) {
-    match number {
-        0 => flush_all(),
-        // SAFETY: forgetting costs time only.
-        _ => unsafe { asm!("sfence.vma zero, {}", in(reg) usize::from(number), options(nostack)) },
+    if number == 0 {
+        return flush_all();
     }
+    hart::note(Event::FlushSpace);
+    // SAFETY: forgetting costs time only.
+    unsafe { asm!("sfence.vma zero, {}", in(reg) usize::from(number), options(nostack)) };
 }
 
 /// Makes this hart forget the user translation of one page under one number; whatever the number,
 /// where it has none.
 pub fn flush_page(address: usize, number: u16) {
+    hart::note(Event::FlushPage);
     match number {
         // SAFETY: forgetting costs time only.
         0 => unsafe { asm!("sfence.vma {}, zero", in(reg) address, options(nostack)) },
