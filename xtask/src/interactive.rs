@@ -91,8 +91,8 @@ fn wait_for_gdb(
 ) -> Result<()> {
     let port = options.gdb_port;
     qemu.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
-    // gdb runs at the root, wherever this does.
-    let kernel = std::path::absolute(toolchain.root.join(kernel))?;
+    // gdb may run elsewhere.
+    let kernel = fs::canonicalize(kernel).with_context(|| kernel.display().to_string())?;
     let script = gdb_script(&kernel, &toolchain.target_dir().join(SYMBOLS), port);
     build::replace(
         &toolchain.target_dir().join("pagoda/connect.gdb"),
