@@ -1,6 +1,6 @@
 //! Whom to ask when memory runs out.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use lock_api::{Mutex, RawMutex};
 
 /// Most shrinkers that can be registered.
@@ -24,6 +24,10 @@ pub(crate) struct Pressure<R: RawMutex> {
     list: Mutex<R, [Option<&'static dyn Shrinker>; MAX_SHRINKERS]>,
     /// A bit for each CPU that is asking; the last one for all further CPUs.
     asking: AtomicU32,
+    /// Allocations that came here.
+    pressed: AtomicUsize,
+    /// Those that got nothing.
+    failed: AtomicUsize,
 }
 
 impl<R: RawMutex> Pressure<R> {
@@ -31,6 +35,8 @@ impl<R: RawMutex> Pressure<R> {
         Pressure {
             list: Mutex::new([None; MAX_SHRINKERS]),
             asking: AtomicU32::new(0),
+            pressed: AtomicUsize::new(0),
+            failed: AtomicUsize::new(0),
         }
     }
 
@@ -57,6 +63,7 @@ impl<R: RawMutex> Pressure<R> {
         wanted: usize,
         mut retry: impl FnMut() -> Option<T>,
     ) -> Option<T> {
+        self.pressed.fetch_add(1, Ordering::Relaxed);
         let bit = 1 << cpu.min(31);
         if self.asking.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
             return None;
@@ -67,6 +74,17 @@ impl<R: RawMutex> Pressure<R> {
         });
         self.asking.fetch_and(!bit, Ordering::Relaxed);
         result
+    }
+
+    /// Counts an allocation that failed in the end.
+    pub(crate) fn failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Allocations that came here, and those that got nothing.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        (count(&self.pressed), count(&self.failed))
     }
 
     /// Asks all of them for all they have; how many frames they gave.
