@@ -11,6 +11,46 @@ pub const MAX_SHRINKERS: usize = 8;
 /// It is called with no lock of the allocator held, and may free and allocate; an allocation that
 /// fails meanwhile on the same CPU fails without asking again. It should not wait for a lock that
 /// somebody who allocates may hold: better give back nothing.
+///
+/// ```
+/// use frames::{Frames, Layout, Pfn, Shrinker};
+/// use std::sync::Mutex;
+/// # use core::sync::atomic::{AtomicBool, Ordering};
+/// # struct Spin(AtomicBool);
+/// # unsafe impl lock_api::RawMutex for Spin {
+/// #     const INIT: Spin = Spin(AtomicBool::new(false));
+/// #     type GuardMarker = lock_api::GuardNoSend;
+/// #     fn lock(&self) { while !self.try_lock() {} }
+/// #     fn try_lock(&self) -> bool { !self.0.swap(true, Ordering::Acquire) }
+/// #     unsafe fn unlock(&self) { self.0.store(false, Ordering::Release) }
+/// # }
+/// # let layout = Layout { usable: &[Pfn::new(0x80000)..Pfn::new(0x80040)], reserved: &[] };
+/// # let metadata = vec![0; layout.metadata_bytes() / 8].leak();
+/// // 64 frames, all of which a cache of something has.
+/// struct Cache(&'static Frames<Spin>, Mutex<Vec<Pfn>>);
+///
+/// impl Shrinker for Cache {
+///     fn shrink(&self, wanted: usize) -> usize {
+///         let mut held = self.1.lock().unwrap();
+///         let some = wanted.min(held.len());
+///         held.drain(..some).for_each(|frame| self.0.free(0, frame, 0).unwrap());
+///         some
+///     }
+///     fn reclaimable(&self) -> usize {
+///         self.1.lock().unwrap().len()
+///     }
+/// }
+///
+/// let frames: &'static Frames<Spin> =
+///     Box::leak(Box::new(Frames::new(&layout, metadata, 1).unwrap()));
+/// let mut held = vec![Pfn::new(0); 64];
+/// frames.alloc_bulk(0, &mut held)?;
+/// let cache: &'static Cache = Box::leak(Box::new(Cache(frames, Mutex::new(held))));
+/// frames.register_shrinker(cache);
+/// assert_eq!((frames.free_count(), frames.stats().reclaimable), (0, 64));
+/// assert!(frames.alloc(0, 5).is_ok(), "a block of what the cache gave back");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Shrinker: Sync {
     /// Gives back about `wanted` frames or what there is; how many it gave.
     fn shrink(&self, wanted: usize) -> usize;
