@@ -114,6 +114,10 @@ static void test_kmalloc(void)
     if (object <= 0)
         check(0, "kmalloc of a page");
     kmfree(object);
+    object = kmalloc(0);
+    check(object != 0, "kmalloc of nothing");
+    kfree(object);
+    kfree(0);
 }
 
 static void test_files(void)
@@ -135,6 +139,16 @@ static void test_files(void)
     char *p = malloc(1000);
     check((int)p > 0 && (int)p % 16 == 0, "malloc below 2 GiB");
     free(p);
+}
+
+/* The heap ends where an address would not fit an int any more. */
+static void test_heap(void)
+{
+    char *end = sbrk(0);
+    check(sbrk(0x7f000000) == end, "a heap of almost 2 GiB");
+    check(sbrk(0x2000000) == (char *)-1 && malloc(0xf0000000) == 0, "a heap beyond 2 GiB");
+    check(sbrk(0) == end + 0x7f000000, "nothing is left of a refused sbrk");
+    check(sbrk(-0x7f000000) == end + 0x7f000000 && sbrk(0) == end, "the heap shrinks");
 }
 
 static void recurse(volatile char *caller)
@@ -177,6 +191,7 @@ void main(int argc, char *argv[])
     test_flags();
     test_kmalloc();
     test_files();
+    test_heap();
     test_stack();
     if (failures)
         exit(1);

@@ -119,7 +119,7 @@ impl Place {
         command.arg("-I").arg(include.join("core"));
         command.arg("-I").arg(self.built.join("include"));
         if dialect == Dialect::Classic {
-            command.arg("-DCLASSIC");
+            command.arg("-D__CLASSIC");
         }
         command
     }
