@@ -34,6 +34,9 @@ pub struct Frames<R: RawMutex> {
     caches: [Mutex<R, Cache>; MAX_CPUS],
     pub(crate) shared: Mutex<R, Buddy>,
     pub(crate) pressure: Pressure<R>,
+    /// Held while references to a block that several holders may have change, or its parts become
+    /// blocks of their own.
+    pub(crate) parting: Mutex<R, ()>,
 }
 
 impl<R: RawMutex> Frames<R> {
@@ -59,6 +62,7 @@ impl<R: RawMutex> Frames<R> {
             caches: core::array::from_fn(|cpu| Mutex::new(cache(cpu))),
             shared: Mutex::new(records.buddy),
             pressure: Pressure::new(),
+            parting: Mutex::new(()),
         })
     }
 

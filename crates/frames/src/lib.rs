@@ -52,6 +52,7 @@ mod cache;
 mod counts;
 mod error;
 mod frames;
+mod large;
 mod layout;
 mod level;
 mod pfn;
