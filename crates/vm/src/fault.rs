@@ -3,8 +3,8 @@
 
 use crate::machine::Frame;
 use crate::region::{Region, Source};
-use crate::sv39::{Entry, PAGE, page_down};
-use crate::table::{PageTable, Stale};
+use crate::sv39::{Entry, LARGE, PAGE, page_down};
+use crate::table::{PageTable, Stale, Whole};
 use crate::{AddressSpace, Error, Machine};
 use abi::Prot;
 use core::ops::Range;
@@ -131,6 +131,9 @@ impl<M: Machine> AddressSpace<M> {
     /// Gives a frame to every page of `range` that can be written and has none, and the common page
     /// of zeroes to one that can only be read, until there is no frame any more. Pages of files are
     /// left out: the space cannot be locked while they are read.
+    ///
+    /// Where all of an aligned 2 MiB is asked for and nothing is there, it becomes one large page if a
+    /// block is free: that takes no memory that the caller did not ask to have.
     pub(crate) fn populate(&mut self, range: Range<u64>) {
         let mut from = range.start;
         while let Some(region) = self.regions.first_in(&(from..range.end)) {
@@ -139,15 +142,30 @@ impl<M: Machine> AddressSpace<M> {
             let Some(access) = Access::of_most_use(region.prot()) else {
                 continue;
             };
-            for page in part.step_by(PAGE as usize) {
-                let entry = self.table.entry(page);
-                let zeroes = !entry.is_vacant() && entry.pfn() == self.machine().zero_page();
-                let wanting = entry.is_vacant() || zeroes && access == Access::Write;
-                if wanting && self.fault(page, access, None) == Err(FaultError::OutOfMemory) {
+            let prot = region.prot();
+            let large = access == Access::Write && region.is_private_anonymous();
+            let mut page = part.start;
+            while page < part.end {
+                let whole = page.is_multiple_of(LARGE) && part.end - page >= LARGE;
+                if large && whole && self.table.put_large(page, prot).is_ok() {
+                    page += LARGE;
+                    continue;
+                }
+                if self.is_wanting(page, access)
+                    && self.fault(page, access, None) == Err(FaultError::OutOfMemory)
+                {
                     return;
                 }
+                page += PAGE;
             }
         }
+    }
+
+    /// Whether the page has no frame yet that is good for the access.
+    fn is_wanting(&self, page: u64, access: Access) -> bool {
+        let entry = self.table.entry(page);
+        let zeroes = !entry.is_vacant() && entry.pfn() == self.machine().zero_page();
+        entry.is_vacant() || zeroes && access == Access::Write
     }
 }
 
@@ -212,22 +230,32 @@ fn copy<M: Machine>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, Fa
 }
 
 /// Gives a page that is there all its region's rights: with its own frame if it is the last user of
-/// it, with a copy otherwise.
+/// it, with a copy otherwise. A large page that nobody else uses gets them as a whole.
 fn unshare<M: Machine>(
     table: &mut PageTable<M>,
     region: &Region<M>,
     page: u64,
     entry: Entry,
 ) -> Result<(), FaultError> {
+    if let Some(block) = table.large_at(page)
+        && table.machine().is_unique_large(block)
+    {
+        table.set_large(page, Entry::page(block, region.prot()));
+        return Ok(());
+    }
+    let range = page..page + PAGE;
+    let spare = table.reserve(&range, Whole::Change)?;
     let machine = table.machine();
     let old = entry.pfn();
     let pfn = if old == machine.zero_page() {
         zeroed(machine)?.into_pfn()
-    } else if region.is_shared() || machine.is_unique(old) {
+    } else if region.is_shared() || spare.is_empty() && machine.is_unique(old) {
         old
     } else {
+        // A table or a large page that others have too is a reference of theirs to the frame.
         copy(machine, old, PAGE as usize)?.into_pfn()
     };
+    table.own(&range, Whole::Change, spare);
     table.replace(page, Entry::page(pfn, region.prot()));
     Ok(())
 }

@@ -12,6 +12,13 @@
 //! - Pages are shared as long as nobody writes: fork shares what is private, a program file's
 //!   pages are those of the page cache, and the last owner of a page writes without a copy.
 //!   (`fork.rs`, `fault.rs`)
+//! - So are tables: after a fork, parent and child have tables with many private pages together,
+//!   until one of them changes something there; ending or replacing a program lets go of them
+//!   without a look inside. (`table/share.rs`, `table/own.rs`) The idea is On-demand-fork's (Zhao,
+//!   Gong, Fonseca; EuroSys 2021).
+//! - Where 2 MiB are filled at once anyway, they become one large page if a block is free, and 4 KiB
+//!   pages otherwise; a large page is parted when something happens to a part of it. (`fault.rs`,
+//!   `table/large.rs`)
 //! - Reserve, then commit: whatever can fail comes before the first change, so that an error leaves
 //!   the space as it was.
 //! - Rights follow at once: what `mprotect` takes away is gone from the table, and what it gives

@@ -6,7 +6,7 @@ use crate::arch::paging;
 use crate::fs::MappedFile;
 use crate::sync::Once;
 use core::sync::atomic::AtomicU64;
-use frames::{FRAME_SIZE, Pfn};
+use frames::{FRAME_SIZE, Pfn, WrongFree};
 use vm::{AddressSpace, Flush, SpaceId};
 
 /// This machine's RAM and page tables. It has no state of its own.
@@ -23,6 +23,20 @@ pub fn init() {
     match Frame::try_new_zeroed() {
         Ok(frame) => ZERO_PAGE.set(frame.into_pfn()),
         Err(_) => panic!("no memory for the zero page"),
+    }
+}
+
+/// Frames of a large page: `1 << 9`.
+const LARGE_ORDER: usize = 9;
+
+/// What the allocator says of a frame that an address space has.
+///
+/// # Panics
+/// If the frame is not in use: then somebody's memory is in danger.
+fn checked<T>(result: Result<T, WrongFree>) -> T {
+    match result {
+        Ok(result) => result,
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -54,6 +68,30 @@ unsafe impl vm::Machine for Machine {
 
     fn is_unique(&self, pfn: Pfn) -> bool {
         frames().refs(pfn) == 1
+    }
+
+    fn release_unless_last(&self, pfn: Pfn) -> bool {
+        checked(frames().release_unless_last(pfn))
+    }
+
+    fn alloc_large(&self) -> Option<Pfn> {
+        frames().try_alloc(LARGE_ORDER)
+    }
+
+    fn retain_large(&self, block: Pfn) {
+        checked(frames().retain_block(block, LARGE_ORDER));
+    }
+
+    fn release_large(&self, block: Pfn) {
+        checked(frames().release_block(ram::cpu(), block, LARGE_ORDER));
+    }
+
+    fn is_unique_large(&self, block: Pfn) -> bool {
+        frames().is_block_unique(block, LARGE_ORDER)
+    }
+
+    fn part_large(&self, block: Pfn) {
+        checked(frames().part(block, LARGE_ORDER));
     }
 
     fn zero_page(&self) -> Pfn {

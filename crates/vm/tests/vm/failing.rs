@@ -46,7 +46,7 @@ pub(crate) fn world() -> World {
     space
         .map_file(PAGE, 3 * PAGE, RW, 1, PAGE, PAGE + 50)
         .expect("memory");
-    space.set_heap(8 * PAGE);
+    space.set_heap(8 * PAGE).expect("nothing to give back");
     space.mmap(BASE, 8 * PAGE, RW, PRIVATE).expect("memory");
     space
         .mmap(BASE + (1 << 31), 4 * PAGE, RW, PRIVATE)

@@ -249,7 +249,7 @@ fn program(ram: &Ram) -> Result<Space, Error> {
     let guard = STACK - PAGE;
     space.map_anonymous_fixed(STACK, PAGE, RW, RegionKind::Stack)?;
     space.map_anonymous_fixed(guard, PAGE, Prot::empty(), RegionKind::Stack)?;
-    space.set_heap(HEAP);
+    space.set_heap(HEAP).expect("nothing to give back");
     Ok(space)
 }
 

@@ -1,0 +1,68 @@
+//! Large pages: entries one level above the leaves, for 2 MiB at once.
+
+use super::{Chunk, PageTable, Stale};
+use crate::machine::Frame;
+use crate::sv39::{Entry, LARGE, PAGE};
+use crate::{Error, Machine};
+use abi::Prot;
+use frames::Pfn;
+
+/// Frames in a large page.
+pub(super) const FRAMES: usize = (LARGE / PAGE) as usize;
+
+impl<M: Machine> PageTable<M> {
+    /// The block behind the large page that `addr` is in, if it is in one.
+    pub(crate) fn large_at(&self, addr: u64) -> Option<Pfn> {
+        match self.chunk(addr)? {
+            Chunk::Large(entry) => Some(entry.pfn()),
+            Chunk::Pages(_) => None,
+        }
+    }
+
+    /// Puts a large page of zeroes at `addr`, a multiple of its size, if nothing is there, no table
+    /// either, and a block is free.
+    pub(crate) fn put_large(&mut self, addr: u64, prot: Prot) -> Result<(), Error> {
+        if self.chunk(addr).is_some() {
+            return Err(Error::Occupied);
+        }
+        let block = self.machine.alloc_large().ok_or(Error::NoMemory)?;
+        let machine = self.machine.clone();
+        match self.make_chunk_slot(addr) {
+            Ok(slot) => {
+                (0..FRAMES as u32).for_each(|n| machine.clear_tail(block.plus(n), 0));
+                Entry::page(block, prot).store(slot);
+            }
+            Err(error) => {
+                machine.release_large(block);
+                return Err(error);
+            }
+        }
+        self.large += 1;
+        self.resident += FRAMES;
+        Ok(())
+    }
+
+    /// Changes the rights of the large page that `addr` is in. What the hardware remembers of rights
+    /// that go is the caller's to flush.
+    pub(crate) fn set_large(&mut self, addr: u64, entry: Entry) {
+        if let Some(slot) = self.chunk_slot(addr) {
+            entry.store(slot);
+        }
+    }
+
+    /// Puts a table with the same pages in the place of a large one.
+    pub(super) fn split(&mut self, addr: u64, large: Entry, table: Frame<M>) {
+        let Some(slot) = self.chunk_slot(addr) else {
+            return;
+        };
+        self.machine.part_large(large.pfn());
+        let pages = (0..).step_by(PAGE as usize);
+        for (page, place) in pages.zip(self.machine.table(table.pfn())) {
+            large.inside(page).store(place);
+        }
+        Entry::table(table.into_pfn()).store(slot);
+        self.large -= 1;
+        self.tables += 1;
+        self.flush(Stale::Many);
+    }
+}
