@@ -27,6 +27,8 @@ pub(crate) struct Ledger {
     spaces: Vec<Account>,
     leaves: HashMap<Pfn, Leaf>,
     cache: Vec<Pfn>,
+    /// Looks at a space so far that found large pages, and that found tables of several spaces.
+    pub(crate) seen: (u64, u64),
 }
 
 impl Ledger {
@@ -46,11 +48,13 @@ impl Ledger {
             shown.filter(|&pfn| pfn != zero).collect::<Vec<Pfn>>()
         };
         let mut account = Account::default();
+        self.seen.0 += u64::from(!survey.large.is_empty());
         for (table, inside) in survey.leaves {
             account.leaves.push(table);
             let frames = frames(inside);
             if let Some((users, known)) = self.leaves.get_mut(&table) {
                 *users += 1;
+                self.seen.1 += 1;
                 assert_eq!(
                     *known, frames,
                     "the table {table:?} of several spaces changed"

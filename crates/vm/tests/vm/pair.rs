@@ -228,8 +228,9 @@ impl Pair {
         frames
     }
 
-    /// Every page of every process, and then the end of all.
-    pub(crate) fn end(mut self) {
+    /// Every page of every process, and then the end of all. Tells how often large pages and common
+    /// tables were seen.
+    pub(crate) fn end(mut self) -> (u64, u64) {
         for p in 0..self.models.len() {
             for page in self.models[p].addresses() {
                 self.access(p, page, Access::Read, Failing::Nothing);
@@ -237,6 +238,7 @@ impl Pair {
             }
         }
         self.world.end();
+        self.ledger.seen
     }
 }
 
