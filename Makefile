@@ -1,7 +1,7 @@
 # The front door. The work is done by xtask, which scripts/xtask builds first.
 
 # Handed on as they were typed: a dollar sign means nothing to make here.
-settings := CPUS MEM CMD ADD QEMUEXTRA TIMEOUT KEEP PROFILE GDBPORT JOBS
+settings := CPUS MEM CMD ADD QEMUEXTRA TIMEOUT KEEP PROFILE FEATURES GDBPORT JOBS
 $(foreach s,$(settings),$(eval override export $s := $$(value $s)))
 
 help: ## this list
@@ -28,6 +28,12 @@ test: ## format, lints, tests on the host and in the guest (ONLY='name …' pick
 bench-host: ## what the allocators cost beside others, in instructions (needs valgrind)
 	@scripts/bench-host
 
+fuzz: ## byte strings against the allocators' models: TARGET=frames SECONDS=600 (needs cargo-fuzz)
+	@scripts/fuzz '$(TARGET)' '$(SECONDS)'
+
+miri: ## the crates' tests under Miri, which sees undefined behaviour (where a toolchain has it)
+	@scripts/miri
+
 build: ## build the kernel, the programs and the disk image
 	@scripts/xtask image
 
@@ -43,5 +49,5 @@ fsck: ## check a disk image: IMAGE=file.img (the one of 'make qemu')
 clean: ## remove all that was built, the disk of 'make qemu' too
 	rm -rf target
 
-.PHONY: help qemu qemu-nox qemu-gdb run test bench-host build fmt lint fsck clean
+.PHONY: help qemu qemu-nox qemu-gdb run test bench-host fuzz miri build fmt lint fsck clean
 .DEFAULT_GOAL := help

@@ -22,14 +22,18 @@ pub(crate) struct Guest {
     pub(crate) programs: Vec<(String, Vec<u8>)>,
 }
 
-/// Builds the kernel in this profile, and the user programs. Those are always optimised for size and
-/// without assertions, or the larger ones would not fit into a file of the disk.
-pub(crate) fn guest(toolchain: &Toolchain, profile: Profile) -> Result<Guest> {
-    compile(toolchain, "kernel", profile)?;
-    compile(toolchain, "programs", Profile::Release)?;
+/// Builds the kernel in this profile and with these features, and the user programs. Those are
+/// always optimised for size and without assertions, or the larger ones would not fit into a file of
+/// the disk.
+pub(crate) fn guest(toolchain: &Toolchain, profile: Profile, features: &[String]) -> Result<Guest> {
+    compile(toolchain, "kernel", profile, features)?;
+    compile(toolchain, "programs", Profile::Release, &[])?;
 
     let output = toolchain.target_dir().join(TARGET);
-    let dir = toolchain.target_dir().join("pagoda").join(profile.name());
+    let dir = toolchain
+        .target_dir()
+        .join("pagoda")
+        .join(directory(profile, features));
     fs::create_dir_all(&dir)?;
     let kernel = dir.join("kernel");
     finish_kernel(&output.join(profile.name()).join("kernel"), &kernel)?;
@@ -42,9 +46,27 @@ pub(crate) fn guest(toolchain: &Toolchain, profile: Profile) -> Result<Guest> {
     })
 }
 
-fn compile(toolchain: &Toolchain, package: &str, profile: Profile) -> Result<()> {
+/// The name of the directory for what is made of such a kernel.
+pub(crate) fn directory(profile: Profile, features: &[String]) -> String {
+    let mut name = profile.name().to_owned();
+    for feature in features {
+        name.push('+');
+        name.push_str(feature);
+    }
+    name
+}
+
+fn compile(
+    toolchain: &Toolchain,
+    package: &str,
+    profile: Profile,
+    features: &[String],
+) -> Result<()> {
     let mut cargo = toolchain.guest_cargo("build");
     cargo.args(["-p", package, "--profile", profile.name()]);
+    if !features.is_empty() {
+        cargo.args(["--features", &features.join(",")]);
+    }
     quiet_unless_watched(&mut cargo);
     let output = toolchain.target_dir().join(TARGET).join(profile.name());
     if !output.exists() {

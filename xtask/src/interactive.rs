@@ -48,7 +48,7 @@ pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let port = options.gdb_port;
     let (mut qemu, _disk) = machine(toolchain, options, Console::Terminal)?;
     qemu.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
-    let script = gdb_script(options.profile.name(), port);
+    let script = gdb_script(&build::directory(options.profile, &options.features), port);
     build::replace(
         &toolchain.target_dir().join("pagoda/connect.gdb"),
         script.as_bytes(),
@@ -57,14 +57,14 @@ pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     Err(qemu.exec()).context("QEMU could not be started")
 }
 
-/// What `.gdbinit` cannot know: the profile and the port. Programs' symbols come one at a time, since
-/// all programs are linked at the same address.
-fn gdb_script(profile: &str, port: u16) -> String {
+/// What `.gdbinit` cannot know: the kernel's directory and the port. Programs' symbols come one at a
+/// time, since all programs are linked at the same address.
+fn gdb_script(kernel: &str, port: u16) -> String {
     format!(
-        "symbol-file target/pagoda/{profile}/kernel
+        "symbol-file target/pagoda/{kernel}/kernel
 define user
   symbol-file
-  symbol-file target/pagoda/{profile}/kernel
+  symbol-file target/pagoda/{kernel}/kernel
   add-symbol-file target/{TARGET}/release/$arg0
 end
 target remote 127.0.0.1:{port}
@@ -73,7 +73,7 @@ target remote 127.0.0.1:{port}
 }
 
 fn machine(toolchain: &Toolchain, options: &Options, console: Console) -> Result<(Command, Disk)> {
-    let guest = build::guest(toolchain, options.profile)?;
+    let guest = build::guest(toolchain, options.profile, &options.features)?;
     let image = options
         .keep
         .clone()

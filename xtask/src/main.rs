@@ -36,6 +36,7 @@ Each option may be given as an environment variable too:
   --cpus N (CPUS)          harts, 1 to 8; default 3
   --mem SIZE (MEM)         RAM, as QEMU writes it; default 128M
   --profile NAME (PROFILE) the kernel: release (default), or checked, with assertions
+  --features NAMES (FEATURES) of the kernel, separated by spaces: kmalloc-debug
   --qemu ARGS (QEMUEXTRA)  more arguments for QEMU, separated by spaces
   --cmd CMD (CMD)          run: the command line
   --add FILES (ADD)        run: files to copy into the image's root first, separated by spaces
@@ -60,7 +61,11 @@ fn dispatch() -> Result<u8> {
     let toolchain = Toolchain::find();
     match options.verb.as_str() {
         "" | "help" => print!("{HELP}"),
-        "build" => drop(build::guest(&toolchain, options.profile)?),
+        "build" => drop(build::guest(
+            &toolchain,
+            options.profile,
+            &options.features,
+        )?),
         "image" => return image(&toolchain, &options),
         "qemu" => return interactive::qemu(&toolchain, &options),
         "gdb" => return interactive::gdb(&toolchain, &options),
@@ -79,7 +84,7 @@ fn dispatch() -> Result<u8> {
 
 /// Makes a new image, under the name given or beside the kernel.
 fn image(toolchain: &Toolchain, options: &Options) -> Result<u8> {
-    let guest = build::guest(toolchain, options.profile)?;
+    let guest = build::guest(toolchain, options.profile, &options.features)?;
     let named = options.rest.first().map(PathBuf::from);
     let path = named.unwrap_or_else(|| guest.dir.join("fs.img"));
     let mut image = image::fresh(toolchain, &guest)?;

@@ -47,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) rest: Vec<String>,
     pub(crate) hardware: Hardware,
     pub(crate) profile: Profile,
+    /// Of the kernel, on top of its default ones.
+    pub(crate) features: Vec<String>,
     pub(crate) cmd: Option<String>,
     pub(crate) add: Vec<PathBuf>,
     pub(crate) keep: Option<PathBuf>,
@@ -108,6 +110,7 @@ impl Options {
                 Long("cpus") => &mut set.cpus,
                 Long("mem") => &mut set.mem,
                 Long("profile") => &mut set.profile,
+                Long("features") => &mut set.features,
                 Long("qemu") => &mut set.qemu,
                 Long("cmd") => &mut set.cmd,
                 Long("add") => &mut set.add,
@@ -132,6 +135,7 @@ struct Settings {
     cpus: Option<String>,
     mem: Option<String>,
     profile: Option<String>,
+    features: Option<String>,
     qemu: Option<String>,
     cmd: Option<String>,
     add: Option<String>,
@@ -147,6 +151,7 @@ impl Settings {
             cpus: env("CPUS"),
             mem: env("MEM"),
             profile: env("PROFILE"),
+            features: env("FEATURES"),
             qemu: env("QEMUEXTRA"),
             cmd: env("CMD"),
             add: env("ADD"),
@@ -171,6 +176,7 @@ impl Settings {
                 extra: words(&self.qemu.unwrap_or_default()),
             },
             profile: Profile::from_name(self.profile.as_deref().unwrap_or("release"))?,
+            features: words(&self.features.unwrap_or_default()),
             cmd: self.cmd,
             add: words(&self.add.unwrap_or_default())
                 .into_iter()

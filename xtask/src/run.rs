@@ -32,7 +32,7 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         !cmd.contains('\0'),
         "a command line cannot hold a zero byte"
     );
-    let guest = build::guest(toolchain, options.profile)?;
+    let guest = build::guest(toolchain, options.profile, &options.features)?;
     let disk = image::disk(toolchain, &guest, options.keep.as_deref(), &options.add)?;
     let qemu = qemu::command(
         &guest.kernel,

@@ -1,8 +1,10 @@
 //! Size classes: the sizes of objects that slabs are made of.
 
+use crate::guard::{Slot, withheld};
 use crate::magazine::MAGAZINE;
 use crate::unit::Unit;
 use core::alloc::Layout;
+use core::ptr::NonNull;
 use frames::FRAME_SIZE;
 
 /// Number of size classes.
@@ -30,7 +32,9 @@ const SIZES: [usize; CLASSES] = [
 #[derive(Clone, Copy)]
 pub(crate) struct Class {
     pub(crate) size: usize,
-    /// Objects in a page.
+    /// The number of the first object of a page that is given out.
+    pub(crate) first: usize,
+    /// Objects of a page that are given out.
     pub(crate) objects: usize,
     /// Objects of this class that a CPU keeps at most.
     pub(crate) most_cached: u16,
@@ -56,13 +60,14 @@ impl Class {
     const fn new(size: usize) -> Class {
         let mut class = Class {
             size,
-            objects: FRAME_SIZE / size,
+            first: withheld(size),
+            objects: FRAME_SIZE / size - withheld(size),
             most_cached: most_cached(size),
             shape: Shape::new(size),
             starts: [0; MOST_UNITS],
         };
-        let mut number = 0;
-        while number < class.objects {
+        let mut number = class.first;
+        while number < FRAME_SIZE / size {
             let offset = number * size;
             class.starts[class.shape.unit(offset) as usize / size_of::<Unit>()] |= 1 << bit(offset);
             number += 1;
@@ -103,6 +108,24 @@ impl Class {
         ((offset as u64 * u64::from(self.shape.reciprocal)) >> 32) as usize
     }
 
+    /// Whether the byte at `offset` in the page is in an object that is given out.
+    pub(crate) fn has_object(&self, offset: usize) -> bool {
+        (self.first..self.first + self.objects).contains(&self.number(offset))
+    }
+
+    /// Whether such an object starts there.
+    pub(crate) fn starts_object(&self, offset: usize) -> bool {
+        self.has_object(offset) && self.shape.is_multiple(offset)
+    }
+
+    /// The place of an object of this class, with what is around it.
+    pub(crate) fn slot(&self, start: NonNull<u8>) -> Slot {
+        Slot {
+            start,
+            size: self.size,
+        }
+    }
+
     /// Bits of all objects that the page's unit number `unit` describes.
     #[inline]
     pub(crate) fn all(&self, unit: u32) -> u64 {
@@ -122,7 +145,7 @@ impl Shape {
     /// Which of the page's units has the object that starts at `address`, in bytes from the first.
     #[inline(always)]
     pub(crate) const fn unit(self, address: usize) -> u32 {
-        (address * (size_of::<Unit>() / 16)) as u32 & self.unit_mask
+        (address as u32).wrapping_mul(size_of::<Unit>() as u32 / 16) & self.unit_mask
     }
 
     /// Whether `offset` is a multiple of the size: then the product with the reciprocal has a
@@ -260,7 +283,7 @@ mod tests {
     fn each_object_has_a_bit_of_its_own() {
         for class in &TABLE {
             let size = class.size;
-            for offset in (0..class.objects).map(|number| number * size) {
+            for offset in (class.first..FRAME_SIZE / size).map(|number| number * size) {
                 let (unit, bit) = (class.unit(offset), bit(offset));
                 assert_eq!(
                     class.offset(unit, bit),
@@ -277,6 +300,17 @@ mod tests {
             assert_eq!(bits as usize, class.objects, "objects of {size} bytes");
             assert_eq!(class.all(class.units()), 0);
             assert_eq!(1 << class.unit_order(), class.units());
+        }
+    }
+
+    #[test]
+    fn units_and_bits_are_the_same_at_the_top_of_the_address_space() {
+        for class in &TABLE {
+            for offset in (0..FRAME_SIZE / class.size).map(|number| number * class.size) {
+                let address = usize::MAX - (FRAME_SIZE - 1) + offset;
+                assert_eq!(class.unit(address), class.unit(offset), "{address:#x}");
+                assert_eq!(bit(address), bit(offset), "{address:#x}");
+            }
         }
     }
 

@@ -14,8 +14,9 @@ impl fmt::Display for AllocError {
 
 impl core::error::Error for AllocError {}
 
-/// A pointer was freed that is no object in use. Nothing was changed. It is a bug of the caller; a
-/// kernel will want to stop with this text.
+/// A pointer was freed that is no object in use, or, with the feature `debug`, an object of which
+/// more than its bytes was written to. Nothing was changed. It is a bug of the caller, or of whoever
+/// wrote; a kernel will want to stop with this text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongFree {
     /// The pointer's address.
@@ -41,13 +42,30 @@ pub enum Place {
         /// Its bytes.
         size: u16,
     },
-    /// What is left over behind the last object of a page.
+    /// What is left over in a page of objects, mostly behind the last one.
     Gap {
         /// Bytes of the objects in that page.
         size: u16,
     },
     /// The allocator's own records.
     Records,
+    /// An object in use, behind which was written. Only with the feature `debug`.
+    Overrun {
+        /// The first byte found changed, from the object's start.
+        offset: u16,
+        /// The bytes that were asked for; where the record of that is what was changed, those that
+        /// the class has room for.
+        size: u16,
+        /// Bytes of its class, with what is behind the object.
+        class: u16,
+    },
+    /// An object in use, in front of which was written. Only with the feature `debug`.
+    Underrun {
+        /// How far in front of the object's start the nearest byte is that was changed.
+        before: u16,
+        /// Bytes of its class, with what is behind the object.
+        class: u16,
+    },
 }
 
 impl fmt::Display for WrongFree {
@@ -59,8 +77,20 @@ impl fmt::Display for WrongFree {
             Place::Inside { offset, size } => {
                 write!(f, "misaligned, byte {offset} of an object of {size}")
             }
-            Place::Gap { size } => write!(f, "behind the last object of {size} bytes in its page"),
+            Place::Gap { size } => write!(f, "in none of the objects of {size} bytes in its page"),
             Place::Records => f.write_str("a page of kmalloc's own records"),
+            Place::Overrun {
+                offset,
+                size,
+                class,
+            } => write!(
+                f,
+                "byte {offset} of an object of {size}, behind its end, was written to (class of {class})"
+            ),
+            Place::Underrun { before, class } => write!(
+                f,
+                "{before} bytes in front of the object was written to (class of {class})"
+            ),
         }
     }
 }

@@ -6,6 +6,7 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
+#[cfg(feature = "zerocopy")]
 use zerocopy::{FromZeros, KnownLayout};
 
 /// A `Box` without the constructors that abort when memory is short.
@@ -32,7 +33,9 @@ impl<T> KBox<T> {
         }))
     }
 
-    /// A value of zero bytes that was never on the stack, for types that are large.
+    /// A value of zero bytes that was never on the stack, for types that are large. Needs the
+    /// feature `zerocopy`.
+    #[cfg(feature = "zerocopy")]
     pub fn try_new_zeroed() -> Result<KBox<T>, AllocError>
     where
         T: FromZeros,
@@ -47,8 +50,9 @@ impl<T> KBox<T> {
     }
 }
 
+#[cfg(feature = "zerocopy")]
 impl<T> KBox<[T]> {
-    /// `len` values of zero bytes.
+    /// `len` values of zero bytes. Needs the feature `zerocopy`.
     pub fn try_new_zeroed_slice(len: usize) -> Result<KBox<[T]>, AllocError>
     where
         T: FromZeros,
@@ -153,6 +157,7 @@ mod tests {
         assert_eq!(alloc::format!("{debug:?}"), "7");
     }
 
+    #[cfg(feature = "zerocopy")]
     #[test]
     fn zeroed_values_may_be_large() {
         let big = KBox::<[u64; 1 << 20]>::try_new_zeroed().unwrap();
@@ -166,6 +171,7 @@ mod tests {
         assert_eq!(KBox::try_new(()).map(KBox::into_inner), Ok(()));
     }
 
+    #[cfg(feature = "zerocopy")]
     #[test]
     fn a_size_beyond_all_memory_is_an_error() {
         assert!(KBox::<[u64]>::try_new_zeroed_slice(usize::MAX / 16).is_err());

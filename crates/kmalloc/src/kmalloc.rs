@@ -3,6 +3,7 @@
 use crate::class::{CLASSES, Shape, TABLE, class_of, shapes};
 use crate::depot::{Depot, Object};
 use crate::error::{Place, WrongFree};
+use crate::guard;
 use crate::magazine::Magazines;
 use crate::pages::Pages;
 use crate::pool::{GROUP_ORDERS, Pool};
@@ -24,7 +25,8 @@ pub(crate) const UNITS: u8 = 127;
 /// is safe, the number of the CPU that the caller runs on is fast, and `CPUS` and above use no
 /// magazine.
 ///
-/// Objects come with the contents they were left with.
+/// Objects come with the contents they were left with; with the feature `debug` they come full of
+/// a byte that is unlikely to be taken for anything else.
 pub struct Kmalloc<R: RawMutex, P: Pages, const CPUS: usize = 8> {
     /// A copy that is found from where the rest is.
     shapes: [Shape; CLASSES],
@@ -51,11 +53,35 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     /// An object of at least `size` bytes, aligned to 16 and, for a power of two, to `size`.
     /// See [`size_for`](crate::size_for) for other alignments. None for 0 bytes, for more than
     /// 4096, and when there is no memory.
+    ///
+    /// # Panics
+    /// With the feature `debug`, when a free object was written to, naming it.
     #[inline]
     pub fn alloc(&self, cpu: usize, size: usize) -> Option<NonNull<u8>> {
-        let Some(index) = class_of(size) else {
-            return self.alloc_whole(cpu, size);
+        if guard::ENABLED {
+            return self.alloc_guarded(cpu, size);
+        }
+        match class_of(size) {
+            Some(index) => self.alloc_object(cpu, index),
+            None => self.alloc_whole(cpu, size),
+        }
+    }
+
+    fn alloc_guarded(&self, cpu: usize, size: usize) -> Option<NonNull<u8>> {
+        let Some(index) = guard::class_of(size) else {
+            let start = self.alloc_whole(cpu, size)?;
+            guard::arm_page(start, size);
+            return Some(start);
         };
+        let start = self.alloc_object(cpu, index)?;
+        let class = TABLE.get(index)?;
+        class.slot(start).arm(size);
+        Some(start)
+    }
+
+    /// An object of this class.
+    #[inline(always)]
+    fn alloc_object(&self, cpu: usize, index: usize) -> Option<NonNull<u8>> {
         let Some(cache) = self.caches.get(cpu) else {
             return self.refill(cpu, index);
         };
@@ -72,7 +98,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         if size == 0 || size > FRAME_SIZE {
             return None;
         }
-        let take = || self.pages.alloc(cpu, WHOLE, 0);
+        let take = || self.pages.alloc(cpu, WHOLE, size as u32);
         let page = take().or_else(|| if self.drain() > 0 { take() } else { None })?;
         self.whole.fetch_add(1, Ordering::Relaxed);
         NonNull::new(self.pages.address(page))
@@ -103,6 +129,13 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         if !object.clear_live() {
             return self.refuse(pointer);
         }
+        if guard::ENABLED
+            && let Some(class) = TABLE.get(mark)
+            && let Err(place) = class.slot(pointer).disarm()
+        {
+            object.set_live();
+            return Err(WrongFree { address, place });
+        }
         let Some(cache) = self.caches.get(cpu) else {
             return self.spill(cpu, mark, object);
         };
@@ -125,6 +158,16 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     #[inline(never)]
     fn free_whole(&self, cpu: usize, pointer: NonNull<u8>) -> Result<(), WrongFree> {
         let (page, offset) = self.find(pointer);
+        // Of two at the same time both may get past this; one of them is refused below.
+        if guard::ENABLED
+            && offset == 0
+            && self.pages.marked(page) == Some(WHOLE)
+            && let Some(bytes) = self.pages.word(page)
+            && let Err(place) = guard::disarm_page(pointer, bytes as usize)
+        {
+            let address = pointer.addr().get();
+            return Err(WrongFree { address, place });
+        }
         if offset != 0 || !self.pages.free(cpu, page, WHOLE) {
             return self.refuse(pointer);
         }
@@ -133,13 +176,25 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     }
 
     /// Bytes that the object at `pointer`, in use or free, has room for; none if there is none.
+    /// With the feature `debug`, an object in use has room for what was asked.
     pub fn usable_size(&self, pointer: NonNull<u8>) -> Option<usize> {
         let (page, offset) = self.find(pointer);
-        let size = match self.pages.marked(page)? {
-            WHOLE => FRAME_SIZE,
-            mark => TABLE.get(usize::from(mark))?.size,
-        };
-        (offset.is_multiple_of(size) && offset + size <= FRAME_SIZE).then_some(size)
+        let mark = self.pages.marked(page)?;
+        if mark == WHOLE {
+            let size = match guard::ENABLED {
+                true => self.pages.word(page)? as usize,
+                false => FRAME_SIZE,
+            };
+            return (offset == 0).then_some(size);
+        }
+        let class = TABLE.get(usize::from(mark))?;
+        if !class.starts_object(offset) {
+            return None;
+        }
+        match guard::ENABLED {
+            true => Some(class.slot(pointer).room()),
+            false => Some(class.size),
+        }
     }
 
     /// Says what is wrong with freeing `pointer`.
@@ -159,9 +214,9 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
                 None => Place::Foreign,
                 Some(class) => {
                     let size = class.size as u16;
-                    match (class.number(offset), offset % class.size) {
-                        (number, _) if number >= class.objects => Place::Gap { size },
-                        (_, 0) => Place::Free { size },
+                    match offset % class.size {
+                        _ if !class.has_object(offset) => Place::Gap { size },
+                        0 => Place::Free { size },
                         _ => inside(class.size),
                     }
                 }

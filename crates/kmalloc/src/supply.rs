@@ -3,6 +3,7 @@
 use crate::class::{Class, TABLE};
 use crate::depot::{BATCH, Emptied, Object, Objects, describe};
 use crate::error::WrongFree;
+use crate::guard;
 use crate::kmalloc::{Kmalloc, UNITS, hand_out};
 use crate::pages::Pages;
 use crate::unit::{UnitId, prepare, unit};
@@ -66,6 +67,9 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             return false;
         };
         describe(&self.pages, class, group, page);
+        if guard::ENABLED {
+            guard::fill_slab(self.pages.address(page), class);
+        }
         let Some(depot) = self.depots.get(index) else {
             return false;
         };
@@ -144,8 +148,11 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
 
     /// Gives the page of an empty slab to `P`, and its units to the pool; how many pages that were.
     fn drop_slab(&self, cpu: usize, index: usize, class: &Class, group: UnitId) -> usize {
-        let page = unit(&self.pages, group).page.load(Ordering::Relaxed);
-        let freed = self.pages.free(cpu, Pfn::new(page), index as u8);
+        let page = Pfn::new(unit(&self.pages, group).page.load(Ordering::Relaxed));
+        if guard::ENABLED {
+            guard::check_slab(self.pages.address(page), class);
+        }
+        let freed = self.pages.free(cpu, page, index as u8);
         usize::from(freed) + self.drop_units(cpu, group, class.unit_order())
     }
 

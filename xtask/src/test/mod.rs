@@ -83,7 +83,7 @@ impl Bench {
             Profile::Checked => &self.checked,
         };
         let built = slot.get_or_init(|| {
-            build::guest(&self.toolchain, profile).map_err(|error| format!("{error:#}"))
+            build::guest(&self.toolchain, profile, &[]).map_err(|error| format!("{error:#}"))
         });
         built
             .as_ref()

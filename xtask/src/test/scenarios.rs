@@ -54,6 +54,7 @@ fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &s
         "TIMEOUT",
         "KEEP",
         "PROFILE",
+        "FEATURES",
     ] {
         command.env_remove(setting);
     }

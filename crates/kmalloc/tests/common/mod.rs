@@ -8,7 +8,7 @@ use frames::Pfn;
 pub use frames_common::{Spin, TestFrames};
 use frames_common::{held, simple};
 use kmalloc::{DirectMap, Kmalloc, Pages};
-use std::alloc::{Layout, alloc_zeroed};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
 pub type TestKmalloc = Kmalloc<Spin, Unlocked, 2>;
@@ -56,6 +56,26 @@ pub fn make(pages: u32) -> (&'static TestKmalloc, &'static TestFrames) {
     // through these frames.
     let map = unsafe { DirectMap::new(frames, Pfn::new(0x80000), ram) };
     (Box::leak(Box::new(Kmalloc::new(Unlocked(map)))), frames)
+}
+
+/// The same for as long as `work` runs, which keeps nothing of it.
+pub fn with(pages: u32, work: impl FnOnce(&'static TestKmalloc, &'static TestFrames)) {
+    let layout = Layout::from_size_align(pages as usize * 4096, 4096).unwrap();
+    // SAFETY: the size is not zero.
+    let ram = NonNull::new(unsafe { alloc_zeroed(layout) }).expect("memory for the test");
+    let all = [frames_common::range(0x80000, 0x80000 + pages)];
+    frames_common::with(&all, &[], 2, |frames| {
+        // SAFETY: it goes when `frames_common::with` returns, and nobody has it then.
+        let frames: &'static TestFrames = unsafe { NonNull::from(frames).as_ref() };
+        // SAFETY: the memory is as long as the frames are many, is freed when nobody has the frames any
+        // more, and is only used through them.
+        let map = unsafe { DirectMap::new(frames, Pfn::new(0x80000), ram) };
+        let kmalloc = Box::new(Kmalloc::new(Unlocked(map)));
+        // SAFETY: the same; of the box, only this is used until the end.
+        work(unsafe { NonNull::from(&*kmalloc).as_ref() }, frames);
+    });
+    // SAFETY: it was allocated with this layout.
+    unsafe { dealloc(ram.as_ptr(), layout) };
 }
 
 /// Frees an object that the caller uses no more.

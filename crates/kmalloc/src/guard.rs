@@ -1,0 +1,222 @@
+//! The feature `debug`: what surrounds an object in use, and what fills one that is free.
+//!
+//! ```text
+//! object in use    | the bytes asked for | RED ... | size, its complement | RED x 8 |
+//! free object      | POISON ............................................. | RED x 8 |
+//! ```
+//!
+//! The last eight bytes never change, so that they also watch the front of the next object, whoever
+//! has it. For that the first object of a page is given to nobody where a page has eight or more; in
+//! pages of fewer nothing stands in front of the first. Of an object that is a whole page the size
+//! is the page's word, and what is left of the page is the red zone: one of 4096 bytes has none, and
+//! fits its page as ever.
+
+use crate::class::{CLASSES, Class, TABLE};
+use crate::error::Place;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, Ordering};
+use frames::FRAME_SIZE;
+
+/// Whether the feature is on.
+pub(crate) const ENABLED: bool = cfg!(feature = "debug");
+
+/// Bytes of a free object. As an address it is one that no paging mode of 39 or 48 bits maps.
+const POISON: u8 = 0xa7;
+/// Bytes that are in no object.
+const RED: u8 = 0xb5;
+const POISON_WORD: u64 = u64::from_ne_bytes([POISON; 8]);
+const RED_WORD: u64 = u64::from_ne_bytes([RED; 8]);
+/// Bytes behind an object that are not for the caller: the record of its size and the red zone.
+const TAIL: usize = 16;
+
+/// Objects at the start of a page that are given to nobody, for this size.
+pub(crate) const fn withheld(size: usize) -> usize {
+    if ENABLED && FRAME_SIZE / size >= 8 {
+        1
+    } else {
+        0
+    }
+}
+
+/// The class for an object of `size` bytes and what belongs behind it, aligned as one without that
+/// would be; none for a whole page.
+pub(crate) fn class_of(size: usize) -> Option<usize> {
+    let align = 1usize.checked_shl(size.trailing_zeros())?;
+    let room = size.checked_add(TAIL)?;
+    let fits = |class: &Class| class.size >= room && class.size.is_multiple_of(align);
+    (0..CLASSES).find(|&index| TABLE.get(index).is_some_and(fits))
+}
+
+/// Makes all objects of a slab free ones. The page is the caller's alone.
+pub(crate) fn fill_slab(page: *mut u8, class: &Class) {
+    // SAFETY: a page has so many bytes, and this one is the caller's.
+    unsafe { page.write_bytes(POISON, FRAME_SIZE) };
+    for slot in slots(page, class) {
+        slot.zone().store(RED_WORD, Ordering::Relaxed);
+    }
+}
+
+/// Checks that all objects of a slab are as they were left when they became free.
+///
+/// # Panics
+/// If not.
+pub(crate) fn check_slab(page: *mut u8, class: &Class) {
+    slots(page, class).for_each(|slot| slot.check_free());
+}
+
+fn slots(page: *mut u8, class: &Class) -> impl Iterator<Item = Slot> {
+    let size = class.size;
+    (0..FRAME_SIZE / size).filter_map(move |number| {
+        let start = NonNull::new(page.wrapping_add(number * size))?;
+        Some(Slot { start, size })
+    })
+}
+
+/// A place for an object, which nobody has but the caller.
+pub(crate) struct Slot {
+    pub(crate) start: NonNull<u8>,
+    /// Bytes of its class.
+    pub(crate) size: usize,
+}
+
+impl Slot {
+    /// Makes the free object one in use, of `bytes` bytes.
+    ///
+    /// # Panics
+    /// If it was written to since it became free.
+    pub(crate) fn arm(&self, bytes: usize) {
+        self.check_free();
+        self.paint(bytes, self.size - TAIL, RED);
+        let bytes = bytes as u32;
+        let record = u64::from(bytes) | u64::from(!bytes) << 32;
+        self.record().store(record, Ordering::Relaxed);
+    }
+
+    /// Makes the object in use a free one; what is wrong, and nothing done, if something in front of
+    /// it or behind it was written to.
+    pub(crate) fn disarm(&self) -> Result<(), Place> {
+        let class = self.size as u16;
+        let Some(bytes) = self.bytes() else {
+            let offset = (self.size - TAIL) as u16;
+            return Err(Place::Overrun {
+                offset,
+                size: offset,
+                class,
+            });
+        };
+        let overrun = |offset| Place::Overrun {
+            offset: offset as u16,
+            size: bytes as u16,
+            class,
+        };
+        if let Some(offset) = stain(self.start, bytes, self.size - TAIL, RED) {
+            return Err(overrun(offset));
+        }
+        if let Some(byte) = wrong_byte(self.zone(), RED_WORD) {
+            return Err(overrun(self.size - 8 + byte));
+        }
+        if let Some(byte) = self
+            .front()
+            .and_then(|zone| last_wrong_byte(zone, RED_WORD))
+        {
+            let before = (8 - byte) as u16;
+            return Err(Place::Underrun { before, class });
+        }
+        self.paint(0, self.size - TAIL, POISON);
+        self.record().store(POISON_WORD, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Bytes that were asked for, if this is an object in use.
+    fn bytes(&self) -> Option<usize> {
+        let record = self.record().load(Ordering::Relaxed);
+        let bytes = record as u32;
+        let whole = !bytes == (record >> 32) as u32 && bytes as usize <= self.size - TAIL;
+        whole.then_some(bytes as usize)
+    }
+
+    /// Bytes that were asked for; if it is free, those that could be.
+    pub(crate) fn room(&self) -> usize {
+        self.bytes().unwrap_or(self.size - TAIL)
+    }
+
+    fn check_free(&self) {
+        let end = self.size - TAIL;
+        let in_record = || wrong_byte(self.record(), POISON_WORD).map(|byte| end + byte);
+        let in_zone = || wrong_byte(self.zone(), RED_WORD).map(|byte| end + 8 + byte);
+        let body = stain(self.start, 0, end, POISON);
+        if let Some(offset) = body.or_else(in_record).or_else(in_zone) {
+            // SAFETY: the offset is one of the slot's; whoever wrote there is done, or is the bug
+            // that is being told of.
+            let byte = unsafe { self.start.add(offset).read_volatile() };
+            panic!(
+                "kmalloc: the free object at {:#x}, of the class of {} bytes, was written to: byte \
+                 {offset} is {byte:#04x}",
+                self.start.addr(),
+                self.size,
+            );
+        }
+    }
+
+    fn paint(&self, from: usize, to: usize, with: u8) {
+        // SAFETY: callers stay inside the slot, in front of the record, and have it for themselves.
+        unsafe { self.start.add(from).write_bytes(with, to - from) };
+    }
+
+    fn record(&self) -> &AtomicU64 {
+        // SAFETY: it is inside the slot, whose size and address are multiples of 16.
+        unsafe { self.start.add(self.size - TAIL).cast().as_ref() }
+    }
+
+    fn zone(&self) -> &AtomicU64 {
+        // SAFETY: as for the record.
+        unsafe { self.start.add(self.size - 8).cast().as_ref() }
+    }
+
+    /// The red zone of the object in front, in the same page.
+    fn front(&self) -> Option<&AtomicU64> {
+        let first = self.start.addr().get().is_multiple_of(FRAME_SIZE);
+        // SAFETY: an object that is not the first of its page has another of its size in front,
+        // whose red zone is written by nobody.
+        (!first).then(|| unsafe { self.start.sub(8).cast().as_ref() })
+    }
+}
+
+/// Fills a page that is to be one object of `bytes` bytes.
+pub(crate) fn arm_page(start: NonNull<u8>, bytes: usize) {
+    // SAFETY: a page has so many bytes, and it is the caller's.
+    unsafe {
+        start.write_bytes(POISON, bytes);
+        start.add(bytes).write_bytes(RED, FRAME_SIZE - bytes);
+    }
+}
+
+/// Fills the page of an object that goes, unless something behind its `bytes` bytes was written to.
+pub(crate) fn disarm_page(start: NonNull<u8>, bytes: usize) -> Result<(), Place> {
+    if let Some(offset) = stain(start, bytes, FRAME_SIZE, RED) {
+        return Err(Place::Overrun {
+            offset: offset as u16,
+            size: bytes as u16,
+            class: FRAME_SIZE as u16,
+        });
+    }
+    // SAFETY: as in `arm_page`.
+    unsafe { start.write_bytes(POISON, FRAME_SIZE) };
+    Ok(())
+}
+
+/// The first byte that is not as it was painted.
+fn stain(start: NonNull<u8>, from: usize, to: usize, with: u8) -> Option<usize> {
+    // SAFETY: callers stay inside an object or page that they have for themselves.
+    (from..to).find(|&offset| unsafe { start.add(offset).read() } != with)
+}
+
+fn wrong_byte(word: &AtomicU64, expected: u64) -> Option<usize> {
+    let wrong = word.load(Ordering::Relaxed) ^ expected;
+    wrong.to_ne_bytes().iter().position(|&byte| byte != 0)
+}
+
+fn last_wrong_byte(word: &AtomicU64, expected: u64) -> Option<usize> {
+    let wrong = word.load(Ordering::Relaxed) ^ expected;
+    wrong.to_ne_bytes().iter().rposition(|&byte| byte != 0)
+}
