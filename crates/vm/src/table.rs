@@ -233,10 +233,7 @@ impl<M: Machine> PageTable<M> {
             from = inside.end;
             pages += match chunk {
                 Chunk::Large(_) => ((inside.end - inside.start) / PAGE) as usize,
-                Chunk::Pages(table) => part(self.machine.table(table), &inside)
-                    .iter()
-                    .filter(|slot| self.counts(Entry::load(slot)))
-                    .count(),
+                Chunk::Pages(table) => self.pages_among(part(self.machine.table(table), &inside)),
             };
         }
         pages

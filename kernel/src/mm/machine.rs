@@ -109,6 +109,9 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn clear_tail(&self, pfn: Pfn, from: usize) {
+        if from == 0 {
+            return ram::zero(pfn);
+        }
         let from = from.min(FRAME_SIZE);
         let start = (address_of(pfn) + from) as *mut u8;
         // SAFETY: the bytes up to the end of a frame that is the caller's alone.

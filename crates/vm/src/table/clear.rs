@@ -110,7 +110,7 @@ impl<M: Machine> PageTable<M> {
                 return false;
             }
             if !clearing.all {
-                clearing.pages += self.pages_of(table);
+                clearing.pages += self.pages_among(self.machine.table(table));
             }
             self.let_go(table);
         } else if self.clear_in(below, table, range, clearing) {

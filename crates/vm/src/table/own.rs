@@ -1,12 +1,12 @@
 //! Getting hold of entries one by one: tables that other spaces have too, and large pages, must
 //! become a table of this space's own before an entry for one page can change.
 
-use super::large::FRAMES;
 use super::{Chunk, PageTable, Stale};
 use crate::machine::{Frame, Spare};
 use crate::sv39::{Entry, Level};
 use crate::{Error, Machine};
 use core::ops::Range;
+use core::sync::atomic::AtomicU64;
 use frames::Pfn;
 
 /// What will happen to tables that lie in a range as a whole.
@@ -94,10 +94,12 @@ impl<M: Machine> PageTable<M> {
         self.machine.release(table);
     }
 
-    /// Pages with a frame in a table.
-    pub(super) fn pages_of(&self, table: Pfn) -> usize {
-        let slots = self.machine.table(table).iter();
-        let pages = slots.filter(|slot| self.counts(Entry::load(slot))).count();
-        pages.min(FRAMES)
+    /// Pages with a frame in a part of a table.
+    pub(super) fn pages_among(&self, slots: &[AtomicU64]) -> usize {
+        let zero = self.machine.zero_page();
+        let entries = slots.iter().map(Entry::load);
+        entries
+            .filter(|entry| !entry.is_vacant() && entry.pfn() != zero)
+            .count()
     }
 }

@@ -6,7 +6,7 @@ use crate::{Error, Machine};
 use core::ops::Range;
 use frames::Pfn;
 
-/// Pages in a table from which on parent and child have the table together. Below, the entries are
+/// Entries in a table from which on parent and child have the table together. Below, the entries are
 /// copied: such a table costs as much to copy later, when one of them touches it, as now.
 const MANY: usize = 64;
 
@@ -75,7 +75,12 @@ impl<M: Machine> PageTable<M> {
     }
 
     fn has_many(&self, table: Pfn) -> bool {
-        !self.machine.is_unique(table) || self.pages_of(table) >= MANY
+        let many = || {
+            let slots = self.machine.table(table).iter();
+            let present = slots.filter(|slot| !Entry::load(slot).is_vacant());
+            present.take(MANY).count() == MANY
+        };
+        !self.machine.is_unique(table) || many()
     }
 
     fn share_large(

@@ -49,7 +49,7 @@ pub(crate) fn step(random: &mut Random) -> Step {
 fn op(random: &mut Random) -> Op {
     match random.below(48) {
         0..6 => mmap(random),
-        6 => if random.once_in(4) { large(random) } else { mmap(random) },
+        6 => if random.once_in(8) { large(random) } else { mmap(random) },
         7..11 => Op::Munmap { start: start(random), len: len(random) },
         11..16 => Op::Mprotect { start: start(random), len: len(random), prot: prot(random) },
         16..19 => {
