@@ -35,8 +35,8 @@ pub struct Frames<R: RawMutex> {
     pub(crate) shared: Mutex<R, Buddy>,
     pub(crate) pressure: Pressure<R>,
     /// Held while references to a block that several holders may have change, or its parts become
-    /// blocks of their own.
-    pub(crate) parting: Mutex<R, ()>,
+    /// blocks of their own; the number of such blocks that are whole.
+    pub(crate) parting: Mutex<R, usize>,
 }
 
 impl<R: RawMutex> Frames<R> {
@@ -62,7 +62,7 @@ impl<R: RawMutex> Frames<R> {
             caches: core::array::from_fn(|cpu| Mutex::new(cache(cpu))),
             shared: Mutex::new(records.buddy),
             pressure: Pressure::new(),
-            parting: Mutex::new(()),
+            parting: Mutex::new(0),
         })
     }
 

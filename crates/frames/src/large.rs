@@ -16,13 +16,20 @@ use lock_api::RawMutex;
 
 impl<R: RawMutex> Frames<R> {
     /// A block of `1 << order` frames with one reference, if one is free at this moment: nobody is
-    /// asked to give memory back for it, and none is cut from what the CPUs' caches hold.
+    /// asked to give memory back for it, and none is cut from what the CPUs' caches hold. It is to be
+    /// given back by [`Frames::release_block`].
     pub fn try_alloc(&self, order: usize) -> Option<Pfn> {
         if order > MAX_ORDER {
             return None;
         }
         let index = self.shared.lock().take_slowly(order)?;
+        *self.parting.lock() += 1;
         Some(self.hand_out(index, order))
+    }
+
+    /// Blocks from [`Frames::try_alloc`] and [`Frames::join`] that are in use and whole.
+    pub fn whole_blocks(&self) -> usize {
+        *self.parting.lock()
     }
 
     fn wrong_block(&self, frame: Pfn, order: usize) -> WrongFree {
@@ -62,13 +69,15 @@ impl<R: RawMutex> Frames<R> {
     /// # Errors
     /// When a frame is not in use; the frames before it are without the reference then.
     pub fn release_block(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
-        let parting = self.parting.lock();
-        if self.is_whole(frame, order) && self.release_unless_last(frame)? {
+        let mut parting = self.parting.lock();
+        let whole = self.is_whole(frame, order);
+        if whole && self.release_unless_last(frame)? {
             return Ok(());
         }
+        *parting -= usize::from(whole);
         // Parted for good, or the caller's alone: nobody else can change that any more.
         drop(parting);
-        if self.is_whole(frame, order) {
+        if whole {
             return self.release(cpu, frame).map(drop);
         }
         Self::each(frame, order).try_for_each(|frame| self.release(cpu, frame).map(drop))
@@ -90,7 +99,7 @@ impl<R: RawMutex> Frames<R> {
     /// # Errors
     /// When `frame` is neither such a block nor a single frame.
     pub fn part(&self, frame: Pfn, order: usize) -> Result<(), WrongFree> {
-        let _parting = self.parting.lock();
+        let mut parting = self.parting.lock();
         let first = self.index(frame);
         if self.is_whole(frame, 0) {
             return Ok(());
@@ -111,7 +120,38 @@ impl<R: RawMutex> Frames<R> {
             count.store(more, Ordering::Relaxed);
             tag.store(single, Ordering::Relaxed);
         }
+        *parting = parting.saturating_sub(1);
         Ok(())
+    }
+
+    /// Makes a whole block of single frames, if the caller, who has a reference to each, is the only
+    /// one to have any. Tells whether it was.
+    ///
+    /// # Errors
+    /// When `frame` cannot be the first of a block of this order.
+    pub fn join(&self, frame: Pfn, order: usize) -> Result<bool, WrongFree> {
+        let mut parting = self.parting.lock();
+        let first = self.index(frame);
+        let inside = first..first.wrapping_add(1 << order.min(MAX_ORDER));
+        let aligned = order <= MAX_ORDER && frame.get().is_multiple_of(1 << order);
+        let (true, Some(tags), Some(counts)) = (
+            aligned,
+            self.tags.get(inside.clone()),
+            self.counts.get(inside),
+        ) else {
+            return Err(self.wrong_block(frame, order));
+        };
+        let single = |frame| self.is_whole(frame, 0) && self.refs(frame) == 1;
+        if !Self::each(frame, order).all(single) {
+            return Ok(false);
+        }
+        for (tag, count) in tags.iter().zip(counts) {
+            count.store(0, Ordering::Relaxed);
+            tag.store(tag::FREE, Ordering::Relaxed);
+        }
+        self.hand_out(first, order);
+        *parting += 1;
+        Ok(true)
     }
 
     /// Gives up a reference if others have one too; otherwise the caller keeps it, is the only

@@ -81,6 +81,36 @@ fn holders_of_a_parted_block_count_each_frame() {
 }
 
 #[test]
+fn single_frames_become_a_block_again() {
+    let frames = simple(1024, 1);
+    let block = block(&frames);
+    assert_eq!(frames.whole_blocks(), 1);
+    assert_eq!(frames.join(block, LARGE), Ok(false), "whole already");
+    frames.part(block, LARGE).expect("in use");
+    assert_eq!(frames.whole_blocks(), 0);
+    let one = block.plus(17);
+    frames.retain(one).expect("in use");
+    assert_eq!(frames.join(block, LARGE), Ok(false), "one has two holders");
+    assert_eq!(frames.release(0, one), Ok(false));
+    assert_eq!(frames.join(block, LARGE), Ok(true));
+    assert_eq!(frames.whole_blocks(), 1);
+    let inside = State::Inside {
+        offset: 17,
+        order: LARGE,
+    };
+    assert_eq!(frames.state(one), inside);
+    assert!(frames.join(one, LARGE).is_err(), "not aligned");
+    assert!(frames.join(Pfn::new(0), LARGE).is_err(), "outside");
+    frames.part(block, LARGE).expect("in use");
+    assert_eq!(frames.release(0, one), Ok(true));
+    assert_eq!(frames.join(block, LARGE), Ok(false), "one is free");
+    for n in (0..512).filter(|&n| n != 17) {
+        assert_eq!(frames.release(0, block.plus(n)), Ok(true), "frame {n}");
+    }
+    assert_eq!((frames.whole_blocks(), frames.free_count()), (0, 1024));
+}
+
+#[test]
 fn wrong_blocks_are_named() {
     let frames = simple(1024, 1);
     let small = frames.alloc(0, 3).expect("a block");

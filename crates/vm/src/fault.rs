@@ -193,6 +193,14 @@ fn fill<M: Machine>(
         _ => None,
     };
     let place = table.place(page)?;
+    if access == Access::Write && matches!(source, Source::Zero) {
+        let (frame, complete) = zeroed(table, region, page)?;
+        table.put(page, place, Entry::page(frame.into_pfn(), region.prot()));
+        if complete {
+            table.promote(page);
+        }
+        return Ok(Fault::Done);
+    }
     let machine = table.machine();
     let read_only = region.prot() - Prot::WRITE;
     let (pfn, prot) = match (source, supply) {
@@ -207,16 +215,29 @@ fn fill<M: Machine>(
                 )
             }
         }
-        _ if access == Access::Write => (zeroed(machine)?.into_pfn(), region.prot()),
         _ => (machine.zero_page(), read_only),
     };
     table.put(page, place, Entry::page(pfn, prot));
     Ok(Fault::Done)
 }
 
-/// A frame of zeroes.
-fn zeroed<M: Machine>(machine: &M) -> Result<Frame<M>, FaultError> {
-    Frame::zeroed(machine).ok_or(FaultError::OutOfMemory)
+/// A frame of zeroes for a page; and whether with it the 2 MiB around the page are full of frames
+/// that lie as in a large page.
+fn zeroed<M: Machine>(
+    table: &mut PageTable<M>,
+    region: &Region<M>,
+    page: u64,
+) -> Result<(Frame<M>, bool), FaultError> {
+    let start = page - page % LARGE;
+    let inside = region.start() <= start && start + LARGE <= region.end();
+    if inside
+        && region.is_private_anonymous()
+        && let Some(placed) = table.placed(page)
+    {
+        return Ok(placed);
+    }
+    let frame = Frame::zeroed(table.machine());
+    Ok((frame.ok_or(FaultError::OutOfMemory)?, false))
 }
 
 /// A frame with the first `valid` bytes of another, and zeroes.
@@ -245,10 +266,13 @@ fn unshare<M: Machine>(
     }
     let range = page..page + PAGE;
     let spare = table.reserve(&range, Whole::Change)?;
-    let machine = table.machine();
     let old = entry.pfn();
+    let mut complete = false;
+    let machine = table.machine();
     let pfn = if old == machine.zero_page() {
-        zeroed(machine)?.into_pfn()
+        let (frame, last) = zeroed(table, region, page)?;
+        complete = last;
+        frame.into_pfn()
     } else if region.is_shared() || spare.is_empty() && machine.is_unique(old) {
         old
     } else {
@@ -257,5 +281,8 @@ fn unshare<M: Machine>(
     };
     table.own(&range, Whole::Change, spare);
     table.replace(page, Entry::page(pfn, region.prot()));
+    if complete {
+        table.promote(page);
+    }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What an address space needs of the machine it runs on.
 
+use crate::reserve::Placed;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use frames::Pfn;
 
@@ -75,6 +77,22 @@ pub unsafe trait Machine: Clone {
     /// are retained and released one by one, by other owners of the block too; nothing for one that
     /// is parted already.
     fn part_large(&self, block: Pfn);
+
+    /// A frame, of any content, that lies in a block where the page at `addr`, in the space with this
+    /// root, would lie in a large page. Only for memory that can become one; `None` means that any
+    /// other frame does as well, and so does a machine that keeps no [`Reserve`](crate::Reserve).
+    fn alloc_placed(&self, _space: Pfn, _addr: u64) -> Option<Placed> {
+        None
+    }
+
+    /// The space does not fill this range any more: what was set aside for it may go.
+    fn close_placed(&self, _space: Pfn, _range: &Range<u64>) {}
+
+    /// Makes a block of 512 frames at a multiple of its size that the caller has a reference to each
+    /// of, if nobody else has one to any; tells whether it is a block now. May decline always.
+    fn join_large(&self, _block: Pfn) -> bool {
+        false
+    }
 
     /// The frame of zeroes that all share; it is never retained, released or written.
     fn zero_page(&self) -> Pfn;

@@ -35,6 +35,8 @@ pub(crate) struct PageTable<M: Machine> {
     large: usize,
     /// Pages with a frame, those of the zero page not among them.
     resident: usize,
+    /// Whether frames may be set aside for this space.
+    placed: bool,
 }
 
 /// What was taken out of a table, as far as flushing is concerned.
@@ -98,6 +100,7 @@ impl<M: Machine> PageTable<M> {
             tables: 0,
             large: 0,
             resident: 0,
+            placed: false,
         })
     }
 

@@ -37,6 +37,7 @@ impl<M: Machine> PageTable<M> {
     /// Frames go back before the flush that the caller owes: the space is locked and this hart is
     /// in the kernel, so nobody reaches them through what the hardware still remembers.
     pub(crate) fn clear(&mut self, range: Range<u64>, free: &Range<u64>) -> Stale {
+        self.close_placed(&range);
         let mut clearing = Clearing::new(free, false);
         self.clear_in(Level::ROOT, self.root, range, &mut clearing);
         self.resident -= clearing.pages;
@@ -47,6 +48,7 @@ impl<M: Machine> PageTable<M> {
     /// upwards and until [`cleared`](Self::cleared) ends it. It takes no memory: a table that other
     /// spaces have too goes with the first of its ranges.
     pub(crate) fn tear_down(&mut self, range: Range<u64>, free: &Range<u64>) {
+        self.close_placed(&range);
         let mut clearing = Clearing::new(free, true);
         self.clear_in(Level::ROOT, self.root, range, &mut clearing);
     }

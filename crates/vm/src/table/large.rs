@@ -2,9 +2,10 @@
 
 use super::{Chunk, PageTable, Stale};
 use crate::machine::Frame;
-use crate::sv39::{Entry, LARGE, PAGE};
+use crate::sv39::{Entry, LARGE, Level, PAGE};
 use crate::{Error, Machine};
 use abi::Prot;
+use core::ops::Range;
 use frames::Pfn;
 
 /// Frames in a large page.
@@ -40,6 +41,50 @@ impl<M: Machine> PageTable<M> {
         self.large += 1;
         self.resident += FRAMES;
         Ok(())
+    }
+
+    /// A frame of zeroes for the page at `addr`, where all 2 MiB around it may become a large page;
+    /// and whether they can now, as soon as it is there.
+    pub(crate) fn placed(&mut self, addr: u64) -> Option<(Frame<M>, bool)> {
+        let placed = self.machine.alloc_placed(self.root, addr)?;
+        self.placed = true;
+        let frame = Frame::adopt(&self.machine, placed.pfn);
+        self.machine.clear_tail(placed.pfn, 0);
+        Some((frame, placed.complete))
+    }
+
+    /// Nothing more will be filled in `range`.
+    pub(super) fn close_placed(&self, range: &Range<u64>) {
+        if self.placed {
+            self.machine.close_placed(self.root, range);
+        }
+    }
+
+    /// Makes a large page of the pages around `addr` if they have all frames of a block, in order,
+    /// all alike, and to this space alone.
+    pub(crate) fn promote(&mut self, addr: u64) {
+        let Some(table) = self.table_at(Level::LEAF, addr) else {
+            return;
+        };
+        if !self.machine.is_unique(table) {
+            return;
+        }
+        let slots = self.machine.table(table);
+        let first = Entry::load(&slots[0]);
+        let pages = (0..).step_by(PAGE as usize);
+        let mut alike = slots.iter().zip(pages);
+        if first.is_vacant()
+            || first.frame_at(Level::MIDDLE, 0).is_none()
+            || !alike.all(|(slot, page)| Entry::load(slot) == first.inside(page))
+            || !self.machine.join_large(first.pfn())
+        {
+            return;
+        }
+        self.set_large(addr, first);
+        self.machine.release(table);
+        self.tables -= 1;
+        self.large += 1;
+        self.flush(Stale::Many);
     }
 
     /// Changes the rights of the large page that `addr` is in. What the hardware remembers of rights
