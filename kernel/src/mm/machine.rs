@@ -1,13 +1,14 @@
 //! What the crate `vm` needs of this machine.
 
-use super::kernel_space;
 use super::ram::{self, Frame, address_of, frames};
+use super::{aside, kernel_space};
 use crate::arch::paging;
 use crate::fs::MappedFile;
 use crate::sync::Once;
+use core::ops::Range;
 use core::sync::atomic::AtomicU64;
 use frames::{FRAME_SIZE, Pfn, WrongFree};
-use vm::{AddressSpace, Flush, SpaceId};
+use vm::{AddressSpace, Flush, Placed, SpaceId};
 
 /// This machine's RAM and page tables. It has no state of its own.
 #[derive(Clone)]
@@ -92,6 +93,18 @@ unsafe impl vm::Machine for Machine {
 
     fn part_large(&self, block: Pfn) {
         checked(frames().part(block, LARGE_ORDER));
+    }
+
+    fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {
+        aside::take(space, addr)
+    }
+
+    fn close_placed(&self, space: Pfn, range: &Range<u64>) {
+        aside::close(space, range);
+    }
+
+    fn join_large(&self, block: Pfn) -> bool {
+        checked(frames().join(block, LARGE_ORDER))
     }
 
     fn zero_page(&self) -> Pfn {

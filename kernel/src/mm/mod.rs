@@ -1,5 +1,6 @@
 //! Memory: the crates `frames`, `kmalloc` and `vm` put together with this machine's RAM and locks.
 
+pub mod aside;
 mod fault;
 pub mod heap;
 pub mod info;
@@ -20,6 +21,7 @@ use crate::dev::platform::Platform;
 /// heap. Runs once, on the boot hart.
 pub fn init(platform: &Platform) {
     ram::init(platform);
+    aside::init();
     heap::init();
     kernel_space::init(platform);
     machine::init();

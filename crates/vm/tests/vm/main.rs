@@ -2,6 +2,7 @@
 
 mod advising;
 mod alloc;
+mod aside;
 mod failing;
 mod failing_changes;
 mod faults;

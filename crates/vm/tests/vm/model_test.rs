@@ -33,8 +33,17 @@ fn run(ram: &Ram, steps: &[Step]) -> (u64, u64) {
     pair.end()
 }
 
+/// A machine; the largest sets frames aside.
+fn machine(frames: usize) -> Ram {
+    let ram = Ram::new(frames);
+    if frames > 2000 {
+        ram.set_aside();
+    }
+    ram
+}
+
 fn fails(frames: usize, steps: &[Step]) -> bool {
-    catch_unwind(|| run(&Ram::new(frames), steps)).is_err()
+    catch_unwind(|| run(&machine(frames), steps)).is_err()
 }
 
 /// Leaves out steps, many at a time and then one by one, as long as the rest fails.
@@ -64,7 +73,7 @@ fn report(seed: u64) -> ! {
     set_hook(hook);
     eprintln!("VM_SEED={seed:#x} fails, with {frames} frames, in these steps:");
     steps.iter().for_each(|step| eprintln!("    {step:x?}"));
-    run(&Ram::new(frames), &steps);
+    run(&machine(frames), &steps);
     panic!("sequence {seed:#x} failed once and not again");
 }
 
@@ -83,7 +92,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// Runs sequences from a common counter until all are done or one has failed.
 fn work(next: &AtomicU64, end: u64, failed: &Mutex<Option<u64>>, seen: [&AtomicU64; 2]) {
-    let machines = FRAMES.map(Ram::new);
+    let machines = FRAMES.map(machine);
     loop {
         let seed = next.fetch_add(1, Relaxed);
         if seed >= end || failed.lock().is_ok_and(|failed| failed.is_some()) {

@@ -79,7 +79,7 @@ impl Pair {
         } else {
             self.look_at(p.min(self.models.len() - 1));
         }
-        let hidden = self.shared_frames();
+        let hidden = self.shared_frames() + self.world.ram.frames_aside();
         self.ledger.balance(&self.world, hidden);
     }
 

@@ -3,11 +3,12 @@
 
 use crate::mmu::Tlb;
 use frames::Pfn;
+use std::ops::Range;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
 };
 use std::sync::{Arc, Mutex, MutexGuard};
-use vm::{Flush, Machine, SpaceId};
+use vm::{Flush, Machine, Placed, Reserve, SpaceId};
 
 type Page = [AtomicU64; 512];
 
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
     countdown: AtomicI64,
     /// Whether an allocation takes long, for the sake of races.
     slow: AtomicBool,
+    /// Frames set aside for large pages, on machines that do so.
+    aside: Mutex<Option<Reserve>>,
     /// Allocations that there was no frame for.
     refused: AtomicUsize,
     tlb: Mutex<Tlb>,
@@ -57,6 +60,7 @@ impl Ram {
                 .collect(),
             countdown: AtomicI64::new(-1),
             slow: AtomicBool::new(false),
+            aside: Mutex::new(None),
             refused: AtomicUsize::new(0),
             tlb: Mutex::default(),
         };
@@ -93,7 +97,7 @@ impl Ram {
     }
 
     /// The frames of a block, in use.
-    fn block(&self, block: Pfn) -> std::ops::Range<usize> {
+    fn block(&self, block: Pfn) -> Range<usize> {
         let index = self.index(block);
         assert_eq!(index % LARGE, 0, "{block:?} does not start a block");
         index..index + LARGE
@@ -167,6 +171,26 @@ impl Ram {
         (0..self.0.refs.len()).map(count)
     }
 
+    /// From now on frames are set aside for memory that is filled from its start.
+    pub(crate) fn set_aside(&self) {
+        *self.aside() = Some(Reserve::new());
+    }
+
+    fn aside(&self) -> MutexGuard<'_, Option<Reserve>> {
+        self.0.aside.lock().expect("no test panicked")
+    }
+
+    /// Frames that are set aside.
+    pub(crate) fn frames_aside(&self) -> usize {
+        self.aside().as_ref().map_or(0, Reserve::frames)
+    }
+
+    /// Gives back what is set aside; how many frames.
+    pub(crate) fn give_back(&self) -> usize {
+        let mut aside = self.aside();
+        aside.as_mut().map_or(0, |aside| aside.give_back(self))
+    }
+
     /// From now on an allocation takes long enough for others to get in between.
     pub(crate) fn slow_down(&self) {
         self.0.slow.store(true, Relaxed);
@@ -201,7 +225,9 @@ unsafe impl Machine for Ram {
         if self.0.countdown.load(Relaxed) >= 0 && self.0.countdown.fetch_sub(1, Relaxed) == 0 {
             return None;
         }
-        let Some(index) = self.0.free.lock().expect("no test panicked").pop() else {
+        let pop = || self.0.free.lock().expect("no test panicked").pop();
+        let again = || (self.give_back() > 0).then(pop).flatten();
+        let Some(index) = pop().or_else(again) else {
             self.0.refused.fetch_add(1, Relaxed);
             return None;
         };
@@ -277,6 +303,25 @@ unsafe impl Machine for Ram {
     fn is_unique_large(&self, block: Pfn) -> bool {
         let mut refs = self.0.refs[self.block(block)].iter();
         refs.all(|refs| refs.load(Relaxed) == 1)
+    }
+
+    fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {
+        self.aside().as_mut()?.take(self, space, addr)
+    }
+
+    fn close_placed(&self, space: Pfn, range: &Range<u64>) {
+        if let Some(aside) = self.aside().as_mut() {
+            aside.close(self, space, range);
+        }
+    }
+
+    fn join_large(&self, block: Pfn) -> bool {
+        let unique = self.is_unique_large(block);
+        let whole = &self.0.whole[self.block(block).start / LARGE];
+        if unique {
+            assert!(!whole.swap(true, Relaxed), "{block:?} is a block already");
+        }
+        unique
     }
 
     fn part_large(&self, block: Pfn) {
