@@ -1,7 +1,7 @@
 # The front door. The work is done by xtask, which scripts/xtask builds first.
 
 # Handed on as they were typed: a dollar sign means nothing to make here.
-settings := CPUS MEM CMD ADD QEMUEXTRA TIMEOUT KEEP PROFILE FEATURES GDBPORT JOBS
+settings := CPUS MEM CMD ADD QEMUEXTRA BOOT TIMEOUT KEEP PROFILE FEATURES GDBPORT JOBS LAB
 $(foreach s,$(settings),$(eval override export $s := $$(value $s)))
 
 help: ## this list
@@ -19,11 +19,14 @@ qemu-nox: qemu ## the same
 qemu-gdb: ## boot, but wait for gdb
 	@scripts/xtask gdb
 
-run: ## run CMD='a; b' in the guest and power off (ADD='files' KEEP=file.img TIMEOUT=120)
+run: ## run CMD='a; b' in the guest and power off (ADD='files.c' KEEP=file.img TIMEOUT=120)
 	@scripts/xtask run
 
 test: ## format, lints, tests on the host and in the guest (ONLY='name …' picks, JOBS=n)
 	@scripts/xtask test $(ONLY)
+
+grade: ## what a lab of the course asks, with points: LAB=alloc or LAB=lazy
+	@scripts/xtask grade
 
 bench-host: ## what the allocators cost beside others, in instructions (needs valgrind)
 	@scripts/bench-host
@@ -49,5 +52,5 @@ fsck: ## check a disk image: IMAGE=file.img (the one of 'make qemu')
 clean: ## remove all that was built, the disk of 'make qemu' too
 	rm -rf target
 
-.PHONY: help qemu qemu-nox qemu-gdb run test bench-host fuzz miri build fmt lint fsck clean
+.PHONY: help qemu qemu-nox qemu-gdb run test grade bench-host fuzz miri build fmt lint fsck clean
 .DEFAULT_GOAL := help

@@ -48,5 +48,6 @@ extern "C" fn start(hart_id: usize, device_tree: u64, direct_map_offset: usize) 
 extern "C" fn start_hart() -> ! {
     hart::this().loaded.set(mm::kernel_space::satp());
     arch::trap::init();
+    mm::asid::check();
     proc::sched::idle_loop()
 }

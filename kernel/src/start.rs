@@ -4,7 +4,7 @@ use crate::arch::{boot, csr, hart, sbi, switch};
 use crate::dev::disk::Disk;
 use crate::dev::platform::Platform;
 use crate::fs::{self, FileTable};
-use crate::mm::{KernelStack, kernel_space};
+use crate::mm::{KernelStack, asid, kernel_space};
 use crate::println;
 use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, sched};
 use crate::sync::{Once, SpinLock, rank};
@@ -28,6 +28,7 @@ pub fn read_arguments(platform: &Platform) {
             .map(|(name, value)| (name, value.parse()))
         {
             Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
+            Some(("asids", Ok(limit))) => asid::set_limit(limit),
             _ => println!("boot argument {text:?} is not known"),
         }
     }

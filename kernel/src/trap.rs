@@ -9,7 +9,7 @@ use crate::println;
 use crate::proc::oom::{self, Relief};
 use crate::proc::{Process, exit, sched};
 use crate::syscall;
-use abi::KILLED;
+use abi::{Event, KILLED};
 use vm::Access;
 
 /// A trap from user mode; returns when the process goes on.
@@ -17,6 +17,7 @@ pub fn from_user(trap: &Trap) {
     let process = sched::current();
     let killed = match trap.cause {
         Cause::Call => {
+            hart::note(Event::Call);
             csr::interrupts_on();
             syscall::dispatch(&process);
             false
@@ -76,9 +77,18 @@ fn report(process: &Process, trap: &Trap) {
 
 fn interrupt(cause: Cause) {
     match cause {
-        Cause::Software => clear_software_interrupt(),
-        Cause::Timer => sched::tick(),
-        _ => plic::handle_pending(),
+        Cause::Software => {
+            hart::note(Event::Hart);
+            clear_software_interrupt();
+        }
+        Cause::Timer => {
+            hart::note(Event::Timer);
+            sched::tick();
+        }
+        _ => {
+            hart::note(Event::Device);
+            plic::handle_pending();
+        }
     }
 }
 

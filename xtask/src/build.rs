@@ -1,15 +1,20 @@
 //! Builds what runs in the guest.
 
 use crate::{
+    c,
     options::Profile,
     program, symbols,
     toolchain::{TARGET, Toolchain, quiet_unless_watched, succeed},
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
+
+/// Where a program's file with symbols is found by the program's name, below the target directory.
+pub(crate) const SYMBOLS: &str = "pagoda/symbols";
 
 /// A built guest.
 #[derive(Clone, Debug)]
@@ -26,24 +31,60 @@ pub(crate) struct Guest {
 /// always optimised for size and without assertions, or the larger ones would not fit into a file of
 /// the disk.
 pub(crate) fn guest(toolchain: &Toolchain, profile: Profile, features: &[String]) -> Result<Guest> {
-    compile(toolchain, "kernel", profile, features)?;
+    let kernel = kernel(toolchain, profile, features)?;
     compile(toolchain, "programs", Profile::Release, &[])?;
 
     let output = toolchain.target_dir().join(TARGET);
-    let dir = toolchain
-        .target_dir()
-        .join("pagoda")
-        .join(directory(profile, features));
-    fs::create_dir_all(&dir)?;
-    let kernel = dir.join("kernel");
-    finish_kernel(&output.join(profile.name()).join("kernel"), &kernel)?;
     let sources = toolchain.root.join("user/bin/src/bin");
-    let programs = programs(&sources, &output.join(Profile::Release.name()))?;
+    let binaries = binaries(&sources, &output.join(Profile::Release.name()))?;
+    let in_c = c::standard_programs(toolchain)?;
     Ok(Guest {
-        dir,
+        dir: dir(toolchain, profile, features),
         kernel,
-        programs,
+        programs: programs(toolchain, binaries.into_iter().chain(in_c))?,
     })
+}
+
+/// Builds the kernel alone; the file.
+pub(crate) fn kernel(
+    toolchain: &Toolchain,
+    profile: Profile,
+    features: &[String],
+) -> Result<PathBuf> {
+    compile(toolchain, "kernel", profile, features)?;
+    let dir = dir(toolchain, profile, features);
+    fs::create_dir_all(&dir)?;
+    let output = toolchain.target_dir().join(TARGET).join(profile.name());
+    let kernel = dir.join("kernel");
+    finish_kernel(&output.join("kernel"), &kernel)?;
+    Ok(kernel)
+}
+
+fn dir(toolchain: &Toolchain, profile: Profile, features: &[String]) -> PathBuf {
+    let name = directory(profile, features);
+    toolchain.target_dir().join("pagoda").join(name)
+}
+
+impl Guest {
+    /// Drops the programs that are not named; a leading underscore of a name does not count.
+    pub(crate) fn keep_only(&mut self, wanted: &[String]) -> Result<()> {
+        let plain = |name: &String| name.strip_prefix('_').unwrap_or(name).to_owned();
+        let wanted: Vec<String> = wanted.iter().map(plain).collect();
+        for name in &wanted {
+            let there = self.programs.iter().any(|(program, _)| program == name);
+            ensure!(
+                there,
+                "no program is called {name}; there are: {}",
+                self.programs
+                    .iter()
+                    .map(|(name, _)| name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            );
+        }
+        self.programs.retain(|(name, _)| wanted.contains(name));
+        Ok(())
+    }
 }
 
 /// The name of the directory for what is made of such a kernel.
@@ -95,25 +136,56 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<()> {
         .with_context(|| format!("{} could not be written", path.display()))
 }
 
-/// One program for each source file or directory.
-fn programs(sources: &Path, output: &Path) -> Result<Vec<(String, Vec<u8>)>> {
-    let mut programs = Vec::new();
+/// One binary for each source file or directory; its name on the disk, and the file with symbols.
+fn binaries(sources: &Path, output: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let mut binaries = Vec::new();
     for source in fs::read_dir(sources).with_context(|| sources.display().to_string())? {
         let source = source?.path();
         let name = source
             .file_stem()
             .and_then(|stem| stem.to_str())
             .context("odd file name")?;
-        let binary = output.join(name);
-        let file = fs::read(&binary).with_context(|| binary.display().to_string())?;
-        let program = program::strip(&file).with_context(|| binary.display().to_string())?;
-        programs.push((name.trim_start_matches('_').to_owned(), program));
+        let on_disk = name.trim_start_matches('_').to_owned();
+        binaries.push((on_disk, output.join(name)));
     }
     ensure!(
-        !programs.is_empty(),
+        !binaries.is_empty(),
         "there are no programs in {}",
         sources.display()
     );
+    Ok(binaries)
+}
+
+/// The programs as they go onto the disk, sorted by their names.
+fn programs(
+    toolchain: &Toolchain,
+    binaries: impl Iterator<Item = (String, PathBuf)>,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut programs = Vec::new();
+    for (name, binary) in binaries {
+        let program = program(toolchain, &name, &binary)?;
+        programs.push((name, program));
+    }
     programs.sort();
+    if let Some(two) = programs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        bail!("two programs are called {}", two[0].0);
+    }
     Ok(programs)
+}
+
+/// A program as it goes onto the disk; gdb's command `user` finds the file with its symbols.
+pub(crate) fn program(toolchain: &Toolchain, name: &str, binary: &Path) -> Result<Vec<u8>> {
+    let file = fs::read(binary).with_context(|| binary.display().to_string())?;
+    let program = program::strip(&file).with_context(|| binary.display().to_string())?;
+    let dir = toolchain.target_dir().join(SYMBOLS);
+    let link = dir.join(name);
+    let binary = fs::canonicalize(binary)?;
+    if fs::read_link(&link).is_ok_and(|old| old == binary) {
+        return Ok(program);
+    }
+    fs::create_dir_all(&dir)?;
+    let new = dir.join(format!("{name}.new-{}", std::process::id()));
+    let _ = fs::remove_file(&new);
+    symlink(&binary, &new).and_then(|()| fs::rename(&new, &link))?;
+    Ok(program)
 }

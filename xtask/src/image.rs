@@ -1,10 +1,11 @@
 //! Disk images: the file system that the guest finds, made with the kernel's own code.
 
 use crate::{
-    build::{Guest, replace},
+    build::{self, Guest, replace},
+    c,
     qemu::Disk,
     toolchain::Toolchain,
-    volume::Volume,
+    volume::{self, Volume},
 };
 use anyhow::{Context, Result};
 use std::{
@@ -46,7 +47,7 @@ pub(crate) fn disk(
     let image = if add.is_empty() {
         image
     } else {
-        with_files(image, add)?
+        with_files(toolchain, image, add)?
     };
     match keep {
         None => Disk::scratch(&image),
@@ -59,18 +60,25 @@ pub(crate) fn disk(
 
 /// The image of `make qemu`: it lives from boot to boot, with all that was written in the guest;
 /// only programs that have changed since are replaced.
-pub(crate) fn lasting(toolchain: &Toolchain, guest: &Guest, path: &Path) -> Result<Disk> {
+pub(crate) fn lasting(
+    toolchain: &Toolchain,
+    guest: &Guest,
+    path: &Path,
+    add: &[PathBuf],
+) -> Result<Disk> {
     if !path.exists() {
         replace(path, &fresh(toolchain, guest)?)?;
-        return Ok(Disk::Kept(path.to_path_buf()));
     }
     let image = fs::read(path).with_context(|| path.display().to_string())?;
     let mut volume = Volume::open(image)
         .with_context(|| format!("{} is damaged: delete it to get a new one", path.display()))?;
     let mut changed = false;
-    for (name, program) in &guest.programs {
-        if volume.get(name)?.as_deref() != Some(program) {
-            volume.put(name, program)?;
+    let added = added(toolchain, add)?;
+    let is_added = |name: &String| added.iter().any(|(added, _)| added == name);
+    let programs = guest.programs.iter().filter(|(name, _)| !is_added(name));
+    for (name, contents) in programs.chain(&added) {
+        if volume.get(name)?.as_deref() != Some(contents) {
+            volume.put(name, contents)?;
             changed = true;
         }
     }
@@ -80,18 +88,53 @@ pub(crate) fn lasting(toolchain: &Toolchain, guest: &Guest, path: &Path) -> Resu
     Ok(Disk::Kept(path.to_path_buf()))
 }
 
-/// The image with the files' contents under their base names in its root.
-pub(crate) fn with_files(image: Vec<u8>, files: &[PathBuf]) -> Result<Vec<u8>> {
+/// The image with the files in its root.
+pub(crate) fn with_files(
+    toolchain: &Toolchain,
+    image: Vec<u8>,
+    files: &[PathBuf],
+) -> Result<Vec<u8>> {
     let mut volume = Volume::open(image)?;
-    for path in files {
-        let name = path.file_name().and_then(|name| name.to_str());
+    for (name, contents) in added(toolchain, files)? {
+        volume.put(&name, &contents)?;
+    }
+    Ok(volume.into_image())
+}
+
+/// The files as they go onto the disk, under their base names: C sources compiled, programs without
+/// their symbols.
+fn added(toolchain: &Toolchain, files: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
+    let add = |path: &PathBuf| {
+        let source = c::is_source(path);
+        let name = if source {
+            path.file_stem()
+        } else {
+            path.file_name()
+        };
+        let name = name.and_then(|name| name.to_str());
         let name = name.with_context(|| format!("ADD: {} has no name", path.display()))?;
         // xv6 builds its programs under names with an underscore, which its shell does not know.
         let name = name.strip_prefix('_').unwrap_or(name);
-        let contents = fs::read(path).with_context(|| format!("ADD: {}", path.display()))?;
-        volume.put(name, &contents)?;
-    }
-    Ok(volume.into_image())
+        volume::check_name(name)?;
+        let binary = if source {
+            c::program(toolchain, path, None)?
+        } else {
+            path.clone()
+        };
+        let read = || fs::read(&binary).with_context(|| format!("ADD: {}", path.display()));
+        let contents = if source || is_program(&read()?) {
+            build::program(toolchain, name, &binary)?
+        } else {
+            read()?
+        };
+        Ok((name.to_owned(), contents))
+    };
+    files.iter().map(add).collect()
+}
+
+/// Whether a file is an ELF file with section headers, which only a debugger reads.
+fn is_program(contents: &[u8]) -> bool {
+    contents.starts_with(b"\x7fELF") && crate::program::strip(contents).is_ok()
 }
 
 /// Checks the image in the file; prints what is wrong.

@@ -1,16 +1,19 @@
 //! `qemu` and `gdb`: a guest with a person in front of it, or a pipe.
 
 use crate::{
-    build, image,
+    build::{self, SYMBOLS},
+    image,
     options::Options,
     qemu::{self, Console, Disk},
     session::{Event, Session, Stderr},
-    toolchain::{TARGET, Toolchain},
+    toolchain::Toolchain,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::{
+    fs,
     io::{IsTerminal, Read, Write, stdin, stdout},
     os::unix::process::CommandExt,
+    path::{Path, PathBuf},
     process::Command,
     sync::mpsc::{Receiver, TryRecvError, channel},
     thread,
@@ -29,14 +32,41 @@ const CTRL_D: &[u8] = b"\x04";
 
 /// Boots to a prompt on standard input and output.
 pub(crate) fn qemu(toolchain: &Toolchain, options: &Options) -> Result<u8> {
-    let terminal = stdin().is_terminal();
-    let console = if terminal {
-        Console::Terminal
-    } else {
-        Console::Stdio
+    let (qemu, _disk) = machine(toolchain, options, console())?;
+    attend(qemu)
+}
+
+/// Boots a kernel and an image that somebody else made.
+pub(crate) fn boot(toolchain: &Toolchain, options: &Options) -> Result<u8> {
+    let [kernel, image] = options.rest.as_slice() else {
+        bail!("usage: xtask boot KERNEL IMAGE");
     };
-    let (mut qemu, _disk) = machine(toolchain, options, console)?;
-    if terminal {
+    let image = PathBuf::from(image);
+    let disk = if options.scratch {
+        let contents = fs::read(&image).with_context(|| image.display().to_string())?;
+        Disk::scratch(&contents)?
+    } else {
+        Disk::Kept(image)
+    };
+    let kernel = Path::new(kernel);
+    let console = console();
+    let mut qemu = qemu::command(kernel, &disk, &options.hardware, "", console)?;
+    if options.wait {
+        wait_for_gdb(toolchain, options, kernel, &mut qemu)?;
+    }
+    attend(qemu)
+}
+
+fn console() -> Console {
+    match stdin().is_terminal() {
+        true => Console::Terminal,
+        false => Console::Stdio,
+    }
+}
+
+/// Leaves a terminal to QEMU, or types what comes through a pipe.
+fn attend(mut qemu: Command) -> Result<u8> {
+    if stdin().is_terminal() {
         return Err(qemu.exec()).context("QEMU could not be started");
     }
     let session = Session::start(qemu, true, Stderr::Ours)?;
@@ -45,27 +75,40 @@ pub(crate) fn qemu(toolchain: &Toolchain, options: &Options) -> Result<u8> {
 
 /// Boots, stops before the first instruction, and waits for gdb.
 pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
-    let port = options.gdb_port;
     let (mut qemu, _disk) = machine(toolchain, options, Console::Terminal)?;
+    let dir = build::directory(options.profile, &options.features);
+    let kernel = format!("target/pagoda/{dir}/kernel");
+    wait_for_gdb(toolchain, options, Path::new(&kernel), &mut qemu)?;
+    Err(qemu.exec()).context("QEMU could not be started")
+}
+
+/// Lets QEMU wait for gdb, and writes down what gdb must know.
+fn wait_for_gdb(
+    toolchain: &Toolchain,
+    options: &Options,
+    kernel: &Path,
+    qemu: &mut Command,
+) -> Result<()> {
+    let port = options.gdb_port;
     qemu.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
-    let script = gdb_script(&build::directory(options.profile, &options.features), port);
+    let script = gdb_script(&kernel.display().to_string(), port);
     build::replace(
         &toolchain.target_dir().join("pagoda/connect.gdb"),
         script.as_bytes(),
     )?;
     eprintln!("in another terminal, here: gdb-multiarch -nx -x .gdbinit");
-    Err(qemu.exec()).context("QEMU could not be started")
+    Ok(())
 }
 
-/// What `.gdbinit` cannot know: the kernel's directory and the port. Programs' symbols come one at a
-/// time, since all programs are linked at the same address.
+/// What `.gdbinit` cannot know: the profile and the port. Programs' symbols come one at a time, since
+/// all programs are linked at the same address.
 fn gdb_script(kernel: &str, port: u16) -> String {
     format!(
-        "symbol-file target/pagoda/{kernel}/kernel
+        "symbol-file {kernel}
 define user
   symbol-file
-  symbol-file target/pagoda/{kernel}/kernel
-  add-symbol-file target/{TARGET}/release/$arg0
+  symbol-file {kernel}
+  add-symbol-file target/{SYMBOLS}/$arg0
 end
 target remote 127.0.0.1:{port}
 "
@@ -78,7 +121,7 @@ fn machine(toolchain: &Toolchain, options: &Options, console: Console) -> Result
         .keep
         .clone()
         .unwrap_or_else(|| toolchain.target_dir().join("fs.img"));
-    let disk = image::lasting(toolchain, &guest, &image)?;
+    let disk = image::lasting(toolchain, &guest, &image, &options.add)?;
     let qemu = qemu::command(&guest.kernel, &disk, &options.hardware, "", console)?;
     Ok((qemu, disk))
 }

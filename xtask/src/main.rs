@@ -2,6 +2,8 @@
 //! it; `xtask` alone lists its verbs.
 
 mod build;
+mod c;
+mod grade;
 mod image;
 mod interactive;
 mod options;
@@ -16,19 +18,27 @@ mod volume;
 
 use anyhow::{Result, bail};
 use options::Options;
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 use toolchain::{GUEST_PACKAGES, Toolchain, succeed};
 
 const HELP: &str = "\
 usage: xtask VERB [OPTION…]      (or scripts/xtask, which looks after the toolchain)
 
   build          the kernel and the user programs
-  image [FILE]   a new disk image with the programs, and with the files of --add
+  kernel FILE    the kernel alone, copied there
+  cc SOURCE OUT  a C program, linked for the guest; --dialect riscv or classic, else by its includes
+  image [FILE]   a new disk image with the programs, or those of --programs, and the files of --add
   qemu           boot to a prompt on this terminal
   gdb            the same, but wait for gdb
+  boot KERNEL IMAGE  the same with these files as they are; --scratch: forget what is written,
+                 --wait: wait for gdb
   run [CMD]      run a command line in the guest's shell and power off; exits with its status
                  (101: the kernel panicked, 124: the time was up)
   test [WORD…]   every check, or those with one of the words in their names; --list tells the names
+  grade [LAB]    what a lab of the course asks, with points: alloc or lazy
   fmt, lint      format the sources; clippy, with warnings as errors
   fsck [IMAGE]   check an image; without a name the one of `qemu`
 
@@ -38,8 +48,10 @@ Each option may be given as an environment variable too:
   --profile NAME (PROFILE) the kernel: release (default), or checked, with assertions
   --features NAMES (FEATURES) of the kernel, separated by spaces: kmalloc-debug
   --qemu ARGS (QEMUEXTRA)  more arguments for QEMU, separated by spaces
+  --boot ARGS (BOOT)       boot arguments for the kernel
   --cmd CMD (CMD)          run: the command line
-  --add FILES (ADD)        run: files to copy into the image's root first, separated by spaces
+  --add FILES (ADD)        run, qemu, gdb: files to copy into the image's root first, separated by
+                           spaces; C sources are compiled
   --keep IMAGE (KEEP)      run, qemu: use this image, made if not there, and keep it
   --port N (GDBPORT)       gdb: where to listen; default 26000
   --jobs N (JOBS)          test: guests at once
@@ -66,8 +78,12 @@ fn dispatch() -> Result<u8> {
             options.profile,
             &options.features,
         )?),
+        "kernel" => kernel(&toolchain, &options)?,
+        "cc" => cc(&toolchain, &options)?,
         "image" => return image(&toolchain, &options),
         "qemu" => return interactive::qemu(&toolchain, &options),
+        "boot" => return interactive::boot(&toolchain, &options),
+        "grade" => return grade::grade(&toolchain, &options),
         "gdb" => return interactive::gdb(&toolchain, &options),
         "fsck" => {
             let named = options.rest.first().map(PathBuf::from);
@@ -84,16 +100,47 @@ fn dispatch() -> Result<u8> {
 
 /// Makes a new image, under the name given or beside the kernel.
 fn image(toolchain: &Toolchain, options: &Options) -> Result<u8> {
-    let guest = build::guest(toolchain, options.profile, &options.features)?;
+    let mut guest = build::guest(toolchain, options.profile, &options.features)?;
+    if let Some(wanted) = &options.programs {
+        guest.keep_only(wanted)?;
+    }
     let named = options.rest.first().map(PathBuf::from);
     let path = named.unwrap_or_else(|| guest.dir.join("fs.img"));
     let mut image = image::fresh(toolchain, &guest)?;
     if !options.add.is_empty() {
-        image = image::with_files(image, &options.add)?;
+        image = image::with_files(toolchain, image, &options.add)?;
     }
     build::replace(&path, &image)?;
     println!("{}: {} programs", path.display(), guest.programs.len());
     Ok(0)
+}
+
+/// Copies the kernel to the file named, unless that is the same already.
+fn kernel(toolchain: &Toolchain, options: &Options) -> Result<()> {
+    let [out] = options.rest.as_slice() else {
+        bail!("usage: xtask kernel FILE");
+    };
+    let kernel = std::fs::read(build::kernel(
+        toolchain,
+        options.profile,
+        &options.features,
+    )?)?;
+    if std::fs::read(out).is_ok_and(|old| old == kernel) {
+        return Ok(());
+    }
+    build::replace(Path::new(out), &kernel)
+}
+
+/// Compiles one C program to the file named, unless that is the same already.
+fn cc(toolchain: &Toolchain, options: &Options) -> Result<()> {
+    let [source, out] = options.rest.as_slice() else {
+        bail!("usage: xtask cc SOURCE OUT");
+    };
+    let program = std::fs::read(c::program(toolchain, Path::new(source), options.dialect)?)?;
+    if std::fs::read(out).is_ok_and(|old| old == program) {
+        return Ok(());
+    }
+    build::replace(Path::new(out), &program)
 }
 
 fn lint(toolchain: &Toolchain) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What the user asked for: flags, or environment variables of the names that `make` knows.
 
+use crate::c::Dialect;
 use anyhow::{Context, Result, bail};
 use lexopt::prelude::*;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
@@ -37,6 +38,8 @@ pub(crate) struct Hardware {
     /// As QEMU writes it, `128M`.
     pub(crate) mem: String,
     pub(crate) extra: Vec<String>,
+    /// Boot arguments for the kernel itself.
+    pub(crate) boot: String,
 }
 
 /// The command line and the environment, checked.
@@ -58,6 +61,16 @@ pub(crate) struct Options {
     pub(crate) jobs: Option<usize>,
     /// `test` and others: only tell what there is.
     pub(crate) list: bool,
+    /// `image`: only these of the programs.
+    pub(crate) programs: Option<Vec<String>>,
+    /// `cc`: not what the includes tell.
+    pub(crate) dialect: Option<Dialect>,
+    /// `boot`: nothing is written to the image.
+    pub(crate) scratch: bool,
+    /// `boot`: for gdb.
+    pub(crate) wait: bool,
+    /// `grade`: which lab.
+    pub(crate) lab: Option<String>,
 }
 
 /// The environment's value; an empty one counts as none, since `make` exports all it knows.
@@ -88,7 +101,7 @@ impl Options {
         let mut set = Settings::from_env(env);
         let mut verb = String::new();
         let mut rest = Vec::new();
-        let mut list = false;
+        let (mut list, mut scratch, mut wait) = (false, false, false);
         while let Some(argument) = parser.next()? {
             let slot = match argument {
                 Value(value) if verb.is_empty() => {
@@ -103,6 +116,14 @@ impl Options {
                     list = true;
                     continue;
                 }
+                Long("scratch") => {
+                    scratch = true;
+                    continue;
+                }
+                Long("wait") => {
+                    wait = true;
+                    continue;
+                }
                 Short('h') | Long("help") => {
                     verb = "help".into();
                     continue;
@@ -112,17 +133,27 @@ impl Options {
                 Long("profile") => &mut set.profile,
                 Long("features") => &mut set.features,
                 Long("qemu") => &mut set.qemu,
+                Long("boot") => &mut set.boot,
                 Long("cmd") => &mut set.cmd,
                 Long("add") => &mut set.add,
                 Long("keep") => &mut set.keep,
                 Long("timeout") => &mut set.timeout,
                 Long("port") => &mut set.port,
                 Long("jobs") => &mut set.jobs,
+                Long("lab") => &mut set.lab,
+                Long("programs") => &mut set.programs,
+                Long("dialect") => &mut set.dialect,
                 other => return Err(other.unexpected().into()),
             };
             *slot = Some(string(parser.value()?)?);
         }
-        set.check(verb, rest, list)
+        let options = set.check(verb, rest)?;
+        Ok(Options {
+            list,
+            scratch,
+            wait,
+            ..options
+        })
     }
 }
 
@@ -137,12 +168,16 @@ struct Settings {
     profile: Option<String>,
     features: Option<String>,
     qemu: Option<String>,
+    boot: Option<String>,
     cmd: Option<String>,
     add: Option<String>,
     keep: Option<String>,
     timeout: Option<String>,
     port: Option<String>,
     jobs: Option<String>,
+    lab: Option<String>,
+    programs: Option<String>,
+    dialect: Option<String>,
 }
 
 impl Settings {
@@ -153,16 +188,20 @@ impl Settings {
             profile: env("PROFILE"),
             features: env("FEATURES"),
             qemu: env("QEMUEXTRA"),
+            boot: env("BOOT"),
             cmd: env("CMD"),
             add: env("ADD"),
             keep: env("KEEP"),
             timeout: env("TIMEOUT"),
             port: env("GDBPORT"),
             jobs: env("JOBS"),
+            lab: env("LAB"),
+            programs: None,
+            dialect: None,
         }
     }
 
-    fn check(self, verb: String, rest: Vec<String>, list: bool) -> Result<Options> {
+    fn check(self, verb: String, rest: Vec<String>) -> Result<Options> {
         let cpus = number("CPUS", self.cpus.as_deref().unwrap_or("3"))?;
         if !(1..=8).contains(&cpus) {
             bail!("CPUS={cpus}: Pagoda runs on 1 to 8 harts");
@@ -174,6 +213,7 @@ impl Settings {
                 cpus,
                 mem: self.mem.unwrap_or_else(|| "128M".into()),
                 extra: words(&self.qemu.unwrap_or_default()),
+                boot: self.boot.unwrap_or_default(),
             },
             profile: Profile::from_name(self.profile.as_deref().unwrap_or("release"))?,
             features: words(&self.features.unwrap_or_default()),
@@ -189,7 +229,16 @@ impl Settings {
             )?),
             gdb_port: number("GDBPORT", self.port.as_deref().unwrap_or("26000"))?,
             jobs: self.jobs.map(|jobs| number("JOBS", &jobs)).transpose()?,
-            list,
+            list: false,
+            programs: self.programs.as_deref().map(words),
+            dialect: self
+                .dialect
+                .as_deref()
+                .map(Dialect::from_name)
+                .transpose()?,
+            scratch: false,
+            wait: false,
+            lab: self.lab,
         })
     }
 }

@@ -57,7 +57,8 @@ pub(crate) enum Console {
     Stdio,
 }
 
-/// A QEMU that is not running yet. `boot_args` is the kernel's command line.
+/// A QEMU that is not running yet. `boot_args` is the kernel's command line
+/// behind what the hardware's user wants in it.
 pub(crate) fn command(
     kernel: &Path,
     disk: &Disk,
@@ -83,7 +84,7 @@ pub(crate) fn command(
     qemu.arg("-kernel")
         .arg(kernel)
         .arg("-append")
-        .arg(boot_args);
+        .arg(format!("{} {boot_args}", hardware.boot).trim_start());
 
     let (image, inherited) = match disk {
         Disk::Kept(path) => (path.clone(), None),

@@ -72,11 +72,7 @@ impl Volume {
     /// # Errors
     /// The name or the file is too long, or the disk is full; the message says which and by how much.
     pub(crate) fn put(&mut self, name: &str, contents: &[u8]) -> Result<()> {
-        ensure!(
-            name.len() <= DIRSIZ,
-            "{name}: a name on the disk has at most {DIRSIZ} bytes, this one {}",
-            name.len()
-        );
+        check_name(name)?;
         ensure!(
             contents.len() <= MAX_FILE_SIZE as usize,
             "{name}: a file on the disk has at most {MAX_FILE_SIZE} bytes ({} KiB), this one {}",
@@ -137,6 +133,16 @@ impl Volume {
         }
         problems
     }
+}
+
+/// Refuses a name that is too long for the disk.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    ensure!(
+        name.len() <= DIRSIZ,
+        "{name}: a name on the disk has at most {DIRSIZ} bytes, this one {}",
+        name.len()
+    );
+    Ok(())
 }
 
 fn says(error: FsError, what: &str) -> Error {

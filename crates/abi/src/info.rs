@@ -49,7 +49,31 @@ pub struct MemInfo {
     pub records: u64,
     /// kmalloc's size classes, smallest first; unused ones behind them are zero.
     pub classes: [SlabInfo; SLAB_CLASSES],
+    // Since version 3. Of `reserved`:
+    /// The kernel image.
+    pub image: u64,
+    /// The page allocator's records.
+    pub frame_records: u64,
+    // Of `total`, beside `slab`:
+    /// The kernel's own page tables.
+    pub kernel_tables: u64,
+    /// The page tables of processes.
+    pub page_tables: u64,
+    /// Kernel stacks, those kept for reuse among them.
+    pub stacks: u64,
+    /// Blocks of the kernel that are larger than kmalloc gives, and those of devices.
+    pub kernel_blocks: u64,
+    /// Cached pages of files, mapped ones among them.
+    pub file_pages: u64,
+    /// What is in use for nothing named before: the pages of programs (anonymous memory, copies of
+    /// file pages, tables of shared memory), pipes.
+    pub anonymous: u64,
+    /// How often each [`Event`](crate::Event) has happened, by its number, on all harts together.
+    pub events: [u64; EVENT_SLOTS],
 }
+
+/// Room for events.
+pub const EVENT_SLOTS: usize = 32;
 
 /// Room for size classes of kmalloc.
 pub const SLAB_CLASSES: usize = 24;
@@ -74,7 +98,7 @@ pub struct SlabInfo {
 
 impl MemInfo {
     /// The layout described here.
-    pub const VERSION: u64 = 2;
+    pub const VERSION: u64 = 3;
 }
 
 bitflags! {

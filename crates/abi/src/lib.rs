@@ -7,15 +7,19 @@
 #![forbid(unsafe_code)]
 
 mod errno;
+mod event;
 mod file;
 mod info;
 mod limits;
 mod memory;
+mod process;
 mod sys;
 
 pub use errno::Errno;
+pub use event::Event;
 pub use file::{Dirent, FileType, OpenFlags, Stat};
-pub use info::{MemInfo, MemInfoFlags, SLAB_CLASSES, SlabInfo};
+pub use info::{EVENT_SLOTS, MemInfo, MemInfoFlags, SLAB_CLASSES, SlabInfo};
 pub use limits::*;
 pub use memory::{Advice, MapFlags, Prot, RemapFlags};
+pub use process::{ProcInfo, ProcInfoFlags, ProcState, RegionInfo, RegionUse, TableEntry};
 pub use sys::Sys;

@@ -8,6 +8,8 @@ pub const MAXVA: u64 = 1 << 38;
 pub const USER_TOP: u64 = MAXVA - 2 * PAGE_SIZE as u64;
 /// Where mappings without a hint are placed from.
 pub const MMAP_BASE: u64 = 1 << 37;
+/// Where mappings are placed that must lie below 2 GiB. What is below is the heap's.
+pub const MMAP_LOW: core::ops::Range<u64> = 1 << 30..1 << 31;
 /// Longest path, in bytes, with the zero at its end.
 pub const MAXPATH: usize = 128;
 /// Most arguments of `exec`.

@@ -60,6 +60,8 @@ bitflags! {
         const FIXED = 0x10;
         /// Zeroed memory, no file behind it.
         const ANONYMOUS = 0x20;
+        /// Below 2 GiB, so that a program written for 32 bits can have the address in an `int`.
+        const LOW = 0x40;
         /// Promise it even where memory may not be there. Every promise is like that here.
         const NORESERVE = 0x4000;
         /// Fill the pages at once, as far as memory goes.

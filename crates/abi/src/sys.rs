@@ -90,4 +90,14 @@ calls! {
     Mincore = 30, "mincore";
     /// `shutdown(status)`: ends the machine with this status; never returns.
     Shutdown = 31, "shutdown";
+    /// `procinfo(pid, *mut ProcInfo, size, ProcInfoFlags) -> the kernel's size of ProcInfo`: stores
+    /// the first `size` bytes at most.
+    Procinfo = 32, "procinfo";
+    /// `regions(pid, from, *mut RegionInfo, count, size) -> records stored`: of the process's regions
+    /// that end above the address `from`, in order; 0 when there are no more. `size` is the
+    /// caller's of a record.
+    Regions = 33, "regions";
+    /// `pagetable(pid, after, *mut TableEntry, count) -> records stored`: of the process's page table,
+    /// what comes behind the record with the place `after`; 0 when there are no more.
+    Pagetable = 34, "pagetable";
 }

@@ -296,6 +296,7 @@ impl<R: RawMutex> Frames<R> {
 
     /// Asks every registered cache for all it can give, and empties the CPUs' caches; how many
     /// frames the registered ones gave.
+    #[cold]
     pub fn shrink_all(&self) -> usize {
         let freed = self.pressure.shrink_all();
         self.drain_caches();

@@ -69,7 +69,25 @@ impl<R: RawMutex> Frames<R> {
         self.shared.lock().blocks()
     }
 
+    /// All numbers but what the shrinkers could give back, if the locks are free.
+    pub fn try_stats(&self) -> Option<Stats> {
+        let mut cached = [0; MAX_CPUS];
+        for (sum, cache) in cached.iter_mut().zip(self.caches()) {
+            *sum = cache.try_lock()?.len();
+        }
+        let mut shared = self.shared.try_lock()?;
+        Some(Stats {
+            total: self.total(),
+            free: cached.iter().sum::<usize>() + shared.free(),
+            cached,
+            blocks: shared.blocks(),
+            least_free: shared.least_free(),
+            reclaimable: 0,
+        })
+    }
+
     /// All numbers.
+    #[cold]
     pub fn stats(&self) -> Stats {
         let mut cached = [0; MAX_CPUS];
         for (sum, cache) in cached.iter_mut().zip(self.caches()) {

@@ -53,6 +53,12 @@ impl<T> KBox<T> {
 #[cfg(feature = "zerocopy")]
 impl<T> KBox<[T]> {
     /// `len` values of zero bytes. Needs the feature `zerocopy`.
+    ///
+    /// ```
+    /// let zeros = kmalloc::KBox::<[u32]>::try_new_zeroed_slice(3)?;
+    /// assert_eq!(*zeros, [0, 0, 0]);
+    /// # Ok::<(), kmalloc::AllocError>(())
+    /// ```
     pub fn try_new_zeroed_slice(len: usize) -> Result<KBox<[T]>, AllocError>
     where
         T: FromZeros,
@@ -173,6 +179,7 @@ mod tests {
 
     #[cfg(feature = "zerocopy")]
     #[test]
+    #[cfg_attr(miri, ignore = "Miri ends where an allocation should fail")]
     fn a_size_beyond_all_memory_is_an_error() {
         assert!(KBox::<[u64]>::try_new_zeroed_slice(usize::MAX / 16).is_err());
         assert!(KBox::<[u64]>::try_new_zeroed_slice(usize::MAX).is_err());

@@ -27,6 +27,44 @@ pub(crate) const UNITS: u8 = 127;
 ///
 /// Objects come with the contents they were left with; with the feature `debug` they come full of
 /// a byte that is unlikely to be taken for anything else.
+///
+/// ```
+/// # use core::sync::atomic::{AtomicBool, Ordering};
+/// # struct Spin(AtomicBool);
+/// # unsafe impl lock_api::RawMutex for Spin {
+/// #     const INIT: Spin = Spin(AtomicBool::new(false));
+/// #     type GuardMarker = lock_api::GuardNoSend;
+/// #     fn lock(&self) { while !self.try_lock() {} }
+/// #     fn try_lock(&self) -> bool { !self.0.swap(true, Ordering::Acquire) }
+/// #     unsafe fn unlock(&self) { self.0.store(false, Ordering::Release) }
+/// # }
+/// # use frames::{Frames, Layout, Pfn};
+/// # let bytes = std::alloc::Layout::from_size_align(64 * 4096, 4096)?;
+/// # let ram = core::ptr::NonNull::new(unsafe { std::alloc::alloc_zeroed(bytes) }).unwrap();
+/// # let layout = Layout { usable: &[Pfn::new(0x80000)..Pfn::new(0x80040)], reserved: &[] };
+/// # let metadata = vec![0; layout.metadata_bytes() / 8].leak();
+/// # let frames: &'static Frames<Spin> =
+/// #     Box::leak(Box::new(Frames::new(&layout, metadata, 1).unwrap()));
+/// # let pages = unsafe { kmalloc::DirectMap::new(frames, Pfn::new(0x80000), ram) };
+/// use kmalloc::{Kmalloc, Place};
+///
+/// // For two CPUs, of which this is the second.
+/// let (kmalloc, cpu) = (Kmalloc::<Spin, _, 2>::new(pages), 1);
+/// let page = kmalloc.alloc(cpu, 4096).expect("there is memory");
+/// let small = kmalloc.alloc(cpu, 64).expect("there is memory");
+/// assert_eq!(small.addr().get() % 64, 0);
+/// let stats = kmalloc.stats();
+/// assert_eq!((stats.live(), stats.whole, stats.pages()), (2, 1, 3));
+///
+/// // SAFETY: nobody uses what is freed, if anything is.
+/// let error = unsafe { kmalloc.free(cpu, page.add(16)) }.unwrap_err();
+/// assert_eq!(error.place, Place::Inside { offset: 16, size: 4096 });
+/// for object in [page, small] {
+///     unsafe { kmalloc.free(cpu, object) }?;
+/// }
+/// assert_eq!(kmalloc.drain(), 2); // the slab of the small one, and its record
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Kmalloc<R: RawMutex, P: Pages, const CPUS: usize = 8> {
     /// A copy that is found from where the rest is.
     shapes: [Shape; CLASSES],

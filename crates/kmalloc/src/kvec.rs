@@ -54,6 +54,14 @@ impl<T> KVec<T> {
 
     /// Appends `value` if there is room already, else gives it back: the second half of "reserve,
     /// then commit".
+    ///
+    /// ```
+    /// # use kmalloc::{AllocError, KVec};
+    /// let mut v = KVec::new();
+    /// v.try_reserve(2)?; // all that can fail comes first
+    /// assert_eq!((v.push_reserved('a'), v.push_reserved('b')), (Ok(()), Ok(())));
+    /// # Ok::<(), AllocError>(())
+    /// ```
     #[inline]
     pub fn push_reserved(&mut self, value: T) -> Result<(), T> {
         if self.0.len() == self.0.capacity() {

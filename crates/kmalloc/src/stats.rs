@@ -4,6 +4,7 @@ use crate::class::{CLASSES, TABLE};
 use crate::kmalloc::Kmalloc;
 use crate::pages::Pages;
 use core::fmt;
+use core::hint::black_box;
 use core::sync::atomic::Ordering;
 use frames::{FRAME_SIZE, Shrinker};
 use lock_api::RawMutex;
@@ -86,10 +87,13 @@ impl fmt::Display for Stats {
 
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     /// All numbers.
+    #[cold]
     pub fn stats(&self) -> Stats {
         let mut classes = [ClassStats::default(); CLASSES];
         for cache in &self.caches {
             let cache = cache.lock();
+            // Of a number that the compiler does not see, or it makes a page of code of the loop.
+            let classes = black_box(&mut classes[..]);
             for (index, class) in classes.iter_mut().enumerate() {
                 class.cached += cache.len(index);
             }
@@ -107,6 +111,18 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             whole: self.whole.load(Ordering::Relaxed),
             records: self.pools.lock().iter().map(|pool| pool.pages()).sum(),
         }
+    }
+}
+
+impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
+    /// Pages, of objects and of records, if the locks are free.
+    pub fn try_pages(&self) -> Option<usize> {
+        let mut pages = self.whole.load(Ordering::Relaxed);
+        for depot in &self.depots {
+            pages += depot.try_lock()?.slabs();
+        }
+        let pools = self.pools.try_lock()?;
+        Some(pages + pools.iter().map(|pool| pool.pages()).sum::<usize>())
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::test_runner::RngSeed;
 use steps::{STEP_BYTES, Step, run};
 
 /// Steps of a case, at most; under Miri a step takes a thousand times as long.
-const STEPS: usize = if cfg!(miri) { 60 } else { 1500 };
+const STEPS: usize = if cfg!(miri) { 60 } else { 3000 };
 
 fn step() -> impl Strategy<Value = Step> {
     any::<[u8; STEP_BYTES]>().prop_map(Step::decode)

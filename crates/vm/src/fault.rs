@@ -6,7 +6,7 @@ use crate::region::{Region, Source};
 use crate::sv39::{Entry, LARGE, PAGE, page_down};
 use crate::table::{PageTable, Stale, Whole};
 use crate::{AddressSpace, Error, Machine};
-use abi::Prot;
+use abi::{Event, Prot};
 use core::ops::Range;
 use frames::Pfn;
 
@@ -122,6 +122,7 @@ impl<M: Machine> AddressSpace<M> {
             // The hardware went by an entry that it still remembered. It may remember a missing
             // table too, so forgetting the one page is not enough.
             self.table.flush(Stale::Many);
+            self.machine().note(Event::Stale);
         } else {
             unshare(&mut self.table, region, page, entry)?;
         }
@@ -195,6 +196,7 @@ fn fill<M: Machine>(
     let place = table.place(page)?;
     if access == Access::Write && matches!(source, Source::Zero) {
         let (frame, complete) = zeroed(table, region, page)?;
+        table.machine().note(Event::ZeroFill);
         table.put(page, place, Entry::page(frame.into_pfn(), region.prot()));
         if complete {
             table.promote(page);
@@ -203,20 +205,22 @@ fn fill<M: Machine>(
     }
     let machine = table.machine();
     let read_only = region.prot() - Prot::WRITE;
-    let (pfn, prot) = match (source, supply) {
-        (Source::Shared { pages, index }, _) => (pages.page(index)?.into_pfn(), region.prot()),
+    let (pfn, prot, event) = match (source, supply) {
+        (Source::Shared { pages, index }, _) => {
+            let page = pages.page(index)?;
+            (page.into_pfn(), region.prot(), Event::SharedMap)
+        }
         (Source::File { valid, .. }, Some(cached)) => {
             if access != Access::Write && valid as u64 == PAGE {
-                (cached.into_pfn(), read_only)
+                (cached.into_pfn(), read_only, Event::FileMap)
             } else {
-                (
-                    copy(machine, cached.pfn(), valid)?.into_pfn(),
-                    region.prot(),
-                )
+                let copied = copy(machine, cached.pfn(), valid)?;
+                (copied.into_pfn(), region.prot(), Event::FileCopy)
             }
         }
-        _ => (machine.zero_page(), read_only),
+        _ => (machine.zero_page(), read_only, Event::ZeroPage),
     };
+    machine.note(event);
     table.put(page, place, Entry::page(pfn, prot));
     Ok(Fault::Done)
 }
@@ -262,23 +266,26 @@ fn unshare<M: Machine>(
         && table.machine().is_unique_large(block)
     {
         table.set_large(page, Entry::page(block, region.prot()));
+        table.machine().note(Event::LastOwner);
         return Ok(());
     }
     let range = page..page + PAGE;
     let spare = table.reserve(&range, Whole::Change)?;
     let old = entry.pfn();
     let mut complete = false;
-    let machine = table.machine();
-    let pfn = if old == machine.zero_page() {
+    let machine = table.machine().clone();
+    let (pfn, event) = if old == machine.zero_page() {
         let (frame, last) = zeroed(table, region, page)?;
         complete = last;
-        frame.into_pfn()
+        (frame.into_pfn(), Event::ZeroFill)
     } else if region.is_shared() || spare.is_empty() && machine.is_unique(old) {
-        old
+        (old, Event::LastOwner)
     } else {
         // A table or a large page that others have too is a reference of theirs to the frame.
-        copy(machine, old, PAGE as usize)?.into_pfn()
+        let copied = copy(&machine, old, PAGE as usize)?;
+        (copied.into_pfn(), Event::Copy)
     };
+    machine.note(event);
     table.own(&range, Whole::Change, spare);
     table.replace(page, Entry::page(pfn, region.prot()));
     if complete {

@@ -35,9 +35,11 @@
 #![deny(unsafe_code)]
 
 mod advise;
+pub mod asid;
 mod fault;
 mod fork;
 mod heap;
+mod look;
 mod machine;
 mod map;
 mod protect;
@@ -52,6 +54,7 @@ mod tree;
 mod unmap;
 
 pub use fault::{Access, Fault, FaultError, FilePage};
+pub use look::Usage;
 pub use machine::{Flush, Machine, SpaceId};
 pub use region::{Region, RegionKind};
 pub use reserve::{Placed, Reserve, SETS};

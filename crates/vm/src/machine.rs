@@ -1,17 +1,20 @@
 //! What an address space needs of the machine it runs on.
 
 use crate::reserve::Placed;
+use abi::Event;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use frames::Pfn;
 
-/// Which address space a flush is for: the number the hardware tags its translations with, as
-/// [`AddressSpace::set_id`](crate::AddressSpace::set_id) was told it.
+/// Which address space a flush is for: a name that its owner gave it with
+/// [`AddressSpace::set_id`](crate::AddressSpace::set_id). It may be the number that the hardware tags
+/// its translations with, or lead to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpaceId(pub u16);
 
 impl SpaceId {
-    /// The translations carry no tag of their own: a switch of spaces flushes everything.
+    /// The space was given no name: it has not been in use yet, or a switch of spaces flushes
+    /// everything.
     pub const UNTAGGED: SpaceId = SpaceId(0);
 }
 
@@ -112,6 +115,11 @@ pub unsafe trait Machine: Clone {
     /// Makes this hart forget translations of a space; called when entries lose rights or change
     /// frames, not when they gain rights.
     fn flush(&self, space: SpaceId, range: Flush);
+
+    /// Hears what came of a fault, for those who count.
+    fn note(&self, event: Event) {
+        let _ = event;
+    }
 }
 
 /// One reference to a frame, released when dropped.

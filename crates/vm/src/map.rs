@@ -91,6 +91,9 @@ impl<M: Machine> AddressSpace<M> {
     /// - Otherwise at `hint`, rounded down to a page, when it is not 0 and that range is free.
     /// - Otherwise in the lowest free place from [`abi::MMAP_BASE`] on.
     ///
+    /// With [`MapFlags::LOW`] the place is in [`abi::MMAP_LOW`], and a hint counts only if it leads
+    /// below the end of that.
+    ///
     /// [`MapFlags::SHARED`] memory is the same memory in all spaces forked from this one. No flags
     /// at all ask for private memory that can be read and written, whatever `prot` says.
     ///
@@ -113,7 +116,11 @@ impl<M: Machine> AddressSpace<M> {
         let range = if fixed {
             pages(hint, len)?
         } else {
-            self.choose(hint, len)?
+            let area = match flags.contains(MapFlags::LOW) {
+                true => abi::MMAP_LOW,
+                false => abi::MMAP_BASE..abi::USER_TOP,
+            };
+            self.choose(hint, len, area)?
         };
         if flags.contains(MapFlags::FIXED_NOREPLACE) {
             if self.regions.first_in(&range).is_some() {
@@ -146,14 +153,19 @@ impl<M: Machine> AddressSpace<M> {
         Ok(start)
     }
 
-    /// A free range of `len` bytes: at the hint if that is possible.
-    fn choose(&self, hint: u64, len: u64) -> Result<Range<u64>, Error> {
+    /// A free range of `len` bytes: at the hint if that is possible, or else in the area.
+    fn choose(&self, hint: u64, len: u64, area: Range<u64>) -> Result<Range<u64>, Error> {
         let wanted = pages(0, len)?;
         let hint = page_down(hint);
         match pages(hint, len) {
-            Ok(range) if hint != 0 && self.regions.first_in(&range).is_none() => Ok(range),
+            Ok(range)
+                if hint != 0
+                    && range.end <= area.end
+                    && self.regions.first_in(&range).is_none() =>
+            {
+                Ok(range)
+            }
             _ => {
-                let area = abi::MMAP_BASE..abi::USER_TOP;
                 let start = self
                     .regions
                     .lowest_gap(wanted.end, area)

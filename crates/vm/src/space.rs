@@ -58,10 +58,10 @@ impl<M: Machine> AddressSpace<M> {
         self.table.id()
     }
 
-    /// Gives the space a number that the hardware tags its translations with, so that a switch of
-    /// spaces need not flush. A new space, a forked one too, is [`SpaceId::UNTAGGED`]. Whoever gives
-    /// out a number sees to it that no hart remembers translations under it from another space:
-    /// dropping a space flushes nothing.
+    /// Gives the space a name for its flushes, so that a switch of spaces need not flush. A new space,
+    /// a forked one too, is [`SpaceId::UNTAGGED`]. Whoever gives out the numbers that the hardware
+    /// tags translations with (as [`asid`](crate::asid) does) sees to it that no hart remembers any
+    /// from another space: dropping a space flushes nothing.
     pub fn set_id(&mut self, id: SpaceId) {
         self.table.set_id(id);
     }

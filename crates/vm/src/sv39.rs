@@ -76,6 +76,11 @@ impl Entry {
         self.0 == 0
     }
 
+    /// The entry as the hardware has it.
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
     /// The frame that the entry names; of a vacant one, frame 0.
     pub(crate) fn pfn(self) -> Pfn {
         Pfn::new((self.0 >> PFN_SHIFT) as u32)
@@ -151,6 +156,16 @@ impl Level {
     pub(crate) const ROOT: Level = Level(2);
     pub(crate) const MIDDLE: Level = Level(1);
     pub(crate) const LEAF: Level = Level(0);
+
+    /// The level with this number.
+    pub(crate) fn with_number(number: u32) -> Option<Level> {
+        (number <= Level::ROOT.0).then_some(Level(number))
+    }
+
+    /// The number of the level, as the specification has it.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
 
     /// The level below; none below the leaves.
     pub(crate) fn below(self) -> Option<Level> {

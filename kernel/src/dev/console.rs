@@ -1,7 +1,7 @@
 //! The terminal: line editing on input, output of programs and of the kernel.
 
 use super::uart;
-use crate::mm::user::UserRange;
+use crate::mm::{dump, user::UserRange};
 use crate::proc::{listing, sched};
 use crate::sync::{SpinLock, WaitQueue, rank};
 use abi::Errno;
@@ -245,10 +245,12 @@ pub fn has_room() -> bool {
 /// Handles one typed byte; called by the interrupt handler.
 pub fn input(byte: u8) {
     const LIST: u8 = control(b'P');
+    const MEMORY: u8 = control(b'T');
     const ERASE_LINE: u8 = control(b'U');
     match byte {
         0 => {}
         LIST => listing::print(),
+        MEMORY => dump::print(),
         ERASE_LINE => {
             let mut input = INPUT.lock();
             while input.erase() {}

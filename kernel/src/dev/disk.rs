@@ -3,10 +3,12 @@
 
 use super::platform::{Platform, Registers};
 use super::plic;
-use crate::arch::layout;
+use crate::arch::{hart, layout};
+use crate::mm::heap;
 use crate::mm::kernel_space::map_device;
-use crate::mm::ram::{self, address_of, frame_of, zero};
+use crate::mm::ram::{address_of, frame_of, zero};
 use crate::sync::{Once, SpinLock, WaitQueue, rank};
+use abi::Event;
 use core::ptr::NonNull;
 use frames::{FRAME_SIZE, Pfn};
 use kmalloc::KBox;
@@ -102,6 +104,7 @@ impl BlockDevice for Disk {
     }
 
     fn read(&mut self, block: u32, buffer: &mut [u8; BLOCK_SIZE]) -> Result<(), DeviceError> {
+        hart::note(Event::DiskRead);
         let sector = block as usize * SECTORS_PER_BLOCK;
         let buffer: *mut [u8; BLOCK_SIZE] = buffer;
         // SAFETY: request, response and buffer stay where they are and untouched until `transfer`
@@ -117,6 +120,7 @@ impl BlockDevice for Disk {
     }
 
     fn write(&mut self, block: u32, buffer: &[u8; BLOCK_SIZE]) -> Result<(), DeviceError> {
+        hart::note(Event::DiskWrite);
         let sector = block as usize * SECTORS_PER_BLOCK;
         // SAFETY: as in `read`.
         self.transfer(
@@ -176,7 +180,7 @@ struct KernelHal;
 unsafe impl Hal for KernelHal {
     fn dma_alloc(pages: usize, _direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         let order = pages.next_power_of_two().trailing_zeros() as usize;
-        let Some(first) = ram::alloc(order) else {
+        let Some(first) = heap::alloc_block(order) else {
             return (0, NonNull::dangling());
         };
         let address = address_of(first);
@@ -191,7 +195,7 @@ unsafe impl Hal for KernelHal {
 
     unsafe fn dma_dealloc(physical: PhysAddr, _address: NonNull<u8>, pages: usize) -> i32 {
         let order = pages.next_power_of_two().trailing_zeros() as usize;
-        ram::free(Pfn::from_addr(physical), order);
+        heap::free_block(Pfn::from_addr(physical), order);
         0
     }
 

@@ -30,6 +30,11 @@ pub fn counts() -> usize {
     INODES.lock().len()
 }
 
+/// Cached pages of files, mapped ones among them, but those of files in use at this moment.
+pub fn pages() -> usize {
+    INODES.lock().iter().map(|inode| inode.cached()).sum()
+}
+
 fn position(inodes: &[KArc<Inode>], inum: u32) -> Result<usize, usize> {
     inodes.binary_search_by_key(&inum, |inode| inode.inum())
 }
@@ -91,6 +96,12 @@ pub fn release_unlinked(fs: &mut Fs<Disk>, inum: u32) {
     if fs.stat(inum).is_ok_and(|info| info.nlink == 0) {
         let _ = fs.free(inum);
     }
+}
+
+/// Pages that the cache could give back now, if the list is free.
+pub fn try_reclaimable() -> Option<usize> {
+    let inodes = INODES.try_lock()?;
+    Some(inodes.iter().map(|inode| inode.reclaimable()).sum())
 }
 
 impl Shrinker for PageCache {

@@ -5,10 +5,11 @@
 //! page is clean and can be dropped at any time.
 
 use super::cache;
+use crate::arch::hart;
 use crate::mm::Frame;
 use crate::mm::user::UserRange;
 use crate::sync::SleepLock;
-use abi::{Errno, FileType, Stat};
+use abi::{Errno, Event, FileType, Stat};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use frames::FRAME_SIZE;
 use kmalloc::{KArc, KVec};
@@ -166,6 +167,7 @@ impl Inode {
                 }
             }
             super::lock().read(self.inum, offset, page.bytes_mut())?;
+            hart::note(Event::PageIn);
             if let Some(place) = pages.get_mut(index) {
                 *place = Some(page.share());
             }
@@ -282,6 +284,12 @@ impl Inode {
             *pages = KVec::new();
         }
         dropped
+    }
+
+    /// Cached pages; none while somebody uses the content.
+    pub(super) fn cached(&self) -> usize {
+        let pages = self.content.try_lock();
+        pages.map_or(0, |pages| pages.iter().flatten().count())
     }
 
     /// Cached pages that [`Inode::shrink`] would drop now.

@@ -54,6 +54,11 @@ impl MappedFile {
         }
     }
 
+    /// The inode's number; 0 for a copy.
+    pub fn inum(&self) -> u32 {
+        self.inode().inum()
+    }
+
     /// A page of the file.
     pub fn page(&self, index: u64) -> Result<Frame, Errno> {
         self.inode().page(index)

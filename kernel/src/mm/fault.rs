@@ -1,8 +1,9 @@
 //! The one way in which a page fault is mended, whether the program or the kernel's copy routines
 //! touched the address.
 
-use crate::arch::paging;
+use crate::arch::{hart, paging};
 use crate::proc::Process;
+use abi::Event;
 use vm::{Access, Fault, FaultError};
 
 /// Why a fault could not be mended.
@@ -18,12 +19,27 @@ pub enum Denied {
 
 /// Makes `address` accessible for the process; `Ok` means that the access may be tried again.
 pub fn resolve(process: &Process, address: u64, access: Access) -> Result<(), Denied> {
+    hart::note(match access {
+        Access::Read => Event::FaultRead,
+        Access::Write => Event::FaultWrite,
+        Access::Execute => Event::FaultExecute,
+    });
+    let mended = try_resolve(process, address, access);
+    match mended {
+        Ok(()) => {}
+        Err(Denied::OutOfMemory) => hart::note(Event::FaultStarved),
+        Err(_) => hart::note(Event::FaultRefused),
+    }
+    mended
+}
+
+fn try_resolve(process: &Process, address: u64, access: Access) -> Result<(), Denied> {
     let mut supply = None;
     loop {
         let outcome = match process.space.lock().as_mut() {
             Some(space) => {
                 let outcome = space.fault(address, access, supply.take());
-                process.set_resident(space.resident());
+                process.note_space(space);
                 outcome
             }
             None => return Err(Denied::Refused),

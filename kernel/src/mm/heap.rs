@@ -4,7 +4,7 @@ use super::ram::{self, address_of, cpu, frame_of, frames};
 use crate::sync::{RawSpin, rank};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn, order_for};
 use kmalloc::{Kmalloc, Pages, Stats, size_for};
 
@@ -85,6 +85,37 @@ pub fn stats() -> Stats {
     KMALLOC.stats()
 }
 
+/// Pages of objects and records, if the locks are free.
+pub fn try_pages() -> Option<usize> {
+    KMALLOC.try_pages()
+}
+
+/// Pages in blocks for the kernel itself.
+static BLOCK_PAGES: AtomicUsize = AtomicUsize::new(0);
+
+/// Pages in blocks for the kernel itself: what is too large for kmalloc, and memory of devices.
+pub fn block_pages() -> usize {
+    BLOCK_PAGES.load(Ordering::Relaxed)
+}
+
+/// A block of `1 << order` frames for the kernel itself.
+#[cold]
+pub fn alloc_block(order: usize) -> Option<Pfn> {
+    let block = ram::alloc(order)?;
+    BLOCK_PAGES.fetch_add(1 << order, Ordering::Relaxed);
+    Some(block)
+}
+
+/// Gives such a block back.
+///
+/// # Panics
+/// If it is none that was given out.
+#[cold]
+pub fn free_block(block: Pfn, order: usize) {
+    ram::free(block, order);
+    BLOCK_PAGES.fetch_sub(1 << order, Ordering::Relaxed);
+}
+
 struct KernelHeap;
 
 #[global_allocator]
@@ -101,7 +132,7 @@ unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let object = match size_for(layout) {
             Some(size) => return kmalloc(size).map_or(ptr::null_mut(), NonNull::as_ptr),
-            None => block_order(layout).and_then(ram::alloc),
+            None => block_order(layout).and_then(alloc_block),
         };
         object.map_or(ptr::null_mut(), |pfn| address_of(pfn) as *mut u8)
     }
@@ -109,7 +140,7 @@ unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         match (size_for(layout), NonNull::new(pointer), block_order(layout)) {
             (Some(_), Some(object), _) => kfree(object),
-            (None, Some(_), Some(order)) => ram::free(frame_of(pointer as usize), order),
+            (None, Some(_), Some(order)) => free_block(frame_of(pointer as usize), order),
             _ => {}
         }
     }

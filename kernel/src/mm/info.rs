@@ -1,12 +1,14 @@
 //! The numbers that programs may know about memory.
 
-use super::ram::{frames, total_pages};
-use super::{aside, heap};
+use super::ram::{frames, record_pages, total_pages};
+use super::{aside, heap, kernel_space, stack};
+use crate::arch::{hart, layout};
 use crate::fs;
 use crate::proc::TABLE;
-use abi::{Errno, MemInfo, MemInfoFlags, SlabInfo};
+use abi::{Errno, Event, MemInfo, MemInfoFlags, PAGE_SIZE, SlabInfo};
 
 /// Counts, after the caches have given back where that is asked.
+#[inline(never)]
 pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     if flags.contains(MemInfoFlags::DROP_CACHES) {
         drop_caches();
@@ -31,14 +33,18 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     for (to, count) in info.blocks.iter_mut().zip(stats.blocks) {
         *to = count as u64;
     }
-    info.processes = TABLE.lock().len() as u64;
     info.files = fs::open_files() as u64;
     info.pipes = fs::pipes() as u64;
     info.inodes = fs::counts() as u64;
     add_heap(&mut info);
+    add_uses(&mut info);
+    for &event in Event::ALL {
+        info.events[event as usize] = hart::noted(event);
+    }
     Ok(info)
 }
 
+#[inline(never)]
 fn add_heap(info: &mut MemInfo) {
     let stats = heap::stats();
     info.slab = stats.pages() as u64;
@@ -55,6 +61,30 @@ fn add_heap(info: &mut MemInfo) {
             free: class.free as u32,
         };
     }
+}
+
+/// What the pages are in use for. The parts are counted one after the other, while others allocate.
+#[inline(never)]
+fn add_uses(info: &mut MemInfo) {
+    let image = layout::image();
+    info.image = (image.end - image.text).div_ceil(PAGE_SIZE) as u64;
+    info.frame_records = record_pages();
+    info.kernel_tables = kernel_space::page_tables() as u64;
+    info.stacks = stack::pages() as u64;
+    info.kernel_blocks = heap::block_pages() as u64;
+    info.file_pages = fs::pages() as u64;
+    {
+        let table = TABLE.lock();
+        info.processes = table.len() as u64;
+        table.for_each(|process, _| info.page_tables += process.page_tables() as u64);
+    }
+    let named = info.slab
+        + info.kernel_tables
+        + info.page_tables
+        + info.stacks
+        + info.kernel_blocks
+        + info.file_pages;
+    info.anonymous = info.total.saturating_sub(info.free + named);
 }
 
 /// Asks every cache for all it can give. Twice, because what one cache drops (an inode, say) lies in

@@ -11,13 +11,32 @@ use crate::arch::paging::{self, LEVEL_SIZE, Rights};
 use crate::arch::{hart, sbi};
 use crate::dev::platform::{Platform, Range};
 use crate::sync::{Once, SpinLock, rank};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn};
 use kmalloc::AllocError;
+use vm::asid::Forget;
 
 static ROOT: Once<Pfn> = Once::new();
 /// Guards the tables below the root; holds the next free address for devices.
 static TABLE: SpinLock<usize, { rank::DEVICE }> = SpinLock::new(DEVICES);
+
+/// Counts what is mapped below [`STACKS`]' entry. A hart may remember that an address had nothing
+/// behind it; one that has not heard of all mappings forgets everything when it next switches, which
+/// is before it uses a stack that it has not mapped itself.
+static MAPPINGS: AtomicU64 = AtomicU64::new(0);
+
+/// Mappings made so far, for harts to compare with what they have heard of.
+pub fn mappings() -> u64 {
+    MAPPINGS.load(Ordering::Acquire)
+}
+
+/// Tables in use, the root among them.
+static TABLES: AtomicUsize = AtomicUsize::new(0);
+
+/// Pages of the kernel's own page table.
+pub fn page_tables() -> usize {
+    TABLES.load(Ordering::Relaxed)
+}
 
 /// A table, seen through the direct map.
 pub fn table(pfn: Pfn) -> &'static [AtomicU64; 512] {
@@ -58,7 +77,10 @@ pub fn init(platform: &Platform) {
 
 fn boot_frame() -> Pfn {
     match Frame::try_new_zeroed() {
-        Ok(frame) => frame.into_pfn(),
+        Ok(frame) => {
+            TABLES.fetch_add(1, Ordering::Relaxed);
+            frame.into_pfn()
+        }
         Err(_) => panic!("no memory for the kernel's page table"),
     }
 }
@@ -67,7 +89,7 @@ fn boot_frame() -> Pfn {
 pub fn activate() {
     hart::this().loaded.set(satp());
     // SAFETY: it maps the kernel as the boot table did, with only the needless rights missing.
-    unsafe { paging::load(satp()) };
+    unsafe { paging::load(satp(), Forget::All) };
 }
 
 /// Maps RAM at its place in the direct map, in pages as large as go.
@@ -115,6 +137,7 @@ fn map(
             Some(next) => Pfn::from_addr(next),
             None => {
                 let next = new_table()?.into_pfn();
+                TABLES.fetch_add(1, Ordering::Relaxed);
                 place.store(paging::branch(next.addr()), Ordering::Release);
                 next
             }
@@ -158,8 +181,16 @@ pub fn map_pages<const N: usize>(address: usize, pages: [Frame; N]) -> Result<()
         })?;
     }
     drop(tables);
+    {
+        let _off = hart::off();
+        let before = MAPPINGS.fetch_add(1, Ordering::Release);
+        paging::flush_all();
+        let heard_of = &hart::this().heard_of;
+        if heard_of.get() == before {
+            heard_of.set(before + 1);
+        }
+    }
     drop(spare);
-    paging::flush_all();
     Ok(())
 }
 
@@ -200,6 +231,7 @@ fn take_empty_table(address: usize) -> Option<Frame> {
         .all(|entry| entry.load(Ordering::Relaxed) == 0);
     empty.then(|| {
         place.store(0, Ordering::Release);
+        TABLES.fetch_sub(1, Ordering::Relaxed);
         Frame::from_pfn(last)
     })
 }

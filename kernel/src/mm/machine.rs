@@ -1,10 +1,11 @@
 //! What the crate `vm` needs of this machine.
 
 use super::ram::{self, Frame, address_of, frames};
-use super::{aside, kernel_space};
-use crate::arch::paging;
+use super::{asid, aside, kernel_space};
+use crate::arch::{hart, paging};
 use crate::fs::MappedFile;
 use crate::sync::Once;
+use abi::Event;
 use core::ops::Range;
 use core::sync::atomic::AtomicU64;
 use frames::{FRAME_SIZE, Pfn, WrongFree};
@@ -135,10 +136,12 @@ unsafe impl vm::Machine for Machine {
         kernel_space::copy_kernel_half(root);
     }
 
-    fn flush(&self, _space: SpaceId, range: Flush) {
-        match range {
-            Flush::Page(address) => paging::flush_page(address as usize),
-            Flush::All => paging::flush_all(),
-        }
+    fn flush(&self, space: SpaceId, range: Flush) {
+        asid::flush(space, range);
+    }
+
+    #[inline]
+    fn note(&self, event: Event) {
+        hart::note(event);
     }
 }

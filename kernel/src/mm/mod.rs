@@ -1,6 +1,8 @@
 //! Memory: the crates `frames`, `kmalloc` and `vm` put together with this machine's RAM and locks.
 
+pub mod asid;
 pub mod aside;
+pub mod dump;
 mod fault;
 pub mod heap;
 pub mod info;
@@ -24,6 +26,7 @@ pub fn init(platform: &Platform) {
     aside::init();
     heap::init();
     kernel_space::init(platform);
+    asid::init();
     machine::init();
     stack::init();
 }

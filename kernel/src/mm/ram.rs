@@ -12,6 +12,7 @@ pub type KernelFrames = Frames<RawSpin<{ rank::FRAMES }>>;
 
 static FRAMES: Once<KernelFrames> = Once::new();
 static RAM_PAGES: Once<u64> = Once::new();
+static RECORD_PAGES: Once<u64> = Once::new();
 
 const MAX_RANGES: usize = 32;
 
@@ -30,6 +31,11 @@ pub fn cpu() -> usize {
 /// Pages of RAM in all, the firmware's and the kernel image's among them.
 pub fn total_pages() -> u64 {
     RAM_PAGES.try_get().copied().unwrap_or(0)
+}
+
+/// Pages of the allocator's records.
+pub fn record_pages() -> u64 {
+    RECORD_PAGES.try_get().copied().unwrap_or(0)
 }
 
 /// Where the direct map has a frame.
@@ -190,6 +196,7 @@ pub fn init(platform: &Platform) {
         let Some(first) = layout.place(count) else {
             panic!("no RAM for the {count} pages of records of the page allocator");
         };
+        RECORD_PAGES.set(count as u64);
         first..first.plus(count as u32)
     };
     let reserved = fill(&mut reserved, taken.chain([records.clone()]));

@@ -9,6 +9,7 @@ use crate::arch::hart::MAX_HARTS;
 use crate::arch::layout::{STACK_SIZE, STACK_SLOT, STACKS};
 use crate::proc;
 use crate::sync::{SpinLock, rank};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Shrinker};
 use kmalloc::AllocError;
 
@@ -28,6 +29,9 @@ static SLOTS: SpinLock<Slots, { rank::CACHE }> = SpinLock::new(Slots {
     mapped: [0; WORDS],
 });
 
+/// Stacks that have memory.
+static MAPPED: AtomicUsize = AtomicUsize::new(0);
+
 struct SpareStacks;
 static SPARE: SpareStacks = SpareStacks;
 
@@ -43,6 +47,11 @@ pub struct KernelStack {
 
 fn base(slot: usize) -> usize {
     STACKS + slot * STACK_SLOT + STACK_SIZE
+}
+
+/// Pages of kernel stacks, those kept for reuse among them.
+pub fn pages() -> usize {
+    MAPPED.load(Ordering::Relaxed) * PAGES
 }
 
 impl KernelStack {
@@ -76,7 +85,9 @@ fn map_slot(slot: usize) -> Result<(), AllocError> {
     let [Some(a), Some(b), Some(c), Some(d)] = pages else {
         return Err(AllocError);
     };
-    map_pages(base(slot), [a, b, c, d])
+    map_pages(base(slot), [a, b, c, d])?;
+    MAPPED.fetch_add(1, Ordering::Relaxed);
+    Ok(())
 }
 
 impl Slots {
@@ -125,6 +136,7 @@ impl Shrinker for SpareStacks {
             if !unmapped {
                 break;
             }
+            MAPPED.fetch_sub(1, Ordering::Relaxed);
             freed += PAGES;
         }
         freed

@@ -95,9 +95,10 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top)?;
 
-    let (satp, resident) = (satp_of(&space), space.resident());
+    space.set_id(process.space_id());
+    let satp = satp_of(&space);
+    process.note_space(&space);
     let old = process.space.lock().replace(space);
-    process.set_resident(resident);
     sched::change_space(&process, satp);
     drop(old);
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);

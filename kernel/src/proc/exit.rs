@@ -1,6 +1,6 @@
 //! Ending a process, collecting ended children, and killing.
 
-use super::{Process, TABLE, TestObjects, oom, sched};
+use super::{INIT, Process, TABLE, TestObjects, oom, sched};
 use crate::arch::hart;
 use crate::mm::kernel_space;
 use abi::Errno;
@@ -10,7 +10,7 @@ use core::mem;
 /// and its kernel stack, goes when the parent collects it.
 pub fn exit(status: i32) -> ! {
     let process = sched::current();
-    assert!(process.pid != 1, "init ended with status {status}");
+    assert!(process.pid != INIT, "init ended with status {status}");
     oom::ending();
     release_all(&process);
     oom::ended();
@@ -48,7 +48,7 @@ fn release_space(process: &Process) {
     let space = process.space.lock().take();
     sched::change_space(process, kernel_space::satp());
     drop(space);
-    process.set_resident(0);
+    process.note_no_space();
     process.set_held(0);
 }
 
@@ -75,7 +75,7 @@ pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> 
 /// Kills the process with this number.
 pub fn kill(pid: i32) -> Result<(), Errno> {
     let process = TABLE.lock().get(pid).cloned().ok_or(Errno::NoProcess)?;
-    if pid == 1 {
+    if pid == INIT {
         return Err(Errno::NotPermitted);
     }
     Process::kill(&process);

@@ -8,6 +8,8 @@ use abi::Errno;
 /// Makes a copy of the running process; gives the copy's number.
 pub fn fork() -> Result<i32, Errno> {
     let parent = sched::current();
+    // Asked again at the end. Those who try in vain, and try on, must not take memory for that.
+    TABLE.lock().check_room(&parent)?;
     let own = {
         let own = parent.own.lock();
         Own {
@@ -23,7 +25,7 @@ pub fn fork() -> Result<i32, Errno> {
     let pid = TABLE.lock().next_number();
     let child = Process::try_new(pid, parent.name(), own, space, enter_child, 0)?;
     copy_registers(&parent, &child);
-    TABLE.lock().add(child.clone(), Some(parent.pid))?;
+    TABLE.lock().add(child.clone(), Some(&parent))?;
     sched::start(child);
     Ok(pid)
 }

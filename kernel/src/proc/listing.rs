@@ -22,7 +22,7 @@ pub fn print() {
             "{:5} {:6} {:6} {resident:6} {size:5} {}",
             process.pid,
             parent.unwrap_or(0),
-            process.state_name(),
+            process.state().name(),
             process.name()
         );
     });

@@ -11,6 +11,9 @@ mod queue;
 pub mod sched;
 mod table;
 
+/// Number of the first process, which every other comes from and which never ends.
+pub const INIT: i32 = 1;
+
 pub use objects::TestObjects;
 pub use process::{Name, Own, Process};
 pub use queue::{Kind as QueueKind, ProcessQueue};

@@ -1,12 +1,23 @@
-//! The policy for the end of memory, when the caches have given back what they had.
+//! The policy for the end of memory.
 //!
-//! In a system call the call fails. A page fault of a program cannot fail, so a process dies: the
-//! one with the most pages, of its own and of the kernel's on its behalf, the youngest of several, never `init`. Where that is not the
-//! one that faults, that one waits until the other is gone and tries again, so that a process that
-//! takes all memory dies alone. While some process is on its way out, nobody is chosen: its memory
-//! is waited for.
+//! First the caches give back, in the order in which they are registered with `frames` at boot:
+//! kmalloc's magazines and empty slabs, spare kernel stacks, clean pages of files that nobody maps
+//! (text that no process runs any more among them), room in the table of processes. Then the harts'
+//! caches of single pages are emptied. Then the allocation fails.
+//!
+//! In a system call that is -1. A page fault of a program cannot fail, so a process dies, with a line
+//! that names it and its pages: the one with the most, of its own and of the kernel's on its behalf,
+//! the youngest of several. Where that is not the one that faults, that one waits until the other is
+//! gone and tries again, so that a process that takes all memory dies alone. While some process is on
+//! its way out, nobody is chosen: its memory is waited for.
+//!
+//! `init` is never chosen. What it started, the shell, counts for a small part of its size: it
+//! outlives any number of processes that are as small as itself, and dies if it takes all memory
+//! itself. The shell can also start processes when nobody else can any more (see
+//! [`Table::check_room`](super::table::Table::check_room)), so there is an answer to a fork bomb.
 
-use super::{Process, TABLE};
+use super::{INIT, Process, TABLE, sched};
+use crate::arch::timer;
 use crate::mm::ram::frames;
 use crate::println;
 use crate::sync::{SpinLock, WaitQueue, rank};
@@ -38,6 +49,12 @@ static WAITING: WaitQueue = WaitQueue::new();
 /// With this many free pages whatever failed is worth another try.
 const ENOUGH: usize = 16;
 
+/// A process that `init` started counts for its size divided by this.
+const SHELL_DISCOUNT: usize = 64;
+
+/// How long `init` waits when there is nobody to choose, in ticks.
+const PATIENCE: u64 = 1;
+
 /// A process begins to give back what it has.
 pub fn ending() {
     ENDINGS.lock().under_way += 1;
@@ -64,7 +81,8 @@ pub fn relieve(process: &Process) -> Relief {
     let done = endings.done;
     if endings.under_way == 0 {
         let Some(victim) = largest() else {
-            return Relief::Die;
+            drop(endings);
+            return out_of_victims(process);
         };
         let own = core::ptr::eq(KArc::as_ptr(&victim), process);
         if !victim.is_killed() {
@@ -86,14 +104,28 @@ pub fn relieve(process: &Process) -> Relief {
     Relief::Retry
 }
 
-/// The process with the most resident pages.
+/// Nobody has a page but `init`, and it is not for `init` to die: the kernel would panic.
+fn out_of_victims(process: &Process) -> Relief {
+    if process.pid != INIT {
+        return Relief::Die;
+    }
+    let tick = timer::frequency() / abi::TICKS_PER_SECOND;
+    let _ = sched::sleep_until(timer::now() + PATIENCE * tick);
+    Relief::Retry
+}
+
+/// The process that is to die next; never `init`.
 fn largest() -> Option<KArc<Process>> {
     let table = TABLE.lock();
     let mut found: Option<(i32, usize)> = None;
     table.for_each(|process, _| {
         let pages = process.resident() + process.held();
-        if pages > 0 && process.pid != 1 && found.is_none_or(|(_, most)| pages >= most) {
-            found = Some((process.pid, pages));
+        let weight = match process.is_of_init() {
+            true => pages.div_ceil(SHELL_DISCOUNT),
+            false => pages,
+        };
+        if weight > 0 && process.pid != INIT && found.is_none_or(|(_, most)| weight >= most) {
+            found = Some((process.pid, weight));
         }
     });
     table.get(found?.0).cloned()

@@ -8,10 +8,12 @@ use crate::arch::trap::{TrapFrame, frame_at};
 use crate::fs::{FileTable, InodeRef};
 use crate::mm::{KernelStack, Space, kernel_space, satp_of};
 use crate::sync::{SleepLock, SpinLock, WaitQueue, rank};
+use abi::ProcState;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use kmalloc::{AllocError, KArc};
+use vm::{SpaceId, asid::Tag};
 
 const RUNNABLE: u8 = 0;
 const SLEEPING: u8 = 1;
@@ -27,6 +29,8 @@ pub struct Process {
     pub pid: i32,
     state: AtomicU8,
     killed: AtomicBool,
+    /// Whether `init` started it: then it is a shell, to be kept as long as possible.
+    of_init: AtomicBool,
     on_hart: AtomicBool,
     waiting: QueueLink,
     runnable: QueueLink,
@@ -35,7 +39,10 @@ pub struct Process {
     floats: UnsafeCell<FloatRegisters>,
     stack: KernelStack,
     satp: AtomicUsize,
+    /// What harts may remember of the address space.
+    tag: Tag,
     resident: AtomicUsize,
+    page_tables: AtomicUsize,
     /// Pages that its objects of the test call `kmalloc` take, roughly.
     held: AtomicUsize,
     /// When a sleeping process wants to go on.
@@ -71,6 +78,11 @@ pub struct Name {
 }
 
 impl Name {
+    /// The bytes, with zeroes behind them.
+    pub fn bytes(&self) -> [u8; 16] {
+        self.bytes
+    }
+
     /// The name, cut if it is too long.
     pub fn new(text: &[u8]) -> Name {
         let mut bytes = [0; 16];
@@ -92,6 +104,10 @@ impl fmt::Display for Name {
     }
 }
 
+fn space_id(pid: i32) -> SpaceId {
+    SpaceId(pid as u16)
+}
+
 impl Process {
     /// A process that begins in the kernel with `entry(argument)` when it is first switched to, and
     /// goes on in user mode when that returns.
@@ -99,13 +115,17 @@ impl Process {
         pid: i32,
         name: Name,
         own: Own,
-        space: Option<Space>,
+        mut space: Option<Space>,
         entry: extern "C" fn(usize),
         argument: usize,
     ) -> Result<KArc<Process>, AllocError> {
         let stack = KernelStack::try_new()?;
+        if let Some(space) = &mut space {
+            space.set_id(space_id(pid));
+        }
         let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
         let resident = space.as_ref().map_or(0, |space| space.resident());
+        let page_tables = space.as_ref().map_or(0, |space| space.page_tables());
         let frame = frame_at(stack.top());
         // SAFETY: the stack is mapped and nobody uses it yet.
         unsafe { frame.write(TrapFrame::user(0, 0, [0, 0])) };
@@ -114,6 +134,7 @@ impl Process {
             pid,
             state: AtomicU8::new(RUNNABLE),
             killed: AtomicBool::new(false),
+            of_init: AtomicBool::new(false),
             on_hart: AtomicBool::new(false),
             waiting: QueueLink::new(),
             runnable: QueueLink::new(),
@@ -122,7 +143,9 @@ impl Process {
             floats: UnsafeCell::new(FloatRegisters::new()),
             stack,
             satp: AtomicUsize::new(satp),
+            tag: Tag::new(),
             resident: AtomicUsize::new(resident),
+            page_tables: AtomicUsize::new(page_tables),
             held: AtomicUsize::new(0),
             deadline: AtomicU64::new(0),
             child_ended: WaitQueue::new(),
@@ -135,6 +158,11 @@ impl Process {
     /// The program's name.
     pub fn name(&self) -> Name {
         *self.name.lock()
+    }
+
+    /// The program's name, unless it is being changed.
+    pub fn try_name(&self) -> Option<Name> {
+        self.name.try_lock().map(|name| *name)
     }
 
     /// Takes another name, as `exec` does.
@@ -159,7 +187,18 @@ impl Process {
         unsafe { &mut *frame_at(self.stack.top()) }
     }
 
-    /// The value of `satp` to run with.
+    /// What harts may remember of the address space. For the hart that runs the process, or switches
+    /// to it, with interrupts off.
+    pub fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    /// The name of the process's address space, for its flushes.
+    pub fn space_id(&self) -> SpaceId {
+        space_id(self.pid)
+    }
+
+    /// The value of `satp` to run with, without a number.
     pub fn satp(&self) -> usize {
         self.satp.load(Ordering::Relaxed)
     }
@@ -174,9 +213,22 @@ impl Process {
         self.resident.load(Ordering::Relaxed)
     }
 
-    /// Says how many pages the process has, for those who cannot wait for its address space.
-    pub fn set_resident(&self, pages: usize) {
-        self.resident.store(pages, Ordering::Relaxed);
+    /// Pages of its page table, as of the same time.
+    pub fn page_tables(&self) -> usize {
+        self.page_tables.load(Ordering::Relaxed)
+    }
+
+    /// Notes how much the process's space takes, for those who cannot wait for it.
+    pub fn note_space(&self, space: &Space) {
+        self.resident.store(space.resident(), Ordering::Relaxed);
+        self.page_tables
+            .store(space.page_tables(), Ordering::Relaxed);
+    }
+
+    /// Notes that the space is gone.
+    pub fn note_no_space(&self) {
+        self.resident.store(0, Ordering::Relaxed);
+        self.page_tables.store(0, Ordering::Relaxed);
     }
 
     /// Pages that the process's objects of the test call `kmalloc` take, roughly.
@@ -197,6 +249,16 @@ impl Process {
     /// The floating point registers while the process does not run.
     pub(super) fn floats(&self) -> *mut FloatRegisters {
         self.floats.get()
+    }
+
+    /// True if `init` started the process, and did not just inherit it.
+    pub fn is_of_init(&self) -> bool {
+        self.of_init.load(Ordering::Relaxed)
+    }
+
+    /// Says that `init` started the process.
+    pub(super) fn set_of_init(&self) {
+        self.of_init.store(true, Ordering::Relaxed);
     }
 
     /// True once the process was killed; it ends before it next returns to user mode.
@@ -240,14 +302,14 @@ impl Process {
         self.state.store(ENDED, Ordering::SeqCst);
     }
 
-    /// One word for lists.
-    pub fn state_name(&self) -> &'static str {
+    /// What it does at the moment, for lists.
+    pub fn state(&self) -> ProcState {
         match self.state.load(Ordering::Relaxed) {
-            RUNNABLE if self.on_hart.load(Ordering::Relaxed) => "run",
-            RUNNABLE => "ready",
-            SLEEPING => "sleep",
-            SLEEPING_SURELY => "wait",
-            _ => "zombie",
+            RUNNABLE if self.on_hart.load(Ordering::Relaxed) => ProcState::Running,
+            RUNNABLE => ProcState::Ready,
+            SLEEPING => ProcState::Sleeping,
+            SLEEPING_SURELY => ProcState::Waiting,
+            _ => ProcState::Ended,
         }
     }
 

@@ -6,9 +6,10 @@
 
 use super::{Process, ProcessQueue, QueueKind};
 use crate::arch::switch::{Context, switch};
-use crate::arch::{csr, hart, paging, sbi, timer};
-use crate::mm::kernel_space;
+use crate::arch::{csr, hart, sbi, timer};
+use crate::mm::asid;
 use crate::sync::{Interrupted, SpinLock, rank};
+use abi::Event;
 use core::cell::{Cell, UnsafeCell};
 use core::hint;
 use core::ops::Deref;
@@ -180,7 +181,7 @@ fn switch_to(next: Option<KArc<Process>>) {
             process.set_on_hart(true);
             process.last_hart.store(hart.index(), Ordering::Relaxed);
             hart.set_kernel_sp(process.stack_top());
-            load_space(hart, process.satp());
+            asid::enter(hart, &process);
             load_floats(&process);
             if from_process.is_null() {
                 start_quantum();
@@ -191,11 +192,11 @@ fn switch_to(next: Option<KArc<Process>>) {
         }
         None => {
             hart.set_current(core::ptr::null());
-            load_space(hart, kernel_space::satp());
+            asid::enter_kernel(hart);
             own.idle.get()
         }
     };
-    hart.switches.fetch_add(1, Ordering::Relaxed);
+    hart::note(Event::Switch);
     let were_on = hart.were_on();
     // SAFETY: interrupts are off; `to` came out of a queue with nobody on its stack, or is this
     // hart's own idle context; `from` is the running context's place.
@@ -239,22 +240,12 @@ pub fn wait_off_stack(process: &Process) {
     }
 }
 
-fn load_space(hart: &hart::Hart, satp: usize) {
-    if hart.loaded.replace(satp) != satp {
-        // SAFETY: a process's root table lives until the process has left it, the kernel's for
-        // ever; both map the kernel half.
-        unsafe { paging::load(satp) };
-    }
-}
-
-/// The running process changes its address space.
+/// The running process takes another address space, with this root table, into use.
 pub fn change_space(process: &Process, satp: usize) {
     let _off = hart::off();
     process.set_satp(satp);
-    let hart = hart::this();
-    hart.loaded.set(satp);
-    // SAFETY: as in `load_space`.
-    unsafe { paging::load(satp) };
+    process.tag().reset();
+    asid::enter(hart::this(), process);
 }
 
 fn save_floats(process: &Process) {

@@ -3,7 +3,7 @@
 //! Entries are linked by their places, so that adding, ending and collecting a process costs no
 //! walk over the table.
 
-use super::Process;
+use super::{INIT, Process};
 use crate::mm::ram::frames;
 use crate::sync::{SpinLock, rank};
 use abi::Errno;
@@ -17,6 +17,8 @@ pub static TABLE: SpinLock<Table, { rank::TABLE }> = SpinLock::new(Table::new())
 /// Most processes at once, a boot parameter, so that a fork bomb ends.
 static LIMIT: AtomicUsize = AtomicUsize::new(DEFAULT_LIMIT);
 const DEFAULT_LIMIT: usize = 512;
+/// Of so many places one is left for what `init` and the shell start.
+const RESERVE: usize = 64;
 /// No boot parameter makes the limit higher: xv6's tests count on fork failing before 1000.
 pub const HIGHEST_LIMIT: usize = 999;
 
@@ -101,13 +103,28 @@ impl Table {
         }
     }
 
-    /// Adds a process; the first becomes everybody's last parent.
-    pub fn add(&mut self, process: KArc<Process>, parent: Option<i32>) -> Result<(), Errno> {
-        if self.len() >= LIMIT.load(Ordering::Relaxed) {
+    /// Refuses a new child for this process when there are too many processes. The last places below
+    /// the limit are for `init`, the shells that it starts, and what those start.
+    pub fn check_room(&self, parent: &Process) -> Result<(), Errno> {
+        let limit = LIMIT.load(Ordering::Relaxed);
+        let of_shell = parent.pid == INIT || parent.is_of_init();
+        let reserve = if of_shell { 0 } else { limit / RESERVE };
+        if self.len() >= limit - reserve {
             return Err(Errno::TryAgain);
         }
+        Ok(())
+    }
+
+    /// Adds a process; the first becomes everybody's last parent.
+    pub fn add(&mut self, process: KArc<Process>, parent: Option<&Process>) -> Result<(), Errno> {
         let parent = match parent {
-            Some(number) => Some(self.find(number).ok_or(Errno::NoProcess)?),
+            Some(parent) => {
+                self.check_room(parent)?;
+                if parent.pid == INIT {
+                    process.set_of_init();
+                }
+                Some(self.find(parent.pid).ok_or(Errno::NoProcess)?)
+            }
             None => None,
         };
         self.reserve()?;
@@ -232,6 +249,15 @@ impl Table {
         self.find(number)
             .and_then(|place| self.entry(place))
             .map(|entry| &entry.process)
+    }
+
+    /// The process with this number, or else with the next higher one, and its parent's number.
+    pub fn from(&self, number: i32) -> Option<(&KArc<Process>, Option<i32>)> {
+        let position = self.numbers.partition_point(|&(n, _)| n < number);
+        let &(_, place) = self.numbers.get(position)?;
+        let entry = self.entry(place)?;
+        let parent = entry.parent.and_then(|place| self.entry(place));
+        Some((&entry.process, parent.map(|parent| parent.process.pid)))
     }
 
     /// Records that a process has ended: its children become init's, its parent is told. Gives the

@@ -12,7 +12,7 @@ fn with_space<T>(act: impl FnOnce(&mut Space) -> Result<T, vm::Error>) -> Result
     let mut space = process.space.lock();
     let space = space.as_mut().ok_or(Errno::NoMemory)?;
     let result = act(space);
-    process.set_resident(space.resident());
+    process.note_space(space);
     Ok(result?)
 }
 

@@ -1,6 +1,7 @@
 //! System calls: find the call, take its arguments, do it, say how it went.
 
 mod file;
+mod inspect;
 mod memory;
 mod process;
 
@@ -98,5 +99,8 @@ fn perform(call: Sys, arguments: &Arguments) -> Result<u64, Errno> {
         Sys::Mremap => memory::mremap(arguments),
         Sys::Mincore => memory::mincore(arguments),
         Sys::Meminfo => memory::meminfo(arguments),
+        Sys::Procinfo => inspect::procinfo(arguments),
+        Sys::Regions => inspect::regions(arguments),
+        Sys::Pagetable => inspect::pagetable(arguments),
     }
 }

@@ -36,3 +36,9 @@ impl Display for Text<'_> {
 pub fn number<T: core::str::FromStr>(text: &[u8]) -> Option<T> {
     core::str::from_utf8(text).ok()?.parse().ok()
 }
+
+/// Text of a kernel record, without the zero bytes behind it.
+pub fn padded(text: &[u8]) -> Text<'_> {
+    let length = text.iter().position(|&byte| byte == 0);
+    Text(&text[..length.unwrap_or(text.len())])
+}

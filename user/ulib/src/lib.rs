@@ -4,7 +4,7 @@
 //! [`process::Command`]. A program is a `no_std`, `no_main` crate that names its first function
 //! with [`main!`]; what that function returns becomes the exit status. Heap memory comes from
 //! `sbrk`, so everything in `alloc` works. What `std` has no word for (`fork`, `pipe`, `sbrk`,
-//! memory counts) stands in [`process`] and [`mem`], and the bare calls in [`sys`].
+//! memory counts) stands in [`process`], [`mem`] and [`inspect`], and the bare calls in [`sys`].
 //!
 //! A program has one thread; nothing here locks.
 #![no_std]
@@ -17,6 +17,7 @@ pub use alloc::{borrow, boxed, collections, format, rc, string, vec};
 pub mod env;
 pub mod fs;
 mod heap;
+pub mod inspect;
 pub mod io;
 pub mod mem;
 mod path;

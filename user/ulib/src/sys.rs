@@ -4,7 +4,7 @@
 //! safe, whatever address they are given; those through which it writes or takes memory away are
 //! not.
 
-use abi::{MemInfo, Stat, Sys};
+use abi::{MemInfo, ProcInfo, RegionInfo, Stat, Sys, TableEntry};
 use core::arch::asm;
 
 /// Any system call, known to the kernel or not.
@@ -275,6 +275,44 @@ pub unsafe fn mincore(address: usize, length: usize, told: *mut u8) -> isize {
 pub unsafe fn meminfo(info: *mut MemInfo, size: usize, flags: u32) -> isize {
     // SAFETY: the caller's promise.
     unsafe { call3(Sys::Meminfo, info as usize, size, flags as usize) }
+}
+
+/// Stores the first `size` bytes of what the kernel knows of a process.
+///
+/// # Safety
+/// The `size` bytes at `info` are the caller's to be overwritten.
+pub unsafe fn procinfo(pid: i32, info: *mut ProcInfo, size: usize, flags: u32) -> isize {
+    let args = [pid as usize, info as usize, size, flags as usize, 0, 0];
+    // SAFETY: the caller's promise.
+    unsafe { call(Sys::Procinfo as usize, args) }
+}
+
+/// Stores what is known of a process's regions that end above `from`, `count` at the most, with
+/// `size` bytes from one to the next; the number of those stored.
+///
+/// # Safety
+/// The `count` times `size` bytes at `to` are the caller's to be overwritten.
+pub unsafe fn regions(
+    pid: i32,
+    from: usize,
+    to: *mut RegionInfo,
+    count: usize,
+    size: usize,
+) -> isize {
+    let args = [pid as usize, from, to as usize, count, size, 0];
+    // SAFETY: the caller's promise.
+    unsafe { call(Sys::Regions as usize, args) }
+}
+
+/// Stores the entries of a process's page table behind the place `after`, `count` at the most; the
+/// number of those stored.
+///
+/// # Safety
+/// The `count` records at `to` are the caller's to be overwritten.
+pub unsafe fn pagetable(pid: i32, after: usize, to: *mut TableEntry, count: usize) -> isize {
+    let args = [pid as usize, after, to as usize, count, 0, 0];
+    // SAFETY: the caller's promise.
+    unsafe { call(Sys::Pagetable as usize, args) }
 }
 
 /// Ends the machine.

@@ -3,6 +3,7 @@
 use super::{Bench, Log, Outcome, list::Entry};
 use crate::{
     build::Guest,
+    c::{self, Compiler},
     image,
     options::Hardware,
     qemu::{self, Console, Disk},
@@ -10,12 +11,18 @@ use crate::{
     session::{Session, Stderr},
 };
 use anyhow::{Result, bail, ensure};
-use std::{io::Write, time::Duration};
+use std::{io::Write, path::PathBuf, time::Duration};
 
 /// Runs one entry of the list on a disk of its own.
 pub(super) fn run_entry(bench: &Bench, log: &mut Log, entry: &Entry) -> Result<Outcome> {
     let guest = bench.guest(entry.profile)?;
-    let disk = image::disk(&bench.toolchain, guest, None, &[])?;
+    if entry.adds.iter().any(|path| c::is_source(path)) && Compiler::find().is_none() {
+        let reason = "no C compiler for the guest; `scripts/setup c` installs one";
+        return Ok(Outcome::Skipped(reason.into()));
+    }
+    let root = &bench.toolchain.root;
+    let adds: Vec<PathBuf> = entry.adds.iter().map(|path| root.join(path)).collect();
+    let disk = image::disk(&bench.toolchain, guest, None, &adds)?;
     let hardware = entry.hardware();
     let (status, console) = run(log, guest, &disk, &hardware, &entry.command, entry.limit)?;
     for text in &entry.shows {

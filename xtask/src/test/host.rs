@@ -33,6 +33,11 @@ pub(super) fn checks() -> Vec<Check> {
         ));
     }
     checks.push(Check::new("host-tests", Layer::Host, host_tests));
+    checks.push(Check::new("kmalloc-debug", Layer::Host, |bench, log| {
+        let mut cargo = bench.toolchain.cargo("test");
+        cargo.args(["-p", "kmalloc", "--features", "debug"]);
+        cargo_tests(log, &mut cargo)
+    }));
     for profile in [Profile::Release, Profile::Checked] {
         checks.push(Check::new(
             format!("build-{}", profile.name()),
@@ -67,11 +72,14 @@ fn clippy_guest(bench: &Bench, log: &mut Log, profile: Profile) -> Result<Outcom
 
 fn host_tests(bench: &Bench, log: &mut Log) -> Result<Outcome> {
     let mut cargo = bench.toolchain.host_cargo("test");
-    cargo.arg("--no-fail-fast");
     if std::env::var_os("VM_SEQUENCES").is_none() {
         cargo.env("VM_SEQUENCES", VM_SEQUENCES);
     }
-    let good = log.run(&mut cargo)?;
+    cargo_tests(log, &mut cargo)
+}
+
+fn cargo_tests(log: &mut Log, cargo: &mut Command) -> Result<Outcome> {
+    let good = log.run(cargo.arg("--no-fail-fast"))?;
     match (good, count(&log.text())) {
         (_, (passed, failed @ 1..)) => Ok(Outcome::Mixed(passed, failed)),
         (true, (passed @ 1.., 0)) => Ok(Outcome::Passed(passed)),

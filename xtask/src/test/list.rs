@@ -3,7 +3,11 @@
 use super::{Check, Layer, guest};
 use crate::options::{Hardware, Profile};
 use anyhow::{Context, Result, bail};
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// One entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +16,8 @@ pub(super) struct Entry {
     pub(super) profile: Profile,
     pub(super) cpus: u32,
     pub(super) mem: String,
+    /// Boot arguments for the kernel.
+    pub(super) boot: String,
     pub(super) limit: Duration,
     pub(super) command: String,
     pub(super) status: Status,
@@ -19,6 +25,8 @@ pub(super) struct Entry {
     pub(super) shows: Vec<String>,
     /// What it must not.
     pub(super) lacks: Vec<String>,
+    /// Files below the repository's root that go onto the disk first; C sources are compiled.
+    pub(super) adds: Vec<PathBuf>,
 }
 
 /// The exit status that is wanted.
@@ -43,6 +51,7 @@ impl Entry {
             cpus: self.cpus,
             mem: self.mem.clone(),
             extra: Vec::new(),
+            boot: self.boot.clone(),
         }
     }
 }
@@ -98,16 +107,19 @@ fn entry(line: &str) -> Result<Entry> {
     let limit = Duration::from_secs(word()?.parse().context("seconds")?);
     let command = rest.to_owned();
     let (status, shows, lacks) = (Status::Exactly(0), Vec::new(), Vec::new());
+    let adds = Vec::new();
     Ok(Entry {
         name,
         profile,
         cpus,
         mem,
+        boot: String::new(),
         limit,
         command,
         status,
         shows,
         lacks,
+        adds,
     })
 }
 
@@ -116,11 +128,13 @@ fn condition(entry: &mut Entry, line: &str) -> Result<()> {
         .split_once(' ')
         .context("a condition without a value")?;
     match (word, rest.trim()) {
+        ("boot", arguments) => entry.boot = arguments.to_owned(),
         ("exit", "nonzero") => entry.status = Status::Nonzero,
         ("exit", status) => entry.status = Status::Exactly(status.parse()?),
         ("shows", text) => entry.shows.push(text.to_owned()),
         ("lacks", text) => entry.lacks.push(text.to_owned()),
-        _ => bail!("a condition is exit, shows or lacks"),
+        ("adds", path) => entry.adds.push(path.into()),
+        _ => bail!("a condition is boot, exit, shows, lacks or adds"),
     }
     Ok(())
 }
@@ -134,15 +148,21 @@ mod tests {
         let text = "\
 # name  kernel  harts  memory  seconds  command
 panic   checked 3 64M 20  kmalloctest panic; echo no
+    boot asids=3
     exit nonzero
     shows panic: kmalloc
     lacks no
+    adds user/c/tests/ctest.c
 plain   release 1 128M 5  echo hi
 ";
         let entries = parse(text).unwrap();
         assert_eq!(entries.len(), 2);
         let panic = &entries[0];
         assert_eq!(panic.command, "kmalloctest panic; echo no");
+        assert_eq!(
+            (panic.boot.as_str(), entries[1].boot.as_str()),
+            ("asids=3", "")
+        );
         assert_eq!(
             (panic.profile, panic.cpus, panic.mem.as_str()),
             (Profile::Checked, 3, "64M")
@@ -152,6 +172,7 @@ plain   release 1 128M 5  echo hi
             (&panic.shows[..], &panic.lacks[..]),
             (&["panic: kmalloc".into()][..], &["no".into()][..])
         );
+        assert_eq!(panic.adds, [Path::new("user/c/tests/ctest.c")]);
         assert_eq!(entries[1].status, Status::Exactly(0));
     }
 

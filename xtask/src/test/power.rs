@@ -112,6 +112,7 @@ fn hardware() -> Hardware {
         cpus: 3,
         mem: "128M".into(),
         extra: Vec::new(),
+        boot: String::new(),
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) fn checks() -> Vec<Check> {
         check("added-file", added_file),
         check("kept-image", kept_image),
         check("changed-program", changed_program),
+        check("memory-key", memory_key),
     ]
 }
 
@@ -51,6 +52,7 @@ fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &s
         "CMD",
         "ADD",
         "QEMUEXTRA",
+        "BOOT",
         "TIMEOUT",
         "KEEP",
         "PROFILE",
@@ -180,6 +182,31 @@ fn make_run(bench: &Bench, log: &mut Log) -> Result<()> {
         None,
     )?;
     ensure!(status != 0, "`make run CMD='halt 7'` was a success");
+    Ok(())
+}
+
+/// Ctrl-T tells about memory while a program takes all of it; the shell is there afterwards.
+fn memory_key(bench: &Bench, log: &mut Log) -> Result<()> {
+    let image = bench.dir.join("hog.img");
+    let settings = [
+        ("KEEP", text(&image)?),
+        ("MEM", "1G"),
+        ("PROFILE", "checked"),
+    ];
+    let qemu = front(bench, "scripts/xtask", &["qemu"], &settings);
+    let typed = "usertests memory-ends\n\x14\necho alive | cat\n";
+    let (status, output) = finish(log, qemu, Some(typed))?;
+    let (_, dump) = output
+        .split_once("\nmemory: ")
+        .context("Ctrl-T printed no \"memory:\"")?;
+    let words = ["pages of files", "of kmalloc", " switches, ", "init", "sh"];
+    words.iter().try_for_each(|word| wanted(dump, word))?;
+    let hog = dump.lines().find(|line| line.ends_with("usertests"));
+    ensure!(hog.is_some(), "usertests is not in the list of processes");
+    wanted(dump, "usertests: out of memory, killed with ")?;
+    let answer = dump.lines().any(|line| line.ends_with("alive"));
+    ensure!(answer, "the shell does not answer afterwards");
+    ensure!(status == 0, "exit status {status}, wanted 0");
     Ok(())
 }
 

@@ -58,8 +58,8 @@ pub fn make(pages: u32) -> (&'static TestKmalloc, &'static TestFrames) {
     (Box::leak(Box::new(Kmalloc::new(Unlocked(map)))), frames)
 }
 
-/// The same for as long as `work` runs, which keeps nothing of it.
-pub fn with(pages: u32, work: impl FnOnce(&'static TestKmalloc, &'static TestFrames)) {
+/// The same for as long as `work` runs, which keeps nothing of it; it is told where the pages are.
+pub fn with(pages: u32, work: impl FnOnce(&'static TestKmalloc, &'static TestFrames, NonNull<u8>)) {
     let layout = Layout::from_size_align(pages as usize * 4096, 4096).unwrap();
     // SAFETY: the size is not zero.
     let ram = NonNull::new(unsafe { alloc_zeroed(layout) }).expect("memory for the test");
@@ -72,7 +72,7 @@ pub fn with(pages: u32, work: impl FnOnce(&'static TestKmalloc, &'static TestFra
         let map = unsafe { DirectMap::new(frames, Pfn::new(0x80000), ram) };
         let kmalloc = Box::new(Kmalloc::new(Unlocked(map)));
         // SAFETY: the same; of the box, only this is used until the end.
-        work(unsafe { NonNull::from(&*kmalloc).as_ref() }, frames);
+        work(unsafe { NonNull::from(&*kmalloc).as_ref() }, frames, ram);
     });
     // SAFETY: it was allocated with this layout.
     unsafe { dealloc(ram.as_ptr(), layout) };

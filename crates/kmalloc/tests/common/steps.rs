@@ -22,6 +22,8 @@ pub enum Step {
     Free { cpu: usize, which: usize },
     FreeAgain { cpu: usize, which: usize },
     FreeInside { cpu: usize, which: usize, offset: usize },
+    /// A pointer to any byte of the memory, or beside it, that is no object in use.
+    FreeWrong { cpu: usize, offset: usize },
     /// Until there is no memory; then half of it back.
     Exhaust { cpu: usize, size: usize },
     Drain,
@@ -48,7 +50,9 @@ impl Step {
             80..92 => Step::Several { cpu, size: size % 600, count: 1 + usize::from(d) % 100 },
             92..212 => Step::Free { cpu, which },
             212..230 => Step::FreeAgain { cpu, which },
-            230..248 => Step::FreeInside { cpu, which, offset: 1 + extra % 4095 },
+            230..240 => Step::FreeInside { cpu, which, offset: 1 + extra % 4095 },
+            // Many of those that could be objects.
+            240..248 => Step::FreeWrong { cpu, offset: number << (extra % 7) },
             248..250 => Step::Exhaust { cpu, size },
             _ => Step::Drain,
         }
@@ -58,7 +62,7 @@ impl Step {
 /// Does the steps on an allocator over `pages` pages, checks it after each, gives everything back and
 /// checks that it is as it was. With `shrinker`, memory pressure asks the allocator to give back.
 pub fn run(pages: u32, shrinker: bool, steps: impl IntoIterator<Item = Step>) {
-    with(pages, |kmalloc, frames| {
+    with(pages, |kmalloc, frames, ram| {
         if shrinker {
             assert!(frames.register_shrinker(kmalloc));
         }
@@ -66,6 +70,7 @@ pub fn run(pages: u32, shrinker: bool, steps: impl IntoIterator<Item = Step>) {
         let mut model = Model {
             kmalloc,
             frames,
+            ram,
             live: BTreeMap::new(),
             gone: None,
         };
@@ -81,12 +86,21 @@ pub fn run(pages: u32, shrinker: bool, steps: impl IntoIterator<Item = Step>) {
         assert_eq!(kmalloc.stats().pages(), 0, "{}", kmalloc.stats());
         frames.drain_caches();
         assert_eq!(frames.free_blocks(), initial, "everything given back");
+        // And all of it can be had again.
+        while model.alloc(1, 4096) {}
+        assert_eq!(model.live.len(), pages as usize, "objects of a page");
+        while !model.live.is_empty() {
+            model.free(0, 0);
+        }
+        model.check();
     });
 }
 
 struct Model {
     kmalloc: &'static TestKmalloc,
     frames: &'static TestFrames,
+    /// Where the memory is.
+    ram: NonNull<u8>,
     /// Address of each object in use, with the size that was asked and the pointer.
     live: BTreeMap<usize, (usize, NonNull<u8>)>,
     /// The object that was freed last.
@@ -140,7 +154,9 @@ impl Model {
             let free = self.frames.free_count();
             assert!(free <= 1, "{size} bytes failed with {free} pages free");
             let stats = self.kmalloc.stats();
-            if let Some(class) = stats.classes.iter().find(|class| class.size >= size) {
+            // What stands behind an object with `debug` makes another class's of it.
+            let class = stats.classes.iter().find(|class| class.size >= size);
+            if let Some(class) = class.filter(|_| !cfg!(feature = "debug")) {
                 assert_eq!(
                     class.free + class.cached,
                     0,
@@ -185,14 +201,34 @@ impl Model {
         if offset != 0 {
             let inner = object.map_addr(|a| a.saturating_add(offset));
             let error = free(self.kmalloc, cpu, inner).expect_err("inside an object");
-            assert_eq!(
-                error.place,
-                Place::Inside {
-                    offset: offset as u16,
-                    size: usable as u16
-                },
-                "{address:#x}"
+            assert!(
+                is_inside(error.place, offset, usable),
+                "{address:#x}: {error}"
             );
+        }
+    }
+
+    fn free_wrong(&self, cpu: usize, offset: usize) {
+        let wrong = self.ram.map_addr(|a| a.saturating_add(offset));
+        let address = wrong.addr().get();
+        let object = self.live.range(..=address).next_back();
+        if self.live.contains_key(&address) {
+            return;
+        }
+        let error = free(self.kmalloc, cpu, wrong).expect_err("no object starts there");
+        assert_eq!(error.address, address);
+        if let Some((start, &(_, object))) = object {
+            let (inside, usable) = (address - start, self.kmalloc.usable_size(object));
+            let usable = usable.expect("an object");
+            if inside < usable {
+                assert!(
+                    is_inside(error.place, inside, usable),
+                    "{address:#x}: {error}"
+                );
+            }
+        }
+        if offset >= self.frames.total() * 4096 {
+            assert_eq!(error.place, Place::Foreign, "{address:#x}");
         }
     }
 
@@ -207,6 +243,7 @@ impl Model {
                 self.free_again(cpu);
             }
             Step::FreeInside { cpu, which, offset } => self.free_inside(cpu, which, offset),
+            Step::FreeWrong { cpu, offset } => self.free_wrong(cpu, offset),
             Step::Drain => drop(self.kmalloc.drain()),
         }
     }
@@ -217,8 +254,19 @@ impl Model {
         let all = stats.pages() + self.frames.free_count();
         assert_eq!(all, self.frames.total(), "pages of objects and free pages");
         for class in &stats.classes {
-            let objects = class.slabs * (4096 / class.size);
+            // The first of many is a red zone with `debug`.
+            let withheld = usize::from(cfg!(feature = "debug") && class.size <= 512);
+            let objects = class.slabs * (4096 / class.size - withheld);
             assert_eq!(class.live + class.cached + class.free, objects, "{class:?}");
         }
     }
+}
+
+/// Whether that names the object's byte; with `debug` the size told is more than what was asked.
+fn is_inside(place: Place, at: usize, usable: usize) -> bool {
+    let Place::Inside { offset, size } = place else {
+        return false;
+    };
+    let (offset, size) = (usize::from(offset), usize::from(size));
+    offset == at && (size == usable || cfg!(feature = "debug") && size > usable)
 }

@@ -11,6 +11,7 @@ mod forking;
 mod heap;
 mod large;
 mod ledger;
+mod looking;
 mod mapping;
 mod mmu;
 mod model;

@@ -93,6 +93,23 @@ fn lengths_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn low_mappings_lie_below_2_gib() {
+    let mut world = World::with_space(64);
+    let low = PRIVATE | MapFlags::LOW;
+    let (first, end) = (abi::MMAP_LOW.start, abi::MMAP_LOW.end);
+    let mut map = |hint, len| world.space().mmap(hint, len, RW, low);
+    assert_eq!(map(0, PAGE), Ok(first));
+    assert_eq!(map(first, PAGE), Ok(first + PAGE), "a hint that is taken");
+    assert_eq!(map(BASE, PAGE), Ok(first + 2 * PAGE), "a hint too high");
+    assert_eq!(map(end - PAGE, 2 * PAGE), Ok(first + 3 * PAGE), "too long");
+    assert_eq!(map(end - PAGE, PAGE), Ok(end - PAGE));
+    assert_eq!(map(8 * PAGE, PAGE), Ok(8 * PAGE), "a hint below the area");
+    assert_eq!(map(0, end - first), Err(Error::NoMemory), "no such gap");
+    world.audit(false);
+    world.end();
+}
+
+#[test]
 fn flags_that_make_no_sense_are_refused() {
     let mut world = World::with_space(64);
     let both = MapFlags::SHARED | MapFlags::PRIVATE | MapFlags::ANONYMOUS;

@@ -3,6 +3,7 @@
 use crate::arch::csr;
 use crate::proc::Process;
 use crate::sync::rank::HeldRanks;
+use abi::{EVENT_SLOTS, Event};
 use core::arch::asm;
 use core::cell::Cell;
 use core::mem::offset_of;
@@ -34,8 +35,10 @@ pub struct Hart {
     pub loaded: Cell<usize>,
     /// True while the hart waits for an interrupt.
     pub idle: AtomicBool,
-    /// Switches of context so far.
-    pub switches: AtomicU64,
+    /// Mappings of the kernel half that this hart has heard of.
+    pub heard_of: Cell<u64>,
+    /// How often what has happened here.
+    events: [AtomicU64; Event::ALL.len()],
 }
 
 /// Offset of the kernel stack pointer to take on a trap from user mode.
@@ -70,7 +73,8 @@ impl Hart {
             expired: Cell::new(false),
             loaded: Cell::new(0),
             idle: AtomicBool::new(false),
-            switches: AtomicU64::new(0),
+            heard_of: Cell::new(0),
+            events: [const { AtomicU64::new(0) }; Event::ALL.len()],
         }
     }
 
@@ -153,6 +157,20 @@ pub fn current_process() -> *const Process {
              options(readonly, nostack, preserves_flags));
     }
     process
+}
+
+const _: () = assert!(Event::ALL.len() <= EVENT_SLOTS);
+
+/// Counts an event, on the hart that this code runs on or, after a move just now, on the one before.
+#[inline(always)]
+pub fn note(event: Event) {
+    this().events[event as usize].fetch_add(1, Ordering::Relaxed);
+}
+
+/// How often an event has happened, on all harts together.
+pub fn noted(event: Event) -> u64 {
+    let each = all().iter().map(|hart| &hart.events[event as usize]);
+    each.map(|count| count.load(Ordering::Relaxed)).sum()
 }
 
 /// Harts that run.

@@ -1,4 +1,4 @@
-//! `free [-b | -k]`: how much memory there is and what it is used for, in KiB; with `-b` the page
+//! `free [-b | -k]`: how much memory there is and what for, in KiB; with `-b` the page
 //! allocator's free blocks of each order, with `-k` kmalloc's size classes.
 #![no_std]
 #![no_main]
@@ -35,6 +35,32 @@ fn summary(info: &MemInfo) {
         kib(info.slab),
         kib(info.reserved),
     );
+    let largest = info.blocks.iter().rposition(|&count| count > 0);
+    let largest = largest.map_or(0, |order| kib(1 << order));
+    println!("largest free block {largest}");
+    println!("used and cached for");
+    for (what, pages) in uses(info) {
+        println!("{:8} {what}", kib(pages));
+    }
+}
+
+/// What memory is used for; all but the first three are parts of `total`.
+fn uses(info: &MemInfo) -> [(&'static str, u64); 10] {
+    let firmware = info
+        .reserved
+        .saturating_sub(info.image + info.frame_records);
+    [
+        ("firmware (reserved)", firmware),
+        ("kernel image (reserved)", info.image),
+        ("page records (reserved)", info.frame_records),
+        ("kernel page table", info.kernel_tables),
+        ("kernel stacks", info.stacks),
+        ("kernel blocks", info.kernel_blocks),
+        ("kmalloc", info.slab),
+        ("page tables", info.page_tables),
+        ("file pages", info.file_pages),
+        ("anonymous and rest", info.anonymous),
+    ]
 }
 
 fn blocks(info: &MemInfo) {

@@ -23,6 +23,20 @@ pub unsafe fn poke(address: usize, byte: u8) {
     unsafe { asm!("sb {}, 0({})", in(reg) byte, in(reg) address, options(nostack)) };
 }
 
+/// Runs the instructions at an address, as a function without arguments that gives a number; the
+/// process ends if it may not.
+///
+/// # Safety
+/// What is there, if it may be run, keeps to the rules for C functions.
+pub unsafe fn call(address: usize) -> usize {
+    let answer: usize;
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("jalr {}", in(reg) address, lateout("a0") answer, clobber_abi("C"));
+    }
+    answer
+}
+
 /// Pages that processes can still get, after all caches gave back what they can.
 ///
 /// # Errors
@@ -30,6 +44,25 @@ pub unsafe fn poke(address: usize, byte: u8) {
 pub fn available() -> Result<u64, String> {
     let info = mem::info(MemInfoFlags::DROP_CACHES).or_fail("count free pages")?;
     Ok(info.free + info.cached)
+}
+
+/// Pages that something takes and keeps until it is undone. It is done twice and counted the second
+/// time: the first time, this program touches pages of its own that it never touched before.
+///
+/// # Errors
+/// It fails, or the kernel does not say how many pages there are.
+pub fn cost<T>(
+    mut act: impl FnMut() -> Result<T, String>,
+    mut undo: impl FnMut(T) -> Result<(), String>,
+) -> Result<i64, String> {
+    let mut taken = 0;
+    for _ in 0..2 {
+        let before = available()?;
+        let made = act()?;
+        taken = before as i64 - available()? as i64;
+        undo(made)?;
+    }
+    Ok(taken)
 }
 
 /// Grows the heap by this many whole pages, after bringing the break to a page's start, and writes

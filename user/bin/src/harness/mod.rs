@@ -7,7 +7,7 @@ mod memory;
 
 pub use child::{Gate, Kid, Reports, SCRATCH, Tally, dies, ends_with, isolated};
 pub use counts::Counts;
-pub use memory::{available, fill_memory, grow_touched, peek, poke};
+pub use memory::{available, call, cost, fill_memory, grow_touched, peek, poke};
 
 use crate::cli::{Text, complain};
 use core::fmt::{self, Debug, Display};

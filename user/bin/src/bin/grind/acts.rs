@@ -1,6 +1,6 @@
 //! What a process of `grind` does in one round.
 
-use abi::{MemInfoFlags, PAGE_SIZE};
+use abi::{MemInfoFlags, PAGE_SIZE, RegionInfo, TableEntry};
 use programs::random::Random;
 use ulib::fs::{self, File};
 use ulib::io::{Read, Write};
@@ -8,7 +8,7 @@ use ulib::mem::{self, Mapping};
 use ulib::process::{self, Command};
 use ulib::string::String;
 use ulib::vec::Vec;
-use ulib::{env, format, sys, vec};
+use ulib::{env, format, inspect, sys, vec};
 
 /// Where all files are made.
 pub(crate) const HOME: &str = "/grind.d";
@@ -39,7 +39,7 @@ impl Worker {
 
     /// Does something.
     pub(crate) fn act(&mut self) -> Outcome {
-        match self.random.below(20) {
+        match self.random.below(21) {
             0 | 1 => self.open(),
             2 => self.write(),
             3 => self.read(),
@@ -58,6 +58,7 @@ impl Worker {
             16 => return self.heap(),
             17 => return self.map(),
             18 => return self.echo(),
+            19 => return self.look(),
             _ => self.kernel_objects(),
         }
         Ok(())
@@ -294,6 +295,38 @@ impl Worker {
                 ))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Looks at some process, perhaps one that comes or goes.
+    fn look(&mut self) -> Outcome {
+        let own = sys::getpid() as i32;
+        let pid = own - 8 + self.random.below(16) as i32;
+        let place = self.random.number() >> self.random.below(64);
+        let mut regions = [RegionInfo::default(); 5];
+        let mut entries = [TableEntry::default(); 20];
+        let size = size_of::<RegionInfo>();
+        // SAFETY: the buffers are ours.
+        let (count, _) = unsafe {
+            (
+                sys::regions(pid, place as usize, regions.as_mut_ptr(), 5, size),
+                sys::pagetable(pid, place as usize, entries.as_mut_ptr(), 20),
+            )
+        };
+        let listed = regions.get(..count.max(0) as usize).unwrap_or_default();
+        let mut end = place;
+        for region in listed {
+            if region.end <= end {
+                return Err(format!("regions of {pid} behind {place:#x}: {listed:x?}"));
+            }
+            end = region.end;
+        }
+        match inspect::processes().find(|info| info.pid == own) {
+            Some(info) if info.resident > info.size || info.shared > info.resident => {
+                Err(format!("what is known of a process: {info:?}"))
+            }
+            Some(_) => Ok(()),
+            None => Err(format!("process {own} is not in the list")),
         }
     }
 

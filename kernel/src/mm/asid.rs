@@ -1,0 +1,94 @@
+//! Which address space a hart runs in, and what it forgets of them when.
+//!
+//! The rules are those of [`vm::asid`], which needs two things of the kernel: a process, and with it
+//! its space, is on one hart at a time (see `proc/sched.rs`); and only a process itself changes its
+//! page table, in a call or a fault of its own. Whoever kills a process, collects it or wants its
+//! memory asks and waits; the page cache gives back only pages that no table shows. So a space in use
+//! on one hart is in use on no other, and the only fences that harts send each other are those for
+//! kernel stacks, which are mapped in all spaces (`mm/kernel_space.rs`).
+//!
+//! A process may be preempted between a change of its table and the flush for it, and go on on
+//! another hart. The flush then counts for the first one too, since that may remember something of
+//! the space, and comes before the process is back in user mode.
+
+use super::kernel_space;
+use crate::arch::hart::{self, Hart, MAX_HARTS};
+use crate::arch::paging;
+use crate::proc::{Process, sched};
+use vm::asid::{Asids, Entrance, Forget};
+use vm::{Flush, SpaceId};
+
+static ASIDS: Asids<MAX_HARTS> = Asids::new();
+
+/// Takes the numbers of the boot hart into use.
+pub fn init() {
+    ASIDS.set_up(paging::highest_number());
+}
+
+/// Takes only numbers up to `limit` into use, and with 0 none; before any process runs.
+pub fn set_limit(limit: usize) {
+    let highest = usize::from(ASIDS.last());
+    ASIDS.set_up(limit.min(highest) as u16);
+}
+
+/// A hart is about to begin.
+///
+/// # Panics
+/// If it has fewer numbers than the boot hart: it would take spaces for each other.
+pub fn check() {
+    let (here, all) = (paging::highest_number(), ASIDS.last());
+    assert!(here >= all, "this hart has {here} ASIDs, not {all}");
+}
+
+/// This hart goes on in the space of a process. Interrupts are off.
+pub fn enter(hart: &Hart, process: &Process) {
+    let satp = process.satp();
+    if satp == kernel_space::satp() {
+        return enter_kernel(hart);
+    }
+    let Entrance { number, forget } = ASIDS.enter(hart.index(), process.tag());
+    load(hart, paging::with_number(satp, number), forget);
+}
+
+/// This hart goes on in the kernel's own space. Interrupts are off.
+pub fn enter_kernel(hart: &Hart) {
+    // It maps no user address and has number 0, under which there are translations of user addresses
+    // only where there are no other numbers.
+    let forget = match ASIDS.last() {
+        0 => Forget::All,
+        _ => Forget::Nothing,
+    };
+    load(hart, kernel_space::satp(), forget);
+}
+
+fn load(hart: &Hart, satp: usize, mut forget: Forget) {
+    let mappings = kernel_space::mappings();
+    if hart.heard_of.replace(mappings) != mappings {
+        forget = Forget::All;
+    }
+    if hart.loaded.replace(satp) == satp && forget == Forget::Nothing {
+        return;
+    }
+    // SAFETY: a process's root table lives until the process has left it, the kernel's for ever; both
+    // map the kernel half; what must be forgotten is.
+    unsafe { paging::load(satp, forget) };
+}
+
+/// The running process has taken rights out of its page table or changed frames in it.
+pub fn flush(space: SpaceId, range: Flush) {
+    let _off = hart::off();
+    let hart = hart::this();
+    if let Some(process) = sched::try_current() {
+        debug_assert!(
+            space == SpaceId::UNTAGGED || space == process.space_id(),
+            "pid {} changes the page table of another, {space:?}",
+            process.pid
+        );
+        process.tag().changed(hart.index());
+    }
+    let number = paging::number_of(hart.loaded.get());
+    match range {
+        Flush::Page(address) => paging::flush_page(address as usize, number),
+        Flush::All => paging::flush_space(number),
+    }
+}

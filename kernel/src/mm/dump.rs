@@ -1,0 +1,74 @@
+//! The state of memory that Ctrl-T prints. It is made in an interrupt, when perhaps no process can run
+//! any more: nothing is allocated, and a lock that somebody holds is waited for a while only.
+
+use super::ram::frames;
+use super::{heap, stack};
+use crate::arch::hart;
+use crate::proc::TABLE;
+use crate::{fs, print, println};
+use abi::Event;
+use core::hint;
+
+/// How often a lock is tried for. Whoever holds one is on another hart and lets go soon, or never.
+const PATIENCE: usize = 10_000;
+
+fn patiently<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
+    core::iter::repeat_with(look)
+        .take(PATIENCE)
+        .inspect(|_| hint::spin_loop())
+        .find_map(|seen| seen)
+}
+
+/// A number that is there only if its lock is free.
+fn number(name: &str, look: impl FnMut() -> Option<usize>) {
+    match patiently(look) {
+        Some(pages) => print!("{pages} {name}"),
+        None => print!("(busy) {name}"),
+    }
+}
+
+/// Prints what memory is used for, and by whom.
+pub fn print() {
+    print!("\nmemory: ");
+    match patiently(|| frames().try_stats()) {
+        Some(stats) => {
+            println!("{} pages, {} free", stats.total, stats.free);
+            print!("blocks of 4 KiB to 4 MiB:");
+            stats.blocks.iter().for_each(|count| print!(" {count}"));
+            print!("\n");
+        }
+        None => println!("(busy)"),
+    }
+    print!("cached: ");
+    number("", fs::try_reclaimable);
+    print!("of {} pages of files; kernel: ", fs::pages());
+    number("of kmalloc, ", heap::try_pages);
+    println!("{} of stacks", stack::pages());
+    print_switches();
+    print_processes();
+}
+
+fn print_switches() {
+    println!(
+        "{} switches, of which {} forgot a space and {} everything",
+        hart::noted(Event::Switch),
+        hart::noted(Event::FlushSpace),
+        hart::noted(Event::FlushAll)
+    );
+}
+
+fn print_processes() {
+    let Some(table) = patiently(|| TABLE.try_lock()) else {
+        println!("processes: (busy)");
+        return;
+    };
+    println!("  pid state   pages  held name");
+    table.for_each(|process, _| {
+        let (pid, state) = (process.pid, process.state().name());
+        let (pages, held) = (process.resident(), process.held());
+        match process.try_name() {
+            Some(name) => println!("{pid:5} {state:6} {pages:6} {held:5} {name}"),
+            None => println!("{pid:5} {state:6} {pages:6} {held:5} (busy)"),
+        }
+    });
+}

@@ -1,0 +1,185 @@
+//! Calls that tell about processes and their memory.
+//!
+//! A process is held by a count while it is looked at, so it may end meanwhile; its space is locked
+//! while numbers are taken from it and never while they are copied to the caller, whose own space
+//! may be that very one. So a long listing is made of parts, between which the process goes on.
+
+use super::Arguments;
+use crate::mm::{Space, user::UserRange};
+use crate::proc::{Process, TABLE};
+use abi::{Errno, PAGE_SIZE, ProcInfo, ProcInfoFlags, RegionInfo, RegionUse, TableEntry};
+use kmalloc::KArc;
+use vm::{RegionKind, Usage};
+use zerocopy::{Immutable, IntoBytes};
+
+/// Records that are taken while a space is locked.
+const AT_ONCE: usize = 8;
+
+/// The process with this number, or the next one where that is asked, and its parent's number.
+fn find(pid: i32, flags: ProcInfoFlags) -> Result<(KArc<Process>, i32), Errno> {
+    let table = TABLE.lock();
+    let (process, parent) = table.from(pid).ok_or(Errno::NoProcess)?;
+    if process.pid != pid && !flags.contains(ProcInfoFlags::NEXT) {
+        return Err(Errno::NoProcess);
+    }
+    Ok((process.clone(), parent.unwrap_or(0)))
+}
+
+#[inline(never)]
+pub fn procinfo(arguments: &Arguments) -> Result<u64, Errno> {
+    let flags = ProcInfoFlags::from_bits(arguments.int::<3>() as u32).ok_or(Errno::Invalid)?;
+    let (process, parent) = find(arguments.int::<0>(), flags)?;
+    let info = about(&process, parent);
+    drop(process);
+    let bytes = info.as_bytes();
+    let size = usize::try_from(arguments.address::<2>()).unwrap_or(usize::MAX);
+    let part = bytes.get(..size.min(bytes.len())).unwrap_or(bytes);
+    UserRange::new(arguments.address::<1>(), part.len())?.write(part)?;
+    Ok(bytes.len() as u64)
+}
+
+#[inline(never)]
+fn about(process: &Process, parent: i32) -> ProcInfo {
+    let mut info = ProcInfo {
+        version: ProcInfo::VERSION,
+        pid: process.pid,
+        parent,
+        state: process.state() as u32,
+        name: process.name().bytes(),
+        objects: process.held() as u64,
+        ..ProcInfo::default()
+    };
+    if let Some(space) = process.space.lock().as_ref() {
+        let stats = space.stats();
+        let usage = space
+            .regions()
+            .map(|region| space.usage(region.range()))
+            .fold(Usage::default(), Usage::and);
+        info.regions = stats.regions as u64;
+        info.size = stats.size as u64;
+        info.resident = usage.resident as u64;
+        info.shared = usage.shared as u64;
+        info.zero = usage.zero as u64;
+        info.page_tables = stats.page_tables as u64;
+    }
+    info
+}
+
+#[inline(never)]
+pub fn regions(arguments: &Arguments) -> Result<u64, Errno> {
+    let (process, _) = find(arguments.int::<0>(), ProcInfoFlags::empty())?;
+    let size = arguments.address::<4>();
+    if size == 0 {
+        return Err(Errno::Invalid);
+    }
+    let to = Records::new(arguments.address::<2>(), arguments.length::<3>()?, size)?;
+    let mut from = arguments.address::<1>();
+    to.fill(|part: &mut [RegionInfo]| {
+        let space = process.space.lock();
+        let Some(space) = space.as_ref() else {
+            return 0; // it has ended
+        };
+        let mut count = 0;
+        for (place, region) in part.iter_mut().zip(space.regions_from(from)) {
+            *place = region_info(space, region);
+            from = region.end();
+            count += 1;
+        }
+        count
+    })
+}
+
+#[inline(never)]
+fn region_info(space: &Space, region: &vm::Region<crate::mm::Machine>) -> RegionInfo {
+    let usage = space.usage(region.range());
+    let (inode, offset) = region
+        .file()
+        .map_or((0, 0), |(file, offset)| (file.inum(), offset));
+    let kind = match region.kind() {
+        RegionKind::Text => RegionUse::Text,
+        RegionKind::Data => RegionUse::Data,
+        RegionKind::Heap => RegionUse::Heap,
+        RegionKind::Stack => RegionUse::Stack,
+        RegionKind::Mapping if region.is_shared() => RegionUse::Shared,
+        RegionKind::Mapping if region.file().is_some() => RegionUse::File,
+        RegionKind::Mapping => RegionUse::Private,
+    };
+    RegionInfo {
+        start: region.start(),
+        end: region.end(),
+        resident: usage.resident as u64,
+        shared: usage.shared as u64,
+        zero: usage.zero as u64,
+        large: usage.large as u64,
+        offset,
+        inode,
+        prot: region.prot().bits(),
+        kind: kind as u32,
+        reserved: 0,
+    }
+}
+
+#[inline(never)]
+pub fn pagetable(arguments: &Arguments) -> Result<u64, Errno> {
+    let (process, _) = find(arguments.int::<0>(), ProcInfoFlags::empty())?;
+    let size = size_of::<TableEntry>() as u64;
+    let to = Records::new(arguments.address::<2>(), arguments.length::<3>()?, size)?;
+    let mut after = arguments.address::<1>();
+    to.fill(|part: &mut [TableEntry]| {
+        let space = process.space.lock();
+        let Some(space) = space.as_ref() else {
+            return 0;
+        };
+        let mut count = 0;
+        for (place, entry) in part.iter_mut().zip(space.table_entries(after)) {
+            *place = entry;
+            after = entry.place;
+            count += 1;
+        }
+        count
+    })
+}
+
+/// Room of the caller's for records.
+struct Records {
+    to: UserRange,
+    count: usize,
+    /// Bytes from one to the next.
+    size: usize,
+}
+
+impl Records {
+    fn new(start: u64, count: usize, size: u64) -> Result<Records, Errno> {
+        let size = usize::try_from(size).map_err(|_| Errno::Invalid)?;
+        let length = count.checked_mul(size).ok_or(Errno::BadAddress)?;
+        let to = UserRange::new(start, length)?;
+        Ok(Records { to, count, size })
+    }
+
+    /// Stores records until there is no room or `next` has none; `next` puts some in and gives their
+    /// number, fewer than asked where they end.
+    fn fill<T: IntoBytes + Immutable + Default + Copy>(
+        &self,
+        mut next: impl FnMut(&mut [T]) -> usize,
+    ) -> Result<u64, Errno> {
+        let mut done = 0;
+        while done < self.count {
+            let mut records = [T::default(); AT_ONCE];
+            let wanted = AT_ONCE.min(self.count - done);
+            let part = records.get_mut(..wanted).unwrap_or_default();
+            let count = next(part);
+            for record in part.iter().take(count) {
+                let bytes = record.as_bytes();
+                let bytes = bytes.get(..self.size).unwrap_or(bytes);
+                self.to.part(done * self.size, bytes.len()).write(bytes)?;
+                done += 1;
+            }
+            if count < wanted {
+                break;
+            }
+        }
+        Ok(done as u64)
+    }
+}
+
+const _: () = assert!(AT_ONCE * size_of::<RegionInfo>() <= PAGE_SIZE / 4);

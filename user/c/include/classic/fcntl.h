@@ -1,0 +1,2 @@
+/* How open opens. */
+#include <pagoda/abi.h>

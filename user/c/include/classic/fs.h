@@ -1,0 +1,2 @@
+/* The disk's layout. */
+#include <pagoda/fs.h>

@@ -1,0 +1,2 @@
+/* Numbers of the system calls. */
+#include <pagoda/abi.h>

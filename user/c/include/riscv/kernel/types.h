@@ -1,0 +1,2 @@
+/* The short names of the integer types. */
+#include <pagoda/types.h>

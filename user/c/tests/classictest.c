@@ -1,0 +1,146 @@
+/* classictest: the runtime in the classic dialect, with the habits of programs that were written for 32
+ * bits: addresses in an int, lengths in a uint, functions of their own under the library's names. */
+#include "types.h"
+#include "stat.h"
+#include "user.h"
+#include "fcntl.h"
+#include "mmu.h"
+#include "mman.h"
+
+static int failures;
+
+static void check(int good, char *what)
+{
+    if (!good) {
+        printf(1, "classictest: FAILED: %s\n", what);
+        failures++;
+    }
+}
+
+/* Not the library's: it tells only whether there is a difference. */
+int memcmp(char *one, char *other, int n)
+{
+    while (n-- > 0)
+        if (*one++ != *other++)
+            return 77;
+    return 0;
+}
+
+static void test_printf(void)
+{
+    static char text[128], wanted[] = "-1 4294967295 BEEF 4000 ab(null) z %";
+    int ends[2];
+    pipe(ends);
+    printf(ends[1], "%d %u %x %p %s%s %c %% %q", -1, -1, 0xbeef, (void *)0x4000, "ab", 0, 'z');
+    read(ends[0], text, sizeof text);
+    check(strcmp(text, "-1 4294967295 BEEF 4000 ab(null) z % %q") == 0, "printf");
+    check(memcmp(text, wanted, 5) == 0 && memcmp("a", "b", 1) == 77, "a memcmp of the program's own");
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* Whether a child that touches the byte lives. */
+static int survives(char *at, int store)
+{
+    int ends[2], n;
+    char byte = 'x';
+    pipe(ends);
+    if (fork() == 0) {
+        volatile char *p = at;
+        if (store)
+            *p = 1;
+        else
+            byte = *p;
+        write(ends[1], &byte, 1);
+        exit();
+    }
+    close(ends[1]);
+    n = read(ends[0], &byte, 1);
+    close(ends[0]);
+    wait();
+    return n == 1;
+}
+
+static void test_mmap(void)
+{
+    int i, addr = (int)mmap(0, 200, 0, 0, -1, 0);
+    char *p = (char *)addr;
+    if (addr <= 0) {
+        check(0, "an address in an int");
+        return;
+    }
+    check(addr % PGSIZE == 0, "aligned");
+    for (i = 0; i < PGSIZE; i++)
+        check(p[i] == 0, "zeroed");
+    p[0] = 1;
+    p[PGSIZE - 1] = 2;
+    check(survives(p, 1) && !survives(p + PGSIZE, 1), "a page and no more");
+    char *q = mmap(p, 100, 0, 0, -1, 0);
+    check(q != (char *)-1 && q != p && (int)q > 0, "a hint that is taken");
+    char *hinted = mmap((void *)0x60000000, 100, 0, 0, -1, 0);
+    check(hinted == (char *)0x60000000, "a hint that is free");
+    check(munmap(p, 200) == 0 && munmap(q, 100) == 0 && munmap(hinted, 100) == 0, "munmap");
+    check(munmap(p, 200) == -1 && !survives(p, 0), "gone");
+    check(mmap(0, 0, 0, 0, -1, 0) == (void *)-1 && mmap(0, -5, 0, 0, -1, 0) == (void *)-1, "lengths");
+}
+
+static void test_flags(void)
+{
+    char *readable = mmap(0, PGSIZE, 0, MAP_ANONYMOUS, -1, 0);
+    check(readable != MAP_FAILED && *readable == 0, "MAP_ANONYMOUS can be read");
+    check(survives(readable, 0) && !survives(readable, 1), "and not written");
+    char *writable = mmap(0, PGSIZE, PROT_WRITE, MAP_ANONYMOUS, -1, 0);
+    check(writable != MAP_FAILED && survives(writable, 1), "PROT_WRITE can be written");
+    check(mmap(0, PGSIZE, PROT_WRITE, MAP_FILE, 0, 0) == MAP_FAILED, "MAP_FILE");
+    check(msync(readable, PGSIZE) == -1, "msync");
+    munmap(readable, PGSIZE);
+    munmap(writable, PGSIZE);
+}
+
+static void test_kmalloc(void)
+{
+    int i, objects[50];
+    for (i = 0; i < 50; i++) {
+        objects[i] = (int)kmalloc(i * 20 + 1);
+        check(objects[i] != 0 && objects[i] != -1, "kmalloc");
+    }
+    for (i = 0; i < 50; i++)
+        kfree((void *)objects[i]);
+    void *object = kmalloc(4096);
+    if (object <= 0)
+        check(0, "kmalloc of a page");
+    kmfree(object);
+}
+
+static void test_files(void)
+{
+    struct stat st;
+    int fd = open("classic.tmp", O_CREATE | O_RDWR);
+    check(write(fd, "12345", 5) == 5, "write");
+    check(fstat(fd, &st) == 0 && st.type == T_FILE && st.size == 5 && st.nlink == 1, "fstat");
+    close(fd);
+    check(stat("classic.tmp", &st) == 0 && st.size == 5, "stat");
+    unlink("classic.tmp");
+    int start = uptime();
+    sleep(1);
+    check(uptime() > start, "sleep and uptime");
+    if (fork() == 0)
+        exit(3);
+    int status;
+    check(wait(&status) > 0 && status == 3, "exit and wait as in the other dialect");
+    char *p = malloc(1000);
+    check((int)p > 0 && (int)p % 16 == 0, "malloc below 2 GiB");
+    free(p);
+}
+
+void main(int argc, char *argv[])
+{
+    test_printf();
+    test_mmap();
+    test_flags();
+    test_kmalloc();
+    test_files();
+    if (failures)
+        exit(1);
+    printf(1, "%s: OK\n", argv[0]);
+}
