@@ -56,6 +56,7 @@ impl<R: RawMutex> Frames<R> {
     ///
     /// # Errors
     /// When a frame is not in use; the frames before it have the reference then.
+    #[inline(never)]
     pub fn retain_block(&self, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let _parting = self.parting.lock();
         if self.is_whole(frame, order) {
@@ -68,6 +69,7 @@ impl<R: RawMutex> Frames<R> {
     ///
     /// # Errors
     /// When a frame is not in use; the frames before it are without the reference then.
+    #[inline(never)]
     pub fn release_block(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let mut parting = self.parting.lock();
         let whole = self.is_whole(frame, order);
@@ -85,6 +87,7 @@ impl<R: RawMutex> Frames<R> {
 
     /// Whether the caller, who holds the block, parted or not, is the only one to hold any frame of
     /// it. What others wrote before they gave it up is visible then.
+    #[inline(never)]
     pub fn is_block_unique(&self, frame: Pfn, order: usize) -> bool {
         let _parting = self.parting.lock();
         if self.is_whole(frame, order) {
@@ -98,6 +101,7 @@ impl<R: RawMutex> Frames<R> {
     ///
     /// # Errors
     /// When `frame` is neither such a block nor a single frame.
+    #[inline(never)]
     pub fn part(&self, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let mut parting = self.parting.lock();
         let first = self.index(frame);
@@ -129,6 +133,7 @@ impl<R: RawMutex> Frames<R> {
     ///
     /// # Errors
     /// When `frame` cannot be the first of a block of this order.
+    #[inline(never)]
     pub fn join(&self, frame: Pfn, order: usize) -> Result<bool, WrongFree> {
         let mut parting = self.parting.lock();
         let first = self.index(frame);

@@ -78,6 +78,7 @@ impl Reserve {
 
     /// The frame for the page at `addr` of the space with this root: from the set for these 2 MiB or,
     /// for their first page, from a new one.
+    #[inline(never)]
     pub fn take<M: Machine>(&mut self, machine: &M, space: Pfn, addr: u64) -> Option<Placed> {
         let found = |set: &Option<Set>| set.as_ref().is_some_and(|set| set.is_for(space, addr));
         let at = match self.sets.iter().position(found) {
@@ -96,6 +97,7 @@ impl Reserve {
     }
 
     /// Sets a block aside, instead of the oldest when there are many; where it is.
+    #[inline(never)]
     fn open<M: Machine>(&mut self, machine: &M, space: Pfn, start: u64) -> Option<usize> {
         let block = machine.alloc_large()?;
         machine.part_large(block);
@@ -147,6 +149,7 @@ impl Default for Reserve {
 }
 
 /// Releases the frames of a set that were not given out; how many.
+#[inline(never)]
 fn give_back<M: Machine>(machine: &M, mut set: Set) -> usize {
     let pages = (0..LARGE).step_by(PAGE as usize);
     let rest = pages.filter_map(|page| set.give(page));

@@ -158,6 +158,7 @@ impl<M: Machine> PageTable<M> {
     }
 
     /// The entry for the 2 MiB around `addr`, if there is a table that has it.
+    #[inline(never)]
     fn chunk_slot(&self, addr: u64) -> Option<&AtomicU64> {
         let middle = self.table_at(Level::MIDDLE, addr)?;
         Some(&self.machine.table(middle)[Level::MIDDLE.index(addr)])
@@ -243,6 +244,7 @@ impl<M: Machine> PageTable<M> {
     }
 
     /// Reserves what it takes to set the entry of the page at `addr`, which is vacant.
+    #[inline(never)]
     pub(crate) fn place(&self, addr: u64) -> Result<Place<M>, Error> {
         let new = || Frame::zeroed(&self.machine).ok_or(Error::NoMemory);
         if let Some(leaf) = self.table_at(Level::LEAF, addr) {
@@ -306,6 +308,7 @@ impl<M: Machine> PageTable<M> {
     }
 
     /// The entry for the 2 MiB around `addr`, with the table for it if that was missing.
+    #[inline(never)]
     fn make_chunk_slot(&mut self, addr: u64) -> Result<&AtomicU64, Error> {
         let middle = match self.table_at(Level::MIDDLE, addr) {
             Some(middle) => middle,

@@ -62,6 +62,7 @@ impl<M: Machine> PageTable<M> {
 
     /// Makes a large page of the pages around `addr` if they have all frames of a block, in order,
     /// all alike, and to this space alone.
+    #[inline(never)]
     pub(crate) fn promote(&mut self, addr: u64) {
         let Some(table) = self.table_at(Level::LEAF, addr) else {
             return;
@@ -96,6 +97,7 @@ impl<M: Machine> PageTable<M> {
     }
 
     /// Puts a table with the same pages in the place of a large one.
+    #[inline(never)]
     pub(super) fn split(&mut self, addr: u64, large: Entry, table: Frame<M>) {
         let Some(slot) = self.chunk_slot(addr) else {
             return;

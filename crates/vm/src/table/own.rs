@@ -59,6 +59,7 @@ impl<M: Machine> PageTable<M> {
     }
 
     /// Replaces a table that other spaces have too by one with the same pages, which it returns.
+    #[inline(never)]
     pub(super) fn own_table(&mut self, addr: u64, old: Pfn, new: Frame<M>) -> Pfn {
         let Some(slot) = self.chunk_slot(addr) else {
             return old;
@@ -81,6 +82,7 @@ impl<M: Machine> PageTable<M> {
 
     /// Gives up a table that other spaces may have too; with the last reference to it go those to
     /// its pages.
+    #[inline(never)]
     pub(super) fn let_go(&self, table: Pfn) {
         if self.machine.release_unless_last(table) {
             return;

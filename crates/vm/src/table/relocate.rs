@@ -81,6 +81,7 @@ impl<M: Machine> PageTable<M> {
     }
 
     /// Puts an entry at its new place.
+    #[inline(never)]
     fn arrive(&self, addr: u64, entry: Entry) -> bool {
         match self.table_at(Level::LEAF, addr) {
             Some(leaf) => {
@@ -92,6 +93,7 @@ impl<M: Machine> PageTable<M> {
     }
 
     /// Moves a large page, which becomes 512 small ones where it cannot lie as one.
+    #[inline(never)]
     fn move_large(&mut self, inside: &Range<u64>, new: u64, entry: Entry) {
         if stays_large(inside, new) {
             self.set_large(new, entry);
