@@ -3,6 +3,7 @@
 use crate::arch::{boot, csr, hart, sbi, switch};
 use crate::dev::disk::Disk;
 use crate::dev::platform::Platform;
+use crate::dev::power;
 use crate::fs::{self, FileTable};
 use crate::mm::{KernelStack, asid, kernel_space};
 use crate::println;
@@ -27,6 +28,7 @@ pub fn read_arguments(platform: &Platform) {
             .split_once('=')
             .map(|(name, value)| (name, value.parse()))
         {
+            _ if text == "panic=stop" => power::stay_on_after_panic(),
             Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),
             _ => println!("boot argument {text:?} is not known"),

@@ -2,10 +2,10 @@
 
 use crate::buddy::Buddy;
 
+/// Frames that go to or come from the shared part at once; fewer where a test wants that often.
+pub(crate) const BATCH: usize = if cfg!(test) { 2 } else { 16 };
 /// Frames a cache holds at most.
-const CAPACITY: usize = 32;
-/// Frames that go to or come from the shared part at once.
-pub(crate) const BATCH: usize = 16;
+const CAPACITY: usize = 2 * BATCH;
 
 /// A stack of free frames' indices. Alone on its cache lines, so that CPUs do not disturb each
 /// other.

@@ -1,5 +1,6 @@
 //! The allocator: tags in front of the CPUs' caches in front of the shared part.
 
+use crate::atomic::Contended;
 use crate::buddy::Buddy;
 use crate::cache::{BATCH, Cache};
 use crate::error::{OutOfMemory, WrongFree};
@@ -27,10 +28,10 @@ pub struct Frames<R: RawMutex> {
     base: usize,
     total: usize,
     cpus: usize,
-    pub(crate) tags: &'static [AtomicU8],
+    pub(crate) tags: &'static [Contended<AtomicU8>],
     /// References beyond the first one, of frames whose tag says shared; a marked frame's word.
     /// Zero for all others.
-    pub(crate) counts: &'static [AtomicU32],
+    pub(crate) counts: &'static [Contended<AtomicU32>],
     caches: [Mutex<R, Cache>; MAX_CPUS],
     pub(crate) shared: Mutex<R, Buddy>,
     pub(crate) pressure: Pressure<R>,
@@ -182,9 +183,17 @@ impl<R: RawMutex> Frames<R> {
         wanted: usize,
         mut take: impl FnMut() -> Option<T>,
     ) -> Option<T> {
-        self.pressure.relieve(cpu, wanted, &mut take).or_else(|| {
-            self.drain_caches();
-            take()
+        let relieved = self.pressure.relieve(cpu, wanted, &mut take);
+        relieved.or_else(|| {
+            // What one CPU puts back here another may have in its cache before it can be taken.
+            for _ in 0..MAX_CPUS {
+                let moved = self.drain_caches();
+                let taken = take();
+                if taken.is_some() || moved == 0 {
+                    return taken;
+                }
+            }
+            None
         })
     }
 
@@ -278,14 +287,17 @@ impl<R: RawMutex> Frames<R> {
     }
 
     /// Moves all frames of the CPUs' caches to the shared part, where they can become part of
-    /// larger blocks.
-    pub fn drain_caches(&self) {
+    /// larger blocks; how many there were.
+    pub fn drain_caches(&self) -> usize {
+        let mut moved = 0;
         for cache in self.caches() {
             let mut cache = cache.lock();
             if cache.len() > 0 {
+                moved += cache.len();
                 cache.drain(&mut self.shared.lock());
             }
         }
+        moved
     }
 
     /// Registers a cache that is asked for memory before an allocation fails, in the order of

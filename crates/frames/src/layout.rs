@@ -1,5 +1,6 @@
 //! What memory there is, and where the allocator's own part of it goes.
 
+use crate::atomic::Contended;
 use crate::buddy::{Buddy, High, Low};
 use crate::{FRAME_SIZE, Pfn};
 use core::ops::Range;
@@ -127,8 +128,8 @@ impl Layout<'_> {
         let tags = cut(parts.frames / 8).as_mut_bytes();
         let mut records = Records {
             base: self.span().0,
-            tags: <[AtomicU8]>::mut_from_bytes(tags).ok()?,
-            counts: <[AtomicU32]>::mut_from_bytes(counts).ok()?,
+            tags: <[Contended<AtomicU8>]>::mut_from_bytes(tags).ok()?,
+            counts: <[Contended<AtomicU32>]>::mut_from_bytes(counts).ok()?,
             buddy: Buddy::new(low, high),
         };
         for run in self.runs() {
@@ -156,8 +157,8 @@ impl Parts {
 /// The metadata in its parts.
 pub(crate) struct Records {
     pub(crate) base: u32,
-    pub(crate) tags: &'static mut [AtomicU8],
-    pub(crate) counts: &'static mut [AtomicU32],
+    pub(crate) tags: &'static mut [Contended<AtomicU8>],
+    pub(crate) counts: &'static mut [Contended<AtomicU32>],
     pub(crate) buddy: Buddy,
 }
 

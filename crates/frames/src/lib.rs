@@ -43,8 +43,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![no_std]
-#![forbid(unsafe_code)]
+// The lock of a test needs it.
+#![cfg_attr(not(test), forbid(unsafe_code))]
 
+mod atomic;
 mod bins;
 mod buddy;
 mod bulk;
@@ -52,6 +54,8 @@ mod cache;
 mod counts;
 mod error;
 mod frames;
+#[cfg(all(test, not(miri)))]
+mod interleaved;
 mod large;
 mod layout;
 mod level;

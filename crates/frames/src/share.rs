@@ -147,7 +147,7 @@ impl<R: RawMutex> Frames<R> {
     /// no mark and is not to be changed then. None outside of managed memory.
     #[inline]
     pub fn word(&self, frame: Pfn) -> Option<&AtomicU32> {
-        self.counts.get(self.index(frame))
+        self.counts.get(self.index(frame)).map(|word| &**word)
     }
 
     /// The mark and the word, at once, of the frame that is `index` frames from

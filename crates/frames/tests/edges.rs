@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Spin, TestFrames, held, make, range, simple};
+use common::{Spin, TestFrames, held, make, range, rounds, simple};
 use frames::{Frames, Layout, MAX_SHRINKERS, OutOfMemory, Pfn, Shrinker, State, order_for};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -86,14 +86,15 @@ fn a_huge_order_frees_nothing() {
 
 #[test]
 fn all_memory_can_be_used_and_comes_back() {
-    let frames = simple(5000, 2);
+    const ALL: usize = rounds(5000);
+    let frames = simple(ALL as u32, 2);
     let initial = frames.free_blocks();
     for round in 0..3 {
         let mut got: Vec<Pfn> = (0..).map_while(|i| frames.alloc(i % 3, 0).ok()).collect();
-        assert_eq!((got.len(), frames.free_count()), (5000, 0), "round {round}");
+        assert_eq!((got.len(), frames.free_count()), (ALL, 0), "round {round}");
         got.sort();
         got.dedup();
-        assert_eq!(got.len(), 5000, "no frame twice");
+        assert_eq!(got.len(), ALL, "no frame twice");
         // Every other frame first, so that nothing merges until the second half.
         for frame in got.iter().step_by(2).chain(got.iter().skip(1).step_by(2)) {
             frames.free(round, *frame, 0).unwrap();

@@ -8,7 +8,7 @@ mod steps;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use steps::{MACHINE_BYTES, Machine, STEP_BYTES, Step};
+use steps::{BOTTOM, MACHINE_BYTES, Machine, STEP_BYTES, Step, TOP};
 
 /// Steps of a case, at most; under Miri a step takes a thousand times as long.
 const STEPS: usize = if cfg!(miri) { 60 } else { 2000 };
@@ -40,12 +40,11 @@ proptest! {
     #[test]
     fn finds_room_for_the_metadata(machine in machine(), count in 1usize..500) {
         let layout = frames::Layout { usable: &machine.usable, reserved: &machine.reserved };
-        let free = |n: u32| machine.is_ram(n) && !machine.is_reserved(n);
         if let Some(place) = layout.place(count) {
-            let all = (place.get()..place.get() + count as u32).all(free);
+            let all = (place.get()..place.get() + count as u32).all(|n| machine.is_managed(n));
             prop_assert!(all, "{place:?} and {count} frames");
         }
-        let counted = (0x80000..0x82200).filter(|&n| free(n)).count();
+        let counted = (BOTTOM..TOP).filter(|&n| machine.is_managed(n)).count();
         prop_assert_eq!(layout.free_frames(), counted);
         prop_assert!(layout.place(counted + 1).is_none());
     }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::simple;
+use common::{rounds, simple};
 use frames::Pfn;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -37,7 +37,7 @@ fn no_frame_has_two_owners() {
         let me = cpu as u32 + 1;
         let mut numbers = Numbers(me.into());
         let mut held = Vec::new();
-        for _ in 0..20_000 {
+        for _ in 0..rounds(20_000) {
             if numbers.below(100) < 52 {
                 let order = if numbers.below(8) == 0 {
                     numbers.below(8)
@@ -71,7 +71,7 @@ fn no_frame_has_two_owners() {
 #[test]
 fn the_last_of_two_owners_frees() {
     let frames = simple(16, 2);
-    for _ in 0..5_000 {
+    for _ in 0..rounds(5_000) {
         let frame = frames.alloc(0, 0).unwrap();
         frames.retain(frame).unwrap();
         let freed = std::sync::Mutex::new(0);
@@ -90,7 +90,7 @@ fn the_last_of_two_owners_frees() {
 fn of_two_frees_one_is_refused() {
     let frames = simple(64, 2);
     let refused = AtomicU32::new(0);
-    for _ in 0..2_000 {
+    for _ in 0..rounds(2_000) {
         let frame = frames.alloc(0, 0).unwrap();
         let free = |cpu| {
             if frames.free(cpu, frame, 0).is_err() {
@@ -102,5 +102,6 @@ fn of_two_frees_one_is_refused() {
             free(0);
         });
     }
-    assert_eq!((refused.into_inner(), frames.free_count()), (2_000, 64));
+    let refused = refused.into_inner() as usize;
+    assert_eq!((refused, frames.free_count()), (rounds(2_000), 64));
 }

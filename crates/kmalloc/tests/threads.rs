@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{fill, free, make, verify};
+use common::{fill, free, make, rounds, verify};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ fn objects_can_be_freed_by_another_thread() {
     let work = |cpu: usize| {
         let mut numbers = Numbers(cpu as u64 + 1);
         let mut held = Vec::new();
-        for _ in 0..20_000 {
+        for _ in 0..rounds(20_000) {
             let size = match numbers.below(10) {
                 0 => 1 + numbers.below(4096),
                 1..4 => 1 + numbers.below(1000),
@@ -83,7 +83,7 @@ fn of_two_frees_one_is_refused() {
     let (kmalloc, frames) = make(16);
     let refused = AtomicUsize::new(0);
     let keep = kmalloc.alloc(0, 48).unwrap();
-    for _ in 0..1_000 {
+    for _ in 0..rounds(1_000) {
         let object = kmalloc.alloc(0, 48).unwrap();
         let free = |cpu: usize, Parcel(object, _): Parcel| {
             refused.fetch_add(
@@ -97,7 +97,7 @@ fn of_two_frees_one_is_refused() {
             free(0, Parcel(object, 48));
         });
     }
-    assert_eq!(refused.load(Ordering::Relaxed), 1_000);
+    assert_eq!(refused.load(Ordering::Relaxed), rounds(1_000));
     free(kmalloc, 0, keep).unwrap();
     kmalloc.drain();
     assert_eq!(frames.free_count(), 16);

@@ -25,11 +25,9 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         let second = hart::this();
         sbi::put_byte(b'!');
         if FIRST_HART.load(Ordering::SeqCst) == second.index() {
-            power::off(power::PANIC_STATUS);
+            power::off_after_panic();
         }
-        loop {
-            csr::wait_for_interrupt();
-        }
+        power::stop();
     }
     FIRST_HART.store(hart::this().index(), Ordering::SeqCst);
     console::panicked();
@@ -47,7 +45,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         FAULT_PC.load(Ordering::Relaxed),
         FAULT_FP.load(Ordering::Relaxed),
     );
-    power::off(power::PANIC_STATUS)
+    power::off_after_panic()
 }
 
 static FIRST_HART: AtomicUsize = AtomicUsize::new(usize::MAX);

@@ -119,6 +119,10 @@ pub fn write(from: UserRange) -> Result<usize, Errno> {
         if sched::current().is_killed() {
             return Err(Errno::Interrupted);
         }
+        if PANICKED.load(Ordering::Relaxed) {
+            // Where the machine stays on, the panic's message is to remain the last one.
+            super::power::stop();
+        }
         let part = from.part(done, CHUNK);
         let bytes = buffer.get_mut(..part.len()).ok_or(Errno::Invalid)?;
         match part.read(bytes) {

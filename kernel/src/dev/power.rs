@@ -4,14 +4,16 @@ use super::platform::Platform;
 use crate::arch::{csr, sbi};
 use crate::mm::kernel_space::map_device;
 use crate::sync::Once;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 static TEST_DEVICE: Once<usize> = Once::new();
+static STAYS_ON: AtomicBool = AtomicBool::new(false);
 
 const FINISH_PASS: u32 = 0x5555;
 const FINISH_FAIL: u32 = 0x3333;
 
 /// Exit status of QEMU after a kernel panic.
-pub const PANIC_STATUS: u8 = 101;
+const PANIC_STATUS: u8 = 101;
 
 /// Maps the device with which QEMU's exit status can be chosen, where there is one.
 pub fn init(platform: &Platform) {
@@ -19,6 +21,28 @@ pub fn init(platform: &Platform) {
         && let Ok(base) = map_device(registers.base, registers.size)
     {
         TEST_DEVICE.set(base);
+    }
+}
+
+/// From now on the machine stands still after a panic instead of ending: for whoever reads its
+/// console, or a script that wants to be the one to end it.
+pub fn stay_on_after_panic() {
+    STAYS_ON.store(true, Ordering::Relaxed);
+}
+
+/// Ends the machine after a panic, or stops this hart.
+pub fn off_after_panic() -> ! {
+    if STAYS_ON.load(Ordering::Relaxed) {
+        stop();
+    }
+    off(PANIC_STATUS)
+}
+
+/// This hart does nothing any more.
+pub fn stop() -> ! {
+    csr::interrupts_off();
+    loop {
+        csr::wait_for_interrupt();
     }
 }
 
@@ -35,7 +59,5 @@ pub fn off(status: u8) -> ! {
         unsafe { (*base as *mut u32).write_volatile(word) };
     }
     sbi::shutdown(status != 0);
-    loop {
-        csr::wait_for_interrupt();
-    }
+    stop()
 }

@@ -17,7 +17,7 @@ use std::{
 };
 
 /// The longest that one of these may take.
-const LIMIT: Duration = Duration::from_secs(90);
+pub(super) const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn checks() -> Vec<Check> {
     let check = |name: &str, work: fn(&Bench, &mut Log) -> Result<()>| {
@@ -40,7 +40,12 @@ pub(super) fn checks() -> Vec<Check> {
 }
 
 /// A program of the front door, with the settings, at the root of the repository.
-fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+pub(super) fn front(
+    bench: &Bench,
+    program: &str,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> Command {
     let mut command = Command::new(bench.toolchain.root.join(program));
     if program == "make" {
         command = Command::new(program);
@@ -65,9 +70,19 @@ fn front(bench: &Bench, program: &str, arguments: &[&str], settings: &[(&str, &s
 }
 
 /// Runs it to its end; exit status and all that it printed.
-fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
+pub(super) fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
+    finish_within(LIMIT, log, command, typed)
+}
+
+/// The same, with another limit.
+pub(super) fn finish_within(
+    limit: Duration,
+    log: &mut Log,
+    command: Command,
+    typed: Option<&str>,
+) -> Result<(u8, String)> {
     writeln!(log, "+ {command:?}")?;
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + limit;
     let mut session = Session::start(command, typed.is_some(), Stderr::Console)?;
     if let Some(typed) = typed {
         session.send(typed.as_bytes())?;
@@ -84,22 +99,22 @@ fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, S
                 writeln!(log, "+ exit status {status}")?;
                 return Ok((status, String::from_utf8_lossy(&output).into_owned()));
             }
-            Event::Silence => bail!("no end after {} s", LIMIT.as_secs()),
+            Event::Silence => bail!("no end after {} s", limit.as_secs()),
         }
     }
 }
 
 /// `scripts/xtask run` with these settings.
-fn run(bench: &Bench, log: &mut Log, settings: &[(&str, &str)]) -> Result<(u8, String)> {
+pub(super) fn run(bench: &Bench, log: &mut Log, settings: &[(&str, &str)]) -> Result<(u8, String)> {
     finish(log, front(bench, "scripts/xtask", &["run"], settings), None)
 }
 
-fn wanted(output: &str, text: &str) -> Result<()> {
+pub(super) fn wanted(output: &str, text: &str) -> Result<()> {
     ensure!(output.contains(text), "{text:?} does not appear");
     Ok(())
 }
 
-fn text(path: &Path) -> Result<&str> {
+pub(super) fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path that is not UTF-8")
 }
 
@@ -199,7 +214,7 @@ fn memory_key(bench: &Bench, log: &mut Log) -> Result<()> {
     let (_, dump) = output
         .split_once("\nmemory: ")
         .context("Ctrl-T printed no \"memory:\"")?;
-    let words = ["pages of files", "of kmalloc", " switches, ", "init", "sh"];
+    let words = ["pages of files", "of kmalloc", " switches; ", "init", "sh"];
     words.iter().try_for_each(|word| wanted(dump, word))?;
     let hog = dump.lines().find(|line| line.ends_with("usertests"));
     ensure!(hog.is_some(), "usertests is not in the list of processes");

@@ -42,6 +42,11 @@ unsafe impl lock_api::RawMutex for Spin {
     }
 }
 
+/// How often to do something that is to be done `n` times: Miri takes a thousand times as long.
+pub const fn rounds(n: usize) -> usize {
+    if cfg!(miri) { n.div_ceil(100) } else { n }
+}
+
 pub type TestFrames = Frames<Spin>;
 
 pub fn range(start: u32, end: u32) -> Range<Pfn> {

@@ -1,15 +1,18 @@
 //! A plain model of an allocator: which frames are in use, with which order and how often.
 
 use crate::common::{TestFrames, with};
-use crate::steps::{Machine, Step};
+use crate::steps::{BOTTOM, Machine, Step, TOP};
 use frames::{MAX_ORDER, OutOfMemory, Pfn, State, WrongFree};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 /// The allocator, and what must be true of it.
 struct Model<'a> {
     frames: &'a TestFrames,
-    free: BTreeSet<u32>,
+    /// Whether it is free, of each frame from [`BOTTOM`] on.
+    is_free: Vec<bool>,
+    free: usize,
     /// First frame, order and references of each block in use.
     live: BTreeMap<u32, (usize, u32)>,
 }
@@ -23,12 +26,14 @@ pub fn run(machine: &Machine, steps: impl IntoIterator<Item = Step>) {
         cpus,
     } = machine;
     with(usable, reserved, *cpus, |frames| {
+        let is_free: Vec<bool> = (BOTTOM..TOP).map(|n| machine.is_managed(n)).collect();
         let mut model = Model {
             frames,
-            free: machine.managed(),
+            free: is_free.iter().filter(|free| **free).count(),
+            is_free,
             live: BTreeMap::new(),
         };
-        assert_eq!(frames.total(), model.free.len(), "managed frames");
+        assert_eq!(frames.total(), model.free, "managed frames");
         let initial = frames.free_blocks();
         assert_eq!(initial, model.blocks(), "free blocks at the start");
         for step in steps {
@@ -45,7 +50,28 @@ pub fn run(machine: &Machine, steps: impl IntoIterator<Item = Step>) {
     });
 }
 
+/// Where a block's frames are in [`Model::is_free`].
+fn block(first: u32, order: usize) -> Range<usize> {
+    let start = (first - BOTTOM) as usize;
+    start..start + (1 << order)
+}
+
+/// Adds the free blocks within one of `order`.
+fn count(all: &[bool], order: usize, blocks: &mut [usize]) {
+    if all.iter().all(|&free| free) {
+        blocks[order] += 1;
+    } else if order > 0 {
+        let (low, high) = all.split_at(all.len() / 2);
+        count(low, order - 1, blocks);
+        count(high, order - 1, blocks);
+    }
+}
+
 impl Model<'_> {
+    fn is_free(&self, number: u32) -> bool {
+        (BOTTOM..TOP).contains(&number) && self.is_free[(number - BOTTOM) as usize]
+    }
+
     fn pick(&self, which: usize) -> Option<(u32, usize, u32)> {
         let (&first, &(order, refs)) = self.live.iter().nth(which % self.live.len().max(1))?;
         Some((first, order, refs))
@@ -58,46 +84,37 @@ impl Model<'_> {
             0,
             "{frame:?} is not aligned for order {order}"
         );
-        for number in first..first + (1 << order) {
-            assert!(self.free.remove(&number), "frame {number:#x} was not free");
+        for (free, number) in self.is_free[block(first, order)].iter_mut().zip(first..) {
+            assert!(*free, "frame {number:#x} was not free");
+            *free = false;
         }
+        self.free -= 1 << order;
         self.live.insert(first, (order, 1));
     }
 
     fn freed(&mut self, first: u32) {
         let (order, _) = self.live.remove(&first).expect("a live block");
-        self.free.extend(first..first + (1 << order));
-    }
-
-    fn is_free(&self, first: u32, order: usize) -> bool {
-        self.free.range(first..first + (1 << order)).count() == 1 << order
+        self.is_free[block(first, order)].fill(true);
+        self.free += 1 << order;
     }
 
     fn has_block(&self, order: usize) -> bool {
-        let aligned = |first: &&u32| first.is_multiple_of(1 << order);
-        let mut firsts = self.free.iter().filter(aligned);
-        firsts.any(|&first| self.is_free(first, order))
+        let mut blocks = self.is_free.chunks(1 << order);
+        blocks.any(|block| block.iter().all(|&free| free))
     }
 
     /// Free blocks that are part of no larger one.
     fn blocks(&self) -> [usize; MAX_ORDER + 1] {
         let mut blocks = [0; MAX_ORDER + 1];
-        let mut next = 0;
-        for &first in &self.free {
-            if first >= next {
-                let fits =
-                    |&order: &usize| first.is_multiple_of(1 << order) && self.is_free(first, order);
-                let order = (0..=MAX_ORDER).rev().find(fits).expect("a free frame");
-                blocks[order] += 1;
-                next = first + (1 << order);
-            }
+        for all in self.is_free.chunks(1 << MAX_ORDER) {
+            count(all, MAX_ORDER, &mut blocks);
         }
         blocks
     }
 
     /// What a frame is; none for frames that are not the allocator's, whichever way.
     fn state(&self, number: u32) -> Option<State> {
-        if self.free.contains(&number) {
+        if self.is_free(number) {
             return Some(State::Free);
         }
         let (&first, &(order, refs)) = self.live.range(..=number).next_back()?;
@@ -201,7 +218,7 @@ impl Model<'_> {
 
     /// What was perhaps freed just now is not freed by anything else than it should be.
     fn release_or_refuse_free(&mut self, cpu: usize, first: u32, order: usize) {
-        if self.free.contains(&first) {
+        if self.is_free(first) {
             let frame = Pfn::new(first);
             let error = self
                 .frames
@@ -253,8 +270,7 @@ impl Model<'_> {
     fn bulk(&mut self, cpu: usize, count: usize, keep: usize) {
         let mut out = vec![Pfn::new(0); count];
         if self.frames.alloc_bulk(cpu, &mut out).is_err() {
-            let free = self.free.len();
-            assert!(free < count, "{free} free, {count} asked");
+            assert!(self.free < count, "{} free, {count} asked", self.free);
             return;
         }
         out.iter().for_each(|&frame| self.allocated(frame, 0));
@@ -272,7 +288,7 @@ impl Model<'_> {
     /// Nothing is lost: free in blocks, free in caches and in use is all there is.
     fn check(&self) {
         let stats = self.frames.stats();
-        assert_eq!(stats.free, self.free.len(), "free");
+        assert_eq!(stats.free, self.free, "free");
         assert_eq!(
             self.frames.free_count(),
             stats.free,

@@ -1,11 +1,11 @@
 //! Memory and an allocator over it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unused_imports, unreachable_pub)]
 
 #[path = "../../../frames/tests/common/mod.rs"]
 mod frames_common;
 
 use frames::Pfn;
-pub use frames_common::{Spin, TestFrames};
+pub use frames_common::{Spin, TestFrames, rounds};
 use frames_common::{held, simple};
 use kmalloc::{DirectMap, Kmalloc, Pages};
 use std::alloc::{Layout, alloc_zeroed, dealloc};

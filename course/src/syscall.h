@@ -1,0 +1,1 @@
+../../user/c/include/classic/syscall.h

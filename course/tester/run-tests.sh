@@ -1,0 +1,384 @@
+#!/usr/bin/env bash
+# Runs the numbered tests of a directory and compares what they print with what they should; `-h`
+# tells the options and the files. Needs bash 4.3 or newer.
+set -uo pipefail
+
+me=${0##*/}
+
+usage() {
+    cat <<END
+usage: $me [-h] [-v] [-c] [-s] [-t n] [-d dir] [-j n] [--timeout s] [--junit file]
+
+  -h            this text
+  -v            tell what each test is about, what is run, and how the output differs
+  -t n          only test n; may be given more than once
+  -c            go on after a test that fails
+  -d dir        the tests are in dir, not in tests/
+  -s            leave out dir/pre, which is otherwise run once, before the first test
+  -j n          up to n tests at the same time
+  --timeout s   seconds that one test may take (300)
+  --junit file  write the results to file, as JUnit's XML, too
+
+Test n is the file n.run, and those of the following that it needs:
+  n.run   commands that make the test; run from the current directory
+  n.out   its standard output; without this file there must be none
+  n.err   its standard error; without this file there must be none
+  n.rc    its exit status; without this file any will do
+  n.desc  a line or more that describe it
+  n.pre   commands to run before it, which must succeed
+  n.post  commands to run after it, however it ended
+Numbers start at 1. What a test really gave is in tests-out/, under the same names. The ends of lines
+may have carriage returns on one side and none on the other. tests-out/n.console is the whole console of
+a test that run-xv6-command.exp ran.
+
+Exit status: 0 all tests ran and passed, 1 some did not, 2 there was nothing that could be run.
+END
+}
+
+# die TEXT: it makes no sense to go on.
+die() {
+    echo "$me: $1" >&2
+    problem=$1
+    finish 2
+}
+
+verbose='' keep_going='' skip_pre='' junit='' dir=tests jobs=1 limit=300 problem=''
+chosen=()
+out=tests-out
+declare -A verdict=() took=() started=()
+order=()
+
+# --- Small things -------------------------------------------------------------------------------
+
+whole_number() { [[ $1 =~ ^[1-9][0-9]{0,5}$ ]]; }
+
+now() { echo "${EPOCHREALTIME:-$(date +%s)}" | tr , .; }
+
+# command_for FILE: sets `runner` to what runs it: itself where it says what it is, else bash.
+command_for() {
+    local path=$1 head=''
+    [[ $path == */* ]] || path=./$path
+    IFS= read -r -n 2 head <"$path" 2>/dev/null
+    if [ "$head" = '#!' ] && [ -x "$path" ]; then runner=("$path"); else runner=(bash "$path"); fi
+}
+
+# Whether two files hold the same text. A terminal's lines end in a carriage return and a line feed.
+same() {
+    cmp -s "$1" "$2" || cmp -s <(tr -d '\r' <"$1") <(tr -d '\r' <"$2")
+}
+
+# --- One test -----------------------------------------------------------------------------------
+
+# run_test N: runs the test and leaves its verdict in $work/N.verdict: a line that says `passed` or
+# why not, then lines of explanation. Runs in a process of its own.
+run_test() {
+    local n=$1 begin child='' status=0 stopped=''
+    trap '[ -z "$child" ] || kill -TERM "$child" 2>/dev/null; stopped=yes' TERM INT HUP
+    begin=$(now)
+    rm -f "$out/$n".{out,err,rc,log,console}
+    # run-xv6-command.exp writes there what the test itself may not show.
+    export XV6_CONSOLE=$PWD/$out/$n.console
+    if [ -f "$dir/$n.pre" ]; then
+        command_for "$dir/$n.pre"
+        "${runner[@]}" </dev/null >"$out/$n.log" 2>&1 || status=$?
+    fi
+    if [ "$status" -ne 0 ]; then
+        printf '%s\n' "$dir/$n.pre failed with status $status" "its output: $out/$n.log"
+    else
+        command_for "$dir/$n.run"
+        [ -z "$have_timeout" ] || runner=(timeout -k 5 "$limit" "${runner[@]}")
+        "${runner[@]}" </dev/null >"$out/$n.out" 2>"$out/$n.err" &
+        child=$!
+        while wait "$child"; status=$?; [ "$status" -gt 128 ] && kill -0 "$child" 2>/dev/null; do :; done
+        echo "$status" >"$out/$n.rc"
+        judge "$n" "$status" "$begin"
+    fi >"$work/$n.new"
+    child=''
+    if [ -f "$dir/$n.post" ]; then
+        command_for "$dir/$n.post"
+        "${runner[@]}" </dev/null >>"$out/$n.log" 2>&1 ||
+            echo "$me: $dir/$n.post failed; its output: $out/$n.log" >&2
+    fi
+    echo "$begin $(now)" >"$work/$n.time"
+    # A test that was cut short says nothing.
+    [ -n "$stopped" ] || mv "$work/$n.new" "$work/$n.verdict"
+}
+
+# ran_out STATUS BEGIN: whether a test was ended because it took too long. It may also have chosen
+# such a status by itself.
+ran_out() {
+    case $1 in
+        124 | 137) awk -v a="$2" -v b="$(now)" -v limit="$limit" 'BEGIN { exit !(b - a >= limit) }' ;;
+        *) false ;;
+    esac
+}
+
+# judge N STATUS BEGIN: prints the verdict.
+judge() {
+    local n=$1 status=$2 kind what wanted bad=() tell=()
+    if [ -n "$have_timeout" ] && ran_out "$status" "$3"; then
+        bad+=("no end after $limit s")
+    elif [ -f "$dir/$n.rc" ]; then
+        wanted=$(tr -d ' \r\n' <"$dir/$n.rc")
+        if [ "$wanted" != "$status" ]; then
+            bad+=("exit status $status instead of $wanted")
+            tell+=("expected: $dir/$n.rc" "got:      $out/$n.rc")
+        fi
+    fi
+    for kind in out err; do
+        wanted=$dir/$n.$kind
+        what='standard output'
+        [ "$kind" = out ] || what='standard error'
+        if [ ! -f "$wanted" ]; then
+            [ -s "$out/$n.$kind" ] || continue
+            bad+=("unexpected $what")
+            tell+=("expected: nothing (there is no $wanted)" "got:      $out/$n.$kind")
+        elif ! same "$wanted" "$out/$n.$kind"; then
+            bad+=("other $what than expected")
+            tell+=("expected: $wanted" "got:      $out/$n.$kind")
+            tell+=("compare:  diff $wanted $out/$n.$kind")
+        fi
+    done
+    if [ ${#bad[@]} -eq 0 ]; then
+        echo passed
+    else
+        local all
+        all=$(printf '%s, ' "${bad[@]}")
+        echo "${all%, }"
+        [ ! -f "$XV6_CONSOLE" ] || tell+=("console:  $out/$n.console")
+        printf '%s\n' "${tell[@]}" "the test: $dir/$n.run"
+    fi
+}
+
+# --- Reports ------------------------------------------------------------------------------------
+
+# announce N: what -v tells before a test.
+announce() {
+    [ -n "$verbose" ] || return 0
+    echo "test $1: $(describe "$1")"
+    sed 's/^/    runs: /' "$dir/$1.run"
+}
+
+describe() {
+    if [ -s "$dir/$1.desc" ]; then tr -s '\r\n' '  ' <"$dir/$1.desc" | sed 's/ *$//'; else echo "(no $dir/$1.desc)"; fi
+}
+
+# report N: prints how a test ended and remembers it.
+report() {
+    local n=$1 lines kind
+    [ "$jobs" -eq 1 ] || announce "$n"
+    mapfile -t lines <"$work/$n.verdict"
+    verdict[$n]=${lines[0]}
+    read -r -a times <"$work/$n.time"
+    took[$n]=$(awk -v a="${times[0]}" -v b="${times[1]}" 'BEGIN { printf "%.3f", b - a }')
+    if [ "${verdict[$n]}" = passed ]; then
+        echo "test $n: passed"
+        return 0
+    fi
+    echo "test $n: FAILED: ${verdict[$n]}"
+    printf '    %s\n' "${lines[@]:1}"
+    if [ -n "$verbose" ]; then
+        for kind in out err; do differences "$n" "$kind" | sed 's/^/    | /'; done
+    fi
+    return 1
+}
+
+# differences N KIND: the first lines in which expected and real output differ.
+differences() {
+    local wanted=$dir/$1.$2 got=$out/$1.$2
+    [ -f "$wanted" ] || wanted=/dev/null
+    [ -f "$got" ] || return 0
+    same "$wanted" "$got" || diff -a -u --strip-trailing-cr "$wanted" "$got" | head -n 20
+}
+
+# Text for XML: no bytes that it cannot hold.
+escape() {
+    LC_ALL=C tr -cd '\11\12\40-\176' | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/"/\&quot;/g'
+}
+
+write_junit() {
+    local n failed=0 skipped=0 errors=0 total=0
+    for n in "${order[@]}"; do
+        case ${verdict[$n]:-} in
+            '') skipped=$((skipped + 1)) ;;
+            passed) ;;
+            *) failed=$((failed + 1)) ;;
+        esac
+        total=$((total + 1))
+    done
+    [ -z "$problem" ] || errors=1 total=$((total + 1))
+    {
+        echo '<?xml version="1.0" encoding="UTF-8"?>'
+        echo "<testsuite name=\"$(escape <<<"$dir")\" tests=\"$total\" failures=\"$failed\" errors=\"$errors\" skipped=\"$skipped\">"
+        [ -z "$problem" ] ||
+            echo "<testcase classname=\"$(escape <<<"$dir")\" name=\"preparation\"><error message=\"$(escape <<<"$problem")\"/></testcase>"
+        for n in "${order[@]}"; do junit_case "$n"; done
+        echo '</testsuite>'
+    } >"$junit.new" && mv "$junit.new" "$junit"
+}
+
+junit_case() {
+    local n=$1
+    printf '<testcase classname="%s" name="%s: %s" time="%s">' \
+        "$(escape <<<"$dir")" "$(escape <<<"$n")" "$(describe "$n" | escape)" "${took[$n]:-0}"
+    case ${verdict[$n]:-} in
+        '') printf '<skipped/>' ;;
+        passed) ;;
+        *)
+            printf '<failure message="%s">\n' "$(escape <<<"${verdict[$n]}")"
+            { sed 1d "$work/$n.verdict"; differences "$n" out; differences "$n" err; } | escape
+            printf '</failure>'
+            ;;
+    esac
+    echo '</testcase>'
+}
+
+work=''
+# finish STATUS: ends, with the report for machines if one was asked for.
+finish() {
+    local status=$1
+    trap '' INT TERM HUP
+    if [ -n "$junit" ] && ! write_junit; then
+        echo "$me: $junit could not be written" >&2
+        [ "$status" -ne 0 ] || status=2
+    fi
+    [ -z "$work" ] || rm -rf "$work"
+    exit "$status"
+}
+
+# stop_all: ends the tests that still run.
+stop_all() {
+    local running
+    running=$(jobs -p)
+    # shellcheck disable=SC2086 # a list of numbers
+    [ -z "$running" ] || kill -TERM $running 2>/dev/null
+    wait
+}
+
+# shellcheck disable=SC2317 # called by the trap
+interrupted() {
+    trap '' INT TERM HUP
+    stop_all
+    echo "$me: interrupted" >&2
+    problem=interrupted
+    finish 1
+}
+
+# --- Options ------------------------------------------------------------------------------------
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        -v) verbose=yes ;;
+        -c) keep_going=yes ;;
+        -s) skip_pre=yes ;;
+        -t | -d | -j | --junit | --timeout)
+            [ $# -ge 2 ] || die "$1 needs a value; -h tells the options"
+            case $1 in
+                -t) chosen+=("$2") ;;
+                -d) dir=${2%/} ;;
+                -j) jobs=$2 ;;
+                --junit) junit=$2 ;;
+                --timeout) limit=$2 ;;
+            esac
+            shift
+            ;;
+        --junit=* | --timeout=*) set -- "${1%%=*}" "${1#*=}" "${@:2}"; continue ;;
+        -[tdj]?*) set -- "${1:0:2}" "${1:2}" "${@:2}"; continue ;;
+        -[hvcs]?*) set -- "${1:0:2}" "-${1:2}" "${@:2}"; continue ;;
+        *) usage >&2; die "there is no option '$1'" ;;
+    esac
+    shift
+done
+whole_number "$jobs" || die "-j $jobs: a number of tests is wanted"
+whole_number "$limit" || die "--timeout $limit: a number of seconds is wanted"
+[ -d "$dir" ] || die "there is no directory $dir with tests"
+for n in "${chosen[@]}"; do
+    [ -f "$dir/$n.run" ] || die "there is no test $n: no file $dir/$n.run"
+done
+have_timeout=$(command -v timeout)
+
+# --- All of it ----------------------------------------------------------------------------------
+
+if [ ${#chosen[@]} -gt 0 ]; then
+    for n in "${chosen[@]}"; do
+        # Twice at the same time, a test would be in its own way.
+        [[ " ${order[*]} " == *" $n "* ]] || order+=("$n")
+    done
+else
+    for ((n = 1; ; n++)); do
+        [ -f "$dir/$n.run" ] || break
+        order+=("$n")
+    done
+    [ ${#order[@]} -gt 0 ] || die "there are no tests in $dir: it has no 1.run"
+fi
+# Tests behind a gap in the numbers would never run, which nobody may mistake for their passing.
+gap=''
+if [ ${#chosen[@]} -eq 0 ]; then
+    for file in "$dir"/*.run; do
+        name=${file##*/}
+        name=${name%.run}
+        if whole_number "$name" && [ "$name" -gt ${#order[@]} ]; then gap=$file; fi
+    done
+fi
+
+work=$(mktemp -d) || die "there is no room for temporary files"
+mkdir -p "$out" || die "no place for the results: $out cannot be made"
+trap interrupted INT TERM HUP
+# A test may call make, which is not to think itself part of another one.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+
+if [ -z "$skip_pre" ] && [ -f "$dir/pre" ]; then
+    echo "preparing the tests with $dir/pre (-s leaves this out)"
+    command_for "$dir/pre"
+    if [ -n "$verbose" ]; then
+        "${runner[@]}" </dev/null 2>&1 | tee "$out/pre.log"
+    else
+        "${runner[@]}" </dev/null >"$out/pre.log" 2>&1
+    fi || {
+        status=$?
+        [ -n "$verbose" ] || tail -n 20 "$out/pre.log" | sed 's/^/    | /' >&2
+        die "$dir/pre failed with status $status; its output: $out/pre.log"
+    }
+fi
+
+next=0 shown=0 failed=0 passed=0 running=0
+while [ "$shown" -lt ${#order[@]} ]; do
+    while [ "$running" -lt "$jobs" ] && [ "$next" -lt ${#order[@]} ]; do
+        n=${order[next]}
+        [ "$jobs" -gt 1 ] || announce "$n"
+        run_test "$n" &
+        started[$n]=$!
+        next=$((next + 1)) running=$((running + 1))
+    done
+    wait -n
+    running=$(jobs -rp | wc -l)
+    # In the order of their numbers, whichever ended first.
+    while [ "$shown" -lt "$next" ]; do
+        n=${order[shown]}
+        if [ ! -f "$work/$n.verdict" ]; then
+            kill -0 "${started[$n]}" 2>/dev/null && break
+            # Between the two looks it may have ended well.
+            [ -f "$work/$n.verdict" ] || {
+                echo "the test was killed" >"$work/$n.verdict"
+                echo "0 0" >"$work/$n.time"
+            }
+        fi
+        shown=$((shown + 1))
+        if report "$n"; then
+            passed=$((passed + 1))
+        else
+            failed=$((failed + 1))
+            [ -n "$keep_going" ] || break 2
+        fi
+    done
+done
+stop_all
+
+left=$((${#order[@]} - passed - failed))
+summary="$passed of ${#order[@]} tests passed"
+[ "$left" -eq 0 ] || summary+=", $left not run (-c goes on after a failure)"
+echo "$summary"
+[ -z "$gap" ] || echo "$me: $gap was not run: the numbers end at ${#order[@]}" >&2
+if [ "$passed" -ne ${#order[@]} ] || [ -n "$gap" ]; then finish 1; fi
+finish 0

@@ -1,0 +1,101 @@
+//! The course folder, as an instructor uses it: its runner of tests, a few of its own tests, and scripts
+//! that know no more about the guest than what its console shows.
+
+use super::{
+    Bench, Check, Layer, Log, Outcome,
+    scenarios::{finish_within, front, wanted},
+};
+use anyhow::{Context, Result, ensure};
+use std::{fs, process::Command, time::Duration};
+
+/// The longest that one of these may take: the first build of the kernel for the course is among it.
+const LIMIT: Duration = Duration::from_secs(300);
+/// One test of each kind: an object, the panic, zeroed memory, fork.
+const FEW: [&str; 4] = ["1", "9", "11", "26"];
+
+pub(super) fn checks() -> Vec<Check> {
+    let check = |name: &str, work: fn(&Bench, &mut Log) -> Result<Outcome>| {
+        Check::new(name, Layer::Guest(LIMIT), work)
+    };
+    vec![
+        check("course-runner", runner),
+        // One check: both build in the same directory.
+        check("course", |bench, log| match missing(bench, log)? {
+            Some(why) => Ok(Outcome::Skipped(why)),
+            None => {
+                few_tests(bench, log)?;
+                wrong_output(bench, log)?;
+                plain_script(bench, log)?;
+                Ok(Outcome::Passed(FEW.len() + 2))
+            }
+        }),
+    ]
+}
+
+/// The runner's own tests; they need no guest.
+fn runner(bench: &Bench, log: &mut Log) -> Result<Outcome> {
+    let command = front(bench, "tests/course-runner.sh", &[], &[]);
+    let (status, output) = finish_within(LIMIT, log, command, None)?;
+    ensure!(status == 0, "exit status {status}, wanted 0");
+    let passed = output.lines().filter(|line| line.starts_with("ok: "));
+    Ok(Outcome::Passed(passed.count()))
+}
+
+/// What would have to be installed and cannot.
+fn missing(bench: &Bench, log: &mut Log) -> Result<Option<String>> {
+    for what in ["c", "course"] {
+        let setup = front(bench, "scripts/setup", &[what], &[]);
+        if finish_within(LIMIT, log, setup, None)?.0 != 0 {
+            return Ok(Some(format!("scripts/setup {what} fails")));
+        }
+    }
+    Ok(None)
+}
+
+fn test_mmap(bench: &Bench, arguments: &[&str]) -> Command {
+    front(bench, "course/test-mmap.sh", arguments, &[])
+}
+
+fn few_tests(bench: &Bench, log: &mut Log) -> Result<()> {
+    let mut arguments = vec!["-c", "-v", "-j2"];
+    FEW.iter().for_each(|test| arguments.extend(["-t", test]));
+    let (status, output) = finish_within(LIMIT, log, test_mmap(bench, &arguments), None)?;
+    wanted(&output, "4 of 4 tests passed")?;
+    ensure!(status == 0, "exit status {status}, wanted 0");
+    Ok(())
+}
+
+/// A test that prints something else than it should is found, and both files are named.
+fn wrong_output(bench: &Bench, log: &mut Log) -> Result<()> {
+    let tests = bench.dir.join("wrong-output");
+    fs::create_dir_all(&tests)?;
+    let from = bench.toolchain.root.join("course/tests");
+    fs::copy(from.join("1.run"), tests.join("1.run"))?;
+    fs::write(tests.join("1.out"), "XV6_TEST_OUTPUT another text\n")?;
+    let tests = tests.to_str().context("a path that is not UTF-8")?;
+    let (status, output) = finish_within(LIMIT, log, test_mmap(bench, &["-s", "-d", tests]), None)?;
+    wanted(&output, "test 1: FAILED")?;
+    wanted(&output, &format!("{tests}/1.out"))?;
+    wanted(&output, "tests-out/1.out")?;
+    ensure!(status == 1, "exit status {status}, wanted 1");
+    Ok(())
+}
+
+/// Lines end as on xv6's console, and a machine whose kernel panicked waits to be ended.
+fn plain_script(bench: &Bench, log: &mut Log) -> Result<()> {
+    let plain = bench.toolchain.root.join("tests/course-plain.exp");
+    for (program, shows) in [
+        ("test_1", "$ test_1\r\nXV6_TEST_OUTPUT ok: one object\r\n$ "),
+        ("test_9", "bytes asked, at most 4096\r\n"),
+    ] {
+        let mut command = Command::new(&plain);
+        command
+            .args(["Makefile.test", program])
+            .current_dir(bench.toolchain.root.join("course/src"));
+        let (status, output) = finish_within(LIMIT, log, command, None)?;
+        wanted(&output, shows)?;
+        wanted(&output, "QEMU: Terminated")?;
+        ensure!(status == 0, "{program}: exit status {status}, wanted 0");
+    }
+    Ok(())
+}
