@@ -211,6 +211,14 @@ go -j 4 --timeout 20
 is 'side by side, to the first failure: status' 1 "$status"
 silent 'side by side, to the first failure: nothing behind it' 'test 6'
 
+# What a test writes for whoever looks into its failure.
+fresh
+# shellcheck disable=SC2016 # for the test's own shell
+put 1 'echo "the whole console" >"$XV6_CONSOLE"; echo a part' $'another part\n'
+go
+is 'console: kept' 'the whole console' "$(cat tests-out/1.console)"
+says 'console: named' tests-out/1.console
+
 # For machines.
 fresh
 put 1 'echo one' $'one\n'

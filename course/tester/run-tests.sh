@@ -28,7 +28,8 @@ Test n is the file n.run, and those of the following that it needs:
   n.pre   commands to run before it, which must succeed
   n.post  commands to run after it, however it ended
 Numbers start at 1. What a test really gave is in tests-out/, under the same names. The ends of lines
-may have carriage returns on one side and none on the other.
+may have carriage returns on one side and none on the other. tests-out/n.console is the whole console of
+a test that run-xv6-command.exp ran.
 
 Exit status: 0 all tests ran and passed, 1 some did not, 2 there was nothing that could be run.
 END
@@ -74,7 +75,9 @@ run_test() {
     local n=$1 begin child='' status=0 stopped=''
     trap '[ -z "$child" ] || kill -TERM "$child" 2>/dev/null; stopped=yes' TERM INT HUP
     begin=$(now)
-    rm -f "$out/$n".{out,err,rc,log}
+    rm -f "$out/$n".{out,err,rc,log,console}
+    # run-xv6-command.exp writes there what the test itself may not show.
+    export XV6_CONSOLE=$PWD/$out/$n.console
     if [ -f "$dir/$n.pre" ]; then
         command_for "$dir/$n.pre"
         "${runner[@]}" </dev/null >"$out/$n.log" 2>&1 || status=$?
@@ -142,6 +145,7 @@ judge() {
         local all
         all=$(printf '%s, ' "${bad[@]}")
         echo "${all%, }"
+        [ ! -f "$XV6_CONSOLE" ] || tell+=("console:  $out/$n.console")
         printf '%s\n' "${tell[@]}" "the test: $dir/$n.run"
     fi
 }

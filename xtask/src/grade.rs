@@ -120,12 +120,9 @@ impl Part {
         let status = follow(&mut session, self.limit, &mut console)?;
         fs::write(log, &console).with_context(|| log.display().to_string())?;
         let console = String::from_utf8_lossy(&console);
-        // What a kernel prints before it panics earns nothing.
-        let ended = status.is_some_and(|status| status != PANICKED);
-        let passed =
-            |check: &&Check| ended && console.lines().any(|line| line.trim() == check.line);
-        let points = self.checks.iter().filter(passed).map(|check| check.points);
-        let points = points.sum();
+        let passed = |check: &Check| check.passed(status, &console);
+        let good = self.checks.iter().filter(|check| passed(check));
+        let points = good.map(|check| check.points).sum();
 
         let whole = points == self.points();
         println!(
@@ -135,7 +132,7 @@ impl Part {
             start.elapsed().as_secs_f64()
         );
         for check in self.checks {
-            let passed = passed(&check);
+            let passed = passed(check);
             let got = if passed { check.points } else { 0 };
             println!("{}: {} ({got}/{})", check.name, word(passed), check.points);
         }
@@ -150,6 +147,37 @@ impl Part {
     }
 }
 
+impl Check {
+    /// Whether the line is there. What a kernel prints before it panics or hangs earns nothing.
+    fn passed(&self, status: Option<u8>, console: &str) -> bool {
+        let ended = status.is_some_and(|status| status != PANICKED);
+        ended && console.lines().any(|line| line.trim() == self.line)
+    }
+}
+
 const fn word(passed: bool) -> &'static str {
     if passed { "OK" } else { "FAIL" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_for_whole_lines_of_a_run_that_ends() {
+        let check = check("lazy: map", 20, "test lazy alloc: OK");
+        let good = "lazytests starting\r\ntest lazy alloc: OK\r\n";
+        assert!(check.passed(Some(0), good));
+        assert!(!check.passed(Some(PANICKED), good), "after a panic");
+        assert!(!check.passed(None, good), "after the time was up");
+        assert!(!check.passed(Some(0), "the test lazy alloc: OK\n"));
+        assert!(!check.passed(Some(0), "test lazy alloc: FAILED\n"));
+    }
+
+    #[test]
+    fn each_lab_is_worth_100_points() {
+        for lab in [ALLOC, LAZY] {
+            assert_eq!(lab.iter().map(Part::points).sum::<u32>(), 100);
+        }
+    }
 }

@@ -77,8 +77,8 @@ fn attend(mut qemu: Command) -> Result<u8> {
 pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let (mut qemu, _disk) = machine(toolchain, options, Console::Terminal)?;
     let dir = build::directory(options.profile, &options.features);
-    let kernel = format!("target/pagoda/{dir}/kernel");
-    wait_for_gdb(toolchain, options, Path::new(&kernel), &mut qemu)?;
+    let kernel = toolchain.target_dir().join("pagoda").join(dir);
+    wait_for_gdb(toolchain, options, &kernel.join("kernel"), &mut qemu)?;
     Err(qemu.exec()).context("QEMU could not be started")
 }
 
@@ -91,9 +91,9 @@ fn wait_for_gdb(
 ) -> Result<()> {
     let port = options.gdb_port;
     qemu.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
-    // gdb runs at the root, wherever this does.
-    let kernel = std::path::absolute(toolchain.root.join(kernel))?;
-    let script = gdb_script(&kernel.display().to_string(), port);
+    // gdb may run elsewhere.
+    let kernel = fs::canonicalize(kernel).with_context(|| kernel.display().to_string())?;
+    let script = gdb_script(&kernel, &toolchain.target_dir().join(SYMBOLS), port);
     build::replace(
         &toolchain.target_dir().join("pagoda/connect.gdb"),
         script.as_bytes(),
@@ -105,13 +105,14 @@ fn wait_for_gdb(
 
 /// What `.gdbinit` cannot know: the profile and the port. Programs' symbols come one at a time, since
 /// all programs are linked at the same address.
-fn gdb_script(kernel: &str, port: u16) -> String {
+fn gdb_script(kernel: &Path, programs: &Path, port: u16) -> String {
+    let (kernel, programs) = (kernel.display(), programs.display());
     format!(
-        "symbol-file {kernel}
+        "symbol-file \"{kernel}\"
 define user
   symbol-file
-  symbol-file {kernel}
-  add-symbol-file target/{SYMBOLS}/$arg0
+  symbol-file \"{kernel}\"
+  add-symbol-file \"{programs}/$arg0\"
 end
 target remote 127.0.0.1:{port}
 "

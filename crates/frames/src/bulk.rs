@@ -15,6 +15,30 @@ impl<R: RawMutex> Frames<R> {
     /// # Errors
     /// When there are not that many, under the same pressure as [`Frames::alloc`]; `out` then means
     /// nothing, and nothing is allocated.
+    ///
+    /// ```
+    /// # use frames::{Frames, Layout, Pfn};
+    /// # use core::sync::atomic::{AtomicBool, Ordering};
+    /// # struct Spin(AtomicBool);
+    /// # unsafe impl lock_api::RawMutex for Spin {
+    /// #     const INIT: Spin = Spin(AtomicBool::new(false));
+    /// #     type GuardMarker = lock_api::GuardNoSend;
+    /// #     fn lock(&self) { while !self.try_lock() {} }
+    /// #     fn try_lock(&self) -> bool { !self.0.swap(true, Ordering::Acquire) }
+    /// #     unsafe fn unlock(&self) { self.0.store(false, Ordering::Release) }
+    /// # }
+    /// # let layout = Layout { usable: &[Pfn::new(0x80000)..Pfn::new(0x80040)], reserved: &[] };
+    /// # let metadata = vec![0; layout.metadata_bytes() / 8].leak();
+    /// # let frames = Frames::<Spin>::new(&layout, metadata, 1).unwrap();
+    /// assert_eq!(frames.total(), 64);
+    /// let mut pages = [Pfn::new(0); 40];
+    /// frames.alloc_bulk(0, &mut pages)?;
+    /// assert!(frames.alloc_bulk(0, &mut [Pfn::new(0); 40]).is_err());
+    /// assert_eq!(frames.free_count(), 24, "the one that failed left no trace");
+    /// frames.free_bulk(&pages)?;
+    /// assert_eq!(frames.free_count(), 64);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn alloc_bulk(&self, cpu: usize, out: &mut [Pfn]) -> Result<(), OutOfMemory> {
         let mut done = 0;
         for piece in out.chunks_mut(PIECE) {

@@ -185,10 +185,14 @@ impl<R: RawMutex> Frames<R> {
             for _ in 0..MAX_CPUS {
                 let moved = self.drain_caches();
                 let taken = take();
-                if taken.is_some() || moved == 0 {
+                if taken.is_some() {
                     return taken;
                 }
+                if moved == 0 {
+                    break;
+                }
             }
+            self.pressure.failed();
             None
         })
     }

@@ -19,6 +19,10 @@ pub struct Stats {
     pub blocks: [usize; MAX_ORDER + 1],
     /// The fewest free frames that the shared part ever had.
     pub least_free: usize,
+    /// Allocations that found no free block at first, so that memory was asked back.
+    pub pressed: usize,
+    /// Those of them that failed.
+    pub failed: usize,
     /// What the registered shrinkers say they could give back.
     pub reclaimable: usize,
 }
@@ -27,6 +31,11 @@ impl Stats {
     /// In use.
     pub fn used(&self) -> usize {
         self.total.saturating_sub(self.free)
+    }
+
+    /// The most that were ever in use or in CPUs' caches.
+    pub fn most_used(&self) -> usize {
+        self.total.saturating_sub(self.least_free)
     }
 }
 
@@ -44,6 +53,11 @@ impl fmt::Display for Stats {
             f,
             "of the free: {cached} in CPU caches; fewest in the shared part ever: {}",
             self.least_free
+        )?;
+        writeln!(
+            f,
+            "allocations that had to wait for memory: {}, that failed: {}",
+            self.pressed, self.failed
         )?;
         writeln!(f, "order  KiB  free blocks")?;
         for (order, blocks) in self.blocks.iter().enumerate() {
@@ -75,6 +89,7 @@ impl<R: RawMutex> Frames<R> {
         for (sum, cache) in cached.iter_mut().zip(self.caches()) {
             *sum = cache.try_lock()?.len();
         }
+        let (pressed, failed) = self.pressure.counts();
         let mut shared = self.shared.try_lock()?;
         Some(Stats {
             total: self.total(),
@@ -82,6 +97,8 @@ impl<R: RawMutex> Frames<R> {
             cached,
             blocks: shared.blocks(),
             least_free: shared.least_free(),
+            pressed,
+            failed,
             reclaimable: 0,
         })
     }
@@ -94,6 +111,7 @@ impl<R: RawMutex> Frames<R> {
             *sum = cache.lock().len();
         }
         let reclaimable = self.pressure.reclaimable();
+        let (pressed, failed) = self.pressure.counts();
         let mut shared = self.shared.lock();
         Stats {
             total: self.total(),
@@ -101,6 +119,8 @@ impl<R: RawMutex> Frames<R> {
             cached,
             blocks: shared.blocks(),
             least_free: shared.least_free(),
+            pressed,
+            failed,
             reclaimable,
         }
     }

@@ -3,7 +3,9 @@
 mod common;
 
 use common::{Spin, TestFrames, held, make, range, rounds, simple};
-use frames::{Frames, Layout, MAX_SHRINKERS, OutOfMemory, Pfn, Shrinker, State, order_for};
+use frames::{
+    Frames, Layout, MAX_ORDER, MAX_SHRINKERS, OutOfMemory, Pfn, Shrinker, State, order_for,
+};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -70,6 +72,27 @@ fn wrong_frees_are_named() {
     assert_eq!(frames.release(0, block), Ok(false));
     assert_eq!(frames.free(0, block, 4), Ok(()), "no longer shared");
     assert_eq!(frames.free_count(), frames.total());
+}
+
+#[test]
+fn a_frame_in_a_cache_is_free_already() {
+    let frames = simple(64, 2);
+    let frame = frames.alloc(1, 0).unwrap();
+    frames.free(1, frame, 0).unwrap();
+    let cached = frames.stats().cached;
+    assert!(cached[1] > 0, "in the cache of CPU 1: {cached:?}");
+    for cpu in [0, 1, 2, usize::MAX] {
+        let error = frames.free(cpu, frame, 0).expect_err("free already");
+        assert!(error.is_twice(), "by CPU {cpu}: {error}");
+        let error = frames
+            .free(cpu, frame, 1)
+            .expect_err("free, and another order");
+        assert!(error.is_twice(), "by CPU {cpu}: {error}");
+        let error = frames.release(cpu, frame).expect_err("free already");
+        assert!(error.is_twice(), "by CPU {cpu}: {error}");
+    }
+    assert!(frames.free_bulk(&[frame]).is_err(), "free already");
+    assert_eq!((frames.free_count(), frames.stats().cached), (64, cached));
 }
 
 #[test]
@@ -206,6 +229,87 @@ fn a_large_block_is_put_together_under_pressure() {
     };
     assert!(frames.register_shrinker(Box::leak(Box::new(hoard))));
     assert_eq!(frames.alloc(0, 6), Ok(Pfn::new(0x80000)));
+}
+
+/// Notes when it is asked, and what was in the CPUs' caches then.
+struct Witness {
+    frames: &'static TestFrames,
+    name: char,
+    asked: &'static Mutex<Vec<(char, usize)>>,
+}
+
+impl Shrinker for Witness {
+    fn shrink(&self, _: usize) -> usize {
+        let cached = self.frames.stats().cached.iter().sum();
+        self.asked.lock().unwrap().push((self.name, cached));
+        0
+    }
+
+    fn reclaimable(&self) -> usize {
+        0
+    }
+}
+
+#[test]
+fn caches_are_asked_in_turn_and_then_the_cpus_emptied() {
+    let frames: &'static TestFrames = Box::leak(Box::new(simple(32, 2)));
+    let asked: &'static Mutex<Vec<(char, usize)>> = Box::leak(Box::default());
+    for name in ['a', 'b'] {
+        let witness = Witness {
+            frames,
+            name,
+            asked,
+        };
+        assert!(frames.register_shrinker(Box::leak(Box::new(witness))));
+    }
+    let got: Vec<Pfn> = (0..32).map(|_| frames.alloc(1, 0).unwrap()).collect();
+    let (kept, back) = got.split_at(22);
+    back.iter()
+        .for_each(|&frame| frames.free(1, frame, 0).unwrap());
+    let before = frames.stats();
+    assert_eq!(
+        (before.cached[1], before.pressed, before.failed),
+        (10, 0, 0)
+    );
+
+    let found = frames
+        .alloc(0, 0)
+        .expect("one of those in the cache of CPU 1");
+    assert!(back.contains(&found), "{found:?}");
+    assert_eq!(
+        *asked.lock().unwrap(),
+        [('a', 10), ('b', 10)],
+        "asked while the cache was full"
+    );
+    let after = frames.stats();
+    assert_eq!((after.cached, after.pressed, after.failed), ([0; 8], 1, 0));
+
+    let rest: Vec<Pfn> = (0..9)
+        .map(|_| frames.alloc(0, 0).expect("the others"))
+        .collect();
+    asked.lock().unwrap().clear();
+    assert_eq!(frames.alloc(0, 0), Err(OutOfMemory));
+    assert_eq!(
+        *asked.lock().unwrap(),
+        [('a', 0), ('b', 0)],
+        "asked before it failed"
+    );
+    assert_eq!(frames.alloc(0, MAX_ORDER + 1), Err(OutOfMemory));
+    let after = frames.stats();
+    assert_eq!(
+        (after.pressed, after.failed),
+        (2, 1),
+        "no order is no reason to ask"
+    );
+    assert_eq!((after.least_free, after.most_used()), (0, 32));
+    for &frame in kept.iter().chain(&rest).chain(&[found]) {
+        frames.free(0, frame, 0).unwrap();
+    }
+    assert_eq!(
+        frames.alloc(0, 5),
+        Ok(Pfn::new(0x80000)),
+        "all of it is there again"
+    );
 }
 
 #[test]

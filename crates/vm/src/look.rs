@@ -58,6 +58,13 @@ impl Place {
     }
 }
 
+/// An entry, and whether it is in a table that other spaces have too.
+struct Found {
+    place: Place,
+    entry: Entry,
+    shared: bool,
+}
+
 /// Entries in use, from a place on: each before those of the table it leads to.
 struct Entries<'a, M: Machine> {
     machine: &'a M,
@@ -68,36 +75,42 @@ struct Entries<'a, M: Machine> {
 
 impl<M: Machine> Entries<'_, M> {
     /// The entry of the place, or the level of the entry that is in the way.
-    fn entry(&self, place: Place) -> Result<Entry, Level> {
+    fn at(&self, place: Place) -> Result<Found, Level> {
         let mut level = Level::ROOT;
         let mut table = self.root;
+        let mut shared = false;
         loop {
             let entry = Entry::load(&self.machine.table(table)[level.index(place.addr)]);
             if level == place.level {
-                return Ok(entry);
+                return Ok(Found {
+                    place,
+                    entry,
+                    shared,
+                });
             }
             let below = level.below().filter(|_| entry.is_table()).ok_or(level)?;
             (level, table) = (below, entry.pfn());
+            shared |= !self.machine.is_unique(table);
         }
     }
 }
 
 impl<M: Machine> Iterator for Entries<'_, M> {
-    type Item = (u64, Level, Entry);
+    type Item = Found;
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next(&mut self) -> Option<Found> {
         while self.next.addr < self.end {
             let Place { addr, level } = self.next;
-            let found = self.entry(self.next);
-            self.next = match (found, level.below()) {
-                (Ok(entry), Some(below)) if entry.is_table() => Place { addr, level: below },
+            let found = self.at(self.next);
+            self.next = match (&found, level.below()) {
+                (Ok(found), Some(below)) if found.entry.is_table() => Place { addr, level: below },
                 (Ok(_), _) => Place::behind(addr, level),
-                (Err(above), _) => Place::behind(addr, above),
+                (Err(above), _) => Place::behind(addr, *above),
             };
-            if let Ok(entry) = found
-                && !entry.is_vacant()
+            if let Ok(found) = found
+                && !found.entry.is_vacant()
             {
-                return Some((addr, level, entry));
+                return Some(found);
             }
         }
         None
@@ -133,7 +146,8 @@ impl<M: Machine> AddressSpace<M> {
             level: Level::ROOT,
         };
         let mut usage = Usage::default();
-        for (addr, level, entry) in self.entries(start, range.end) {
+        for found in self.entries(start, range.end) {
+            let (Place { addr, level }, entry) = (found.place, found.entry);
             if level != Level::LEAF && entry.is_table() {
                 continue;
             }
@@ -148,7 +162,7 @@ impl<M: Machine> AddressSpace<M> {
             if level != Level::LEAF {
                 usage.large += pages;
             }
-            if !self.machine().is_unique(entry.pfn()) {
+            if found.shared || !self.machine().is_unique(entry.pfn()) {
                 usage.shared += pages;
             }
         }
@@ -170,8 +184,8 @@ impl<M: Machine> AddressSpace<M> {
         let first = after.level() > TableEntry::ROOT;
         let next = self.place_behind(after);
         let entries = self.entries(next, abi::MAXVA);
-        let entries = entries.map(|(addr, level, entry)| TableEntry {
-            place: addr | u64::from(level.number()),
+        let entries = entries.map(|Found { place, entry, .. }| TableEntry {
+            place: place.addr | u64::from(place.level.number()),
             bits: entry.bits(),
         });
         first.then_some(root).into_iter().chain(entries)
@@ -188,8 +202,8 @@ impl<M: Machine> AddressSpace<M> {
         let leads_on = place.addr < abi::MAXVA
             && self
                 .entries(place, 0)
-                .entry(place)
-                .is_ok_and(Entry::is_table);
+                .at(place)
+                .is_ok_and(|found| found.entry.is_table());
         match level.below() {
             Some(below) if leads_on => Place {
                 addr: place.addr,

@@ -3,7 +3,7 @@
 use crate::heap::Heap;
 use crate::sv39::page_down;
 use crate::table::PageTable;
-use crate::tree::RegionTree;
+use crate::tree::{Node, RegionTree};
 use crate::{Error, Machine, Region, Regions, SpaceId};
 use abi::Prot;
 use frames::Pfn;
@@ -68,6 +68,11 @@ impl<M: Machine> AddressSpace<M> {
     /// the other numbers cost.
     pub fn resident(&self) -> usize {
         self.table.resident()
+    }
+
+    /// Pages that the records of its regions take, rounded down.
+    pub fn record_pages(&self) -> usize {
+        self.regions.len() * size_of::<Node<M>>() / abi::PAGE_SIZE
     }
 
     /// Sizes, as they are now.

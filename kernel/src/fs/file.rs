@@ -41,6 +41,14 @@ enum Source {
 }
 
 impl File {
+    /// Bytes of memory that it takes, without those of its inode: a pipe's page is half its ends'.
+    pub fn bytes(&self) -> usize {
+        match &self.source {
+            Source::Inode { .. } | Source::Device { .. } => size_of::<File>(),
+            Source::ReadEnd(_) | Source::WriteEnd(_) => size_of::<File>() + PAGE_SIZE / 2,
+        }
+    }
+
     fn try_new(source: Source, readable: bool, writable: bool) -> Result<KArc<File>, Errno> {
         // Counted first: where the allocation fails, dropping the file takes the count back.
         OPEN.fetch_add(1, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 //! limited by memory alone.
 
 use super::File;
-use abi::Errno;
+use abi::{Errno, PAGE_SIZE};
 use kmalloc::{AllocError, KArc, KBox, KVec};
 
 const PIECE: usize = 32;
@@ -17,6 +17,8 @@ pub struct FileTable {
     pieces: KVec<KBox<Piece>>,
     /// No piece before this one has a free place.
     first_free: usize,
+    /// Bytes that the files take.
+    bytes: usize,
 }
 
 impl FileTable {
@@ -25,7 +27,13 @@ impl FileTable {
         FileTable {
             pieces: KVec::new(),
             first_free: 0,
+            bytes: 0,
         }
+    }
+
+    /// Pages that the table and its files take, roughly: it counts a file once for each descriptor.
+    pub fn pages(&self) -> usize {
+        (self.bytes + self.pieces.len() * size_of::<Piece>()) / PAGE_SIZE
     }
 
     /// The file behind a descriptor.
@@ -54,6 +62,7 @@ impl FileTable {
         let piece = self.pieces.get_mut(number).ok_or(Errno::NoMemory)?;
         let bit = (!piece.used).trailing_zeros() as usize;
         let place = piece.files.get_mut(bit).ok_or(Errno::NoMemory)?;
+        self.bytes += file.bytes();
         *place = Some(file);
         piece.used |= 1 << bit;
         i32::try_from(number * PIECE + bit).map_err(|_| Errno::NoMemory)
@@ -66,6 +75,7 @@ impl FileTable {
         let place = piece.files.get_mut(number % PIECE).ok_or(Errno::BadFile)?;
         let file = place.take().ok_or(Errno::BadFile)?;
         piece.used &= !(1 << (number % PIECE));
+        self.bytes -= file.bytes();
         self.first_free = self.first_free.min(number / PIECE);
         while self.pieces.last().is_some_and(|piece| piece.used == 0) {
             self.pieces.pop();
@@ -87,6 +97,7 @@ impl FileTable {
         Ok(FileTable {
             pieces,
             first_free: self.first_free,
+            bytes: self.bytes,
         })
     }
 

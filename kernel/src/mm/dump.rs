@@ -50,8 +50,9 @@ pub fn print() {
 
 fn print_switches() {
     println!(
-        "{} switches, of which {} forgot a space and {} everything",
+        "{} switches; flushes: {} of a page, {} of a space, {} of everything",
         hart::noted(Event::Switch),
+        hart::noted(Event::FlushPage),
         hart::noted(Event::FlushSpace),
         hart::noted(Event::FlushAll)
     );

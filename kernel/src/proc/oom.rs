@@ -6,10 +6,11 @@
 //! caches of single pages are emptied. Then the allocation fails.
 //!
 //! In a system call that is -1. A page fault of a program cannot fail, so a process dies, with a line
-//! that names it and its pages: the one with the most, of its own and of the kernel's on its behalf,
-//! the youngest of several. Where that is not the one that faults, that one waits until the other is
-//! gone and tries again, so that a process that takes all memory dies alone. While some process is on
-//! its way out, nobody is chosen: its memory is waited for.
+//! that names it and its pages: the one with the most, of its own and of the kernel's on its behalf
+//! (page tables, records of regions, open files, pipes), the youngest of several. Where that is not
+//! the one that faults, that one waits until the other is gone and tries again, so that a process that
+//! takes all memory dies alone. While some process is on its way out, nobody is chosen: its memory is
+//! waited for.
 //!
 //! `init` is never chosen. What it started, the shell, counts for a small part of its size: it
 //! outlives any number of processes that are as small as itself, and dies if it takes all memory
@@ -87,7 +88,7 @@ pub fn relieve(process: &Process) -> Relief {
         let own = core::ptr::eq(KArc::as_ptr(&victim), process);
         if !victim.is_killed() {
             let (pid, name) = (victim.pid, victim.name());
-            let pages = victim.resident() + victim.held();
+            let pages = victim.footprint();
             println!("pid {pid} {name}: out of memory, killed with {pages} pages");
         }
         Process::kill(&victim);
@@ -119,7 +120,7 @@ fn largest() -> Option<KArc<Process>> {
     let table = TABLE.lock();
     let mut found: Option<(i32, usize)> = None;
     table.for_each(|process, _| {
-        let pages = process.resident() + process.held();
+        let pages = process.footprint();
         let weight = match process.is_of_init() {
             true => pages.div_ceil(SHELL_DISCOUNT),
             false => pages,

@@ -43,7 +43,9 @@ pub struct Process {
     tag: Tag,
     resident: AtomicUsize,
     page_tables: AtomicUsize,
-    /// Pages that its objects of the test call `kmalloc` take, roughly.
+    /// Pages of the records of its regions.
+    records: AtomicUsize,
+    /// Pages that its files and its objects of the test call `kmalloc` take, roughly.
     held: AtomicUsize,
     /// When a sleeping process wants to go on.
     pub deadline: AtomicU64,
@@ -68,6 +70,13 @@ pub struct Own {
     pub directory: Option<InodeRef>,
     /// Objects from the test call `kmalloc`.
     pub objects: TestObjects,
+}
+
+impl Own {
+    /// Pages of memory that all this takes, roughly.
+    pub fn pages(&self) -> usize {
+        self.files.pages() + self.objects.pages()
+    }
 }
 
 /// Last part of the path of the program, for lists.
@@ -126,6 +135,8 @@ impl Process {
         let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
         let resident = space.as_ref().map_or(0, |space| space.resident());
         let page_tables = space.as_ref().map_or(0, |space| space.page_tables());
+        let records = space.as_ref().map_or(0, |space| space.record_pages());
+        let held = own.pages();
         let frame = frame_at(stack.top());
         // SAFETY: the stack is mapped and nobody uses it yet.
         unsafe { frame.write(TrapFrame::user(0, 0, [0, 0])) };
@@ -146,7 +157,8 @@ impl Process {
             tag: Tag::new(),
             resident: AtomicUsize::new(resident),
             page_tables: AtomicUsize::new(page_tables),
-            held: AtomicUsize::new(0),
+            records: AtomicUsize::new(records),
+            held: AtomicUsize::new(held),
             deadline: AtomicU64::new(0),
             child_ended: WaitQueue::new(),
             space: SleepLock::new(space),
@@ -223,20 +235,28 @@ impl Process {
         self.resident.store(space.resident(), Ordering::Relaxed);
         self.page_tables
             .store(space.page_tables(), Ordering::Relaxed);
+        self.records.store(space.record_pages(), Ordering::Relaxed);
     }
 
     /// Notes that the space is gone.
     pub fn note_no_space(&self) {
         self.resident.store(0, Ordering::Relaxed);
         self.page_tables.store(0, Ordering::Relaxed);
+        self.records.store(0, Ordering::Relaxed);
     }
 
-    /// Pages that the process's objects of the test call `kmalloc` take, roughly.
+    /// All pages that would come back with the process, if it shares none with others.
+    pub fn footprint(&self) -> usize {
+        let records = self.records.load(Ordering::Relaxed);
+        self.resident() + self.page_tables() + records + self.held()
+    }
+
+    /// Pages that the process's files and its objects of the test call `kmalloc` take, roughly.
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Says how many pages these objects take.
+    /// Says how many pages these take.
     pub fn set_held(&self, pages: usize) {
         self.held.store(pages, Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 //! Calls about files.
 
 use super::{Arguments, Path};
-use crate::fs::{self, File, InodeRef};
+use crate::fs::{self, File, FileTable, InodeRef};
 use crate::mm::user::{self, UserRange};
 use crate::proc::sched;
 use abi::{Errno, FileType, OpenFlags};
@@ -21,11 +21,20 @@ fn directory() -> Result<InodeRef, Errno> {
         .ok_or(Errno::NotFound)
 }
 
+/// Changes the table of open files, and notes how much it takes.
+fn with_table<T>(act: impl FnOnce(&mut FileTable) -> T) -> T {
+    let process = sched::current();
+    let mut own = process.own.lock();
+    let result = act(&mut own.files);
+    process.set_held(own.pages());
+    result
+}
+
 fn add(file: KArc<File>) -> Result<u64, Errno> {
     // Where there is no memory for a descriptor, the file goes only after the lock: that may wait
     // for the disk.
     let kept = file.clone();
-    let descriptor = sched::current().own.lock().files.add(file);
+    let descriptor = with_table(|files| files.add(file));
     drop(kept);
     Ok(descriptor? as u64)
 }
@@ -53,11 +62,7 @@ pub fn dup(arguments: &Arguments) -> Result<u64, Errno> {
 }
 
 pub fn close(arguments: &Arguments) -> Result<u64, Errno> {
-    let removed = sched::current()
-        .own
-        .lock()
-        .files
-        .remove(arguments.int::<0>())?;
+    let removed = with_table(|files| files.remove(arguments.int::<0>()))?;
     // With the process's files no longer locked: the last reference may wait for the disk.
     drop(removed);
     Ok(0)
@@ -65,9 +70,8 @@ pub fn close(arguments: &Arguments) -> Result<u64, Errno> {
 
 pub fn pipe(arguments: &Arguments) -> Result<u64, Errno> {
     let (read, write) = File::pipe()?;
-    let process = sched::current();
-    let first = process.own.lock().files.add(read)?;
-    let second = process.own.lock().files.add(write);
+    let first = with_table(|files| files.add(read))?;
+    let second = with_table(|files| files.add(write));
     let done = second.and_then(|second| {
         let both = [first, second];
         let stored = UserRange::new(arguments.address::<0>(), size_of_val(&both))
@@ -78,7 +82,7 @@ pub fn pipe(arguments: &Arguments) -> Result<u64, Errno> {
 }
 
 fn close_quietly(descriptor: i32) {
-    let removed = sched::current().own.lock().files.remove(descriptor);
+    let removed = with_table(|files| files.remove(descriptor));
     drop(removed);
 }
 

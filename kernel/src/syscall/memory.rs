@@ -110,7 +110,7 @@ fn with_objects<T>(act: impl FnOnce(&mut TestObjects) -> Result<T, Errno>) -> Re
     let process = sched::current();
     let mut own = process.own.lock();
     let result = act(&mut own.objects);
-    process.set_held(own.objects.pages());
+    process.set_held(own.pages());
     result
 }
 

@@ -7,6 +7,10 @@
 #include "mmu.h"
 #include "mman.h"
 
+/* That the casts work is what is tried here; that they are warned of need not be read at every build. */
+#pragma GCC diagnostic ignored "-Wpointer-to-int-cast"
+#pragma GCC diagnostic ignored "-Wint-to-pointer-cast"
+
 static int failures;
 
 static void check(int good, char *what)

@@ -76,9 +76,8 @@ pub(crate) fn standard_programs(toolchain: &Toolchain) -> Result<Vec<(String, Pa
     sources.sort();
     if !sources.is_empty() && Compiler::find().is_none() {
         eprintln!(
-            "xtask: no C compiler for the guest: the image lacks the {} programs of user/c/programs; \
-             `scripts/setup c` installs one",
-            sources.len()
+            "xtask: no C compiler for the guest: the programs of user/c/programs are left out; \
+             `scripts/setup c` installs one"
         );
         return Ok(Vec::new());
     }

@@ -1,6 +1,7 @@
 //! `test`: every check there is, in layers: sources, host, guest. Each says OK or FAILED in a line;
 //! the last line counts them all.
 
+mod c_sources;
 mod course;
 mod guest;
 mod host;
@@ -104,6 +105,7 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let mut checks = host::checks();
     checks.extend(list::checks(&toolchain.root.join("tests/guest.list"))?);
     checks.extend(scenarios::checks());
+    checks.extend(c_sources::checks());
     checks.extend(power::checks());
     checks.extend(course::checks());
     let wanted = |name: &str| {

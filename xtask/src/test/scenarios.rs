@@ -17,7 +17,7 @@ use std::{
 };
 
 /// The longest that one of these may take.
-const LIMIT: Duration = Duration::from_secs(90);
+pub(super) const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn checks() -> Vec<Check> {
     let check = |name: &str, work: fn(&Bench, &mut Log) -> Result<()>| {
@@ -70,7 +70,7 @@ pub(super) fn front(
 }
 
 /// Runs it to its end; exit status and all that it printed.
-fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
+pub(super) fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
     finish_within(LIMIT, log, command, typed)
 }
 
@@ -105,7 +105,7 @@ pub(super) fn finish_within(
 }
 
 /// `scripts/xtask run` with these settings.
-fn run(bench: &Bench, log: &mut Log, settings: &[(&str, &str)]) -> Result<(u8, String)> {
+pub(super) fn run(bench: &Bench, log: &mut Log, settings: &[(&str, &str)]) -> Result<(u8, String)> {
     finish(log, front(bench, "scripts/xtask", &["run"], settings), None)
 }
 
@@ -114,7 +114,7 @@ pub(super) fn wanted(output: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn text(path: &Path) -> Result<&str> {
+pub(super) fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path that is not UTF-8")
 }
 
@@ -214,7 +214,7 @@ fn memory_key(bench: &Bench, log: &mut Log) -> Result<()> {
     let (_, dump) = output
         .split_once("\nmemory: ")
         .context("Ctrl-T printed no \"memory:\"")?;
-    let words = ["pages of files", "of kmalloc", " switches, ", "init", "sh"];
+    let words = ["pages of files", "of kmalloc", " switches; ", "init", "sh"];
     words.iter().try_for_each(|word| wanted(dump, word))?;
     let hog = dump.lines().find(|line| line.ends_with("usertests"));
     ensure!(hog.is_some(), "usertests is not in the list of processes");

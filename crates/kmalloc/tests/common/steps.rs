@@ -79,7 +79,7 @@ pub fn run(pages: u32, shrinker: bool, steps: impl IntoIterator<Item = Step>) {
             model.check();
         }
         while !model.live.is_empty() {
-            model.free(0, model.live.len() / 2);
+            model.free(0, 0x8000);
         }
         model.check();
         kmalloc.drain();
@@ -142,9 +142,9 @@ impl Model {
 
     fn exhaust(&mut self, cpu: usize, size: usize) {
         while self.alloc(cpu, size) {}
-        for which in 0..self.live.len() / 2 {
-            self.free(cpu, which * 2);
-        }
+        let half: Vec<usize> = self.live.keys().copied().step_by(2).collect();
+        half.into_iter()
+            .for_each(|address| self.free_at(cpu, address));
     }
 
     /// An allocation may fail only if there is nothing left: neither an object of its class nor
@@ -168,16 +168,25 @@ impl Model {
     }
 
     fn pick(&self, which: usize) -> Option<(usize, (usize, NonNull<u8>))> {
-        let pair = self.live.iter().nth(which % self.live.len().max(1))?;
+        // By a place in memory, since counting through all of them takes long.
+        let bytes = self.frames.total() * 4096;
+        let place = self.ram.addr().get() + which * bytes / 0x10000 % bytes;
+        let behind = self.live.range(place..).next();
+        let pair = behind.or_else(|| self.live.first_key_value())?;
         Some((*pair.0, *pair.1))
     }
 
     fn free(&mut self, cpu: usize, which: usize) {
-        let Some((address, (size, object))) = self.pick(which) else {
+        if let Some((address, _)) = self.pick(which) {
+            self.free_at(cpu, address);
+        }
+    }
+
+    fn free_at(&mut self, cpu: usize, address: usize) {
+        let Some((size, object)) = self.live.remove(&address) else {
             return;
         };
         verify(object, size);
-        self.live.remove(&address);
         assert_eq!(free(self.kmalloc, cpu, object), Ok(()));
         self.gone = Some(object);
     }

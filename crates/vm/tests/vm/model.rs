@@ -3,10 +3,14 @@
 
 use crate::page::{Content, Kind, Object, Page, Words, with_read, word_of};
 use crate::world::{PAGE, RW, RX, file_word};
-use abi::{Advice, MMAP_BASE, MapFlags, Prot, USER_TOP};
+use abi::{Advice, MMAP_BASE, MMAP_LOW, MapFlags, Prot, USER_TOP};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 use vm::Error;
+
+/// Where mappings without a hint are.
+const ANYWHERE: Range<u64> = MMAP_BASE..USER_TOP;
 
 /// Number of the first page of a range, and of pages in it.
 fn range(start: u64, len: u64) -> Result<(u64, u64), Error> {
@@ -132,15 +136,15 @@ impl Model {
     }
 
     /// The lowest place for `count` pages.
-    fn gap(&self, count: u64) -> Result<u64, Error> {
-        let mut first = MMAP_BASE / PAGE;
+    fn gap(&self, count: u64, area: Range<u64>) -> Result<u64, Error> {
+        let mut first = area.start / PAGE;
         for number in self.pages.range(first..).map(|page| *page.0) {
             if number >= first + count {
                 break;
             }
             first = number + 1;
         }
-        if first + count > USER_TOP / PAGE {
+        if first + count > area.end / PAGE {
             return Err(Error::NoMemory);
         }
         Ok(first)
@@ -176,9 +180,14 @@ impl Model {
             }
             first
         } else {
+            let area = match flags.contains(MapFlags::LOW) {
+                true => MMAP_LOW,
+                false => ANYWHERE,
+            };
+            let inside = |first, count| first != 0 && (first + count) * PAGE <= area.end;
             match wanted {
-                Ok((first, count)) if first != 0 && self.free(first, count) => first,
-                _ => self.gap(count)?,
+                Ok((first, count)) if inside(first, count) && self.free(first, count) => first,
+                _ => self.gap(count, area)?,
             }
         };
         let object = Object::new(count);
@@ -273,7 +282,7 @@ impl Model {
             if !may_move {
                 return Err(Error::NoMemory);
             }
-            to = self.gap(size)?;
+            to = self.gap(size, ANYWHERE)?;
         }
         let mut moved: Vec<Page> = inside().map(|(_, page)| page.clone()).collect();
         while (moved.len() as u64) < size {

@@ -145,6 +145,7 @@ fn flags(random: &mut Random) -> MapFlags {
         0 | 1 => kind | MapFlags::POPULATE,
         2 => kind | MapFlags::NORESERVE,
         3 => kind | MapFlags::FIXED_NOREPLACE,
+        4 => kind | MapFlags::LOW,
         _ => kind,
     }
 }

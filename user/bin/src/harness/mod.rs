@@ -163,6 +163,7 @@ pub fn suite(groups: &[&[Test]]) -> i32 {
 /// Makes this process touch, and the root directory grow to, all that running tests takes, so that
 /// the first test does not seem to lose it.
 pub fn warm_up() {
+    Counts::warm_up();
     for _ in 0..2 {
         // The failure is the purpose: its message takes memory too.
         let _ = isolated(|| Err(String::from("warming up")));

@@ -1,0 +1,59 @@
+//! Bytes as operations of several processes on their address spaces, checked against the model of the
+//! crate's tests.
+#![no_main]
+// Of those modules, this needs a part.
+#![allow(dead_code, unused_imports)]
+
+#[path = "../../crates/vm/tests/vm/alloc.rs"]
+mod alloc;
+#[path = "../../crates/vm/tests/vm/ledger.rs"]
+mod ledger;
+#[path = "../../crates/vm/tests/vm/mapping.rs"]
+mod mapping;
+#[path = "../../crates/vm/tests/vm/mmu.rs"]
+mod mmu;
+#[path = "../../crates/vm/tests/vm/model.rs"]
+mod model;
+#[path = "../../crates/vm/tests/vm/ops.rs"]
+mod ops;
+#[path = "../../crates/vm/tests/vm/page.rs"]
+mod page;
+#[path = "../../crates/vm/tests/vm/pair.rs"]
+mod pair;
+#[path = "../../crates/vm/tests/vm/ram.rs"]
+mod ram;
+#[path = "../../crates/vm/tests/vm/random.rs"]
+mod random;
+#[path = "../../crates/vm/tests/vm/world.rs"]
+mod world;
+
+use libfuzzer_sys::fuzz_target;
+use pair::Pair;
+use ram::Ram;
+use random::Random;
+
+/// Frames of the machines: of plenty, and short of memory. A byte picks one.
+const FRAMES: [usize; 4] = [1500, 1500, 100, 40];
+/// Most operations of one input.
+const STEPS: usize = 400;
+
+std::thread_local! {
+    /// Used again and again: at the end of an input all frames are free.
+    static MACHINES: [Ram; FRAMES.len()] = FRAMES.map(Ram::new);
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut random = Random::Bytes(data.iter().rev().copied().collect());
+    let machine = random.below(FRAMES.len() as u64) as usize;
+    MACHINES.with(|machines| {
+        let mut pair = Pair::new(&machines[machine]);
+        for _ in 0..STEPS {
+            if matches!(&random, Random::Bytes(bytes) if bytes.is_empty()) {
+                break;
+            }
+            let (p, op, failing) = ops::step(&mut random);
+            pair.step(p, op, failing);
+        }
+        pair.end();
+    });
+});
