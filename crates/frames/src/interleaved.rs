@@ -226,7 +226,11 @@ fn of_two_last_releases_one_is_refused() {
             assert_eq!((freed, refused), (1, 1), "{results:?}");
             assert_eq!(frames.state(frame), State::Free);
             let count = frames.word(frame).expect("a managed frame");
-            assert_eq!(count.load(Ordering::Relaxed), 0, "references of a free frame");
+            assert_eq!(
+                count.load(Ordering::Relaxed),
+                0,
+                "references of a free frame"
+            );
         },
     );
 }
