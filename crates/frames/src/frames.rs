@@ -35,6 +35,9 @@ pub struct Frames<R: RawMutex> {
     caches: [Mutex<R, Cache>; MAX_CPUS],
     pub(crate) shared: Mutex<R, Buddy>,
     pub(crate) pressure: Pressure<R>,
+    /// Held while references to a block that several holders may have change, or its parts become
+    /// blocks of their own; the number of such blocks that are whole.
+    pub(crate) parting: Mutex<R, usize>,
 }
 
 impl<R: RawMutex> Frames<R> {
@@ -60,6 +63,7 @@ impl<R: RawMutex> Frames<R> {
             caches: core::array::from_fn(|cpu| Mutex::new(cache(cpu))),
             shared: Mutex::new(records.buddy),
             pressure: Pressure::new(),
+            parting: Mutex::new(0),
         })
     }
 

@@ -13,8 +13,17 @@ const MOST: u32 = u32::MAX / 2;
 /// Where such a count is put.
 const STUCK: u32 = MOST + MOST / 2;
 
+/// A count of further references with one less; none when there are no further ones.
+pub(crate) fn less_one(count: u32) -> Option<u32> {
+    if count > MOST {
+        Some(STUCK)
+    } else {
+        count.checked_sub(1)
+    }
+}
+
 impl<R: RawMutex> Frames<R> {
-    fn wrong(&self, frame: Pfn) -> WrongFree {
+    pub(crate) fn wrong(&self, frame: Pfn) -> WrongFree {
         WrongFree {
             frame,
             order: None,

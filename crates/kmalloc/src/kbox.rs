@@ -166,7 +166,7 @@ mod tests {
     #[cfg(feature = "zerocopy")]
     #[test]
     fn zeroed_values_may_be_large() {
-        // Under Miri, where looking at 8 MiB takes minutes, less than that.
+        // Miri takes its time for 8 MiB.
         const WORDS: usize = if cfg!(miri) { 1 << 10 } else { 1 << 20 };
         let big = KBox::<[u64; WORDS]>::try_new_zeroed().unwrap();
         assert!(big.iter().all(|&word| word == 0));
