@@ -34,7 +34,7 @@ use random::Random;
 
 /// Frames of the machines: of plenty with one large page, short of memory, and with several, which
 /// sets frames aside. A byte picks one.
-const FRAMES: [usize; 5] = [1500, 1500, 100, 40, 3000];
+const FRAMES: [usize; 5] = [1500, 1500, 100, 40, 2100];
 /// Most operations of one input.
 const STEPS: usize = 400;
 

@@ -17,7 +17,7 @@ const STEPS: usize = 200;
 /// Where the seeds of sequences are counted from.
 const FIRST_SEED: u64 = 0x9a60da;
 /// Frames of the machines: of plenty with one large page, short of memory, and with several. Sequences take turns.
-const FRAMES: [usize; 5] = [1500, 1500, 100, 40, 3000];
+const FRAMES: [usize; 5] = [1500, 1500, 100, 40, 2100];
 
 fn steps(seed: u64) -> Vec<Step> {
     let mut random = Random::new(seed);
