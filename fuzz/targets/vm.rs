@@ -32,14 +32,21 @@ use pair::Pair;
 use ram::Ram;
 use random::Random;
 
-/// Frames of the machines: of plenty, and short of memory. A byte picks one.
-const FRAMES: [usize; 4] = [1500, 1500, 100, 40];
+/// Frames of the machines: of plenty with one large page, short of memory, and with several, which
+/// sets frames aside. A byte picks one.
+const FRAMES: [usize; 5] = [1500, 1500, 100, 40, 2100];
 /// Most operations of one input.
 const STEPS: usize = 400;
 
 std::thread_local! {
     /// Used again and again: at the end of an input all frames are free.
-    static MACHINES: [Ram; FRAMES.len()] = FRAMES.map(Ram::new);
+    static MACHINES: [Ram; FRAMES.len()] = FRAMES.map(|frames| {
+        let ram = Ram::new(frames);
+        if frames > 2000 {
+            ram.set_aside();
+        }
+        ram
+    });
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -8,7 +8,7 @@ use crate::layout::Layout;
 use crate::pressure::{Pressure, Shrinker};
 use crate::tag::{self, State};
 use crate::{MAX_ORDER, Pfn};
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering, fence};
 use lock_api::{Mutex, RawMutex};
 
 /// CPUs that can have a cache of their own.
@@ -35,6 +35,9 @@ pub struct Frames<R: RawMutex> {
     caches: [Mutex<R, Cache>; MAX_CPUS],
     pub(crate) shared: Mutex<R, Buddy>,
     pub(crate) pressure: Pressure<R>,
+    /// Held while references to a block that several holders may have change, or its parts become
+    /// blocks of their own; the number of such blocks that are whole.
+    pub(crate) parting: Mutex<R, usize>,
 }
 
 impl<R: RawMutex> Frames<R> {
@@ -60,6 +63,7 @@ impl<R: RawMutex> Frames<R> {
             caches: core::array::from_fn(|cpu| Mutex::new(cache(cpu))),
             shared: Mutex::new(records.buddy),
             pressure: Pressure::new(),
+            parting: Mutex::new(0),
         })
     }
 
@@ -224,6 +228,8 @@ impl<R: RawMutex> Frames<R> {
         if state == (State::Used { order, refs: 1 })
             && self.retag(self.index(frame), shared, tag::FREE)
         {
+            // What those did that had it too comes before its next use.
+            fence(Ordering::Acquire);
             self.put(cpu, self.index(frame), order);
             return Ok(());
         }

@@ -13,6 +13,7 @@ mod error;
 mod frames;
 #[cfg(all(test, not(miri)))]
 mod interleaved;
+mod large;
 mod layout;
 mod level;
 mod pfn;

@@ -3,8 +3,8 @@
 
 use crate::machine::Frame;
 use crate::region::{Region, Source};
-use crate::sv39::{Entry, PAGE, page_down};
-use crate::table::{PageTable, Stale};
+use crate::sv39::{Entry, LARGE, PAGE, page_down};
+use crate::table::{PageTable, Stale, Whole};
 use crate::{AddressSpace, Error, Machine};
 use abi::{Event, Prot};
 use core::ops::Range;
@@ -132,6 +132,9 @@ impl<M: Machine> AddressSpace<M> {
     /// Gives a frame to every page of `range` that can be written and has none, and the common page
     /// of zeroes to one that can only be read, until there is no frame any more. Pages of files are
     /// left out: the space cannot be locked while they are read.
+    ///
+    /// Where all of an aligned 2 MiB is asked for and nothing is there, it becomes one large page if a
+    /// block is free: that takes no memory that the caller did not ask to have.
     pub(crate) fn populate(&mut self, range: Range<u64>) {
         let mut from = range.start;
         while let Some(region) = self.regions.first_in(&(from..range.end)) {
@@ -140,15 +143,30 @@ impl<M: Machine> AddressSpace<M> {
             let Some(access) = Access::of_most_use(region.prot()) else {
                 continue;
             };
-            for page in part.step_by(PAGE as usize) {
-                let entry = self.table.entry(page);
-                let zeroes = !entry.is_vacant() && entry.pfn() == self.machine().zero_page();
-                let wanting = entry.is_vacant() || zeroes && access == Access::Write;
-                if wanting && self.fault(page, access, None) == Err(FaultError::OutOfMemory) {
+            let prot = region.prot();
+            let large = access == Access::Write && region.is_private_anonymous();
+            let mut page = part.start;
+            while page < part.end {
+                let whole = page.is_multiple_of(LARGE) && part.end - page >= LARGE;
+                if large && whole && self.table.put_large(page, prot).is_ok() {
+                    page += LARGE;
+                    continue;
+                }
+                if self.is_wanting(page, access)
+                    && self.fault(page, access, None) == Err(FaultError::OutOfMemory)
+                {
                     return;
                 }
+                page += PAGE;
             }
         }
+    }
+
+    /// Whether the page has no frame yet that is good for the access.
+    fn is_wanting(&self, page: u64, access: Access) -> bool {
+        let entry = self.table.entry(page);
+        let zeroes = !entry.is_vacant() && entry.pfn() == self.machine().zero_page();
+        entry.is_vacant() || zeroes && access == Access::Write
     }
 }
 
@@ -176,6 +194,15 @@ fn fill<M: Machine>(
         _ => None,
     };
     let place = table.place(page)?;
+    if access == Access::Write && matches!(source, Source::Zero) {
+        let (frame, complete) = zeroed(table, region, page)?;
+        table.machine().note(Event::ZeroFill);
+        table.put(page, place, Entry::page(frame.into_pfn(), region.prot()));
+        if complete {
+            table.promote(page);
+        }
+        return Ok(Fault::Done);
+    }
     let machine = table.machine();
     let read_only = region.prot() - Prot::WRITE;
     let (pfn, prot, event) = match (source, supply) {
@@ -191,9 +218,6 @@ fn fill<M: Machine>(
                 (copied.into_pfn(), region.prot(), Event::FileCopy)
             }
         }
-        _ if access == Access::Write => {
-            (zeroed(machine)?.into_pfn(), region.prot(), Event::ZeroFill)
-        }
         _ => (machine.zero_page(), read_only, Event::ZeroPage),
     };
     machine.note(event);
@@ -201,9 +225,23 @@ fn fill<M: Machine>(
     Ok(Fault::Done)
 }
 
-/// A frame of zeroes.
-fn zeroed<M: Machine>(machine: &M) -> Result<Frame<M>, FaultError> {
-    Frame::zeroed(machine).ok_or(FaultError::OutOfMemory)
+/// A frame of zeroes for a page; and whether with it the 2 MiB around the page are full of frames
+/// that lie as in a large page.
+fn zeroed<M: Machine>(
+    table: &mut PageTable<M>,
+    region: &Region<M>,
+    page: u64,
+) -> Result<(Frame<M>, bool), FaultError> {
+    let start = page - page % LARGE;
+    let inside = region.start() <= start && start + LARGE <= region.end();
+    if inside
+        && region.is_private_anonymous()
+        && let Some(placed) = table.placed(page)
+    {
+        return Ok(placed);
+    }
+    let frame = Frame::zeroed(table.machine());
+    Ok((frame.ok_or(FaultError::OutOfMemory)?, false))
 }
 
 /// A frame with the first `valid` bytes of another, and zeroes.
@@ -217,23 +255,41 @@ fn copy<M: Machine>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, Fa
 }
 
 /// Gives a page that is there all its region's rights: with its own frame if it is the last user of
-/// it, with a copy otherwise.
+/// it, with a copy otherwise. A large page that nobody else uses gets them as a whole.
 fn unshare<M: Machine>(
     table: &mut PageTable<M>,
     region: &Region<M>,
     page: u64,
     entry: Entry,
 ) -> Result<(), FaultError> {
-    let machine = table.machine();
+    if let Some(block) = table.large_at(page)
+        && table.machine().is_unique_large(block)
+    {
+        table.set_large(page, Entry::page(block, region.prot()));
+        table.machine().note(Event::LastOwner);
+        return Ok(());
+    }
+    let range = page..page + PAGE;
+    let spare = table.reserve(&range, Whole::Change)?;
     let old = entry.pfn();
+    let mut complete = false;
+    let machine = table.machine().clone();
     let (pfn, event) = if old == machine.zero_page() {
-        (zeroed(machine)?.into_pfn(), Event::ZeroFill)
-    } else if region.is_shared() || machine.is_unique(old) {
+        let (frame, last) = zeroed(table, region, page)?;
+        complete = last;
+        (frame.into_pfn(), Event::ZeroFill)
+    } else if region.is_shared() || spare.is_empty() && machine.is_unique(old) {
         (old, Event::LastOwner)
     } else {
-        (copy(machine, old, PAGE as usize)?.into_pfn(), Event::Copy)
+        // A table or a large page that others have too is a reference of theirs to the frame.
+        let copied = copy(&machine, old, PAGE as usize)?;
+        (copied.into_pfn(), Event::Copy)
     };
     machine.note(event);
+    table.own(&range, Whole::Change, spare);
     table.replace(page, Entry::page(pfn, region.prot()));
+    if complete {
+        table.promote(page);
+    }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Forking: two spaces with the same contents, at the price of records and tables.
 
-use crate::table::{PageTable, Stale};
-use crate::{AddressSpace, Error, Machine};
+use crate::table::{PageTable, Sharing};
+use crate::{AddressSpace, Error, Machine, Region};
 
 impl<M: Machine> AddressSpace<M> {
     /// A space with the same regions and contents. Private pages are shared until either side
@@ -18,15 +18,21 @@ impl<M: Machine> AddressSpace<M> {
             regions: self.regions.try_clone()?,
             heap: self.heap,
         };
-        let mut stale = Stale::Nothing;
-        let shared = self
-            .regions()
-            .filter(|region| !region.is_shared())
-            .try_for_each(|region| {
-                self.table
-                    .share(region.range(), &mut child.table, &mut stale)
-            });
-        self.table.flush(stale);
+        let private = |range| !self.regions.within(range).any(Region::is_shared);
+        let mut sharing = Sharing::new(private);
+        let mut elsewhere = 0;
+        let shared = self.regions().try_for_each(|region| {
+            if region.is_shared() {
+                elsewhere += self.table.pages_in(region.range());
+                return Ok(());
+            }
+            self.table
+                .share(region.range(), &mut child.table, &mut sharing)
+        });
+        self.table.flush(sharing.stale);
+        child
+            .table
+            .set_resident(self.table.resident().saturating_sub(elsewhere));
         shared.map(|()| child)
     }
 }

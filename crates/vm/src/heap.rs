@@ -3,6 +3,7 @@
 
 use crate::region::Backing;
 use crate::sv39::{page_down, page_up};
+use crate::table::Whole;
 use crate::tree::Node;
 use crate::{AddressSpace, Error, Machine, Region, RegionKind};
 use abi::Prot;
@@ -31,9 +32,16 @@ impl Heap {
 impl<M: Machine> AddressSpace<M> {
     /// The break starts here, at any byte; a heap that was there before is given back. A page that
     /// `base` lies in the middle of belongs to the heap unless a region has it.
-    pub fn set_heap(&mut self, base: u64) {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`] without the tables that it takes to give back an old heap, as for
+    /// [`munmap`](Self::munmap); where there was none, it cannot fail.
+    pub fn set_heap(&mut self, base: u64) -> Result<(), Error> {
         let old = self.heap;
-        self.take_out(old.first..old.end(old.brk));
+        let range = old.first..old.end(old.brk);
+        let spare = self.table.reserve(&range, Whole::Go)?;
+        self.take_out(range, spare);
         let base = base.min(abi::USER_TOP);
         let page = page_down(base);
         let taken = page < base && self.regions.find(page).is_some();
@@ -47,6 +55,7 @@ impl<M: Machine> AddressSpace<M> {
             first,
             brk: base,
         };
+        Ok(())
     }
 
     /// The break: the first address behind the heap.
@@ -61,7 +70,7 @@ impl<M: Machine> AddressSpace<M> {
     ///
     /// [`Error::Invalid`] below the heap's base, [`Error::NoMemory`] when another region or the end of the
     /// user half is in the way or there is no record for the first page, or for one behind a page
-    /// whose rights were changed.
+    /// whose rights were changed; and when shrinking takes tables, as [`munmap`](Self::munmap) may.
     pub fn sbrk(&mut self, delta: i64) -> Result<u64, Error> {
         let Heap { base, brk: old, .. } = self.heap;
         let new = old.checked_add_signed(delta).ok_or(Error::Invalid)?;
@@ -75,7 +84,9 @@ impl<M: Machine> AddressSpace<M> {
         if new_end > old_end {
             self.grow_heap(old_end, new_end)?;
         } else {
-            self.take_out(new_end..old_end);
+            let range = new_end..old_end;
+            let spare = self.table.reserve(&range, Whole::Go)?;
+            self.take_out(range, spare);
         }
         self.heap.brk = new;
         Ok(old)

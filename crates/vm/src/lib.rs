@@ -12,6 +12,15 @@
 //! - Pages are shared as long as nobody writes: fork shares what is private, a program file's
 //!   pages are those of the page cache, and the last owner of a page writes without a copy.
 //!   (`fork.rs`, `fault.rs`)
+//! - So are tables: after a fork, parent and child have tables with many private pages together,
+//!   until one of them changes something there; ending or replacing a program lets go of them
+//!   without a look inside. (`table/share.rs`, `table/own.rs`) The idea is On-demand-fork's (Zhao,
+//!   Gong, Fonseca; EuroSys 2021).
+//! - 2 MiB that a program asks to have filled become one large page if a block is free, and 4 KiB
+//!   pages otherwise. 2 MiB that it fills by touching every page become one too, without a copy,
+//!   if they were begun at their start while a block was free: the pages get its frames. A large
+//!   page holds nothing that was not touched or asked for, and is parted when something happens to
+//!   a part of it. (`fault.rs`, `reserve.rs`, `table/large.rs`)
 //! - Reserve, then commit: whatever can fail comes before the first change, so that an error leaves
 //!   the space as it was.
 //! - Rights follow at once: what `mprotect` takes away is gone from the table, and what it gives
@@ -36,6 +45,7 @@ mod map;
 mod protect;
 mod region;
 mod remap;
+mod reserve;
 mod shared;
 mod space;
 mod sv39;
@@ -47,6 +57,7 @@ pub use fault::{Access, Fault, FaultError, FilePage};
 pub use look::Usage;
 pub use machine::{Flush, Machine, SpaceId};
 pub use region::{Region, RegionKind};
+pub use reserve::{Placed, Reserve, SETS};
 pub use space::{AddressSpace, Stats};
 pub use tree::Regions;
 

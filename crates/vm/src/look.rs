@@ -162,7 +162,12 @@ impl<M: Machine> AddressSpace<M> {
             if level != Level::LEAF {
                 usage.large += pages;
             }
-            if found.shared || !self.machine().is_unique(entry.pfn()) {
+            let unique = if level == Level::MIDDLE && entry.frame_at(level, 0).is_some() {
+                self.machine().is_unique_large(entry.pfn())
+            } else {
+                self.machine().is_unique(entry.pfn())
+            };
+            if found.shared || !unique {
                 usage.shared += pages;
             }
         }

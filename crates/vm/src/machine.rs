@@ -1,7 +1,9 @@
 //! What an address space needs of the machine it runs on.
 
+use crate::reserve::Placed;
 use abi::Event;
-use core::sync::atomic::AtomicU64;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
 use frames::Pfn;
 
 /// Which address space a flush is for: a name that its owner gave it with
@@ -32,7 +34,8 @@ pub enum Flush {
 ///
 /// Whoever implements it promises that a frame given out by `alloc` or `alloc_zeroed` is memory
 /// nobody else uses until its last reference is released, that `table` views that very memory, and
-/// that `copy_page` and `clear_tail` touch nothing but the frames named.
+/// that `alloc_large` keeps the same promise for each frame of a block, and that `copy_page` and
+/// `clear_tail` touch nothing but the frames named.
 #[allow(unsafe_code)]
 pub unsafe trait Machine: Clone {
     /// Handle of a cached file.
@@ -53,6 +56,46 @@ pub unsafe trait Machine: Clone {
     /// Whether the frame has exactly one reference. With ordering enough that what other owners
     /// wrote before they let go is visible after a `true`.
     fn is_unique(&self, pfn: Pfn) -> bool;
+
+    /// One reference less if others have one too; otherwise the caller keeps it, alone. Tells whether
+    /// it was given up. Ordered as `is_unique`.
+    fn release_unless_last(&self, pfn: Pfn) -> bool;
+
+    /// A block of 512 frames at a multiple of its size, with one reference to each and any content,
+    /// if one is free at this moment: nobody is asked to give memory back for it. The references are
+    /// counted as one until the block is parted.
+    fn alloc_large(&self) -> Option<Pfn>;
+
+    /// One reference more to each frame of a block, parted or not.
+    fn retain_large(&self, block: Pfn);
+
+    /// One reference less to each frame of a block, parted or not.
+    fn release_large(&self, block: Pfn);
+
+    /// Whether no frame of the block, parted or not, has a reference besides the caller's. Ordered
+    /// as `is_unique`.
+    fn is_unique_large(&self, block: Pfn) -> bool;
+
+    /// Makes frames of their own of a block that the caller has references to, which from now on
+    /// are retained and released one by one, by other owners of the block too; nothing for one that
+    /// is parted already.
+    fn part_large(&self, block: Pfn);
+
+    /// A frame, of any content, that lies in a block where the page at `addr`, in the space with this
+    /// root, would lie in a large page. Only for memory that can become one; `None` means that any
+    /// other frame does as well, and so does a machine that keeps no [`Reserve`](crate::Reserve).
+    fn alloc_placed(&self, _space: Pfn, _addr: u64) -> Option<Placed> {
+        None
+    }
+
+    /// The space does not fill this range any more: what was set aside for it may go.
+    fn close_placed(&self, _space: Pfn, _range: &Range<u64>) {}
+
+    /// Makes a block of 512 frames at a multiple of its size that the caller has a reference to each
+    /// of, if nobody else has one to any; tells whether it is a block now. May decline always.
+    fn join_large(&self, _block: Pfn) -> bool {
+        false
+    }
 
     /// The frame of zeroes that all share; it is never retained, released or written.
     fn zero_page(&self) -> Pfn;
@@ -123,5 +166,45 @@ impl<M: Machine> Drop for Frame<M> {
         if self.held {
             self.machine.release(self.pfn);
         }
+    }
+}
+
+/// Frames put aside for an operation that must not fail any more: a stack, each with the number of
+/// the next one, plus one, in its first word.
+pub(crate) struct Spare<M: Machine> {
+    machine: M,
+    top: u64,
+}
+
+impl<M: Machine> Spare<M> {
+    /// `count` frames, or none.
+    pub(crate) fn new(machine: &M, count: usize) -> Option<Spare<M>> {
+        let mut spare = Spare {
+            machine: machine.clone(),
+            top: 0,
+        };
+        for _ in 0..count {
+            let frame = Frame::any(machine)?.into_pfn();
+            machine.table(frame)[0].store(spare.top, Ordering::Relaxed);
+            spare.top = u64::from(frame.get()) + 1;
+        }
+        Some(spare)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.top == 0
+    }
+
+    /// One of them, of any content.
+    pub(crate) fn take(&mut self) -> Option<Frame<M>> {
+        let pfn = Pfn::new(self.top.checked_sub(1)? as u32);
+        self.top = self.machine.table(pfn)[0].load(Ordering::Relaxed);
+        Some(Frame::adopt(&self.machine, pfn))
+    }
+}
+
+impl<M: Machine> Drop for Spare<M> {
+    fn drop(&mut self) {
+        while self.take().is_some() {}
     }
 }

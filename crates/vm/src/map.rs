@@ -3,6 +3,7 @@
 use crate::region::Backing;
 use crate::shared::SharedPages;
 use crate::sv39::{PAGE, page_down};
+use crate::table::Whole;
 use crate::tree::Node;
 use crate::unmap::pages;
 use crate::{AddressSpace, Error, Machine, Region, RegionKind};
@@ -107,7 +108,8 @@ impl<M: Machine> AddressSpace<M> {
     /// `SHARED` and `PRIVATE`, without `ANONYMOUS`, or unknown; and with `FIXED` or `FIXED_NOREPLACE`
     /// for a `hint` that is no page and a range that leaves the user half, with `FIXED` alone for one
     /// where something other than mappings is. [`Error::Occupied`] with `FIXED_NOREPLACE` where
-    /// anything is. [`Error::NoMemory`] without a record or when no place is wide enough.
+    /// anything is. [`Error::NoMemory`] when no place is wide enough, without a record, or without the
+    /// tables that it takes to replace a part of what is there, as for [`munmap`](Self::munmap).
     pub fn mmap(&mut self, hint: u64, len: u64, prot: Prot, flags: MapFlags) -> Result<u64, Error> {
         let (prot, flags) = checked(prot, flags)?;
         let fixed = flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE);
@@ -140,8 +142,9 @@ impl<M: Machine> AddressSpace<M> {
         let mapping = Region::new(range.clone(), prot, RegionKind::Mapping, backing);
         let mapping = Node::try_new(mapping)?;
         if fixed {
+            let spare = self.table.reserve(&range, Whole::Go)?;
             self.cut_around(&range)?;
-            self.take_out(range.clone());
+            self.take_out(range.clone(), spare);
         }
         self.regions.insert_merged(mapping);
         if flags.contains(MapFlags::POPULATE) {

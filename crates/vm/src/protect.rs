@@ -1,6 +1,7 @@
 //! Changing what a program may do with its pages.
 
 use crate::region::with_read;
+use crate::table::Whole;
 use crate::unmap::pages_or_none;
 use crate::{AddressSpace, Error, Machine};
 use abi::Prot;
@@ -16,7 +17,8 @@ impl<M: Machine> AddressSpace<M> {
     ///
     /// [`Error::Invalid`] when `start` is no page, the range leaves the user half, or `prot` is
     /// unknown; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] without the records
-    /// that cuts at both ends need.
+    /// that cuts at both ends need, or tables in place of those that a fork left to several spaces
+    /// and for large pages that are cut.
     pub fn mprotect(&mut self, start: u64, len: u64, prot: Prot) -> Result<(), Error> {
         if !Prot::all().contains(prot) {
             return Err(Error::Invalid);
@@ -27,7 +29,9 @@ impl<M: Machine> AddressSpace<M> {
         if self.regions.within(range.clone()).all(|r| r.prot() == prot) {
             return Ok(());
         }
+        let spare = self.table.reserve(&range, Whole::Change)?;
         self.cut_ends(&range)?;
+        self.table.own(&range, Whole::Change, spare);
         let mut at = range.start;
         while let Some(region) = self.regions.first_in(&(at..range.end)) {
             let first = region.start();

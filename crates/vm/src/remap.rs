@@ -1,5 +1,6 @@
 //! Changing the size of mappings.
 
+use crate::table::Whole;
 use crate::tree::Node;
 use crate::unmap::pages;
 use crate::{AddressSpace, Error, Machine};
@@ -35,8 +36,9 @@ impl<M: Machine> AddressSpace<M> {
         let end = start + size;
         if end <= old.end {
             let rest = end..old.end;
+            let spare = self.table.reserve(&rest, Whole::Go)?;
             self.cut_around(&rest)?;
-            self.take_out(rest);
+            self.take_out(rest, spare);
             return Ok(start);
         }
         let region = self.regions.find(start).ok_or(Error::NotMapped)?;
@@ -64,12 +66,14 @@ impl<M: Machine> AddressSpace<M> {
         let new = start..start + size;
         let region = self.regions.find(old.start).ok_or(Error::NotMapped)?;
         let moved = Node::try_new(region.moved(old.start, new.clone()))?;
+        let spare = self.table.reserve(&old, Whole::Change)?;
         let ready = self.table.make_way(&old, start);
         if let Err(error) = ready.and_then(|()| self.cut_around(&old)) {
             let stale = self.table.clear(new.clone(), &new);
             self.table.flush(stale);
             return Err(error);
         }
+        self.table.own(&old, Whole::Change, spare);
         let stale = self.table.relocate(&old, start);
         self.table.flush(stale);
         self.take_records_out(&old);

@@ -14,9 +14,11 @@ pub struct Stats {
     /// Pages with a frame behind them, shared ones among them, but not those that show the common
     /// page of zeroes.
     pub resident: usize,
+    /// Large pages (2 MiB) among them, each counted once here and as 512 pages there.
+    pub large: usize,
     /// Number of regions.
     pub regions: usize,
-    /// Pages of page table, the root among them.
+    /// Pages of page table, the root among them, and also those that a fork left to several spaces.
     pub page_tables: usize,
     /// Pages in all regions, touched or not.
     pub size: usize,
@@ -83,6 +85,7 @@ impl<M: Machine> AddressSpace<M> {
             .sum();
         Stats {
             resident: self.table.resident(),
+            large: self.table.large(),
             regions: self.regions.len(),
             page_tables: self.table.tables(),
             size: bytes as usize / abi::PAGE_SIZE,
@@ -124,7 +127,8 @@ impl<M: Machine> Drop for AddressSpace<M> {
                 .ending_after(end)
                 .map_or(abi::MAXVA, Region::start);
             // What lies below is cleared already, and nothing flushes what no hart runs on.
-            self.table.clear(region.range(), &(0..next));
+            self.table.tear_down(region.range(), &(0..next));
         }
+        self.table.cleared();
     }
 }

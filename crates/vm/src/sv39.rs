@@ -9,6 +9,9 @@ use frames::Pfn;
 /// Bytes in a page.
 pub(crate) const PAGE: u64 = abi::PAGE_SIZE as u64;
 
+/// Bytes in a large page.
+pub(crate) const LARGE: u64 = Level::MIDDLE.entry_span();
+
 /// One page of page table.
 pub(crate) type Table = [AtomicU64; 512];
 
@@ -112,6 +115,15 @@ impl Entry {
         let inside = addr / PAGE % pages;
         let aligned = u64::from(self.pfn().get()).is_multiple_of(pages);
         aligned.then(|| self.pfn().plus(inside as u32))
+    }
+
+    /// The entry for the page at `addr`, when this is one for the large page around it: the same
+    /// rights to the frame that is there.
+    pub(crate) fn inside(self, addr: u64) -> Entry {
+        if self.is_vacant() {
+            return self;
+        }
+        Entry(self.0 + ((addr % LARGE / PAGE) << PFN_SHIFT))
     }
 
     pub(crate) fn is_writable(self) -> bool {

@@ -1,11 +1,20 @@
 //! The page table of a space: walking it, putting pages in, taking them out. All knowledge of how
-//! tables hang together is here, so that a table shared between spaces would be a matter of this
-//! module alone.
+//! tables hang together is here.
+//!
+//! 2 MiB are a large page, or a table of pages. After a fork such a table may belong to several
+//! spaces. It has one reference to each of its pages then, no matter how many spaces have it; none
+//! of its entries is writable; and nobody changes it: who needs to, gets a table of its own first
+//! (`own.rs`). Frames that a table which is nobody else's names once are this space's alone.
 
 mod clear;
+mod large;
+mod own;
 mod protect;
 mod relocate;
 mod share;
+
+pub(crate) use own::Whole;
+pub(crate) use share::Sharing;
 
 use crate::machine::Frame;
 use crate::sv39::{Entry, Level, PAGE, Table};
@@ -20,10 +29,14 @@ pub(crate) struct PageTable<M: Machine> {
     machine: M,
     root: Pfn,
     id: SpaceId,
-    /// Tables below the root.
+    /// Tables below the root, those that other spaces have too among them.
     tables: usize,
+    /// Large pages.
+    large: usize,
     /// Pages with a frame, those of the zero page not among them.
     resident: usize,
+    /// Whether frames may be set aside for this space.
+    placed: bool,
 }
 
 /// What was taken out of a table, as far as flushing is concerned.
@@ -45,11 +58,27 @@ impl Stale {
     }
 }
 
-/// Where the entry of one page is, with the tables that were missing on the way to it. They are
-/// linked when the entry is set, and go back if that never comes.
+/// What there is for 2 MiB of addresses.
+#[derive(Clone, Copy)]
+enum Chunk {
+    /// A table of pages.
+    Pages(Pfn),
+    /// A large page.
+    Large(Entry),
+}
+
+/// Where the entry of one page is, with what was missing on the way to it: linked when the entry is
+/// set, given back if that never comes.
 pub(crate) struct Place<M: Machine> {
     leaf: Pfn,
-    made: Option<Made<M>>,
+    missing: Missing<M>,
+}
+
+enum Missing<M: Machine> {
+    Nothing,
+    /// A table instead of one that other spaces have too.
+    Twin(Frame<M>),
+    Tables(Made<M>),
 }
 
 struct Made<M: Machine> {
@@ -69,7 +98,9 @@ impl<M: Machine> PageTable<M> {
             root,
             id: SpaceId::UNTAGGED,
             tables: 0,
+            large: 0,
             resident: 0,
+            placed: false,
         })
     }
 
@@ -98,6 +129,11 @@ impl<M: Machine> PageTable<M> {
         self.resident
     }
 
+    /// Large pages.
+    pub(crate) fn large(&self) -> usize {
+        self.large
+    }
+
     pub(crate) fn flush(&self, stale: Stale) {
         match stale {
             Stale::Nothing => {}
@@ -112,7 +148,7 @@ impl<M: Machine> PageTable<M> {
         let mut table = self.root;
         while at != level {
             let entry = Entry::load(&self.machine.table(table)[at.index(addr)]);
-            if entry.is_vacant() {
+            if !entry.is_table() {
                 return None;
             }
             table = entry.pfn();
@@ -121,10 +157,29 @@ impl<M: Machine> PageTable<M> {
         Some(table)
     }
 
-    /// The entry of the page at `addr`, an address of the user half.
+    /// The entry for the 2 MiB around `addr`, if there is a table that has it.
+    #[inline(never)]
+    fn chunk_slot(&self, addr: u64) -> Option<&AtomicU64> {
+        let middle = self.table_at(Level::MIDDLE, addr)?;
+        Some(&self.machine.table(middle)[Level::MIDDLE.index(addr)])
+    }
+
+    fn chunk(&self, addr: u64) -> Option<Chunk> {
+        let entry = Entry::load(self.chunk_slot(addr)?);
+        if entry.is_table() {
+            return Some(Chunk::Pages(entry.pfn()));
+        }
+        (!entry.is_vacant()).then_some(Chunk::Large(entry))
+    }
+
+    /// The entry of the page at `addr`, an address of the user half; for a part of a large page,
+    /// what it would be.
     pub(crate) fn entry(&self, addr: u64) -> Entry {
-        match self.table_at(Level::LEAF, addr) {
-            Some(leaf) => Entry::load(&self.machine.table(leaf)[Level::LEAF.index(addr)]),
+        match self.chunk(addr) {
+            Some(Chunk::Pages(leaf)) => {
+                Entry::load(&self.machine.table(leaf)[Level::LEAF.index(addr)])
+            }
+            Some(Chunk::Large(entry)) => entry.inside(addr),
             None => Entry::VACANT,
         }
     }
@@ -147,8 +202,9 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
-    /// The lowest leaf table that has entries for `range`, with the part of the range it is for.
-    fn next_leaf(&self, range: Range<u64>) -> Option<(Pfn, Range<u64>)> {
+    /// The lowest chunk that has anything in `range`, or a table for it, with the part of the range
+    /// that it is for.
+    fn next_chunk(&self, range: Range<u64>) -> Option<(Chunk, Range<u64>)> {
         let mut addr = range.start;
         while addr < range.end {
             let Some(middle) = self.table_at(Level::MIDDLE, addr) else {
@@ -157,20 +213,48 @@ impl<M: Machine> PageTable<M> {
             };
             let next = Level::LEAF.table_around(addr).end.min(range.end);
             let entry = Entry::load(&self.machine.table(middle)[Level::MIDDLE.index(addr)]);
+            if entry.is_table() {
+                return Some((Chunk::Pages(entry.pfn()), addr..next));
+            }
             if !entry.is_vacant() {
-                return Some((entry.pfn(), addr..next));
+                return Some((Chunk::Large(entry), addr..next));
             }
             addr = next;
         }
         None
     }
 
-    /// Reserves what it takes to set the entry of the page at `addr`.
-    pub(crate) fn place(&self, addr: u64) -> Result<Place<M>, Error> {
-        if let Some(leaf) = self.table_at(Level::LEAF, addr) {
-            return Ok(Place { leaf, made: None });
+    /// Whether the entry has a frame that the table counts.
+    fn counts(&self, entry: Entry) -> bool {
+        !entry.is_vacant() && entry.pfn() != self.machine.zero_page()
+    }
+
+    /// Pages of `range` with a frame, that of zeroes not among them.
+    pub(crate) fn pages_in(&self, range: Range<u64>) -> usize {
+        let mut pages = 0;
+        let mut from = range.start;
+        while let Some((chunk, inside)) = self.next_chunk(from..range.end) {
+            from = inside.end;
+            pages += match chunk {
+                Chunk::Large(_) => ((inside.end - inside.start) / PAGE) as usize,
+                Chunk::Pages(table) => self.pages_among(part(self.machine.table(table), &inside)),
+            };
         }
+        pages
+    }
+
+    /// Reserves what it takes to set the entry of the page at `addr`, which is vacant.
+    #[inline(never)]
+    pub(crate) fn place(&self, addr: u64) -> Result<Place<M>, Error> {
         let new = || Frame::zeroed(&self.machine).ok_or(Error::NoMemory);
+        if let Some(leaf) = self.table_at(Level::LEAF, addr) {
+            let missing = if self.machine.is_unique(leaf) {
+                Missing::Nothing
+            } else {
+                Missing::Twin(Frame::any(&self.machine).ok_or(Error::NoMemory)?)
+            };
+            return Ok(Place { leaf, missing });
+        }
         let leaf = new()?;
         let made = match self.table_at(Level::MIDDLE, addr) {
             Some(parent) => Made {
@@ -188,7 +272,7 @@ impl<M: Machine> PageTable<M> {
         };
         Ok(Place {
             leaf: made.leaf.pfn(),
-            made: Some(made),
+            missing: Missing::Tables(made),
         })
     }
 
@@ -200,16 +284,17 @@ impl<M: Machine> PageTable<M> {
         self.resident += usize::from(entry.pfn() != self.machine.zero_page());
     }
 
-    /// Links the tables that a place reserved; returns the leaf table.
+    /// Links what a place reserved; returns the leaf table.
     fn link(&mut self, addr: u64, place: Place<M>) -> Pfn {
-        let Some(Made {
+        let Made {
             parent,
             level,
             middle,
             leaf,
-        }) = place.made
-        else {
-            return place.leaf;
+        } = match place.missing {
+            Missing::Nothing => return place.leaf,
+            Missing::Twin(frame) => return self.own_table(addr, place.leaf, frame),
+            Missing::Tables(made) => made,
         };
         let mut top = Entry::table(leaf.into_pfn());
         self.tables += 1;
@@ -222,8 +307,25 @@ impl<M: Machine> PageTable<M> {
         place.leaf
     }
 
-    /// Replaces a present entry by another, whose frame's reference passes to the table; that of the
-    /// old frame goes back if it is another.
+    /// The entry for the 2 MiB around `addr`, with the table for it if that was missing.
+    #[inline(never)]
+    fn make_chunk_slot(&mut self, addr: u64) -> Result<&AtomicU64, Error> {
+        let middle = match self.table_at(Level::MIDDLE, addr) {
+            Some(middle) => middle,
+            None => {
+                let middle = Frame::zeroed(&self.machine).ok_or(Error::NoMemory)?;
+                let middle = middle.into_pfn();
+                let slot = &self.machine.table(self.root)[Level::ROOT.index(addr)];
+                Entry::table(middle).store(slot);
+                self.tables += 1;
+                middle
+            }
+        };
+        Ok(&self.machine.table(middle)[Level::MIDDLE.index(addr)])
+    }
+
+    /// Replaces a present entry, in a table that is this space's own, by another, whose frame's
+    /// reference passes to the table; that of the old frame goes back if it is another.
     pub(crate) fn replace(&mut self, addr: u64, entry: Entry) {
         let Some(leaf) = self.table_at(Level::LEAF, addr) else {
             return;
@@ -247,8 +349,8 @@ impl<M: Machine> PageTable<M> {
 impl<M: Machine> Drop for PageTable<M> {
     fn drop(&mut self) {
         debug_assert_eq!(
-            (self.tables, self.resident),
-            (0, 0),
+            (self.tables, self.large, self.resident),
+            (0, 0, 0),
             "something is left in the table"
         );
         self.machine.release(self.root);

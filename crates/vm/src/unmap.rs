@@ -1,6 +1,8 @@
 //! Taking mappings away.
 
+use crate::machine::Spare;
 use crate::sv39::{PAGE, page_up};
+use crate::table::Whole;
 use crate::{AddressSpace, Error, Machine, Region, RegionKind};
 use core::ops::Range;
 
@@ -31,15 +33,17 @@ impl<M: Machine> AddressSpace<M> {
     ///
     /// [`Error::NotMapped`] with nothing mapped in the range; [`Error::Invalid`] when `start` is no
     /// page, the range is empty or leaves the user half, or heap, stack or program lie in it;
-    /// [`Error::NoMemory`] without the record that a cut through the middle needs.
+    /// [`Error::NoMemory`] without the record that a cut through the middle needs, or the tables that
+    /// cuts through large pages need and through tables that a fork left to several spaces.
     pub fn munmap(&mut self, start: u64, len: u64) -> Result<(), Error> {
         let range = pages(start, len)?;
         if self.regions.first_in(&range).is_none() {
             return Err(Error::NotMapped);
         }
         self.check_mappings(&range)?;
+        let spare = self.table.reserve(&range, Whole::Go)?;
         self.cut_around(&range)?;
-        self.take_out(range);
+        self.take_out(range, spare);
         Ok(())
     }
 
@@ -67,8 +71,8 @@ impl<M: Machine> AddressSpace<M> {
         Ok(())
     }
 
-    /// Makes sure that no region sticks out of both ends of `range`. This is all that can fail in
-    /// taking a range out.
+    /// Makes sure that no region sticks out of both ends of `range`. This and reserving tables are
+    /// all that can fail in taking a range out.
     pub(crate) fn cut_around(&mut self, range: &Range<u64>) -> Result<(), Error> {
         let around = |r: &Region<M>| r.start() < range.start && range.end < r.end();
         if !range.is_empty() && self.regions.find(range.start).is_some_and(around) {
@@ -78,11 +82,12 @@ impl<M: Machine> AddressSpace<M> {
     }
 
     /// Takes out everything in `range`, whose ends are pages and which no region sticks out of at
-    /// both ends.
-    pub(crate) fn take_out(&mut self, range: Range<u64>) {
+    /// both ends. The frames were reserved for the range.
+    pub(crate) fn take_out(&mut self, range: Range<u64>, spare: Spare<M>) {
         if range.is_empty() {
             return;
         }
+        self.table.own(&range, Whole::Go, spare);
         self.take_records_out(&range);
         self.clear_free(range);
     }

@@ -1,14 +1,15 @@
 //! What the crate `vm` needs of this machine.
 
 use super::ram::{self, Frame, address_of, frames};
-use super::{asid, kernel_space};
+use super::{asid, aside, kernel_space};
 use crate::arch::{hart, paging};
 use crate::fs::MappedFile;
 use crate::sync::Once;
 use abi::Event;
+use core::ops::Range;
 use core::sync::atomic::AtomicU64;
-use frames::{FRAME_SIZE, Pfn};
-use vm::{AddressSpace, Flush, SpaceId};
+use frames::{FRAME_SIZE, Pfn, WrongFree};
+use vm::{AddressSpace, Flush, Placed, SpaceId};
 
 /// This machine's RAM and page tables. It has no state of its own.
 #[derive(Clone)]
@@ -24,6 +25,20 @@ pub fn init() {
     match Frame::try_new_zeroed() {
         Ok(frame) => ZERO_PAGE.set(frame.into_pfn()),
         Err(_) => panic!("no memory for the zero page"),
+    }
+}
+
+/// Frames of a large page: `1 << 9`.
+const LARGE_ORDER: usize = 9;
+
+/// What the allocator says of a frame that an address space has.
+///
+/// # Panics
+/// If the frame is not in use: then somebody's memory is in danger.
+fn checked<T>(result: Result<T, WrongFree>) -> T {
+    match result {
+        Ok(result) => result,
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -57,6 +72,42 @@ unsafe impl vm::Machine for Machine {
         frames().refs(pfn) == 1
     }
 
+    fn release_unless_last(&self, pfn: Pfn) -> bool {
+        checked(frames().release_unless_last(pfn))
+    }
+
+    fn alloc_large(&self) -> Option<Pfn> {
+        frames().try_alloc(LARGE_ORDER)
+    }
+
+    fn retain_large(&self, block: Pfn) {
+        checked(frames().retain_block(block, LARGE_ORDER));
+    }
+
+    fn release_large(&self, block: Pfn) {
+        checked(frames().release_block(ram::cpu(), block, LARGE_ORDER));
+    }
+
+    fn is_unique_large(&self, block: Pfn) -> bool {
+        frames().is_block_unique(block, LARGE_ORDER)
+    }
+
+    fn part_large(&self, block: Pfn) {
+        checked(frames().part(block, LARGE_ORDER));
+    }
+
+    fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {
+        aside::take(space, addr)
+    }
+
+    fn close_placed(&self, space: Pfn, range: &Range<u64>) {
+        aside::close(space, range);
+    }
+
+    fn join_large(&self, block: Pfn) -> bool {
+        checked(frames().join(block, LARGE_ORDER))
+    }
+
     fn zero_page(&self) -> Pfn {
         *ZERO_PAGE.get()
     }
@@ -72,6 +123,9 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn clear_tail(&self, pfn: Pfn, from: usize) {
+        if from == 0 {
+            return ram::zero(pfn);
+        }
         let from = from.min(FRAME_SIZE);
         let start = (address_of(pfn) + from) as *mut u8;
         // SAFETY: the bytes up to the end of a frame that is the caller's alone.

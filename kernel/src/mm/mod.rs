@@ -1,6 +1,7 @@
 //! Memory: the crates `frames`, `kmalloc` and `vm` put together with this machine's RAM and locks.
 
 pub mod asid;
+pub mod aside;
 pub mod dump;
 mod fault;
 pub mod heap;
@@ -22,6 +23,7 @@ use crate::dev::platform::Platform;
 /// heap. Runs once, on the boot hart.
 pub fn init(platform: &Platform) {
     ram::init(platform);
+    aside::init();
     heap::init();
     kernel_space::init(platform);
     asid::init();

@@ -52,8 +52,14 @@ pub fn frame_of(address: usize) -> Pfn {
 
 /// Fills a frame with zeros. Nobody else may use it at this time.
 pub fn zero(pfn: Pfn) {
-    // SAFETY: the direct map has the whole frame, and the caller is the only one to use it.
-    unsafe { core::ptr::write_bytes(address_of(pfn) as *mut u64, 0, FRAME_SIZE / 8) };
+    // Of `memset`, which knows neither size nor alignment, the compiler's takes twice as long.
+    let words = address_of(pfn) as *mut u64;
+    for first in (0..FRAME_SIZE / 8).step_by(8) {
+        for word in first..first + 8 {
+            // SAFETY: the direct map has the whole frame, and the caller is the only one to use it.
+            unsafe { words.add(word).write_volatile(0) };
+        }
+    }
 }
 
 /// A block of `1 << order` frames. Interrupts are off meanwhile: while caches are asked to give back,

@@ -93,7 +93,7 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let mut space: Space = AddressSpace::new(Machine)?;
     let program = load(&mut space, &inode)?;
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
-    space.set_heap(program.stack_top);
+    space.set_heap(program.stack_top)?;
 
     space.set_id(process.space_id());
     let satp = satp_of(&space);

@@ -29,6 +29,18 @@ unsafe impl Machine for Nowhere {
     fn is_unique(&self, _: Pfn) -> bool {
         false
     }
+    fn release_unless_last(&self, _: Pfn) -> bool {
+        false
+    }
+    fn alloc_large(&self) -> Option<Pfn> {
+        None
+    }
+    fn retain_large(&self, _: Pfn) {}
+    fn release_large(&self, _: Pfn) {}
+    fn is_unique_large(&self, _: Pfn) -> bool {
+        false
+    }
+    fn part_large(&self, _: Pfn) {}
     fn zero_page(&self) -> Pfn {
         Pfn::new(0)
     }

@@ -46,7 +46,7 @@ pub(crate) fn world() -> World {
     space
         .map_file(PAGE, 3 * PAGE, RW, 1, PAGE, PAGE + 50)
         .expect("memory");
-    space.set_heap(8 * PAGE);
+    space.set_heap(8 * PAGE).expect("nothing to give back");
     space.mmap(BASE, 8 * PAGE, RW, PRIVATE).expect("memory");
     space
         .mmap(BASE + (1 << 31), 4 * PAGE, RW, PRIVATE)
@@ -68,17 +68,26 @@ pub(crate) fn world() -> World {
     world
 }
 
-/// Runs `operation` in a new world with each of its allocations failing in turn. Each time it must
-/// say so, leave the world as it was, and work when tried again. Returns how many could fail.
+/// As [`sweep_from`], in the world with a bit of everything.
 pub(crate) fn sweep(
     name: &str,
     operation: impl Fn(&mut World) -> Result<(), Error>,
 ) -> (usize, usize) {
-    let frames = sweep_with(name, &operation, |world, skip| {
+    sweep_from(world, name, operation)
+}
+
+/// Runs `operation` in a new world with each of its allocations failing in turn. Each time it must
+/// say so, leave the world as it was, and work when tried again. Returns how many could fail.
+pub(crate) fn sweep_from(
+    world: impl Fn() -> World,
+    name: &str,
+    operation: impl Fn(&mut World) -> Result<(), Error>,
+) -> (usize, usize) {
+    let frames = sweep_with(&world, name, &operation, |world, skip| {
         let ram = world.ram.clone();
         ram.failing_after(skip, || operation(world))
     });
-    let records = sweep_with(name, &operation, |world, skip| {
+    let records = sweep_with(&world, name, &operation, |world, skip| {
         // Room for what only the tests allocate.
         world.spaces.reserve(4);
         failing_after(skip, || operation(world))
@@ -87,6 +96,7 @@ pub(crate) fn sweep(
 }
 
 fn sweep_with(
+    world: &impl Fn() -> World,
     name: &str,
     operation: &impl Fn(&mut World) -> Result<(), Error>,
     failing: impl Fn(&mut World, usize) -> (Result<(), Error>, bool),
@@ -123,7 +133,7 @@ fn sweep_with(
     unreachable!("the loop has no end")
 }
 
-fn out_of_memory(error: FaultError) -> Error {
+pub(crate) fn out_of_memory(error: FaultError) -> Error {
     match error {
         FaultError::OutOfMemory => Error::NoMemory,
         FaultError::Refused => Error::Invalid,

@@ -1,18 +1,34 @@
 //! Accounts of all frames: who has which, and whether what they have is what is in use.
 
 use crate::mmu::survey;
-use crate::world::{Space, World, check_regions};
+use crate::world::{World, check_numbers};
 use frames::Pfn;
+use std::collections::HashMap;
+use std::ops::Range;
 use vm::Machine;
+
+/// What one space has a reference to by itself.
+#[derive(Default)]
+struct Account {
+    /// Its tables, and the frames of its large pages.
+    frames: Vec<Pfn>,
+    /// Those of the tables that have pages.
+    leaves: Vec<Pfn>,
+}
+
+/// A table of pages: how many spaces have it, and its frames.
+type Leaf = (usize, Vec<Pfn>);
 
 /// Frames of the spaces and of the page cache, as they were found last.
 #[derive(Default)]
 pub(crate) struct Ledger {
     /// References that are known, by frame.
     known: Vec<u32>,
-    /// Those of each space.
-    spaces: Vec<Vec<Pfn>>,
+    spaces: Vec<Account>,
+    leaves: HashMap<Pfn, Leaf>,
     cache: Vec<Pfn>,
+    /// Looks at a space so far that found large pages, and that found tables of several spaces.
+    pub(crate) seen: (u64, u64),
 }
 
 impl Ledger {
@@ -21,22 +37,58 @@ impl Ledger {
         let space = &world.spaces[p];
         let zero = world.ram.zero_page();
         world.ram.check_root(space.root());
-        let (tables, pages) = survey(&world.ram, space.root());
-        let shown = pages.iter().map(|page| page.1);
-        let mut frames: Vec<Pfn> = shown.filter(|&pfn| pfn != zero).collect();
-        check_numbers(space, tables.len(), frames.len());
-        frames.extend(tables);
-        self.spaces.resize_with(world.spaces.len(), Vec::new);
-        self.enter(&frames);
-        let old = std::mem::replace(&mut self.spaces[p], frames);
-        self.strike(&old);
-        pages
+        let survey = survey(&world.ram, space.root());
+        check_numbers(space, &survey, zero);
+        self.spaces
+            .resize_with(world.spaces.len(), Account::default);
+        let old = std::mem::take(&mut self.spaces[p]);
+        self.close(old);
+        let frames = |inside: Range<usize>| {
+            let shown = survey.pages[inside].iter().map(|page| page.1);
+            shown.filter(|&pfn| pfn != zero).collect::<Vec<Pfn>>()
+        };
+        let mut account = Account::default();
+        self.seen.0 += u64::from(!survey.large.is_empty());
+        for (table, inside) in survey.leaves {
+            account.leaves.push(table);
+            let frames = frames(inside);
+            if let Some((users, known)) = self.leaves.get_mut(&table) {
+                *users += 1;
+                self.seen.1 += 1;
+                assert_eq!(
+                    *known, frames,
+                    "the table {table:?} of several spaces changed"
+                );
+            } else {
+                self.enter(&frames);
+                self.leaves.insert(table, (1, frames));
+            }
+        }
+        account.frames = survey.tables;
+        account
+            .frames
+            .extend(survey.large.into_iter().flat_map(frames));
+        self.enter(&account.frames);
+        self.spaces[p] = account;
+        survey.pages
     }
 
     /// Process `p` has ended; the last one has taken its number.
     pub(crate) fn ended(&mut self, p: usize) {
         let old = self.spaces.swap_remove(p);
-        self.strike(&old);
+        self.close(old);
+    }
+
+    fn close(&mut self, account: Account) {
+        self.strike(&account.frames);
+        for table in account.leaves {
+            let (users, frames) = self.leaves.remove(&table).expect("the table was seen");
+            if users > 1 {
+                self.leaves.insert(table, (users - 1, frames));
+            } else {
+                self.strike(&frames);
+            }
+        }
     }
 
     /// Every reference to a frame must be known, but for those of frames of shared memory, of which
@@ -74,12 +126,4 @@ impl Ledger {
             self.known[crate::ram::index_of(*pfn)] -= 1;
         }
     }
-}
-
-/// What a space says of itself must be so.
-fn check_numbers(space: &Space, tables: usize, resident: usize) {
-    let stats = space.stats();
-    assert_eq!(stats.page_tables, tables, "pages of table: said, found");
-    assert_eq!(stats.resident, resident, "resident pages: said, found");
-    check_regions(space);
 }

@@ -144,3 +144,40 @@ fn the_table_lists_as_a_whole_and_from_any_entry() {
     }
     world.end();
 }
+
+#[test]
+fn tables_and_large_pages_of_several_spaces_count_as_shared() {
+    let mut world = World::with_space(1600);
+    let (large, pages) = (MMAP_BASE, MMAP_BASE + 512 * PAGE);
+    let flags = PRIVATE | MapFlags::POPULATE;
+    let space = world.space();
+    space.mmap(0, 512 * PAGE, RW, flags).expect("room");
+    space.mmap(0, 100 * PAGE, RW, flags).expect("room");
+    let shared = |world: &World, p: usize, start: u64| {
+        let usage = world.spaces[p].usage(start..start + 512 * PAGE);
+        (usage.resident, usage.shared, usage.large)
+    };
+    assert_eq!(shared(&world, 0, large), (512, 0, 512));
+    assert_eq!(shared(&world, 0, pages), (100, 0, 0));
+    world.fork(0).expect("memory");
+    for p in 0..2 {
+        assert_eq!(shared(&world, p, large), (512, 512, 512), "process {p}");
+        assert_eq!(shared(&world, p, pages), (100, 100, 0), "process {p}");
+    }
+    world.store(1, large, 1).expect("memory");
+    world.store(1, pages, 1).expect("memory");
+    assert_eq!(
+        shared(&world, 1, large),
+        (512, 511, 0),
+        "one page is its own"
+    );
+    assert_eq!(
+        shared(&world, 1, pages),
+        (100, 99, 0),
+        "one page is its own"
+    );
+    world.exit(1);
+    assert_eq!(shared(&world, 0, large), (512, 0, 512));
+    assert_eq!(shared(&world, 0, pages), (100, 0, 0));
+    world.end();
+}

@@ -2,12 +2,14 @@
 
 mod advising;
 mod alloc;
+mod aside;
 mod failing;
 mod failing_changes;
 mod faults;
 mod files;
 mod forking;
 mod heap;
+mod large;
 mod ledger;
 mod looking;
 mod mapping;
@@ -22,6 +24,7 @@ mod ram;
 mod random;
 mod remapping;
 mod shared;
+mod tables;
 mod unmapping;
 mod walking;
 mod world;

@@ -5,6 +5,7 @@
 use crate::ram::Ram;
 use frames::Pfn;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use vm::{Access, Flush, SpaceId};
 
@@ -157,18 +158,29 @@ pub(crate) fn reach(ram: &Ram, root: Pfn, addr: u64, access: Access) -> Option<P
     Some(leaf.pfn)
 }
 
-/// All frames that a root reaches in the user half: tables (the root among them), then pages with
-/// their addresses and bits.
-pub(crate) fn survey(ram: &Ram, root: Pfn) -> (Vec<Pfn>, Vec<(u64, Pfn, u64)>) {
-    let (mut tables, mut pages) = (vec![], vec![]);
-    descend(ram, root, 2, 0, &mut tables, &mut pages);
-    (tables, pages)
+/// All that a root reaches in the user half.
+#[derive(Default)]
+pub(crate) struct Survey {
+    /// Tables, the root among them.
+    pub(crate) tables: Vec<Pfn>,
+    /// Pages of 4 KiB with their addresses and bits; a large page is 512 of them.
+    pub(crate) pages: Vec<(u64, Pfn, u64)>,
+    /// Tables of pages, and which of the pages are theirs.
+    pub(crate) leaves: Vec<(Pfn, Range<usize>)>,
+    /// Large pages, and which of the pages they are.
+    pub(crate) large: Vec<Range<usize>>,
+}
+
+pub(crate) fn survey(ram: &Ram, root: Pfn) -> Survey {
+    let mut survey = Survey::default();
+    descend(ram, root, 2, 0, &mut survey);
+    survey
 }
 
 /// An entry must be of a form that a walker takes, whether any walker comes by or not.
 fn check_form(entry: u64, level: u32, addr: u64) {
     let (bits, number) = (entry & 0x3ff, entry >> 10);
-    let kept = bits == 1 << 8;
+    let kept = bits == 1 << 8 && number.is_multiple_of(1 << (9 * level));
     let pointer = bits == 1 && level > 0;
     // V, U and A, and nothing that is the kernel's or the software's; R or X; R and D with W.
     let usable = bits & 0b11_0111_0001 == 0b101_0001 && bits & 0b1010 != 0;
@@ -185,16 +197,9 @@ fn check_form(entry: u64, level: u32, addr: u64) {
     );
 }
 
-fn descend(
-    ram: &Ram,
-    table: Pfn,
-    level: u32,
-    base: u64,
-    tables: &mut Vec<Pfn>,
-    pages: &mut Vec<(u64, Pfn, u64)>,
-) {
-    tables.push(table);
-    let before = tables.len() + pages.len();
+fn descend(ram: &Ram, table: Pfn, level: u32, base: u64, survey: &mut Survey) {
+    survey.tables.push(table);
+    let before = (survey.tables.len(), survey.pages.len());
     let entries = if level == 2 { 256 } else { 512 };
     for (index, entry) in ram.words(table)[..entries].iter().enumerate() {
         let entry = entry.load(Relaxed);
@@ -205,14 +210,24 @@ fn descend(
         if entry == 0 {
         } else if entry & 0b1110 != 0 || entry & 1 == 0 {
             // Not valid, and yet something: a frame that is kept for the page.
-            pages.push((addr, pfn, entry & 0x3ff));
+            assert!(level < 2, "{addr:#x} is in a page of a gigabyte");
+            let first = survey.pages.len();
+            let small =
+                (0..1 << (9 * level)).map(|n| (addr + n * 4096, pfn.plus(n as u32), entry & 0x3ff));
+            survey.pages.extend(small);
+            if level > 0 {
+                survey.large.push(first..survey.pages.len());
+            }
         } else {
-            descend(ram, pfn, level - 1, addr, tables, pages);
+            descend(ram, pfn, level - 1, addr, survey);
         }
     }
-    let after = tables.len() + pages.len();
+    let after = (survey.tables.len(), survey.pages.len());
     assert!(
-        level == 2 || after > before,
+        level == 2 || after != before,
         "the table at {base:#x} is empty and still there"
     );
+    if level == 0 {
+        survey.leaves.push((table, before.1..after.1));
+    }
 }

@@ -16,24 +16,34 @@ const SEQUENCES: u64 = 1000;
 const STEPS: usize = 200;
 /// Where the seeds of sequences are counted from.
 const FIRST_SEED: u64 = 0x9a60da;
-/// Frames of the machines: of plenty, and short of memory. Sequences take turns.
-const FRAMES: [usize; 4] = [1500, 1500, 100, 40];
+/// Frames of the machines: of plenty with one large page, short of memory, and with several. Sequences take turns.
+const FRAMES: [usize; 5] = [1500, 1500, 100, 40, 2100];
 
 fn steps(seed: u64) -> Vec<Step> {
     let mut random = Random::new(seed);
     (0..STEPS).map(|_| step(&mut random)).collect()
 }
 
-fn run(ram: &Ram, steps: &[Step]) {
+/// Runs the steps; tells how often large pages and tables of several processes were seen.
+fn run(ram: &Ram, steps: &[Step]) -> (u64, u64) {
     let mut pair = Pair::new(ram);
     for &(p, op, failing) in steps {
         pair.step(p, op, failing);
     }
-    pair.end();
+    pair.end()
+}
+
+/// A machine; the largest sets frames aside.
+fn machine(frames: usize) -> Ram {
+    let ram = Ram::new(frames);
+    if frames > 2000 {
+        ram.set_aside();
+    }
+    ram
 }
 
 fn fails(frames: usize, steps: &[Step]) -> bool {
-    catch_unwind(|| run(&Ram::new(frames), steps)).is_err()
+    catch_unwind(|| run(&machine(frames), steps)).is_err()
 }
 
 /// Leaves out steps, many at a time and then one by one, as long as the rest fails.
@@ -63,7 +73,7 @@ fn report(seed: u64) -> ! {
     set_hook(hook);
     eprintln!("VM_SEED={seed:#x} fails, with {frames} frames, in these steps:");
     steps.iter().for_each(|step| eprintln!("    {step:x?}"));
-    run(&Ram::new(frames), &steps);
+    run(&machine(frames), &steps);
     panic!("sequence {seed:#x} failed once and not again");
 }
 
@@ -81,8 +91,8 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Runs sequences from a common counter until all are done or one has failed.
-fn work(next: &AtomicU64, end: u64, failed: &Mutex<Option<u64>>) {
-    let machines = FRAMES.map(Ram::new);
+fn work(next: &AtomicU64, end: u64, failed: &Mutex<Option<u64>>, seen: [&AtomicU64; 2]) {
+    let machines = FRAMES.map(machine);
     loop {
         let seed = next.fetch_add(1, Relaxed);
         if seed >= end || failed.lock().is_ok_and(|failed| failed.is_some()) {
@@ -91,13 +101,15 @@ fn work(next: &AtomicU64, end: u64, failed: &Mutex<Option<u64>>) {
         // A machine is used again: at the end of a sequence all its frames are free.
         let ram = &machines[(seed % FRAMES.len() as u64) as usize];
         let attempt = catch_unwind(AssertUnwindSafe(|| run(ram, &steps(seed))));
-        if attempt.is_err() {
+        let Ok((large, common)) = attempt else {
             failed
                 .lock()
                 .expect("no panic while locked")
                 .get_or_insert(seed);
             return;
-        }
+        };
+        seen[0].fetch_add(large, Relaxed);
+        seen[1].fetch_add(common, Relaxed);
     }
 }
 
@@ -111,11 +123,12 @@ fn processes_see_what_the_model_says() {
     let sequences = number("VM_SEQUENCES").unwrap_or(SEQUENCES);
     let next = AtomicU64::new(FIRST_SEED);
     let failed = Mutex::new(None);
+    let seen = [&AtomicU64::new(0), &AtomicU64::new(0)];
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let start = std::time::Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| work(&next, FIRST_SEED + sequences, &failed));
+            scope.spawn(|| work(&next, FIRST_SEED + sequences, &failed, seen));
         }
     });
     if let Some(seed) = failed.into_inner().expect("no panic while locked") {
@@ -123,4 +136,11 @@ fn processes_see_what_the_model_says() {
     }
     let seconds = start.elapsed().as_secs_f32();
     println!("{sequences} sequences of {STEPS} steps in {seconds:.1} s on {threads} threads");
+    let [large, common] = seen.map(|seen| seen.load(Relaxed));
+    println!("large pages were seen in {large} looks, tables of several processes in {common}");
+    let enough = |looks| looks >= sequences;
+    assert!(
+        enough(large) && enough(common),
+        "too seldom for a test of them"
+    );
 }

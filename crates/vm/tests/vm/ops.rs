@@ -48,10 +48,8 @@ pub(crate) fn step(random: &mut Random) -> Step {
 #[rustfmt::skip]
 fn op(random: &mut Random) -> Op {
     match random.below(48) {
-        0..7 => {
-            let hint = match random.below(10) { 0..3 => 0, 3..9 => page(random), _ => addr(random) };
-            Op::Mmap { hint, len: len(random), prot: prot(random), flags: flags(random) }
-        }
+        0..6 => mmap(random),
+        6 => if random.once_in(8) { large(random) } else { mmap(random) },
         7..11 => Op::Munmap { start: start(random), len: len(random) },
         11..16 => Op::Mprotect { start: start(random), len: len(random), prot: prot(random) },
         16..19 => {
@@ -74,6 +72,31 @@ fn op(random: &mut Random) -> Op {
             };
             Op::Access { addr: addr(random), access }
         }
+    }
+}
+
+#[rustfmt::skip]
+fn mmap(random: &mut Random) -> Op {
+    let hint = match random.below(10) { 0..3 => 0, 3..9 => page(random), _ => addr(random) };
+    Op::Mmap { hint, len: len(random), prot: prot(random), flags: flags(random) }
+}
+
+/// Something that fills 2 MiB or two, where that can be one large page.
+fn large(random: &mut Random) -> Op {
+    let start = MMAP_BASE + random.below(2) * (2 << 20);
+    let len = (1 + random.below(2)) * (2 << 20) + random.below(3) * PAGE;
+    if random.once_in(3) {
+        return Op::Madvise {
+            start,
+            len,
+            advice: Advice::WillNeed,
+        };
+    }
+    Op::Mmap {
+        hint: start,
+        len,
+        prot: RW,
+        flags: FIXED | MapFlags::POPULATE,
     }
 }
 

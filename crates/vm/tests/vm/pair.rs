@@ -79,7 +79,7 @@ impl Pair {
         } else {
             self.look_at(p.min(self.models.len() - 1));
         }
-        let hidden = self.shared_frames();
+        let hidden = self.shared_frames() + self.world.ram.frames_aside();
         self.ledger.balance(&self.world, hidden);
     }
 
@@ -228,8 +228,9 @@ impl Pair {
         frames
     }
 
-    /// Every page of every process, and then the end of all.
-    pub(crate) fn end(mut self) {
+    /// Every page of every process, and then the end of all. Tells how often large pages and common
+    /// tables were seen.
+    pub(crate) fn end(mut self) -> (u64, u64) {
         for p in 0..self.models.len() {
             for page in self.models[p].addresses() {
                 self.access(p, page, Access::Read, Failing::Nothing);
@@ -237,6 +238,7 @@ impl Pair {
             }
         }
         self.world.end();
+        self.ledger.seen
     }
 }
 
@@ -249,7 +251,7 @@ fn program(ram: &Ram) -> Result<Space, Error> {
     let guard = STACK - PAGE;
     space.map_anonymous_fixed(STACK, PAGE, RW, RegionKind::Stack)?;
     space.map_anonymous_fixed(guard, PAGE, Prot::empty(), RegionKind::Stack)?;
-    space.set_heap(HEAP);
+    space.set_heap(HEAP).expect("nothing to give back");
     Ok(space)
 }
 

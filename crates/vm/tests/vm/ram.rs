@@ -3,11 +3,12 @@
 
 use crate::mmu::Tlb;
 use frames::Pfn;
+use std::ops::Range;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
 };
 use std::sync::{Arc, Mutex, MutexGuard};
-use vm::{Flush, Machine, SpaceId};
+use vm::{Flush, Machine, Placed, Reserve, SpaceId};
 
 type Page = [AtomicU64; 512];
 
@@ -17,15 +18,22 @@ pub(crate) const JUNK: u64 = 0xdead_beef_dead_beef;
 const KERNEL: u64 = 0x1234_5678_9abc_def0;
 /// Number of the first frame; as on a real machine, it is not 0.
 const BASE: u32 = 0x80000;
+/// Frames in a large page.
+const LARGE: usize = 512;
 
 pub(crate) struct Inner {
     pages: Vec<Page>,
     refs: Vec<AtomicU32>,
     free: Mutex<Vec<u32>>,
+    /// Of each 512 frames, whether they are a block whose references are counted as one. Here each
+    /// frame has its count all the same, but nobody may ask for a single one's.
+    whole: Vec<AtomicBool>,
     /// Allocations until one fails; negative: none will.
     countdown: AtomicI64,
     /// Whether an allocation takes long, for the sake of races.
     slow: AtomicBool,
+    /// Frames set aside for large pages, on machines that do so.
+    aside: Mutex<Option<Reserve>>,
     /// Allocations that there was no frame for.
     refused: AtomicUsize,
     tlb: Mutex<Tlb>,
@@ -47,8 +55,12 @@ impl Ram {
             pages: (0..frames).map(page).collect(),
             refs: (0..frames).map(|_| AtomicU32::new(0)).collect(),
             free: Mutex::new((1..frames as u32).rev().collect()),
+            whole: (0..frames / LARGE)
+                .map(|_| AtomicBool::new(false))
+                .collect(),
             countdown: AtomicI64::new(-1),
             slow: AtomicBool::new(false),
+            aside: Mutex::new(None),
             refused: AtomicUsize::new(0),
             tlb: Mutex::default(),
         };
@@ -71,6 +83,41 @@ impl Ram {
             "{pfn:?} is used and is free"
         );
         index
+    }
+
+    /// As [`index`](Self::index), of a frame with a count of its own.
+    fn single(&self, pfn: Pfn) -> usize {
+        let index = self.index(pfn);
+        let whole = self.0.whole.get(index / LARGE);
+        assert!(
+            !whole.is_some_and(|whole| whole.load(Relaxed)),
+            "{pfn:?} is inside a block"
+        );
+        index
+    }
+
+    /// The frames of a block, in use.
+    fn block(&self, block: Pfn) -> Range<usize> {
+        let index = self.index(block);
+        assert_eq!(index % LARGE, 0, "{block:?} does not start a block");
+        index..index + LARGE
+    }
+
+    fn let_go(&self, index: usize) {
+        if self.0.refs[index].fetch_sub(1, Relaxed) == 1 {
+            self.0.pages[index]
+                .iter()
+                .for_each(|word| word.store(JUNK, Relaxed));
+            let mut free = self.0.free.lock().expect("no test panicked");
+            free.push(index as u32);
+        }
+    }
+
+    /// Blocks of which nothing is in use.
+    pub(crate) fn free_blocks(&self) -> usize {
+        let refs = self.0.refs.chunks_exact(LARGE);
+        refs.filter(|refs| refs.iter().all(|refs| refs.load(Relaxed) == 0))
+            .count()
     }
 
     pub(crate) fn words(&self, pfn: Pfn) -> &Page {
@@ -124,6 +171,26 @@ impl Ram {
         (0..self.0.refs.len()).map(count)
     }
 
+    /// From now on frames are set aside for memory that is filled from its start.
+    pub(crate) fn set_aside(&self) {
+        *self.aside() = Some(Reserve::new());
+    }
+
+    fn aside(&self) -> MutexGuard<'_, Option<Reserve>> {
+        self.0.aside.lock().expect("no test panicked")
+    }
+
+    /// Frames that are set aside.
+    pub(crate) fn frames_aside(&self) -> usize {
+        self.aside().as_ref().map_or(0, Reserve::frames)
+    }
+
+    /// Gives back what is set aside; how many frames.
+    pub(crate) fn give_back(&self) -> usize {
+        let mut aside = self.aside();
+        aside.as_mut().map_or(0, |aside| aside.give_back(self))
+    }
+
     /// From now on an allocation takes long enough for others to get in between.
     pub(crate) fn slow_down(&self) {
         self.0.slow.store(true, Relaxed);
@@ -158,7 +225,9 @@ unsafe impl Machine for Ram {
         if self.0.countdown.load(Relaxed) >= 0 && self.0.countdown.fetch_sub(1, Relaxed) == 0 {
             return None;
         }
-        let Some(index) = self.0.free.lock().expect("no test panicked").pop() else {
+        let pop = || self.0.free.lock().expect("no test panicked").pop();
+        let again = || (self.give_back() > 0).then(pop).flatten();
+        let Some(index) = pop().or_else(again) else {
             self.0.refused.fetch_add(1, Relaxed);
             return None;
         };
@@ -181,7 +250,7 @@ unsafe impl Machine for Ram {
             self.zero_page(),
             "the page of zeroes has no references to count"
         );
-        self.0.refs[self.index(pfn)].fetch_add(1, Relaxed);
+        self.0.refs[self.single(pfn)].fetch_add(1, Relaxed);
     }
 
     fn release(&self, pfn: Pfn) {
@@ -190,21 +259,74 @@ unsafe impl Machine for Ram {
             self.zero_page(),
             "the page of zeroes has no references to count"
         );
-        let index = self.index(pfn);
-        if self.0.refs[index].fetch_sub(1, Relaxed) == 1 {
-            self.0.pages[index]
-                .iter()
-                .for_each(|word| word.store(JUNK, Relaxed));
-            self.0
-                .free
-                .lock()
-                .expect("no test panicked")
-                .push(index as u32);
-        }
+        self.let_go(self.single(pfn));
     }
 
     fn is_unique(&self, pfn: Pfn) -> bool {
-        self.0.refs[self.index(pfn)].load(Relaxed) == 1
+        self.0.refs[self.single(pfn)].load(Relaxed) == 1
+    }
+
+    fn release_unless_last(&self, pfn: Pfn) -> bool {
+        let refs = &self.0.refs[self.single(pfn)];
+        refs.fetch_update(Relaxed, Relaxed, |refs| (refs > 1).then(|| refs - 1))
+            .is_ok()
+    }
+
+    fn alloc_large(&self) -> Option<Pfn> {
+        let mut free = self.0.free.lock().expect("no test panicked");
+        let mut blocks = self.0.refs.chunks_exact(LARGE);
+        let found = blocks.position(|refs| refs.iter().all(|refs| refs.load(Relaxed) == 0))?;
+        let block = found * LARGE..(found + 1) * LARGE;
+        free.retain(|&index| !block.contains(&(index as usize)));
+        self.0.refs[block.clone()]
+            .iter()
+            .for_each(|refs| refs.store(1, Relaxed));
+        self.0.whole[found].store(true, Relaxed);
+        Some(Pfn::new(BASE + block.start as u32))
+    }
+
+    fn retain_large(&self, block: Pfn) {
+        for refs in &self.0.refs[self.block(block)] {
+            assert_ne!(refs.fetch_add(1, Relaxed), 0, "a part of {block:?} is free");
+        }
+    }
+
+    fn release_large(&self, block: Pfn) {
+        let frames = self.block(block);
+        // With its last reference the block is no block any more.
+        if self.is_unique_large(block) {
+            self.0.whole[frames.start / LARGE].store(false, Relaxed);
+        }
+        frames.for_each(|index| self.let_go(index));
+    }
+
+    fn is_unique_large(&self, block: Pfn) -> bool {
+        let mut refs = self.0.refs[self.block(block)].iter();
+        refs.all(|refs| refs.load(Relaxed) == 1)
+    }
+
+    fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {
+        self.aside().as_mut()?.take(self, space, addr)
+    }
+
+    fn close_placed(&self, space: Pfn, range: &Range<u64>) {
+        if let Some(aside) = self.aside().as_mut() {
+            aside.close(self, space, range);
+        }
+    }
+
+    fn join_large(&self, block: Pfn) -> bool {
+        let unique = self.is_unique_large(block);
+        let whole = &self.0.whole[self.block(block).start / LARGE];
+        if unique {
+            assert!(!whole.swap(true, Relaxed), "{block:?} is a block already");
+        }
+        unique
+    }
+
+    fn part_large(&self, block: Pfn) {
+        let first = self.block(block).start;
+        self.0.whole[first / LARGE].store(false, Relaxed);
     }
 
     fn zero_page(&self) -> Pfn {

@@ -1,10 +1,10 @@
 //! Processes on one machine with a page cache: what a kernel does around an address space.
 
-use crate::mmu::{reach, survey};
+use crate::mmu::{Survey, reach, survey};
 use crate::ram::Ram;
 use abi::Prot;
 use frames::Pfn;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
 use vm::{Access, AddressSpace, Error, Fault, FaultError, FilePage, Machine, RegionKind, SpaceId};
 
@@ -155,29 +155,28 @@ impl World {
         self.cache
             .values()
             .for_each(|&pfn| *expected.entry(pfn).or_default() += 1);
+        // A table that several spaces have has one reference to each of its pages.
+        let mut tables = HashSet::new();
         for space in &self.spaces {
             self.ram.check_root(space.root());
-            let (tables, pages) = survey(&self.ram, space.root());
-            let frames: Vec<_> = pages
-                .iter()
-                .map(|page| page.1)
-                .filter(|&pfn| pfn != zero)
-                .collect();
-            let stats = space.stats();
-            assert_eq!(
-                stats.page_tables,
-                tables.len(),
-                "pages of table: said, found"
-            );
-            assert_eq!(stats.resident, frames.len(), "resident pages: said, found");
-            for (addr, ..) in pages {
+            let survey = survey(&self.ram, space.root());
+            check_numbers(space, &survey, zero);
+            for (addr, ..) in &survey.pages {
                 let mut regions = space.regions();
-                let inside = regions.any(|region| region.range().contains(&addr));
+                let inside = regions.any(|region| region.range().contains(addr));
                 assert!(inside, "the page at {addr:#x} is in no region");
             }
-            let all = tables.into_iter().chain(frames);
+            let mut pages = vec![];
+            for (table, inside) in survey.leaves {
+                if tables.insert(table) {
+                    pages.push(inside);
+                }
+            }
+            pages.extend(survey.large);
+            let pages = pages.into_iter().flatten().map(|n| survey.pages[n].1);
+            let frames = pages.filter(|&pfn| pfn != zero);
+            let all = survey.tables.into_iter().chain(frames);
             all.for_each(|pfn| *expected.entry(pfn).or_default() += 1);
-            check_regions(space);
         }
         for (pfn, refs) in self.ram.references() {
             let expected = expected.remove(&pfn).unwrap_or(0);
@@ -209,8 +208,20 @@ impl Drop for World {
     }
 }
 
+/// What a space says of itself must be so.
+pub(crate) fn check_numbers(space: &Space, survey: &Survey, zero: Pfn) {
+    let stats = space.stats();
+    let tables = survey.tables.len();
+    assert_eq!(stats.page_tables, tables, "pages of table: said, found");
+    let resident = survey.pages.iter().filter(|page| page.1 != zero).count();
+    assert_eq!(stats.resident, resident, "resident pages: said, found");
+    let large = survey.large.len();
+    assert_eq!(stats.large, large, "large pages: said, found");
+    check_regions(space);
+}
+
 /// Regions are in order, not empty, page aligned, apart, and in the user half.
-pub(crate) fn check_regions(space: &Space) {
+fn check_regions(space: &Space) {
     let mut end = 0;
     let mut count = 0;
     for region in space.regions() {

@@ -1,0 +1,197 @@
+//! Memory that becomes large pages by being touched.
+
+use crate::mapping::{FIXED, PRIVATE};
+use crate::world::{PAGE, RW, World};
+use abi::{Advice, MMAP_BASE, Prot};
+use vm::SETS;
+
+const LARGE: u64 = 512 * PAGE;
+const BASE: u64 = MMAP_BASE;
+
+/// A process with room for `pages` large pages from `BASE` on.
+fn world(frames: usize, pages: u64) -> World {
+    let mut world = World::with_space(frames);
+    world.ram.set_aside();
+    let mapped = world.space().mmap(0, pages * LARGE, RW, PRIVATE);
+    assert_eq!(mapped, Ok(BASE));
+    world
+}
+
+fn touch(world: &mut World, p: usize, pages: impl Iterator<Item = u64>) {
+    for page in pages {
+        world.store(p, BASE + page * PAGE, page).expect("memory");
+    }
+}
+
+fn check(world: &mut World, p: usize, pages: u64) {
+    for page in 0..pages {
+        let found = world.load(p, BASE + page * PAGE);
+        assert_eq!(found, Ok(page), "page {page} of process {p}");
+    }
+}
+
+/// Large pages, resident ones, and frames set aside.
+fn state(world: &World) -> (usize, usize, usize) {
+    let stats = world.spaces[0].stats();
+    (stats.large, stats.resident, world.ram.frames_aside())
+}
+
+#[test]
+fn the_last_touch_makes_a_large_page_without_a_copy() {
+    let mut world = world(1600, 1);
+    touch(&mut world, 0, 0..511);
+    assert_eq!(state(&world), (0, 511, 1));
+    let frames: Vec<_> = (0..511)
+        .map(|page| world.spaces[0].translate(BASE + page * PAGE))
+        .collect();
+    touch(&mut world, 0, 511..512);
+    assert_eq!(state(&world), (1, 512, 0));
+    let after: Vec<_> = (0..511)
+        .map(|page| world.spaces[0].translate(BASE + page * PAGE))
+        .collect();
+    assert_eq!(frames, after, "the frames are those that they were");
+    assert_eq!(world.ram.used(), 2 + 512, "the table is gone");
+    check(&mut world, 0, 512);
+    assert_eq!(world.load(0, BASE + 7 * PAGE + 8), Ok(0), "zeroes");
+    world.audit(false);
+    world.end();
+}
+
+#[test]
+fn the_order_does_not_matter_once_it_is_begun() {
+    let mut world = world(1600, 1);
+    touch(&mut world, 0, (0..512).map(|n| n * 5 % 512));
+    assert_eq!(state(&world), (1, 512, 0));
+    check(&mut world, 0, 512);
+    world.end();
+}
+
+#[test]
+fn pages_that_were_read_first_count_too() {
+    let mut world = world(1600, 1);
+    for page in 0..512 {
+        assert_eq!(world.load(0, BASE + page * PAGE), Ok(0));
+    }
+    assert_eq!(state(&world), (0, 0, 0), "zeroes take no frame");
+    touch(&mut world, 0, 0..512);
+    assert_eq!(state(&world), (1, 512, 0));
+    world.end();
+}
+
+#[test]
+fn what_does_not_begin_at_the_start_or_may_not_become_large_sets_nothing_aside() {
+    let mut world = world(1600, 2);
+    touch(&mut world, 0, 1..100);
+    assert_eq!(state(&world), (0, 99, 0));
+    // Two regions, so the 2 MiB are not of one kind.
+    let changed = world
+        .space()
+        .mprotect(BASE + LARGE + 9 * PAGE, PAGE, Prot::READ);
+    assert_eq!(changed, Ok(()));
+    touch(&mut world, 0, 512..513);
+    assert_eq!(state(&world), (0, 100, 0));
+    world.end();
+}
+
+#[test]
+fn memory_that_runs_out_takes_back_what_is_set_aside() {
+    let mut world = world(1100, 2);
+    touch(&mut world, 0, 0..1);
+    assert_eq!(state(&world), (0, 1, 511));
+    // All else there is, and the rest of the set.
+    let far = BASE + 8 * LARGE;
+    world.space().mmap(far, 4 * LARGE, RW, FIXED).expect("room");
+    let mut touched = 0;
+    while world.store(0, far + PAGE + touched * PAGE, touched).is_ok() {
+        touched += 1;
+    }
+    assert_eq!(state(&world).2, 0);
+    assert_eq!(world.ram.used(), 1099, "to the last frame");
+    assert_eq!(world.load(0, BASE), Ok(0));
+    world.audit(false);
+    world.end();
+}
+
+#[test]
+fn the_oldest_set_goes_first() {
+    let pages = SETS as u64 + 1;
+    let mut world = world((pages as usize + 2) * 512, pages);
+    touch(&mut world, 0, (0..pages).map(|page| page * 512));
+    assert_eq!(state(&world), (0, SETS + 1, SETS * 511));
+    touch(&mut world, 0, 1..512);
+    assert_eq!(state(&world).0, 0, "the first set has gone");
+    touch(&mut world, 0, 513..1024);
+    assert_eq!(state(&world).0, 1, "the second has not");
+    assert_eq!(world.ram.give_back(), (SETS - 1) * 511);
+    world.audit(false);
+    world.end();
+}
+
+#[test]
+fn nothing_stays_aside_for_memory_that_goes() {
+    let gone: [&dyn Fn(&mut World); 5] = [
+        &|world| world.space().munmap(BASE, LARGE).expect("mapped"),
+        &|world| {
+            let done = world.space().madvise(BASE, LARGE, Advice::DontNeed);
+            done.expect("mapped");
+        },
+        &|world| assert_eq!(world.space().mmap(BASE, LARGE, RW, FIXED), Ok(BASE)),
+        &|world| {
+            let wall = world.space().mmap(BASE + LARGE, PAGE, RW, FIXED);
+            wall.expect("room");
+            let moved = world.space().mremap(BASE, LARGE, 2 * LARGE, true);
+            moved.expect("room");
+        },
+        &|world| world.exit(0),
+    ];
+    for (number, gone) in gone.into_iter().enumerate() {
+        let mut world = world(1600, 1);
+        touch(&mut world, 0, 0..300);
+        gone(&mut world);
+        assert_eq!(world.ram.frames_aside(), 0, "way {number}");
+        world.audit(false);
+        world.end();
+    }
+}
+
+#[test]
+fn pages_that_others_have_do_not_become_large() {
+    let mut world = world(2600, 1);
+    touch(&mut world, 0, 0..511);
+    world.fork(0).expect("memory");
+    touch(&mut world, 0, 511..512);
+    assert_eq!(state(&world), (0, 512, 0));
+    check(&mut world, 0, 512);
+    world.audit(false);
+    check(&mut world, 1, 511);
+    world.end();
+}
+
+#[test]
+fn pages_of_several_rights_do_not_become_large() {
+    let mut world = world(1600, 1);
+    touch(&mut world, 0, 0..511);
+    let advised = world
+        .space()
+        .madvise(BASE + 9 * PAGE, PAGE, Advice::DontNeed);
+    assert_eq!((advised, state(&world).2), (Ok(()), 0));
+    touch(&mut world, 0, 9..10);
+    touch(&mut world, 0, 511..512);
+    assert_eq!(state(&world), (0, 512, 0), "one frame is from elsewhere");
+    check(&mut world, 0, 512);
+    world.end();
+}
+
+#[test]
+fn a_failure_leaves_the_set() {
+    let mut world = world(1600, 1);
+    let ram = world.ram.clone();
+    for skip in 0..2 {
+        let (result, fired) = ram.failing_after(skip, || world.store(0, BASE, 1));
+        assert!(result.is_err() && fired, "frame {skip}");
+        assert_eq!(state(&world), (0, 0, 0), "frame {skip}");
+    }
+    touch(&mut world, 0, 0..512);
+    assert_eq!(state(&world), (1, 512, 0));
+    world.end();
+}
