@@ -4,6 +4,9 @@ use crate::model::Model;
 use crate::steps::Step;
 use frames::{MAX_ORDER, Pfn, State, WrongFree};
 
+/// Blocks that the steps come back to, so that they are shared, parted and joined several times.
+const RECENT: usize = 4;
+
 /// What a block verb finds at a frame.
 enum Found {
     Whole,
@@ -37,7 +40,7 @@ impl Large for Model<'_> {
                 }
             }
             Step::Join { which, order } => {
-                if let Some((first, order)) = target(self, which, Some(order)) {
+                if let Some((first, order)) = target(self, which, order) {
                     join(self, first, order);
                 }
             }
@@ -51,11 +54,19 @@ impl Large for Model<'_> {
     }
 }
 
-/// The frame that is named, and the order; of a wrong order only what is about alignment is put right.
+/// The frame that is named, and the order: a recent block, or what is around any one.
 fn target(model: &Model<'_>, which: usize, wanted: Option<usize>) -> Option<(u32, usize)> {
-    let (first, order, _) = model.pick(which)?;
-    let wanted = wanted.unwrap_or(order);
+    let Some(wanted) = wanted else {
+        return model.recent.get(which % RECENT).copied();
+    };
+    let (first, ..) = model.pick(which)?;
     Some((first & !((1 << wanted.min(MAX_ORDER)) - 1), wanted))
+}
+
+fn is_whole(model: &mut Model<'_>, first: u32, order: usize) {
+    model.whole.insert(first);
+    model.recent.insert(0, (first, order));
+    model.recent.truncate(RECENT);
 }
 
 fn found(model: &Model<'_>, first: u32, order: usize) -> Found {
@@ -97,7 +108,7 @@ fn try_alloc(model: &mut Model<'_>, order: usize) {
             assert!(possible, "order {order} out of {blocks:?}");
             model.allocated(frame, order);
             if order > 0 {
-                model.whole.insert(frame.get());
+                is_whole(model, frame.get(), order);
             }
         }
         None => assert!(!possible, "no block of order {order}, but {blocks:?}"),
@@ -174,7 +185,7 @@ fn join(model: &mut Model<'_>, first: u32, order: usize) {
             let joined = first..first + (1 << order);
             model.live.retain(|number, _| !joined.contains(number));
             model.live.insert(first, (order, 1));
-            model.whole.insert(first);
+            is_whole(model, first, order);
         }
     } else {
         // An error where it reaches out of what is managed, depending on where the records end.

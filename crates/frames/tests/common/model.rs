@@ -18,6 +18,8 @@ pub struct Model<'a> {
     pub live: BTreeMap<u32, (usize, u32)>,
     /// The first frames of those that can be parted.
     pub whole: BTreeSet<u32>,
+    /// The latest of them and their orders, whatever became of them.
+    pub recent: Vec<(u32, usize)>,
 }
 
 /// Does the steps on a new allocator, checks it after each, gives everything back and checks that it
@@ -36,6 +38,7 @@ pub fn run(machine: &Machine, steps: impl IntoIterator<Item = Step>) {
             is_free,
             live: BTreeMap::new(),
             whole: BTreeSet::new(),
+            recent: Vec::new(),
         };
         assert_eq!(frames.total(), model.free, "managed frames");
         let initial = frames.free_blocks();

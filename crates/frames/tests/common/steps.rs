@@ -79,11 +79,12 @@ pub enum Step {
     MarkAndBack { which: usize },
     Bulk { cpu: usize, count: usize, keep: usize },
     TryAlloc { order: usize },
-    /// To what starts at the block, or at the multiple of the order's size before it.
+    /// Where there is an order, what starts at the multiple of its size at or before the block;
+    /// otherwise one of the latest blocks from `TryAlloc` and `Join`. The same for the next three.
     RetainBlock { which: usize, order: Option<usize> },
     ReleaseBlock { cpu: usize, which: usize, order: Option<usize> },
     Part { which: usize, order: Option<usize> },
-    Join { which: usize, order: usize },
+    Join { which: usize, order: Option<usize> },
     ReleaseUnlessLast { which: usize },
     /// Until there is no block of the order; then all of them back.
     Exhaust { cpu: usize, order: usize },
@@ -102,7 +103,6 @@ impl Step {
             150..225 => 1 + usize::from(c) % 4,
             _ => 5 + usize::from(c) % (MAX_ORDER - 3),
         };
-        // The block's own order mostly.
         let perhaps = (d % 4 == 0).then_some(usize::from(c) % 13);
         match kind {
             0..70 => Step::Alloc { cpu, order },
@@ -110,7 +110,7 @@ impl Step {
             84..94 => Step::RetainBlock { which, order: perhaps },
             94..109 => Step::ReleaseBlock { cpu, which, order: perhaps },
             109..119 => Step::Part { which, order: perhaps },
-            119..126 => Step::Join { which, order: usize::from(c) % (MAX_ORDER + 2) },
+            119..126 => Step::Join { which, order: perhaps },
             126..129 => Step::ReleaseUnlessLast { which },
             129..160 => Step::Free { cpu, which },
             160..170 => Step::FreeTwice { cpu, which },
