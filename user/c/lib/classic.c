@@ -94,9 +94,10 @@ WEAK void *mmap(void *hint, int length, int prot, int flags, int fd, int offset)
 /* The upper half of every address that kmalloc returns. */
 static uint64 kernel_half;
 
+/* A kmalloc made of the course's malloc has a block for 0 bytes, too. */
 WEAK void *kmalloc(uint bytes)
 {
-    void *object = __sys_kmalloc(bytes);
+    void *object = __sys_kmalloc(bytes ? bytes : 1);
     if (object == (void *)-1)
         return 0;
     if (object)
