@@ -105,6 +105,11 @@ impl Ram {
 
     fn let_go(&self, index: usize) {
         if self.0.refs[index].fetch_sub(1, Relaxed) == 1 {
+            let pfn = Pfn::new(BASE + index as u32);
+            assert!(
+                !self.tlb().leads_to(pfn),
+                "{pfn:?} is free, and the hart may walk it as a table"
+            );
             self.0.pages[index]
                 .iter()
                 .for_each(|word| word.store(JUNK, Relaxed));
