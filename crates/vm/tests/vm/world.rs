@@ -207,13 +207,16 @@ impl World {
     }
 }
 
-/// A test that has failed says so once: spaces that are wrong are not taken apart.
+/// No hart runs on spaces that go. A test that has failed says so once: spaces that are wrong are not
+/// taken apart.
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
             std::mem::take(&mut self.spaces)
                 .into_iter()
                 .for_each(std::mem::forget);
+        } else {
+            self.ram.tlb().leave();
         }
     }
 }
