@@ -140,6 +140,7 @@ fn the_oldest_is_the_one_that_was_opened_first_wherever_there_was_room() {
     assert_eq!(state(&world).0, 2, "the seventh is still there");
     touch(&mut world, 0, 1..512);
     assert_eq!(state(&world).0, 2, "the first has gone");
+    world.ram.give_back();
     world.audit(false);
     world.end();
 }
