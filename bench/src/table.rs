@@ -51,7 +51,7 @@ const OBJECTS: [Column; 9] = [
 const HEAD: &str = "\
 Instructions as alloc/free, counted by callgrind inside the two calls. D1: misses of a simulated
 first-level data cache (32 KiB, 8 ways) a pair. No allocator pays for locks, but Pagoda in the line
-that says so; Pagoda alone and bitmap-allocator notice every wrong free.
+that says so. Every wrong free is noticed by Pagoda; by bitmap-allocator, one of frames that are free.
 ";
 
 /// What Pagoda must reach.

@@ -70,7 +70,8 @@ impl<R: RawMutex> Frames<R> {
         if shared.free() < indices.len() {
             return false;
         }
-        shared.take_singles(indices);
+        let taken = shared.take_singles(indices);
+        debug_assert_eq!(taken, indices.len(), "fewer frames than are free");
         drop(shared);
         for (frame, &index) in piece.iter_mut().zip(&*indices) {
             *frame = self.hand_out(index as usize, 0);

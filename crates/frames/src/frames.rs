@@ -8,7 +8,7 @@ use crate::layout::Layout;
 use crate::pressure::{Pressure, Shrinker};
 use crate::tag::{self, State};
 use crate::{MAX_ORDER, Pfn};
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering, fence};
 use lock_api::{Mutex, RawMutex};
 
 /// CPUs that can have a cache of their own.
@@ -228,6 +228,8 @@ impl<R: RawMutex> Frames<R> {
         if state == (State::Used { order, refs: 1 })
             && self.retag(self.index(frame), shared, tag::FREE)
         {
+            // What those did that had it too comes before its next use.
+            fence(Ordering::Acquire);
             self.put(cpu, self.index(frame), order);
             return Ok(());
         }

@@ -209,6 +209,54 @@ fn the_last_of_two_owners_frees() {
     );
 }
 
+/// A frame that was shared once and has one reference left, which two give up.
+#[test]
+fn of_two_last_releases_one_is_refused() {
+    both(
+        |frames| {
+            let frame = frames.alloc(0, 0).expect("a frame");
+            frames.retain(frame).expect("in use");
+            assert_eq!(frames.release(0, frame), Ok(false));
+            frame
+        },
+        |frames, cpu, frame| frames.release(cpu, frame),
+        |frames, frame, results| {
+            let freed = results.iter().filter(|result| **result == Ok(true)).count();
+            let refused = results.iter().filter(|result| result.is_err()).count();
+            assert_eq!((freed, refused), (1, 1), "{results:?}");
+            assert_eq!(frames.state(frame), State::Free);
+            let count = frames.word(frame).expect("a managed frame");
+            assert_eq!(
+                count.load(Ordering::Relaxed),
+                0,
+                "references of a free frame"
+            );
+        },
+    );
+}
+
+/// One shares a frame by the only reference to it, which another gives up: a bug, but one that must not
+/// make a free frame look like one in use.
+#[test]
+fn a_frame_that_was_freed_stays_free() {
+    both(
+        |frames| frames.alloc(0, 0).expect("a frame"),
+        |frames, cpu, frame| match cpu {
+            0 => frames.free(cpu, frame, 0),
+            _ => frames.retain(frame),
+        },
+        |frames, frame, [freed, shared]| {
+            if freed.is_ok() {
+                assert_eq!(frames.state(frame), State::Free, "shared: {shared:?}");
+                return;
+            }
+            assert_eq!((shared, frames.refs(frame)), (Ok(()), 2));
+            assert_eq!(frames.release(0, frame), Ok(false));
+            assert_eq!(frames.release(0, frame), Ok(true));
+        },
+    );
+}
+
 #[test]
 fn of_two_that_take_a_mark_away_one_is_refused() {
     both(

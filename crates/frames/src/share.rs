@@ -4,7 +4,7 @@ use crate::error::WrongFree;
 use crate::frames::Frames;
 use crate::tag::{self, State};
 use crate::{MAX_ORDER, Pfn};
-use core::sync::atomic::{AtomicU32, Ordering, fence};
+use core::sync::atomic::{AtomicU32, Ordering};
 use lock_api::RawMutex;
 
 /// More references than this were lost count of; such a frame is never freed, instead of being
@@ -44,8 +44,14 @@ impl<R: RawMutex> Frames<R> {
         let old = tag.load(Ordering::Relaxed);
         match old & !0xf {
             tag::SHARED => {}
-            // The count is zero. The new reference becomes known to others after both stores.
-            tag::LIVE => tag.store(old & 0xf | tag::SHARED, Ordering::Relaxed),
+            // The count is zero. The new reference becomes known to others after both changes. Of two
+            // that share at once one changes the tag; who finds anything else has no reference.
+            tag::LIVE => {
+                let shared = old & 0xf | tag::SHARED;
+                if !self.retag(index, old, shared) && tag.load(Ordering::Relaxed) != shared {
+                    return Err(self.wrong(frame));
+                }
+            }
             _ => return Err(self.wrong(frame)),
         }
         if count.fetch_add(1, Ordering::Relaxed) > MOST {
@@ -69,17 +75,15 @@ impl<R: RawMutex> Frames<R> {
             tag::LIVE => {}
             tag::SHARED => {
                 // Release, and acquire by the last one: what any holder did comes before the
-                // frame's next use.
-                let others = count.fetch_sub(1, Ordering::Release);
-                if others > MOST {
-                    count.store(STUCK, Ordering::Relaxed);
+                // frame's next use. The count never goes below zero: of too many releases at once
+                // all but one find the tag changed.
+                let left = count.fetch_update(Ordering::Release, Ordering::Acquire, |others| {
+                    let left = others.checked_sub(1)?;
+                    Some(if others > MOST { STUCK } else { left })
+                });
+                if left.is_ok() {
                     return Ok(false);
                 }
-                if others > 0 {
-                    return Ok(false);
-                }
-                fence(Ordering::Acquire);
-                count.store(0, Ordering::Relaxed);
             }
             _ => return Err(self.wrong(frame)),
         }
@@ -143,8 +147,9 @@ impl<R: RawMutex> Frames<R> {
         (tag & tag::MARKED != 0).then_some(tag & !tag::MARKED)
     }
 
-    /// A word for whoever marked the frame, 0 at first; it counts references while the frame has
-    /// no mark and is not to be changed then. None outside of managed memory.
+    /// A word for whoever marked the frame, 0 at first. While the frame has no mark it counts
+    /// references, and only its one owner may change it, right before [`Frames::mark`]. None outside
+    /// of managed memory.
     #[inline]
     pub fn word(&self, frame: Pfn) -> Option<&AtomicU32> {
         self.counts.get(self.index(frame)).map(|word| &**word)

@@ -2,22 +2,9 @@
 
 mod common;
 
-use common::{rounds, simple};
+use common::{Numbers, rounds, simple};
 use frames::Pfn;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Small numbers that look random, the same on each run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 33) as usize % n
-    }
-}
 
 const FRAMES: u32 = 2048;
 
@@ -35,7 +22,7 @@ fn no_frame_has_two_owners() {
     };
     let work = |cpu: usize| {
         let me = cpu as u32 + 1;
-        let mut numbers = Numbers(me.into());
+        let mut numbers = Numbers::new(me.into());
         let mut held = Vec::new();
         for _ in 0..rounds(20_000) {
             if numbers.below(100) < 52 {

@@ -142,7 +142,8 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         NonNull::new(self.pages.address(page))
     }
 
-    /// Gives back an object. Of two at the same time, one fails.
+    /// Gives back an object. Of two at the same time, one fails, unless the object's page goes back
+    /// in between.
     ///
     /// # Errors
     /// When `pointer` is not the start of an object in use.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{fill, free, make, rounds, verify};
+use common::{Numbers, fill, free, make, rounds, verify};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,26 +14,13 @@ struct Parcel(NonNull<u8>, usize);
 // SAFETY: whoever has the parcel has the object.
 unsafe impl Send for Parcel {}
 
-/// Small numbers that look random, the same on each run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 33) as usize % n
-    }
-}
-
 #[test]
 fn objects_can_be_freed_by_another_thread() {
     let (kmalloc, frames) = make(300);
     assert!(frames.register_shrinker(kmalloc));
     let post = Mutex::new(Vec::<Parcel>::new());
     let work = |cpu: usize| {
-        let mut numbers = Numbers(cpu as u64 + 1);
+        let mut numbers = Numbers::new(cpu as u64 + 1);
         let mut held = Vec::new();
         for _ in 0..rounds(20_000) {
             let size = match numbers.below(10) {

@@ -6,7 +6,7 @@
 
 use core::str;
 
-const SIZE: usize = 24 << 10;
+const SIZE: usize = 20 << 10;
 const MAGIC: u32 = 0x4d59_534b;
 const HEADER: usize = 16;
 

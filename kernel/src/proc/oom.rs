@@ -70,16 +70,23 @@ pub fn ended() {
     WAITING.wake_all();
 }
 
+fn is_enough() -> bool {
+    let stats = frames().stats();
+    stats.free + stats.reclaimable >= ENOUGH
+}
+
 /// Called by a process that got no memory for a page it touched, with no lock held.
 pub fn relieve(process: &Process) -> Relief {
-    let stats = frames().stats();
-    if stats.free + stats.reclaimable >= ENOUGH {
-        return Relief::Retry; // somebody else has been asking the caches, or memory has come back
+    if is_enough() {
+        return Relief::Retry; // somebody else has been asking the caches
     }
     // Locked from the look at who is on the way out until somebody is chosen: a process gives
     // nothing back before it has said so.
     let mut endings = ENDINGS.lock();
     let done = endings.done;
+    if is_enough() {
+        return Relief::Retry; // whoever was chosen for another has given all back since
+    }
     if endings.under_way == 0 {
         let Some(victim) = largest() else {
             drop(endings);

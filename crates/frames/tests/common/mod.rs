@@ -47,6 +47,23 @@ pub const fn rounds(n: usize) -> usize {
     if cfg!(miri) { n.div_ceil(100) } else { n }
 }
 
+/// Small numbers that look random, the same on each run.
+pub struct Numbers(u64);
+
+impl Numbers {
+    pub fn new(seed: u64) -> Numbers {
+        Numbers(seed)
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % n
+    }
+}
+
 pub type TestFrames = Frames<Spin>;
 
 pub fn range(start: u32, end: u32) -> Range<Pfn> {

@@ -5,7 +5,7 @@
 mod frames_common;
 
 use frames::Pfn;
-pub use frames_common::{Spin, TestFrames, rounds};
+pub use frames_common::{Numbers, Spin, TestFrames, rounds};
 use frames_common::{held, simple};
 use kmalloc::{DirectMap, Kmalloc, Pages};
 use std::alloc::{Layout, alloc_zeroed, dealloc};

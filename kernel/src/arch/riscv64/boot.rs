@@ -113,7 +113,7 @@ boot_offset:
 boot_taken:
     .word   0
 
-    .section .bss.boot_root, "aw", @nobits
+    .section .boot_pages, "aw", @nobits
     .balign 4096
 boot_root:
     .skip   4096

@@ -86,6 +86,12 @@ impl Counts {
                 let _ = write!(losses, "{separator}{name}: expected {before}, saw {now}");
             }
         }
+        if !losses.is_empty() {
+            // What the pages may be in.
+            let of = |info: &MemInfo| [info.slab, info.records, info.whole, info.cached];
+            let (then, now) = (of(&before.0), of(&self.0));
+            let _ = write!(losses, " (slab, records, whole, cached: {then:?}, {now:?})");
+        }
         losses
     }
 }
