@@ -31,7 +31,7 @@ pub fn read_arguments(platform: &Platform) {
             _ if text == "panic=stop" => power::stay_on_after_panic(),
             Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),
-            _ => println!("boot argument {text:?} is not known"),
+            _ => println!("boot argument {text} is not known"),
         }
     }
     let argument = rest.get(2..).unwrap_or_default().trim_ascii();
