@@ -22,11 +22,14 @@ const _: () = assert!(WORDS * 64 >= proc::HIGHEST_LIMIT + 1 + MAX_HARTS);
 struct Slots {
     used: [u64; WORDS],
     mapped: [u64; WORDS],
+    /// Slots with memory that are not in use.
+    spare: usize,
 }
 
 static SLOTS: SpinLock<Slots, { rank::CACHE }> = SpinLock::new(Slots {
     used: [0; WORDS],
     mapped: [0; WORDS],
+    spare: 0,
 });
 
 /// Stacks that have memory.
@@ -107,11 +110,13 @@ impl Slots {
     /// A slot not in use, one with memory first; whether it has memory.
     #[inline(never)]
     fn take(&mut self) -> Option<(usize, bool)> {
-        let spare = (0..WORDS).find(|&i| self.mapped[i] & !self.used[i] != 0);
-        let (word, mapped) = match spare {
-            Some(word) => (word, true),
-            None => ((0..WORDS).find(|&i| self.used[i] != u64::MAX)?, false),
+        let mapped = self.spare > 0;
+        let fits = |i: usize| match mapped {
+            true => self.mapped[i] & !self.used[i] != 0,
+            false => self.used[i] != u64::MAX,
         };
+        let word = (0..WORDS).find(|&i| fits(i))?;
+        self.spare -= usize::from(mapped);
         let candidates = !self.used[word] & if mapped { self.mapped[word] } else { u64::MAX };
         let bit = candidates.trailing_zeros() as usize;
         self.used[word] |= 1 << bit;
@@ -124,16 +129,11 @@ impl Slots {
         self.used[word] &= !bit;
         self.mapped[word] &= !bit;
         self.mapped[word] |= if mapped { bit } else { 0 };
-    }
-
-    fn spare(&self) -> usize {
-        let each = self.mapped.iter().zip(&self.used);
-        each.map(|(mapped, used)| (mapped & !used).count_ones() as usize)
-            .sum()
+        self.spare += usize::from(mapped);
     }
 
     fn take_spare(&mut self) -> Option<usize> {
-        (self.spare() > 0)
+        (self.spare > 0)
             .then(|| self.take().map(|(slot, _)| slot))
             .flatten()
     }
@@ -158,6 +158,6 @@ impl Shrinker for SpareStacks {
     }
 
     fn reclaimable(&self) -> usize {
-        SLOTS.lock().spare() * PAGES
+        SLOTS.lock().spare * PAGES
     }
 }
