@@ -70,6 +70,14 @@ pub struct MemInfo {
     pub anonymous: u64,
     /// How often each [`Event`](crate::Event) has happened, by its number, on all harts together.
     pub events: [u64; EVENT_SLOTS],
+    /// Allocations of pages that found no free block at first, so that caches were asked to give back.
+    pub pressed: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Of `free`, pages set aside for memory that may become large pages.
+    pub aside: u64,
+    /// Blocks of 2 MiB that are in use as a whole: large pages, each counted once.
+    pub large_pages: u64,
 }
 
 /// Room for events.

@@ -25,7 +25,7 @@ proptest! {
 
     #[test]
     fn behaves_like_the_model(
-        pages in 1u32..100,
+        pages in 1u32..if cfg!(miri) { 6 } else { 100 },
         shrinker: bool,
         steps in prop::collection::vec(step(), 1..STEPS),
     ) {

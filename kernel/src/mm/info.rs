@@ -25,7 +25,11 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     let frames = frames();
     info.total = frames.total() as u64;
     let stats = frames.stats();
-    info.free = (stats.free + aside::count()) as u64;
+    info.aside = aside::count() as u64;
+    info.free = stats.free as u64 + info.aside;
+    info.large_pages = frames.whole_blocks() as u64;
+    info.pressed = stats.pressed as u64;
+    info.failed = stats.failed as u64;
     info.cached = stats.reclaimable as u64;
     info.cpu_cached = stats.cached.iter().sum::<usize>() as u64;
     info.least_free = stats.least_free as u64;

@@ -20,6 +20,9 @@ fn main() -> ulib::io::Result<i32> {
     Ok(0)
 }
 
+/// KiB of a large page.
+const LARGE_KIB: u64 = 2048;
+
 fn kib(pages: u64) -> u64 {
     pages * (PAGE_SIZE as u64 / 1024)
 }
@@ -38,6 +41,7 @@ fn summary(info: &MemInfo) {
     let largest = info.blocks.iter().rposition(|&count| count > 0);
     let largest = largest.map_or(0, |order| kib(1 << order));
     println!("largest free block {largest}");
+    println!("in large pages {}", info.large_pages * LARGE_KIB);
     println!("used and cached for");
     for (what, pages) in uses(info) {
         println!("{:8} {what}", kib(pages));
@@ -70,10 +74,15 @@ fn blocks(info: &MemInfo) {
         println!("{order:5} {block:11} {count:14} {:8}", block * count);
     }
     println!("in the CPUs' caches {:26}", kib(info.cpu_cached));
+    println!("set aside for large pages {:20}", kib(info.aside));
     println!("free in all {:34}", kib(info.free));
     println!(
         "fewest ever free, without caches {:13}",
         kib(info.least_free)
+    );
+    println!(
+        "allocations that asked caches to give back: {}, that failed: {}",
+        info.pressed, info.failed
     );
 }
 
