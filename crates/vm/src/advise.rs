@@ -38,8 +38,7 @@ impl<M: Machine> AddressSpace<M> {
             Advice::DontNeed | Advice::Free => {
                 let spare = self.table.reserve(&range, Whole::Go)?;
                 self.table.own(&range, Whole::Go, spare);
-                let stale = self.table.clear(range.clone(), &range);
-                self.table.flush(stale);
+                self.table.clear(range.clone(), &range);
             }
         }
         Ok(())

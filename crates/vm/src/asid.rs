@@ -43,8 +43,8 @@ pub enum Forget {
 pub struct Entrance {
     /// The number to run with; 0 where there are no numbers.
     pub number: u16,
-    /// What to forget, after the root table and the number have been taken into use and before
-    /// anything of the space is touched.
+    /// What to forget before anything of the space is touched: before the number is taken into use;
+    /// or, if the hart uses it already, after the root table has been.
     pub forget: Forget,
 }
 

@@ -266,6 +266,8 @@ fn unshare<M: Machine>(
         && table.machine().is_unique_large(block)
     {
         table.set_large(page, Entry::page(block, region.prot()));
+        // The hardware may remember fewer rights for any part of it.
+        table.flush(Stale::Many);
         table.machine().note(Event::LastOwner);
         return Ok(());
     }

@@ -112,8 +112,8 @@ pub unsafe trait Machine: Clone {
     /// Puts the kernel half's entries into a zeroed root table.
     fn init_root(&self, root: Pfn);
 
-    /// Makes this hart forget translations of a space; called when entries lose rights or change
-    /// frames, not when they gain rights.
+    /// Makes this hart forget translations of a space: where entries lose rights or change frames,
+    /// before a table goes back that was linked, and where an entry that a fault is about gains rights.
     fn flush(&self, space: SpaceId, range: Flush);
 
     /// Hears what came of a fault, for those who count.

@@ -69,8 +69,7 @@ impl<M: Machine> AddressSpace<M> {
         let spare = self.table.reserve(&old, Whole::Change)?;
         let ready = self.table.make_way(&old, start);
         if let Err(error) = ready.and_then(|()| self.cut_around(&old)) {
-            let stale = self.table.clear(new.clone(), &new);
-            self.table.flush(stale);
+            self.table.clear(new.clone(), &new);
             return Err(error);
         }
         self.table.own(&old, Whole::Change, spare);

@@ -25,6 +25,8 @@ struct Set {
     block: Pfn,
     /// A bit for each frame that was given out.
     given: [u64; WORDS],
+    /// How many were opened before.
+    before: u64,
 }
 
 impl Set {
@@ -63,8 +65,8 @@ pub struct Placed {
 /// The blocks set aside on one machine, for [`Machine::alloc_placed`]. It has no lock.
 pub struct Reserve {
     sets: [Option<Set>; SETS],
-    /// The set that was opened first, when all places are taken.
-    oldest: usize,
+    /// Sets opened so far.
+    opened: u64,
 }
 
 impl Reserve {
@@ -72,7 +74,7 @@ impl Reserve {
     pub const fn new() -> Reserve {
         Reserve {
             sets: [const { None }; SETS],
-            oldest: 0,
+            opened: 0,
         }
     }
 
@@ -101,15 +103,17 @@ impl Reserve {
     fn open<M: Machine>(&mut self, machine: &M, space: Pfn, start: u64) -> Option<usize> {
         let block = machine.alloc_large()?;
         machine.part_large(block);
-        let vacant = self.sets.iter().position(Option::is_none);
-        let at = vacant.unwrap_or(self.oldest);
-        self.oldest = (at + 1) % SETS;
+        // A vacant place comes before all others, for `None` is less than any number.
+        let before = |at: &usize| self.sets.get(*at)?.as_ref().map(|set| set.before);
+        let at = (0..SETS).min_by_key(before)?;
         let new = Set {
             space,
             start,
             block,
             given: [0; WORDS],
+            before: self.opened,
         };
+        self.opened += 1;
         if let Some(old) = self.sets.get_mut(at)?.replace(new) {
             give_back(machine, old);
         }

@@ -333,10 +333,12 @@ impl<M: Machine> PageTable<M> {
         let slot = &self.machine.table(leaf)[Level::LEAF.index(addr)];
         let old = Entry::load(slot).pfn();
         entry.store(slot);
+        // Also when nothing but rights was gained: the hardware may remember that there were fewer,
+        // and the program would be here once more.
+        self.flush(Stale::Page(addr));
         if old == entry.pfn() {
             return;
         }
-        self.flush(Stale::Page(addr));
         if old == self.machine.zero_page() {
             self.resident += 1;
         } else {

@@ -111,7 +111,6 @@ impl<M: Machine> AddressSpace<M> {
     /// Takes the pages and tables of a range out that no region has any more.
     pub(crate) fn clear_free(&mut self, range: Range<u64>) {
         let free = self.regions.free_around(&range);
-        let stale = self.table.clear(range, &free);
-        self.table.flush(stale);
+        self.table.clear(range, &free);
     }
 }

@@ -4,8 +4,26 @@ use super::large::FRAMES;
 use super::{PageTable, Stale, part};
 use crate::Machine;
 use crate::sv39::{Entry, Level, PAGE, Table};
+use core::mem::replace;
 use core::ops::Range;
 use frames::Pfn;
+
+/// Tables that wait for one flush at most.
+const BATCH: usize = 16;
+
+/// A table that no entry leads to any more.
+struct Unlinked {
+    table: Pfn,
+    /// Whether other spaces had it too when it was taken out; otherwise it is empty.
+    common: bool,
+}
+
+/// What became of an entry above the leaves.
+enum Gone {
+    Nothing,
+    Large,
+    Table(Unlinked),
+}
 
 /// How a range is cleared.
 struct Clearing<'a> {
@@ -16,6 +34,9 @@ struct Clearing<'a> {
     /// Pages that went; not counted when all goes.
     pages: usize,
     stale: Stale,
+    /// What waits for the flush.
+    unlinked: [Option<Unlinked>; BATCH],
+    waiting: usize,
 }
 
 impl Clearing<'_> {
@@ -25,6 +46,8 @@ impl Clearing<'_> {
             all,
             pages: 0,
             stale: Stale::Nothing,
+            unlinked: [const { None }; BATCH],
+            waiting: 0,
         }
     }
 }
@@ -33,20 +56,30 @@ impl<M: Machine> PageTable<M> {
     /// Takes out every page of `range` and every table that has nothing else in it. `free` is a
     /// range around it that has no entries but those of `range`: a table inside it is known to be
     /// empty afterwards without looking. Tables of which only a part goes must be this space's own.
+    /// The hardware has forgotten all that when it returns.
     ///
-    /// Frames go back before the flush that the caller owes: the space is locked and this hart is
-    /// in the kernel, so nobody reaches them through what the hardware still remembers.
-    pub(crate) fn clear(&mut self, range: Range<u64>, free: &Range<u64>) -> Stale {
+    /// Tables go back after the flush. Hardware walks ahead of any access, by the way to a table that
+    /// it remembers; what it found in a frame with other contents it might keep, even for all spaces,
+    /// and where it sets the bits for "accessed" itself, it might write there.
+    ///
+    /// Frames of pages go back before the flush. Whatever the hardware remembers of a page, only an
+    /// access to its address comes to the frame: none by the program, which is in the kernel and on
+    /// no other hart; none by the kernel, which copies to and from a program while nothing changes
+    /// its table; and one that the hardware only tries is a load, for stores wait until they are
+    /// certain, and the bits for "accessed" and "dirty" are set from the start.
+    pub(crate) fn clear(&mut self, range: Range<u64>, free: &Range<u64>) {
         self.close_placed(&range);
         let mut clearing = Clearing::new(free, false);
         self.clear_in(Level::ROOT, self.root, range, &mut clearing);
         self.resident -= clearing.pages;
-        clearing.stale
+        self.settle(&mut clearing);
     }
 
     /// As [`clear`](Self::clear), when all that is left in the table goes, from the lowest address
     /// upwards and until [`cleared`](Self::cleared) ends it. It takes no memory: a table that other
-    /// spaces have too goes with the first of its ranges.
+    /// spaces have too goes with the first of its ranges. It flushes nothing, for no hart walks these
+    /// tables any more, and whatever one remembers of them has a number that no space will get
+    /// before the hart forgets it.
     pub(crate) fn tear_down(&mut self, range: Range<u64>, free: &Range<u64>) {
         self.close_placed(&range);
         let mut clearing = Clearing::new(free, true);
@@ -77,13 +110,18 @@ impl<M: Machine> PageTable<M> {
         let mut addr = range.start;
         while addr < range.end {
             let next = below.table_around(addr).end.min(range.end);
-            let index = level.index(addr);
+            let (index, part) = (level.index(addr), addr..next);
             let entry = Entry::load(&self.machine.table(table)[index]);
-            if !entry.is_vacant() && self.clear_entry(below, entry, addr..next, clearing) {
-                Entry::VACANT.store(&self.machine.table(table)[index]);
-                clearing.stale = Stale::Many;
-            }
             addr = next;
+            let gone = match self.clear_entry(below, entry, part, clearing) {
+                Gone::Nothing => continue,
+                gone => gone,
+            };
+            Entry::VACANT.store(&self.machine.table(table)[index]);
+            clearing.stale = Stale::Many;
+            if let Gone::Table(unlinked) = gone {
+                self.part_with(unlinked, clearing);
+            }
         }
         level != Level::ROOT
             && (lies_in(&span, clearing.free)
@@ -97,31 +135,65 @@ impl<M: Machine> PageTable<M> {
         entry: Entry,
         range: Range<u64>,
         clearing: &mut Clearing<'_>,
-    ) -> bool {
+    ) -> Gone {
+        if entry.is_vacant() {
+            return Gone::Nothing;
+        }
         if !entry.is_table() {
             self.machine.release_large(entry.pfn());
             self.large -= 1;
             clearing.pages += FRAMES;
-            return true;
+            return Gone::Large;
         }
         let table = entry.pfn();
+        let mut common = false;
         if below == Level::LEAF && !self.machine.is_unique(table) {
             let span = below.table_around(range.start);
             if !clearing.all && span != range && !lies_in(&span, clearing.free) {
                 // Nobody made it the space's own, so nothing in it is the range's.
-                return false;
+                return Gone::Nothing;
             }
             if !clearing.all {
                 clearing.pages += self.pages_among(self.machine.table(table));
             }
-            self.let_go(table);
-        } else if self.clear_in(below, table, range, clearing) {
-            self.machine.release(table);
-        } else {
-            return false;
+            common = true;
+        } else if !self.clear_in(below, table, range, clearing) {
+            return Gone::Nothing;
         }
         self.tables -= 1;
-        true
+        Gone::Table(Unlinked { table, common })
+    }
+
+    /// Gives back a table, now or with the next flush.
+    fn part_with(&self, unlinked: Unlinked, clearing: &mut Clearing<'_>) {
+        if clearing.all {
+            return self.give_back(unlinked);
+        }
+        if clearing.waiting == BATCH {
+            self.settle(clearing);
+        }
+        if let Some(place) = clearing.unlinked.get_mut(clearing.waiting) {
+            *place = Some(unlinked);
+            clearing.waiting += 1;
+        }
+    }
+
+    /// Flushes, and gives back what waited for it.
+    fn settle(&self, clearing: &mut Clearing<'_>) {
+        self.flush(replace(&mut clearing.stale, Stale::Nothing));
+        let waiting = clearing.unlinked.iter_mut().take(clearing.waiting);
+        waiting
+            .filter_map(Option::take)
+            .for_each(|unlinked| self.give_back(unlinked));
+        clearing.waiting = 0;
+    }
+
+    fn give_back(&self, Unlinked { table, common }: Unlinked) {
+        if common {
+            self.let_go(table);
+        } else {
+            self.machine.release(table);
+        }
     }
 
     fn clear_leaf(&self, table: Pfn, range: &Range<u64>, clearing: &mut Clearing<'_>) {

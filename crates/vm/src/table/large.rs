@@ -82,10 +82,11 @@ impl<M: Machine> PageTable<M> {
             return;
         }
         self.set_large(addr, first);
-        self.machine.release(table);
         self.tables -= 1;
         self.large += 1;
+        // The hardware may remember the way to the table, which may be somebody else's next.
         self.flush(Stale::Many);
+        self.machine.release(table);
     }
 
     /// Changes the rights of the large page that `addr` is in. What the hardware remembers of rights

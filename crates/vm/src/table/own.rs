@@ -74,14 +74,14 @@ impl<M: Machine> PageTable<M> {
             entry.store(twin);
         }
         Entry::table(new).store(slot);
-        self.let_go(old);
-        // The hardware may remember the way to the old table.
+        // The hardware may remember the way to the old table, which may be somebody else's next.
         self.flush(Stale::Many);
+        self.let_go(old);
         new
     }
 
-    /// Gives up a table that other spaces may have too; with the last reference to it go those to
-    /// its pages.
+    /// Gives up a table that other spaces may have too, and that no hart walks for this space any
+    /// more; with the last reference to it go those to its pages.
     #[inline(never)]
     pub(super) fn let_go(&self, table: Pfn) {
         if self.machine.release_unless_last(table) {

@@ -128,6 +128,24 @@ fn the_oldest_set_goes_first() {
 }
 
 #[test]
+fn the_oldest_is_the_one_that_was_opened_first_wherever_there_was_room() {
+    let pages = SETS as u64 + 2;
+    let mut world = world((pages as usize + 2) * 512, pages);
+    touch(&mut world, 0, (0..SETS as u64).map(|page| page * 512));
+    touch(&mut world, 0, 5 * 512 + 1..6 * 512);
+    assert_eq!(state(&world).0, 1, "the sixth set is complete");
+    touch(&mut world, 0, (SETS as u64..pages).map(|page| page * 512));
+    assert_eq!(state(&world).2, SETS * 511);
+    touch(&mut world, 0, 6 * 512 + 1..7 * 512);
+    assert_eq!(state(&world).0, 2, "the seventh is still there");
+    touch(&mut world, 0, 1..512);
+    assert_eq!(state(&world).0, 2, "the first has gone");
+    world.ram.give_back();
+    world.audit(false);
+    world.end();
+}
+
+#[test]
 fn nothing_stays_aside_for_memory_that_goes() {
     let gone: [&dyn Fn(&mut World); 5] = [
         &|world| world.space().munmap(BASE, LARGE).expect("mapped"),

@@ -7,6 +7,7 @@ mod failing;
 mod failing_changes;
 mod faults;
 mod files;
+mod flushing;
 mod forking;
 mod heap;
 mod large;

@@ -83,12 +83,19 @@ impl Tlb {
     }
 
     /// The hart goes on in another space. What it remembers of spaces with a number stays.
-    fn switch(&mut self, root: Pfn) {
+    pub(crate) fn switch(&mut self, root: Pfn) {
         if self.root != Some(root) {
             self.leave();
             self.root = Some(root);
             self.current = self.numbers.get(&root).copied().unwrap_or(0);
         }
+    }
+
+    /// Whether the hart may walk a table as it runs now.
+    pub(crate) fn leads_to(&self, table: Pfn) -> bool {
+        let memory = self.root.and_then(|_| self.spaces.get(&self.current));
+        let mut tables = memory.into_iter().flat_map(|memory| memory.tables.values());
+        tables.any(|&known| known == table)
     }
 
     fn memory(&mut self) -> &mut Memory {
@@ -150,8 +157,9 @@ pub(crate) fn reach(ram: &Ram, root: Pfn, addr: u64, access: Access) -> Option<P
     let page = addr & !4095;
     ram.tlb().switch(root);
     let remembered = ram.tlb().memory().leaves.get(&page).copied();
-    if let Some(leaf) = remembered.filter(|leaf| permits(leaf.bits, access)) {
-        return Some(leaf.pfn);
+    if let Some(leaf) = remembered {
+        // Without another look at the tables, also where the rights do not suffice.
+        return permits(leaf.bits, access).then_some(leaf.pfn);
     }
     let leaf = walk(ram, root, addr).filter(|leaf| permits(leaf.bits, access))?;
     ram.tlb().memory().leaves.insert(page, leaf);

@@ -8,6 +8,7 @@ use crate::ops::{Step, step};
 use crate::pair::Pair;
 use crate::ram::Ram;
 use crate::random::Random;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -135,9 +136,14 @@ fn processes_see_what_the_model_says() {
         report(seed);
     }
     let seconds = start.elapsed().as_secs_f32();
-    println!("{sequences} sequences of {STEPS} steps in {seconds:.1} s on {threads} threads");
     let [large, common] = seen.map(|seen| seen.load(Relaxed));
-    println!("large pages were seen in {large} looks, tables of several processes in {common}");
+    // Not with the macro, whose output is shown of tests that fail only.
+    let told = writeln!(
+        std::io::stderr(),
+        "{sequences} sequences of {STEPS} steps in {seconds:.1} s on {threads} threads; \
+         large pages were seen in {large} looks, tables of several processes in {common}"
+    );
+    told.expect("somebody listens");
     let enough = |looks| looks >= sequences;
     assert!(
         enough(large) && enough(common),

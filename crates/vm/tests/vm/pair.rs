@@ -48,6 +48,8 @@ impl Pair {
     pub(crate) fn step(&mut self, p: usize, op: Op, failing: Failing) {
         let p = p % self.models.len();
         self.steps += 1;
+        let root = self.world.spaces[p].root();
+        self.world.ram.tlb().switch(root);
         match op {
             Op::Mmap { len, .. } | Op::Mremap { new: len, .. } if !affordable(len) => {}
             Op::Mmap { hint, len, prot, flags } => self.both(p, op, failing,

@@ -103,8 +103,19 @@ impl Ram {
         index..index + LARGE
     }
 
+    /// A frame that is given up must be no table that the hart may walk: whoever else has it may give
+    /// it back at any time.
+    fn check_not_walked(&self, index: usize) {
+        let pfn = Pfn::new(BASE + index as u32);
+        assert!(
+            !self.tlb().leads_to(pfn),
+            "{pfn:?} is given up, and the hart may walk it as a table"
+        );
+    }
+
     fn let_go(&self, index: usize) {
         if self.0.refs[index].fetch_sub(1, Relaxed) == 1 {
+            self.check_not_walked(index);
             self.0.pages[index]
                 .iter()
                 .for_each(|word| word.store(JUNK, Relaxed));
@@ -267,7 +278,9 @@ unsafe impl Machine for Ram {
     }
 
     fn release_unless_last(&self, pfn: Pfn) -> bool {
-        let refs = &self.0.refs[self.single(pfn)];
+        let index = self.single(pfn);
+        self.check_not_walked(index);
+        let refs = &self.0.refs[index];
         refs.fetch_update(Relaxed, Relaxed, |refs| (refs > 1).then(|| refs - 1))
             .is_ok()
     }

@@ -26,6 +26,8 @@ pub(crate) struct World {
     pub(crate) spaces: Vec<Space>,
     /// Numbers given out to spaces.
     numbers: u16,
+    /// Accesses that faulted twice.
+    pub(crate) stale: usize,
 }
 
 impl World {
@@ -41,6 +43,7 @@ impl World {
             cache: HashMap::new(),
             spaces: vec![],
             numbers: 0,
+            stale: 0,
         }
     }
 
@@ -131,7 +134,13 @@ impl World {
             return Ok(pfn);
         }
         self.fault(p, addr, access)?;
-        let pfn = reach(&self.ram, root, addr, access);
+        let mut pfn = reach(&self.ram, root, addr, access);
+        if pfn.is_none() {
+            // The hart remembers that there were fewer rights.
+            self.fault(p, addr, access)?;
+            self.stale += 1;
+            pfn = reach(&self.ram, root, addr, access);
+        }
         Ok(pfn.unwrap_or_else(|| panic!("{access:?} at {addr:#x} faults again")))
     }
 
@@ -191,19 +200,23 @@ impl World {
 
     /// Drops all processes; then no frame may be in use but those of the cache.
     pub(crate) fn end(mut self) {
+        self.ram.tlb().leave();
         self.spaces.clear();
         self.drop_cache();
         assert_eq!(self.ram.used(), 0, "frames still in use at the end");
     }
 }
 
-/// A test that has failed says so once: spaces that are wrong are not taken apart.
+/// No hart runs on spaces that go. A test that has failed says so once: spaces that are wrong are not
+/// taken apart.
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
             std::mem::take(&mut self.spaces)
                 .into_iter()
                 .for_each(std::mem::forget);
+        } else {
+            self.ram.tlb().leave();
         }
     }
 }

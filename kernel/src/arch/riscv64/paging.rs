@@ -73,18 +73,27 @@ pub fn highest_number() -> u16 {
     highest
 }
 
-/// Makes this hart use a root table, and then forget of user addresses what it is told.
+/// Makes this hart use a root table, and forget of user addresses what it is told.
 ///
 /// # Safety
 /// The table maps the kernel half like all others, and stays until another is loaded; `forget` has
 /// everything that the hart remembers under the number and that the table does not say.
 pub unsafe fn load(satp: usize, forget: Forget) {
-    // SAFETY: the caller's promise.
-    unsafe { csr::satp::write(satp) };
-    match forget {
+    let forget = || match forget {
         Forget::Nothing => {}
         Forget::Space => flush_space(number_of(satp)),
         Forget::All => flush_all(),
+    };
+    // Before the number is in use, where it is another: what is to be forgotten may be the way to
+    // tables that are something else by now, and hardware walks ahead of any access.
+    let before = number_of(csr::satp::read()) != number_of(satp);
+    if before {
+        forget();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { csr::satp::write(satp) };
+    if !before {
+        forget();
     }
     see_new_code();
 }
