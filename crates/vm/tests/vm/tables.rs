@@ -119,6 +119,28 @@ fn either_may_end_first() {
     }
 }
 
+/// The other one ends on another hart, after the first has seen that both have the table.
+#[test]
+fn who_turns_out_to_be_the_last_lets_go_of_the_pages() {
+    let ways: [fn(&mut World); 4] = [
+        |world| world.space().munmap(BASE, 2 * SPAN).expect("mapped"),
+        |world| world.space().munmap(BASE, SPAN / 2).expect("mapped"),
+        |world| world.store(0, BASE, 1000).expect("writable"),
+        |world| world.exit(0),
+    ];
+    for (number, way) in ways.into_iter().enumerate() {
+        let mut world = family();
+        let child = world.spaces.pop();
+        world.ram.meanwhile(|| drop(child));
+        way(&mut world);
+        world.audit(false);
+        if number == 2 {
+            check(&mut world, 0, &[(0, Some(1000))]);
+        }
+        world.end();
+    }
+}
+
 #[test]
 fn an_end_takes_no_memory() {
     let mut world = family();
