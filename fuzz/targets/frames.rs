@@ -3,6 +3,8 @@
 
 #[path = "../../crates/frames/tests/common/mod.rs"]
 mod common;
+#[path = "../../crates/frames/tests/common/large.rs"]
+mod large;
 #[path = "../../crates/frames/tests/common/model.rs"]
 mod model;
 #[path = "../../crates/frames/tests/common/steps.rs"]

@@ -31,7 +31,7 @@ pub fn read_arguments(platform: &Platform) {
             _ if text == "panic=stop" => power::stay_on_after_panic(),
             Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),
-            _ => println!("boot argument {text:?} is not known"),
+            _ => println!("boot argument {text} is not known"),
         }
     }
     let argument = rest.get(2..).unwrap_or_default().trim_ascii();
@@ -116,9 +116,10 @@ pub fn start_harts(platform: &Platform) {
     );
 }
 
-/// Leaves the boot stack for one with a guard, and idles there until there is something to run.
+/// Leaves the boot stack for the same memory with a guard below it, and idles there until there is
+/// something to run.
 pub fn idle_on_own_stack() -> ! {
-    let Ok(stack) = KernelStack::try_new() else {
+    let Ok(stack) = KernelStack::over_boot_stack() else {
         panic!("no memory for the idle stack")
     };
     let top = stack.top();
@@ -126,7 +127,8 @@ pub fn idle_on_own_stack() -> ! {
     let mut left = switch::Context::new();
     let idle = switch::Context::start(enter_idle, 0, top);
     csr::interrupts_off();
-    // SAFETY: the new stack is mapped and nobody's; the boot stack is never returned to.
+    // SAFETY: the new stack is mapped. It overwrites the boot stack, which is never returned to: of
+    // what stands there only the two contexts are still used, before the new stack is.
     unsafe { switch::switch(&mut left, &idle) };
     unreachable!("back on the boot stack")
 }

@@ -41,7 +41,7 @@ pub(crate) fn guest(toolchain: &Toolchain, profile: Profile, features: &[String]
     Ok(Guest {
         dir: dir(toolchain, profile, features),
         kernel,
-        programs: programs(toolchain, binaries.into_iter().chain(in_c))?,
+        programs: programs(toolchain, overlaid(binaries, in_c))?,
     })
 }
 
@@ -156,10 +156,21 @@ fn binaries(sources: &Path, output: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(binaries)
 }
 
+/// Names and files of both: a course's program has the name that the assignment gives it, and takes the
+/// place of ours if that is the same.
+fn overlaid(
+    mut ours: Vec<(String, PathBuf)>,
+    theirs: Vec<(String, PathBuf)>,
+) -> Vec<(String, PathBuf)> {
+    ours.retain(|(name, _)| theirs.iter().all(|(taken, _)| taken != name));
+    ours.extend(theirs);
+    ours
+}
+
 /// The programs as they go onto the disk, sorted by their names.
 fn programs(
     toolchain: &Toolchain,
-    binaries: impl Iterator<Item = (String, PathBuf)>,
+    binaries: Vec<(String, PathBuf)>,
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let mut programs = Vec::new();
     for (name, binary) in binaries {
@@ -188,4 +199,27 @@ pub(crate) fn program(toolchain: &Toolchain, name: &str, binary: &Path) -> Resul
     let _ = fs::remove_file(&new);
     symlink(&binary, &new).and_then(|()| fs::rename(&new, &link))?;
     Ok(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_course_s_program_takes_the_place_of_ours() {
+        let named = |names: &[(&str, &str)]| -> Vec<(String, PathBuf)> {
+            let owned = |&(name, file): &(&str, &str)| (name.to_owned(), PathBuf::from(file));
+            names.iter().map(owned).collect()
+        };
+        let ours = named(&[("alloctest", "ours"), ("echo", "ours")]);
+        let theirs = named(&[("alloctest", "theirs"), ("test_1", "theirs")]);
+        assert_eq!(
+            overlaid(ours, theirs),
+            named(&[
+                ("echo", "ours"),
+                ("alloctest", "theirs"),
+                ("test_1", "theirs")
+            ])
+        );
+    }
 }

@@ -111,7 +111,12 @@ fn image(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         image = image::with_files(toolchain, image, &options.add)?;
     }
     build::replace(&path, &image)?;
-    println!("{}: {} programs", path.display(), guest.programs.len());
+    let added = match options.add.as_slice() {
+        [] => String::new(),
+        files => format!(" and {} added", files.len()),
+    };
+    let programs = guest.programs.len();
+    println!("{}: {programs} programs{added}", path.display());
     Ok(0)
 }
 

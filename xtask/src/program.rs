@@ -3,6 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use elf::{ElfBytes, endian::LittleEndian};
 
+/// Offset in a 64-bit program header.
+const P_MEMSZ: usize = 0x28;
 /// Offsets in a 64-bit ELF header, and its size.
 const SHOFF: usize = 0x28;
 const SHENTSIZE: usize = 0x3a;
@@ -37,6 +39,24 @@ pub(crate) fn strip(file: &[u8]) -> Result<Vec<u8>> {
     Ok(kept)
 }
 
+/// Enters into a program how many bytes of stack it wants.
+///
+/// # Errors
+/// The file is no ELF file, or has no program header for the stack.
+pub(crate) fn ask_for_stack(file: &mut [u8], bytes: usize) -> Result<()> {
+    let elf = ElfBytes::<LittleEndian>::minimal_parse(file)?;
+    let segments = elf.segments().context("no program headers")?;
+    let index = segments
+        .iter()
+        .position(|segment| segment.p_type == elf::abi::PT_GNU_STACK);
+    let index = index.context("no program header for the stack")?;
+    let table = usize::try_from(elf.ehdr.e_phoff)?;
+    let at = table + index * usize::from(elf.ehdr.e_phentsize) + P_MEMSZ;
+    let field = file.get_mut(at..at + 8).context("a cut program header")?;
+    field.copy_from_slice(&(bytes as u64).to_le_bytes());
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +87,19 @@ mod tests {
         let stripped = strip(&file).unwrap();
         assert_eq!(&stripped[0x78..], b"code");
         assert!(stripped[SHENTSIZE..EHSIZE].iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn the_stack_is_entered_where_there_is_a_header_for_it() {
+        let mut file = sample();
+        file[SHOFF..SHOFF + 8].fill(0);
+        assert!(ask_for_stack(&mut file.clone(), 4096).is_err(), "no header");
+        file[0x40..0x44].copy_from_slice(&elf::abi::PT_GNU_STACK.to_le_bytes());
+        ask_for_stack(&mut file, 0x12345).unwrap();
+        let elf = ElfBytes::<LittleEndian>::minimal_parse(&file).unwrap();
+        let stack = elf.segments().unwrap().get(0).unwrap();
+        assert_eq!((stack.p_memsz, stack.p_offset), (0x12345, 0x78));
+        assert!(ask_for_stack(&mut b"#!/bin/sh\n".to_vec(), 4096).is_err());
     }
 
     #[test]

@@ -5,20 +5,21 @@
 //!
 //! ```text
 //! u32 magic "KSYM"    u32 count    u64 base
-//! count times, sorted:    u32 address - base    u32 offset of the name from the names' start
-//! names:                  u8 length, then as many bytes
+//! count times, sorted:    u16 half the distance from the function before (from base)
+//!                         u8 bytes of that one's name that begin this one's    u8 further bytes
+//!                         the further bytes
 //! ```
 //!
-//! `base` is the lowest function's address. A name may be shared by several entries.
+//! `base` is the lowest function's address. Neighbours are mostly of one module, so that what their
+//! names have in common is more than what they have not.
 
 use anyhow::{Context, Result, bail};
 use elf::{ElfBytes, abi, endian::LittleEndian};
-use std::collections::{BTreeMap, HashMap, btree_map::Entry};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// "KSYM".
 const MAGIC: u32 = 0x4d59_534b;
 const SECTION: &str = ".ksyms";
-const HEADER: usize = 16;
 /// The length that names are cut to when the table does not fit otherwise.
 const SHORT: usize = 60;
 
@@ -156,27 +157,22 @@ fn encode(functions: &BTreeMap<u64, String>, longest: usize) -> Result<Vec<u8>> 
         .keys()
         .next()
         .context("the kernel has no functions")?;
-    let mut entries = Vec::new();
-    let mut names = Vec::new();
-    let mut known: HashMap<&str, u32> = HashMap::new();
-    for (address, name) in functions {
-        let offset = u32::try_from(address - base).context("functions over 4 GiB apart")?;
-        let name = cut(name, longest);
-        let next = u32::try_from(names.len())?;
-        let place = *known.entry(name).or_insert_with(|| {
-            names.push(name.len().min(longest) as u8);
-            names.extend(name.as_bytes());
-            next
-        });
-        entries.extend(offset.to_le_bytes());
-        entries.extend(place.to_le_bytes());
-    }
-    let mut table = Vec::with_capacity(HEADER + entries.len() + names.len());
+    let mut table = Vec::new();
     table.extend(MAGIC.to_le_bytes());
     table.extend(u32::try_from(functions.len())?.to_le_bytes());
     table.extend(base.to_le_bytes());
-    table.extend(entries);
-    table.extend(names);
+    let (mut from, mut before) = (base, "");
+    for (&address, name) in functions {
+        let distance = u16::try_from((address - from) / 2).context("a function of over 128 KiB")?;
+        let name = cut(name, longest);
+        let alike = before.bytes().zip(name.bytes());
+        let alike = alike.take_while(|(one, other)| one == other).count();
+        table.extend(distance.to_le_bytes());
+        table.extend([alike as u8, (name.len() - alike) as u8]);
+        table.extend(&name.as_bytes()[alike..]);
+        // What a function at an odd address would lose is not lost twice.
+        (from, before) = (from + 2 * u64::from(distance), name);
+    }
     Ok(table)
 }
 
@@ -199,6 +195,7 @@ mod tests {
             (base, "_start"),
             (base + 0x40, "kernel::main"),
             (base + 0x1000, "kernel::main"),
+            (base + 0x1002, "kernel::mm"),
         ]
         .map(|(address, name)| (address, name.to_owned()))
         .into()
@@ -208,20 +205,29 @@ mod tests {
     fn layout() {
         let bytes = encode(&table(), 255).unwrap();
         assert_eq!(&bytes[..4], b"KSYM");
-        assert_eq!(bytes[4..8], 3u32.to_le_bytes());
+        assert_eq!(bytes[4..8], 4u32.to_le_bytes());
         assert_eq!(bytes[8..16], 0xffff_ffc0_8020_0000u64.to_le_bytes());
-        let entries: Vec<u32> = bytes[16..40]
-            .chunks(4)
-            .map(|word| u32::from_le_bytes(word.try_into().unwrap()))
-            .collect();
-        assert_eq!(entries, [0, 0, 0x40, 7, 0x1000, 7]);
-        assert_eq!(&bytes[40..], b"\x06_start\x0ckernel::main");
+        assert_eq!(
+            &bytes[16..],
+            b"\x00\x00\x00\x06_start\x20\x00\x00\x0ckernel::main\xe0\x07\x0c\x00\x01\x00\x09\x01m"
+        );
     }
 
     #[test]
     fn long_names_keep_their_end() {
         let bytes = encode(&table(), 4).unwrap();
-        assert_eq!(&bytes[40..], b"\x04tart\x04main");
+        assert_eq!(
+            &bytes[16..],
+            b"\x00\x00\x00\x04tart\x20\x00\x00\x04main\xe0\x07\x04\x00\x01\x00\x00\x04::mm"
+        );
+    }
+
+    #[test]
+    fn functions_too_far_apart_are_an_error() {
+        let far = [(0x1000, "a"), (0x1000 + (1 << 17), "b")];
+        let far = far.map(|(address, name)| (address, name.to_owned()));
+        let result = encode(&far.into(), 255);
+        assert!(result.is_err(), "{result:?}");
     }
 
     #[test]

@@ -17,9 +17,10 @@ pub const MAX_CPUS: usize = 8;
 /// An allocator of page frames.
 ///
 /// Blocks of `1 << order` frames, order 0 to [`MAX_ORDER`], aligned to their size. `R` is the lock
-/// of each CPU's cache and of the shared part; a CPU's lock may be held while the shared one is
-/// taken, never the other way round, and none while a [`Shrinker`] runs. An allocator that
-/// interrupt handlers use needs an `R` that keeps interrupts off.
+/// of each CPU's cache, of the shared part, and of the blocks that can be parted; a CPU's lock may be
+/// held while the shared one is taken, never the other way round, the third with no other, and none
+/// while a [`Shrinker`] runs. An allocator that interrupt handlers use needs an `R` that keeps
+/// interrupts off.
 ///
 /// The `cpu` that calls take is a hint which cache to use: any number is safe, the number of the
 /// CPU that the caller runs on is fast, and a number beyond those of [`Frames::new`] uses none.
@@ -35,9 +36,9 @@ pub struct Frames<R: RawMutex> {
     caches: [Mutex<R, Cache>; MAX_CPUS],
     pub(crate) shared: Mutex<R, Buddy>,
     pub(crate) pressure: Pressure<R>,
-    /// Held while references to a block that several holders may have change, or its parts become
-    /// blocks of their own; the number of such blocks that are whole.
-    pub(crate) parting: Mutex<R, usize>,
+    /// How many blocks have a tag that says whole. Held whenever such a tag comes, goes or is relied
+    /// on, and while the count beside it changes.
+    pub(crate) whole: Mutex<R, usize>,
 }
 
 impl<R: RawMutex> Frames<R> {
@@ -63,7 +64,7 @@ impl<R: RawMutex> Frames<R> {
             caches: core::array::from_fn(|cpu| Mutex::new(cache(cpu))),
             shared: Mutex::new(records.buddy),
             pressure: Pressure::new(),
-            parting: Mutex::new(0),
+            whole: Mutex::new(0),
         })
     }
 

@@ -5,6 +5,8 @@
 
 extern crate std;
 
+mod large;
+
 use crate::{Frames, Layout, MAX_ORDER, Pfn, State};
 use core::cell::Cell;
 use lock_api::RawMutex;

@@ -22,6 +22,14 @@ pub(crate) fn less_one(count: u32) -> Option<u32> {
     }
 }
 
+/// Counts one further reference.
+#[inline]
+pub(crate) fn one_more(count: &AtomicU32) {
+    if count.fetch_add(1, Ordering::Relaxed) > MOST {
+        count.store(STUCK, Ordering::Relaxed);
+    }
+}
+
 impl<R: RawMutex> Frames<R> {
     pub(crate) fn wrong(&self, frame: Pfn) -> WrongFree {
         WrongFree {
@@ -34,7 +42,7 @@ impl<R: RawMutex> Frames<R> {
     /// Adds a reference to a block in use, named by its first frame. The caller has one.
     ///
     /// # Errors
-    /// When `frame` is not the first of a block in use.
+    /// When `frame` is not the first of a block in use, or of one for [`Frames::retain_block`].
     #[inline]
     pub fn retain(&self, frame: Pfn) -> Result<(), WrongFree> {
         let index = self.index(frame);
@@ -54,16 +62,14 @@ impl<R: RawMutex> Frames<R> {
             }
             _ => return Err(self.wrong(frame)),
         }
-        if count.fetch_add(1, Ordering::Relaxed) > MOST {
-            count.store(STUCK, Ordering::Relaxed);
-        }
+        one_more(count);
         Ok(())
     }
 
     /// Gives up a reference; with the last one the block is freed, which is the result.
     ///
     /// # Errors
-    /// When `frame` is not the first of a block in use.
+    /// When `frame` is not the first of a block in use, or of one for [`Frames::release_block`].
     #[inline]
     pub fn release(&self, cpu: usize, frame: Pfn) -> Result<bool, WrongFree> {
         let index = self.index(frame);
@@ -104,7 +110,7 @@ impl<R: RawMutex> Frames<R> {
         };
         match tag.load(Ordering::Relaxed) & !0xf {
             tag::LIVE => 1,
-            tag::SHARED => count.load(Ordering::Acquire).saturating_add(1),
+            tag::SHARED | tag::WHOLE => count.load(Ordering::Acquire).saturating_add(1),
             _ => 0,
         }
     }
@@ -188,7 +194,9 @@ impl<R: RawMutex> Frames<R> {
             let first = index & !((1 << order) - 1);
             let tag = self.tags.get(first)?.load(Ordering::Relaxed);
             match State::of(tag, 0) {
-                State::Used { order: found, .. } if first != index && found >= order => {
+                State::Used { order: found, .. } | State::Whole { order: found, .. }
+                    if first != index && found >= order =>
+                {
                     Some(State::Inside {
                         offset: (index - first) as u32,
                         order: found,

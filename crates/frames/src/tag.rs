@@ -13,6 +13,9 @@ pub(crate) const FREE: u8 = 1;
 pub(crate) const LIVE: u8 = 0x10;
 /// Handed out and shared at some time since: the count says how many more references there are.
 pub(crate) const SHARED: u8 = 0x20;
+/// Handed out as a block that can be parted, above order 0; the count says how many more references
+/// there are.
+pub(crate) const WHOLE: u8 = 0x40;
 /// Marked by the object allocator; the mark in the low bits.
 pub(crate) const MARKED: u8 = 0x80;
 /// The bits that tell these apart.
@@ -42,6 +45,13 @@ pub enum State {
         /// References to it.
         refs: u32,
     },
+    /// The first frame of a block in use that can be parted and was not.
+    Whole {
+        /// The block's order, 1 or more.
+        order: usize,
+        /// References to it.
+        refs: u32,
+    },
     /// Marked as the object allocator's; the mark, below 128.
     Marked(u8),
 }
@@ -53,6 +63,10 @@ impl State {
         match tag & KIND {
             LIVE => State::Used { order, refs: 1 },
             SHARED => State::Used {
+                order,
+                refs: count.saturating_add(1),
+            },
+            WHOLE => State::Whole {
                 order,
                 refs: count.saturating_add(1),
             },
@@ -75,6 +89,9 @@ impl fmt::Display for State {
             State::Used { order, refs: 1 } => write!(f, "in use with order {order}"),
             State::Used { order, refs } => {
                 write!(f, "in use with order {order} and {refs} references")
+            }
+            State::Whole { order, refs } => {
+                write!(f, "a whole block of order {order} with {refs} references")
             }
             State::Marked(mark) => write!(f, "a page of objects (mark {mark})"),
         }

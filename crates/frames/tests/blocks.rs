@@ -128,6 +128,85 @@ fn wrong_blocks_are_named() {
 }
 
 #[test]
+fn other_verbs_refuse_a_whole_block() {
+    let frames = simple(1024, 1);
+    let block = block(&frames);
+    frames.retain_block(block, LARGE).expect("in use");
+    let whole = State::Whole {
+        order: LARGE,
+        refs: 2,
+    };
+    let errors = [
+        frames.free(0, block, LARGE),
+        frames.free(0, block, 0),
+        frames.free_bulk(&[block]),
+        frames.release(0, block).map(drop),
+        frames.release_unless_last(block).map(drop),
+        frames.retain(block),
+        frames.mark(block, 1),
+        frames.part(block, 3),
+        frames.retain_block(block, 3),
+        frames.release_block(0, block, 10),
+        frames.release_block(0, block, usize::MAX),
+    ];
+    for (n, error) in errors.into_iter().enumerate() {
+        assert_eq!(error.expect_err("whole").state, whole, "verb {n}");
+    }
+    let error = frames.release(0, block).expect_err("whole");
+    assert_eq!(
+        error.to_string(),
+        "wrong free of frame 0x80000000: it is a whole block of order 9 with 2 references"
+    );
+    let inside = [
+        frames.free(0, block.plus(7), 0),
+        frames.release(0, block.plus(7)).map(drop),
+        frames.release_block(0, block.plus(8), 3),
+    ];
+    for (n, error) in inside.into_iter().enumerate() {
+        let state = error.expect_err("inside").state;
+        assert!(
+            matches!(state, State::Inside { order: LARGE, .. }),
+            "verb {n}: {state}"
+        );
+    }
+    assert_eq!((frames.whole_blocks(), frames.free_count()), (1, 512));
+    frames.release_block(0, block, LARGE).expect("in use");
+    frames.release_block(0, block, LARGE).expect("in use");
+    let again = frames.release_block(0, block, LARGE).expect_err("free");
+    assert!(again.is_twice(), "{again}");
+    assert_eq!((frames.whole_blocks(), frames.free_count()), (0, 1024));
+}
+
+/// What `alloc` gives is one block for good, and none that was counted as whole.
+#[test]
+fn other_blocks_stay_one() {
+    let frames = simple(1024, 1);
+    let block = frames.alloc(0, LARGE).expect("a block");
+    let used = State::Used {
+        order: LARGE,
+        refs: 1,
+    };
+    let errors = [
+        frames.part(block, LARGE),
+        frames.retain_block(block, LARGE),
+        frames.release_block(0, block, LARGE),
+    ];
+    for (n, error) in errors.into_iter().enumerate() {
+        assert_eq!(error.expect_err("not to be parted").state, used, "verb {n}");
+    }
+    assert_eq!(frames.whole_blocks(), 0);
+    frames
+        .free(0, block, LARGE)
+        .expect("nothing happened to it");
+    let single = frames.try_alloc(0).expect("a frame");
+    assert_eq!(frames.join(single, 0), Ok(true), "it stays what it is");
+    assert_eq!(frames.part(single, 0), Ok(()));
+    assert_eq!(frames.whole_blocks(), 0);
+    frames.release_block(0, single, 0).expect("in use");
+    assert_eq!(frames.free_count(), 1024);
+}
+
+#[test]
 fn the_last_reference_stays() {
     let frames = simple(64, 1);
     let frame = frames.alloc(0, 0).expect("a frame");

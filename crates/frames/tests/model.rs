@@ -1,6 +1,8 @@
 //! Random steps against a plain model, which is in `common/model.rs`.
 
 mod common;
+#[path = "common/large.rs"]
+mod large;
 #[path = "common/model.rs"]
 mod model;
 #[path = "common/steps.rs"]

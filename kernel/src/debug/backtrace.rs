@@ -44,7 +44,8 @@ fn record(fp: usize) -> Option<(usize, usize)> {
 }
 
 fn line(pc: usize) {
-    match symbols::find(pc) {
+    let mut name = [0; _];
+    match symbols::find(pc, &mut name) {
         Some((name, offset)) => println!("  {pc:#x} {name}+{offset:#x}"),
         None => println!("  {pc:#x}"),
     }

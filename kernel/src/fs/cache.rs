@@ -98,10 +98,13 @@ pub fn release_unlinked(fs: &mut Fs<Disk>, inum: u32) {
     }
 }
 
-/// Pages that the cache could give back now, if the list is free.
-pub fn try_reclaimable() -> Option<usize> {
+/// Pages that the cache could give back now, and all it has, if the list is free.
+pub fn try_pages() -> Option<(usize, usize)> {
     let inodes = INODES.try_lock()?;
-    Some(inodes.iter().map(|inode| inode.reclaimable()).sum())
+    let each = inodes
+        .iter()
+        .map(|inode| (inode.reclaimable(), inode.cached()));
+    Some(each.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1)))
 }
 
 impl Shrinker for PageCache {

@@ -11,7 +11,7 @@ mod mapped;
 mod pipe;
 mod table;
 
-pub use cache::{counts, init as init_cache, pages, try_reclaimable};
+pub use cache::{counts, init as init_cache, pages, try_pages};
 pub use file::{File, open_files};
 pub use inode::InodeRef;
 pub use mapped::MappedFile;

@@ -15,9 +15,10 @@ struct Aside;
 static SHRINKER: Aside = Aside;
 
 impl Shrinker for Aside {
+    /// Waits for the lock, or an allocation would fail while free memory lies here: whoever holds it
+    /// asks nobody for memory, so it is another hart, and not for long.
     fn shrink(&self, _wanted: usize) -> usize {
-        let reserve = ASIDE.try_lock();
-        reserve.map_or(0, |mut reserve| reserve.give_back(&Machine))
+        ASIDE.lock().give_back(&Machine)
     }
 
     /// Nothing: they are counted as free.

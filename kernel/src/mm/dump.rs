@@ -19,14 +19,6 @@ fn patiently<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
         .find_map(|seen| seen)
 }
 
-/// A number that is there only if its lock is free.
-fn number(name: &str, look: impl FnMut() -> Option<usize>) {
-    match patiently(look) {
-        Some(pages) => print!("{pages} {name}"),
-        None => print!("(busy) {name}"),
-    }
-}
-
 /// Prints what memory is used for, and by whom.
 pub fn print() {
     print!("\nmemory: ");
@@ -39,10 +31,14 @@ pub fn print() {
         }
         None => println!("(busy)"),
     }
-    print!("cached: ");
-    number("", fs::try_reclaimable);
-    print!("of {} pages of files; kernel: ", fs::pages());
-    number("of kmalloc, ", heap::try_pages);
+    match patiently(fs::try_pages) {
+        Some((cached, all)) => print!("cached: {cached} of {all} pages of files; kernel: "),
+        None => print!("cached: (busy) pages of files; kernel: "),
+    }
+    match patiently(heap::try_pages) {
+        Some(pages) => print!("{pages} of kmalloc, "),
+        None => print!("(busy) of kmalloc, "),
+    }
     println!("{} of stacks", stack::pages());
     print_switches();
     print_processes();

@@ -21,8 +21,8 @@ static ROOT: Once<Pfn> = Once::new();
 static TABLE: SpinLock<usize, { rank::DEVICE }> = SpinLock::new(DEVICES);
 
 /// Counts what is mapped below [`STACKS`]' entry. A hart may remember that an address had nothing
-/// behind it; one that has not heard of all mappings forgets everything when it next switches, which
-/// is before it uses a stack that it has not mapped itself.
+/// behind it; one that has not heard of all mappings forgets everything when it next switches, and
+/// before it writes to a stack that another hart has mapped (see [`hear`]).
 static MAPPINGS: AtomicU64 = AtomicU64::new(0);
 
 /// Mappings made so far, for harts to compare with what they have heard of.
@@ -169,14 +169,22 @@ pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
 
 /// Maps pages one behind the other, all in one table; on failure none of them is mapped.
 pub fn map_pages<const N: usize>(address: usize, pages: [Frame; N]) -> Result<(), AllocError> {
+    map_physical(address, pages.each_ref().map(|page| page.pfn().addr()))?;
+    // The table has them now.
+    pages.into_iter().for_each(|page| _ = page.into_pfn());
+    Ok(())
+}
+
+/// As [`map_pages`], for memory that is not the allocator's.
+#[inline(never)]
+pub fn map_physical<const N: usize>(address: usize, pages: [u64; N]) -> Result<(), AllocError> {
     // Nothing is allocated while the tables are locked: caches that are asked to give back take
     // locks that come before this one.
     let mut spare = Some(Frame::try_new_zeroed()?);
     let tables = TABLE.lock();
     for (i, page) in pages.into_iter().enumerate() {
-        let physical = page.into_pfn().addr();
         let place = address + i * FRAME_SIZE;
-        map(place, physical, Rights::Write, 0, || {
+        map(place, page, Rights::Write, 0, || {
             spare.take().ok_or(AllocError)
         })?;
     }
@@ -192,6 +200,16 @@ pub fn map_pages<const N: usize>(address: usize, pages: [Frame; N]) -> Result<()
     }
     drop(spare);
     Ok(())
+}
+
+/// This hart forgets that addresses had nothing behind them, if others have mapped any that it has
+/// not heard of. Needed before it uses a mapping of theirs without a switch in between.
+pub fn hear() {
+    let _off = hart::off();
+    let mappings = mappings();
+    if hart::this().heard_of.replace(mappings) != mappings {
+        paging::flush_all();
+    }
 }
 
 /// Unmaps `count` pages from `address` on, all in one table, everywhere, and gives them back, and the

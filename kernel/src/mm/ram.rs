@@ -124,6 +124,11 @@ impl Frame {
         Frame(pfn)
     }
 
+    /// Which page it is.
+    pub fn pfn(&self) -> Pfn {
+        self.0
+    }
+
     /// Hands the reference to the caller.
     pub fn into_pfn(self) -> Pfn {
         ManuallyDrop::new(self).0

@@ -3,10 +3,10 @@
 //!
 //! The stack of an ended process stays mapped for the next one until memory gets short.
 
-use super::kernel_space::{map_pages, try_unmap_pages};
+use super::kernel_space::{self, map_pages, map_physical, try_unmap_pages};
 use super::ram::{Frame, frames};
 use crate::arch::hart::MAX_HARTS;
-use crate::arch::layout::{STACK_SIZE, STACK_SLOT, STACKS};
+use crate::arch::layout::{self, STACK_SIZE, STACK_SLOT, STACKS};
 use crate::proc;
 use crate::sync::{SpinLock, rank};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -22,11 +22,14 @@ const _: () = assert!(WORDS * 64 >= proc::HIGHEST_LIMIT + 1 + MAX_HARTS);
 struct Slots {
     used: [u64; WORDS],
     mapped: [u64; WORDS],
+    /// Slots with memory that are not in use.
+    spare: usize,
 }
 
 static SLOTS: SpinLock<Slots, { rank::CACHE }> = SpinLock::new(Slots {
     used: [0; WORDS],
     mapped: [0; WORDS],
+    spare: 0,
 });
 
 /// Stacks that have memory.
@@ -58,10 +61,23 @@ impl KernelStack {
     /// A stack with any content.
     pub fn try_new() -> Result<KernelStack, AllocError> {
         let (slot, mapped) = SLOTS.lock().take().ok_or(AllocError)?;
-        if !mapped && let Err(error) = map_slot(slot) {
+        if mapped {
+            // Perhaps by another hart, and the caller begins to fill the stack at once.
+            kernel_space::hear();
+        } else if let Err(error) = map_slot(slot) {
             SLOTS.lock().give_back(slot, false);
             return Err(error);
         }
+        Ok(KernelStack { slot })
+    }
+
+    /// The memory of the boot stack, where a stack with a guard is. For the boot hart to idle on when
+    /// it needs nothing more of what it has there, so that those pages stay in use.
+    pub fn over_boot_stack() -> Result<KernelStack, AllocError> {
+        let (slot, _) = SLOTS.lock().take().ok_or(AllocError)?;
+        let start = layout::virt_to_phys(layout::boot_stack());
+        let pages = core::array::from_fn::<_, PAGES, _>(|i| start + (i * FRAME_SIZE) as u64);
+        map_physical(base(slot), pages)?;
         Ok(KernelStack { slot })
     }
 
@@ -92,33 +108,32 @@ fn map_slot(slot: usize) -> Result<(), AllocError> {
 
 impl Slots {
     /// A slot not in use, one with memory first; whether it has memory.
+    #[inline(never)]
     fn take(&mut self) -> Option<(usize, bool)> {
-        let spare = (0..WORDS).find(|&i| self.mapped[i] & !self.used[i] != 0);
-        let (word, mapped) = match spare {
-            Some(word) => (word, true),
-            None => ((0..WORDS).find(|&i| self.used[i] != u64::MAX)?, false),
+        let mapped = self.spare > 0;
+        let fits = |i: usize| match mapped {
+            true => self.mapped[i] & !self.used[i] != 0,
+            false => self.used[i] != u64::MAX,
         };
+        let word = (0..WORDS).find(|&i| fits(i))?;
+        self.spare -= usize::from(mapped);
         let candidates = !self.used[word] & if mapped { self.mapped[word] } else { u64::MAX };
         let bit = candidates.trailing_zeros() as usize;
         self.used[word] |= 1 << bit;
         Some((word * 64 + bit, mapped))
     }
 
+    #[inline(never)]
     fn give_back(&mut self, slot: usize, mapped: bool) {
         let (word, bit) = (slot / 64, 1 << (slot % 64));
         self.used[word] &= !bit;
         self.mapped[word] &= !bit;
         self.mapped[word] |= if mapped { bit } else { 0 };
-    }
-
-    fn spare(&self) -> usize {
-        let each = self.mapped.iter().zip(&self.used);
-        each.map(|(mapped, used)| (mapped & !used).count_ones() as usize)
-            .sum()
+        self.spare += usize::from(mapped);
     }
 
     fn take_spare(&mut self) -> Option<usize> {
-        (self.spare() > 0)
+        (self.spare > 0)
             .then(|| self.take().map(|(slot, _)| slot))
             .flatten()
     }
@@ -143,6 +158,6 @@ impl Shrinker for SpareStacks {
     }
 
     fn reclaimable(&self) -> usize {
-        SLOTS.lock().spare() * PAGES
+        SLOTS.lock().spare * PAGES
     }
 }

@@ -3,7 +3,7 @@
 
 use super::TABLE;
 use crate::mm::ram::frames;
-use crate::println;
+use crate::{print, println};
 
 /// Prints a line a process, and one about memory.
 pub fn print() {
@@ -18,14 +18,18 @@ pub fn print() {
             .try_lock()
             .and_then(|s| s.as_ref().map(|s| s.stats()));
         let (resident, size) = stats.map_or((0, 0), |stats| (stats.resident, stats.size));
-        println!(
-            "{:5} {:6} {:6} {resident:6} {size:5} {}",
+        print!(
+            "{:5} {:6} {:6} {resident:6} {size:5} ",
             process.pid,
             parent.unwrap_or(0),
             process.state().name(),
-            process.name()
         );
+        match process.try_name() {
+            Some(name) => println!("{name}"),
+            None => println!("?"),
+        }
     });
-    let frames = frames();
-    println!("{} of {} pages free", frames.free_count(), frames.total());
+    if let Some(stats) = frames().try_stats() {
+        println!("{} of {} pages free", stats.free, stats.total);
+    }
 }

@@ -1,7 +1,7 @@
 //! The policy for the end of memory.
 //!
 //! First the caches give back, in the order in which they are registered with `frames` at boot:
-//! kmalloc's magazines and empty slabs, spare kernel stacks, clean pages of files that nobody maps
+//! the frames set aside for large pages, kmalloc's magazines and empty slabs, spare kernel stacks, clean pages of files that nobody maps
 //! (text that no process runs any more among them), room in the table of processes. Then the harts'
 //! caches of single pages are emptied. Then the allocation fails.
 //!
@@ -19,7 +19,7 @@
 
 use super::{INIT, Process, TABLE, sched};
 use crate::arch::timer;
-use crate::mm::ram::frames;
+use crate::mm::{aside, ram::frames};
 use crate::println;
 use crate::sync::{SpinLock, WaitQueue, rank};
 use kmalloc::KArc;
@@ -72,7 +72,7 @@ pub fn ended() {
 
 fn is_enough() -> bool {
     let stats = frames().stats();
-    stats.free + stats.reclaimable >= ENOUGH
+    stats.free + stats.reclaimable + aside::count() >= ENOUGH
 }
 
 /// Called by a process that got no memory for a page it touched, with no lock held.

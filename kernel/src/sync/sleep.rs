@@ -6,42 +6,63 @@ use core::ops::{Deref, DerefMut};
 
 /// A value behind a lock that may be held over a wait for the disk. Only processes take it.
 pub struct SleepLock<T> {
-    locked: SpinLock<bool, { rank::DEVICE }>,
-    waiting: WaitQueue,
+    raw: RawSleep,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: `locked` lets one holder in at a time; the value moves between processes, hence `Send`.
+/// The part of the lock that does not know the value.
+struct RawSleep {
+    locked: SpinLock<bool, { rank::DEVICE }>,
+    waiting: WaitQueue,
+}
+
+impl RawSleep {
+    #[inline(never)]
+    fn lock(&self) {
+        let mut locked = self.locked.lock();
+        while *locked {
+            locked = self.waiting.wait_surely(locked);
+        }
+        *locked = true;
+    }
+
+    #[inline(never)]
+    fn try_lock(&self) -> bool {
+        let locked = self.locked.try_lock();
+        locked.is_some_and(|mut locked| !core::mem::replace(&mut *locked, true))
+    }
+
+    #[inline(never)]
+    fn unlock(&self) {
+        *self.locked.lock() = false;
+        self.waiting.wake_one();
+    }
+}
+
+// SAFETY: `raw` lets one holder in at a time; the value moves between processes, hence `Send`.
 unsafe impl<T: Send> Sync for SleepLock<T> {}
 
 impl<T> SleepLock<T> {
     /// An unlocked value.
     pub const fn new(value: T) -> SleepLock<T> {
         SleepLock {
-            locked: SpinLock::new(false),
-            waiting: WaitQueue::new(),
+            raw: RawSleep {
+                locked: SpinLock::new(false),
+                waiting: WaitQueue::new(),
+            },
             value: UnsafeCell::new(value),
         }
     }
 
     /// Waits until the lock is free and takes it.
     pub fn lock(&self) -> SleepGuard<'_, T> {
-        let mut locked = self.locked.lock();
-        while *locked {
-            locked = self.waiting.wait_surely(locked);
-        }
-        *locked = true;
+        self.raw.lock();
         SleepGuard { lock: self }
     }
 
     /// Takes the lock if it is free; never waits, so it may be called with spin locks held.
     pub fn try_lock(&self) -> Option<SleepGuard<'_, T>> {
-        let mut locked = self.locked.try_lock()?;
-        if *locked {
-            return None;
-        }
-        *locked = true;
-        Some(SleepGuard { lock: self })
+        self.raw.try_lock().then(|| SleepGuard { lock: self })
     }
 }
 
@@ -63,7 +84,7 @@ impl<'a, T> SleepGuard<'a, T> {
 impl<T> Deref for SleepGuard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        // SAFETY: the guard is the only one; `locked` is true until it goes.
+        // SAFETY: the guard is the only one; the lock is held until it goes.
         unsafe { &*self.lock.value.get() }
     }
 }
@@ -77,7 +98,6 @@ impl<T> DerefMut for SleepGuard<'_, T> {
 
 impl<T> Drop for SleepGuard<'_, T> {
     fn drop(&mut self) {
-        *self.lock.locked.lock() = false;
-        self.lock.waiting.wake_one();
+        self.lock.raw.unlock();
     }
 }

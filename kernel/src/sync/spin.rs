@@ -28,36 +28,78 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
 
     #[inline]
     fn lock(&self) {
-        hart::enter();
         if cfg!(debug_assertions) {
-            hart::this().ranks.push(RANK);
+            return lock_checked(&self.locked, RANK);
         }
-        while self.locked.swap(true, Ordering::Acquire) {
-            while self.locked.load(Ordering::Relaxed) {
-                hint::spin_loop();
-            }
-        }
+        hart::enter();
+        acquire(&self.locked);
     }
 
     #[inline]
     fn try_lock(&self) -> bool {
-        hart::enter();
-        if self.locked.swap(true, Ordering::Acquire) {
-            hart::leave();
-            return false;
-        }
         if cfg!(debug_assertions) {
-            hart::this().ranks.push_tried(RANK);
+            return try_lock_checked(&self.locked, RANK);
         }
-        true
+        hart::enter();
+        try_acquire(&self.locked)
     }
 
     #[inline]
     unsafe fn unlock(&self) {
         if cfg!(debug_assertions) {
-            hart::this().ranks.pop(RANK);
+            return unlock_checked(&self.locked, RANK);
         }
-        self.locked.store(false, Ordering::Release);
+        release(&self.locked);
+    }
+}
+
+#[inline(always)]
+fn acquire(locked: &AtomicBool) {
+    while locked.swap(true, Ordering::Acquire) {
+        while locked.load(Ordering::Relaxed) {
+            hint::spin_loop();
+        }
+    }
+}
+
+/// Interrupts are off; they stay off only if the lock was taken.
+#[inline(always)]
+fn try_acquire(locked: &AtomicBool) -> bool {
+    let taken = !locked.swap(true, Ordering::Acquire);
+    if !taken {
         hart::leave();
     }
+    taken
+}
+
+#[inline(always)]
+fn release(locked: &AtomicBool) {
+    locked.store(false, Ordering::Release);
+    hart::leave();
+}
+
+// With the checks of ranks the operations are long: they stand in the image once, and not at each
+// place that locks.
+
+#[inline(never)]
+fn lock_checked(locked: &AtomicBool, rank: u8) {
+    hart::enter();
+    hart::this().ranks.push(rank);
+    acquire(locked);
+}
+
+#[inline(never)]
+fn try_lock_checked(locked: &AtomicBool, rank: u8) -> bool {
+    hart::enter();
+    let taken = try_acquire(locked);
+    if taken {
+        hart::this().ranks.push_tried(rank);
+    }
+    taken
+}
+
+#[inline(never)]
+fn unlock_checked(locked: &AtomicBool, rank: u8) {
+    hart::this().ranks.pop(rank);
+    release(locked);
 }

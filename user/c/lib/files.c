@@ -17,21 +17,31 @@ WEAK char *gets(char *line, int room)
     return line;
 }
 
+/* What does not fit an int is no address in the classic dialect. */
+char *__move_break(long bytes)
+{
+#ifdef __CLASSIC
+    if (bytes > 0 && (uint64)__sys_sbrk(0) + bytes > 0x80000000)
+        return (char *)-1;
+#endif
+    return __sys_sbrk(bytes);
+}
+
 /* All memory comes when it is touched: the kinds of sbrk differ in name only. */
 WEAK char *sbrk(int bytes)
 {
-    return __sys_sbrk(bytes);
+    return __move_break(bytes);
 }
 
 WEAK char *sbrklazy(int bytes)
 {
-    return __sys_sbrk(bytes);
+    return __move_break(bytes);
 }
 
 WEAK char *sys_sbrk(int bytes, int kind)
 {
     (void)kind;
-    return __sys_sbrk(bytes);
+    return __move_break(bytes);
 }
 
 /* A mapping of a file could be written back; there are none yet. */

@@ -56,10 +56,10 @@ static int grow(uint64 size)
 {
     uint64 odd = (uint64)__sys_sbrk(0) % UNIT, fill = odd ? UNIT - odd : 0;
     uint64 wanted = size > STEP ? size : STEP;
-    char *start = __sys_sbrk(fill + wanted);
+    char *start = __move_break(fill + wanted);
     if (start == (char *)-1) {
         wanted = size;
-        start = __sys_sbrk(fill + wanted);
+        start = __move_break(fill + wanted);
     }
     if (start == (char *)-1)
         return 0;

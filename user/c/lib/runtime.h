@@ -25,6 +25,9 @@ int __sys_kfree(void *object);
 void *__sys_mmap(void *hint, long length, int prot, int flags, int fd, long offset);
 int __sys_munmap(void *address, ulong length);
 
+/* Moves the end of the heap, as sbrk does, within the part of memory that the dialect has for it. */
+char *__move_break(long bytes);
+
 /* What fstat stores. */
 struct __stat {
     int dev;

@@ -3,7 +3,7 @@
 
 /* Calls that the library wraps. */
 #define OWN_sbrk
-#ifdef CLASSIC
+#ifdef __CLASSIC
 #define OWN_exit
 #define OWN_wait
 #define OWN_fstat

@@ -114,6 +114,9 @@ static void test_kmalloc(void)
     if (object <= 0)
         check(0, "kmalloc of a page");
     kmfree(object);
+    object = kmalloc(0);
+    check(object == 0, "kmalloc of nothing");
+    kfree(0);
 }
 
 static void test_files(void)
@@ -137,6 +140,49 @@ static void test_files(void)
     free(p);
 }
 
+/* The heap ends where an address would not fit an int any more. */
+static void test_heap(void)
+{
+    char *end = sbrk(0);
+    check(sbrk(0x7f000000) == end, "a heap of almost 2 GiB");
+    check(sbrk(0x2000000) == (char *)-1 && malloc(0xf0000000) == 0, "a heap beyond 2 GiB");
+    check(sbrk(0) == end + 0x7f000000, "nothing is left of a refused sbrk");
+    check(sbrk(-0x7f000000) == end + 0x7f000000 && sbrk(0) == end, "the heap shrinks");
+}
+
+static void recurse(volatile char *caller)
+{
+    volatile char frame[1000];
+    frame[0] = *caller;
+    recurse(frame);
+    caller[0] = frame[0];
+}
+
+/* What fits a page of 32-bit pointers fits the stack, and the stack ends before other memory. */
+static void test_stack(void)
+{
+    void *pointers[1000];
+    char *page;
+    int i, ends[2];
+    for (i = 0; i < 1000; i++)
+        pointers[i] = &pointers[i];
+    for (i = 0; i < 1000; i++)
+        check(pointers[i] == &pointers[i], "an array on the stack");
+    page = malloc(2 * PGSIZE);
+    memset(page, 7, 2 * PGSIZE);
+    pipe(ends);
+    if (fork() == 0) {
+        recurse("x");
+        write(ends[1], "y", 1);
+        exit();
+    }
+    close(ends[1]);
+    check(read(ends[0], page, 1) == 0 && page[0] == 7, "a stack without end");
+    wait();
+    close(ends[0]);
+    free(page);
+}
+
 void main(int argc, char *argv[])
 {
     test_printf();
@@ -144,6 +190,8 @@ void main(int argc, char *argv[])
     test_flags();
     test_kmalloc();
     test_files();
+    test_heap();
+    test_stack();
     if (failures)
         exit(1);
     printf(1, "%s: OK\n", argv[0]);

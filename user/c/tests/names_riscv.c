@@ -130,6 +130,18 @@ static void test_calls(void)
         equal("a missing function", functions[i] == fork && i > 0, 0);
 }
 
+/* The page below the stack's pages is nobody's. */
+static void test_stack(void)
+{
+    int status = 0;
+    if (fork() == 0) {
+        (void)*(volatile char *)(r_sp() - USERSTACK * PGSIZE);
+        exit(0);
+    }
+    wait(&status);
+    equal("the status of a process that read below its stack", status, -1);
+}
+
 int main(void)
 {
     test_types();
@@ -137,6 +149,7 @@ int main(void)
     test_disk();
     test_memory();
     test_calls();
+    test_stack();
     EQUAL(r_sp() / PGSIZE, (uint64)&(char){ 0 } / PGSIZE);
     if (!failures)
         printf("names_riscv: OK\n");

@@ -52,13 +52,19 @@ pub(crate) fn program(
     command.args(compiler.for_courses());
     command.arg(&source).args(&runtime);
     command.args(compiler.for_linking()).arg("-T").arg(&script);
+    // GNU's linker takes no notice where a script lists the segments.
+    command.arg(format!("-Wl,-z,stack-size={}", dialect.stack()));
     if dialect::main_gives_nothing(&text) {
         command.arg("-Wl,--defsym=__main_is_void=1");
     }
     command.args(compiler.libraries());
     let mut also = runtime;
     also.push(script);
-    make(command, &out, &also)?;
+    make(command, &out, &also, |program| {
+        let mut file = fs::read(program)?;
+        crate::program::ask_for_stack(&mut file, dialect.stack())?;
+        Ok(fs::write(program, file)?)
+    })?;
     Ok(out)
 }
 
@@ -113,7 +119,7 @@ impl Place {
         command.arg("-I").arg(include.join("core"));
         command.arg("-I").arg(self.built.join("include"));
         if dialect == Dialect::Classic {
-            command.arg("-DCLASSIC");
+            command.arg("-D__CLASSIC");
         }
         command
     }
@@ -129,16 +135,21 @@ impl Place {
             let object = self.built.join(dialect.name()).join(format!("{part}.o"));
             let mut command = self.command(compiler, dialect);
             command.args(["-Wall", "-Wextra", "-c"]).arg(&source);
-            make(command, &object, &[])?;
+            make(command, &object, &[], |_| Ok(()))?;
             Ok(object)
         };
         parts.chain([own.as_str()]).map(compile).collect()
     }
 }
 
-/// Runs the compiler, unless `out` is what it would make. Files that the compiler does not name among
-/// the dependencies are in `also`.
-fn make(mut command: Command, out: &Path, also: &[PathBuf]) -> Result<()> {
+/// Runs the compiler, unless `out` is what it would make, and `finish` on what it made. Files that the
+/// compiler does not name among the dependencies are in `also`.
+fn make(
+    mut command: Command,
+    out: &Path,
+    also: &[PathBuf],
+    finish: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
     let told = format!("{command:?}");
     if stamp::holds(out, &told) {
         return Ok(());
@@ -158,6 +169,7 @@ fn make(mut command: Command, out: &Path, also: &[PathBuf]) -> Result<()> {
     let mut files = stamp::dependencies(&fs::read_to_string(&depends)?);
     files.extend_from_slice(also);
     fs::remove_file(&depends)?;
+    finish(&new)?;
     fs::rename(&new, out)?;
     stamp::write(out, &told, &files)
 }

@@ -49,6 +49,13 @@ fn c_sources(bench: &Bench, log: &mut Log) -> Result<()> {
     wanted(&output, "one of 3")?;
     ensure!(status == 5, "exit status {status}, wanted 5");
 
+    let image = bench.dir.join("c.img");
+    let arguments = ["image", text(&image)?, "--programs", "sh init"];
+    let command = front(bench, "scripts/xtask", &arguments, &settings[1..]);
+    let (status, output) = finish(log, command, None)?;
+    wanted(&output, "2 programs and 1 added")?;
+    ensure!(status == 0, "exit status {status} of an image");
+
     let wrong = bench.file("wrong.c", b"int main(void) { return x; }\n")?;
     let (status, output) = run(bench, log, &[("CMD", "wrong"), ("ADD", text(&wrong)?)])?;
     ensure!(status != 0, "a program with an error was taken");

@@ -1,20 +1,25 @@
 //! A plain model of an allocator: which frames are in use, with which order and how often.
 
 use crate::common::{TestFrames, with};
+use crate::large::Large;
 use crate::steps::{BOTTOM, Machine, Step, TOP};
 use frames::{MAX_ORDER, OutOfMemory, Pfn, State, WrongFree};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 /// The allocator, and what must be true of it.
-struct Model<'a> {
-    frames: &'a TestFrames,
+pub struct Model<'a> {
+    pub frames: &'a TestFrames,
     /// Whether it is free, of each frame from [`BOTTOM`] on.
     is_free: Vec<bool>,
     free: usize,
     /// First frame, order and references of each block in use.
-    live: BTreeMap<u32, (usize, u32)>,
+    pub live: BTreeMap<u32, (usize, u32)>,
+    /// The first frames of those that can be parted.
+    pub whole: BTreeSet<u32>,
+    /// The latest of them and their orders, whatever became of them.
+    pub recent: Vec<(u32, usize)>,
 }
 
 /// Does the steps on a new allocator, checks it after each, gives everything back and checks that it
@@ -32,6 +37,8 @@ pub fn run(machine: &Machine, steps: impl IntoIterator<Item = Step>) {
             free: is_free.iter().filter(|free| **free).count(),
             is_free,
             live: BTreeMap::new(),
+            whole: BTreeSet::new(),
+            recent: Vec::new(),
         };
         assert_eq!(frames.total(), model.free, "managed frames");
         let initial = frames.free_blocks();
@@ -40,12 +47,18 @@ pub fn run(machine: &Machine, steps: impl IntoIterator<Item = Step>) {
             model.step(step);
             model.check();
         }
-        for (first, (_, refs)) in std::mem::take(&mut model.live) {
+        for (first, (order, refs)) in std::mem::take(&mut model.live) {
+            let frame = Pfn::new(first);
             for left in (0..refs).rev() {
-                assert_eq!(frames.release(0, Pfn::new(first)), Ok(left == 0));
+                if model.whole.contains(&first) {
+                    assert_eq!(frames.release_block(0, frame, order), Ok(()));
+                } else {
+                    assert_eq!(frames.release(0, frame), Ok(left == 0));
+                }
             }
         }
         frames.drain_caches();
+        assert_eq!(frames.whole_blocks(), 0, "whole blocks at the end");
         assert_eq!(frames.free_blocks(), initial, "everything given back");
     });
 }
@@ -68,16 +81,16 @@ fn count(all: &[bool], order: usize, blocks: &mut [usize]) {
 }
 
 impl Model<'_> {
-    fn is_free(&self, number: u32) -> bool {
+    pub fn is_free(&self, number: u32) -> bool {
         (BOTTOM..TOP).contains(&number) && self.is_free[(number - BOTTOM) as usize]
     }
 
-    fn pick(&self, which: usize) -> Option<(u32, usize, u32)> {
+    pub fn pick(&self, which: usize) -> Option<(u32, usize, u32)> {
         let (&first, &(order, refs)) = self.live.iter().nth(which % self.live.len().max(1))?;
         Some((first, order, refs))
     }
 
-    fn allocated(&mut self, frame: Pfn, order: usize) {
+    pub fn allocated(&mut self, frame: Pfn, order: usize) {
         let first = frame.get();
         assert_eq!(
             first % (1 << order),
@@ -92,8 +105,9 @@ impl Model<'_> {
         self.live.insert(first, (order, 1));
     }
 
-    fn freed(&mut self, first: u32) {
+    pub fn freed(&mut self, first: u32) {
         let (order, _) = self.live.remove(&first).expect("a live block");
+        self.whole.remove(&first);
         self.is_free[block(first, order)].fill(true);
         self.free += 1 << order;
     }
@@ -119,6 +133,7 @@ impl Model<'_> {
         }
         let (&first, &(order, refs)) = self.live.range(..=number).next_back()?;
         match number - first {
+            0 if self.whole.contains(&first) => Some(State::Whole { order, refs }),
             0 => Some(State::Used { order, refs }),
             offset if offset < 1 << order => Some(State::Inside { offset, order }),
             _ => None,
@@ -126,7 +141,7 @@ impl Model<'_> {
     }
 
     /// The error must name the frame as what it is, and nothing may have happened.
-    fn refused<T: std::fmt::Debug>(&self, number: u32, result: Result<T, WrongFree>) {
+    pub fn refused<T: std::fmt::Debug>(&self, number: u32, result: Result<T, WrongFree>) {
         let error = result.expect_err("a wrong free");
         assert_eq!(error.frame, Pfn::new(number), "{error}");
         match self.state(number) {
@@ -147,6 +162,12 @@ impl Model<'_> {
             Step::Drain => self.drain(),
             Step::FreeAny { cpu, number, order } => self.free_any(cpu, number, order),
             Step::ReleaseAny { cpu, number } => self.release_any(cpu, number),
+            Step::TryAlloc { .. }
+            | Step::RetainBlock { .. }
+            | Step::ReleaseBlock { .. }
+            | Step::Part { .. }
+            | Step::Join { .. }
+            | Step::ReleaseUnlessLast { .. } => self.large(step),
             Step::Free { which, .. }
             | Step::FreeTwice { which, .. }
             | Step::FreeWrongOrder { which, .. }
@@ -172,6 +193,9 @@ impl Model<'_> {
             Step::FreeWrongOrder { cpu, order, .. } => self.free_any(cpu, first, order),
             Step::FreeInside { cpu, offset, .. } => {
                 self.free_any(cpu, first + offset % (1 << order), 0);
+            }
+            Step::Retain { .. } if self.whole.contains(&first) => {
+                self.refused(first, self.frames.retain(Pfn::new(first)));
             }
             Step::Retain { .. } => {
                 self.frames.retain(Pfn::new(first)).expect("it is in use");
@@ -208,7 +232,7 @@ impl Model<'_> {
 
     fn free_any(&mut self, cpu: usize, number: u32, order: usize) {
         let result = self.frames.free(cpu, Pfn::new(number), order);
-        if self.live.get(&number) == Some(&(order, 1)) {
+        if self.live.get(&number) == Some(&(order, 1)) && !self.whole.contains(&number) {
             assert_eq!(result, Ok(()));
             self.freed(number);
         } else {
@@ -235,8 +259,11 @@ impl Model<'_> {
         }
     }
 
-    fn release_any(&mut self, cpu: usize, number: u32) {
+    pub fn release_any(&mut self, cpu: usize, number: u32) {
         let result = self.frames.release(cpu, Pfn::new(number));
+        if self.whole.contains(&number) {
+            return self.refused(number, result);
+        }
         match self.live.get_mut(&number) {
             Some((_, 1)) => {
                 assert_eq!(result, Ok(true), "the last reference");
@@ -254,7 +281,8 @@ impl Model<'_> {
         let frames = self.frames;
         if frames.mark(frame, 77).is_err() {
             let state = frames.state(frame);
-            assert!(matches!(state, State::Used { .. }), "{state}");
+            let used = matches!(state, State::Used { .. } | State::Whole { .. });
+            assert!(used, "{state}");
             return;
         }
         assert_eq!((order, frames.marked(frame)), (0, Some(77)));
@@ -304,7 +332,13 @@ impl Model<'_> {
         for (&first, &(order, refs)) in self.live.iter().take(8) {
             let frame = Pfn::new(first);
             assert_eq!(self.frames.refs(frame), refs, "references of {first:#x}");
-            assert_eq!(self.frames.state(frame), State::Used { order, refs });
+            let expected = if self.whole.contains(&first) {
+                State::Whole { order, refs }
+            } else {
+                State::Used { order, refs }
+            };
+            assert_eq!(self.frames.state(frame), expected, "{first:#x}");
         }
+        assert_eq!(self.frames.whole_blocks(), self.whole.len(), "whole blocks");
     }
 }

@@ -78,6 +78,14 @@ pub enum Step {
     Release { cpu: usize, which: usize },
     MarkAndBack { which: usize },
     Bulk { cpu: usize, count: usize, keep: usize },
+    TryAlloc { order: usize },
+    /// Where there is an order, what starts at the multiple of its size at or before the block;
+    /// otherwise one of the latest blocks from `TryAlloc` and `Join`. The same for the next three.
+    RetainBlock { which: usize, order: Option<usize> },
+    ReleaseBlock { cpu: usize, which: usize, order: Option<usize> },
+    Part { which: usize, order: Option<usize> },
+    Join { which: usize, order: Option<usize> },
+    ReleaseUnlessLast { which: usize },
     /// Until there is no block of the order; then all of them back.
     Exhaust { cpu: usize, order: usize },
     Drain,
@@ -95,9 +103,16 @@ impl Step {
             150..225 => 1 + usize::from(c) % 4,
             _ => 5 + usize::from(c) % (MAX_ORDER - 3),
         };
+        let perhaps = (d % 4 == 0).then_some(usize::from(c) % 13);
         match kind {
-            0..90 => Step::Alloc { cpu, order },
-            90..160 => Step::Free { cpu, which },
+            0..70 => Step::Alloc { cpu, order },
+            70..84 => Step::TryAlloc { order: usize::from(c) % (MAX_ORDER + 2) },
+            84..94 => Step::RetainBlock { which, order: perhaps },
+            94..109 => Step::ReleaseBlock { cpu, which, order: perhaps },
+            109..119 => Step::Part { which, order: perhaps },
+            119..126 => Step::Join { which, order: perhaps },
+            126..129 => Step::ReleaseUnlessLast { which },
+            129..160 => Step::Free { cpu, which },
             160..170 => Step::FreeTwice { cpu, which },
             170..177 => Step::FreeWrongOrder { cpu, which, order: usize::from(c) % 20 },
             177..184 => Step::FreeInside { cpu, which, offset: u32::from(u16::from_le_bytes([c, d])) },

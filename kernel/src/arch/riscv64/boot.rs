@@ -119,8 +119,8 @@ boot_root:
     .skip   4096
 
     .section .boot_stack, "aw", @nobits
-    .balign 16
-    .skip   16384
+    .balign 4096
+    .skip   {stack_size}
     .globl boot_stack_end
 boot_stack_end:
     "#,
@@ -132,6 +132,7 @@ boot_stack_end:
     hart_id = const super::hart::HART_ID,
     hart_size = const size_of::<super::hart::Hart>(),
     max_harts = const super::hart::MAX_HARTS,
+    stack_size = const super::layout::STACK_SIZE,
 );
 
 unsafe extern "C" {

@@ -46,6 +46,7 @@ unsafe extern "C" {
     static _text: u8;
     static _etext: u8;
     static _erodata: u8;
+    static _boot_stack: u8;
     static _end: u8;
 }
 
@@ -69,4 +70,9 @@ pub fn image() -> Image {
         erodata: &raw const _erodata as usize,
         end: &raw const _end as usize,
     }
+}
+
+/// Where the stack of the boot code is, [`STACK_SIZE`] bytes, in the direct map.
+pub fn boot_stack() -> usize {
+    &raw const _boot_stack as usize
 }

@@ -88,9 +88,20 @@ impl Counts {
         }
         if !losses.is_empty() {
             // What the pages may be in.
-            let of = |info: &MemInfo| [info.slab, info.records, info.whole, info.cached];
+            let of = |info: &MemInfo| {
+                let kernel = [info.slab, info.records, info.whole, info.cached];
+                (
+                    kernel,
+                    [info.kernel_tables, info.page_tables, info.stacks],
+                    [info.file_pages, info.anonymous],
+                )
+            };
             let (then, now) = (of(&before.0), of(&self.0));
-            let _ = write!(losses, " (slab, records, whole, cached: {then:?}, {now:?})");
+            let _ = write!(
+                losses,
+                " (slab, records, whole, cached; tables of the kernel and of processes, stacks; \
+                 files, programs: {then:?}, {now:?})"
+            );
         }
         losses
     }

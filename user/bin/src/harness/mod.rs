@@ -10,7 +10,9 @@ pub use counts::Counts;
 pub use memory::{available, call, cost, fill_memory, grow_touched, peek, poke};
 
 use crate::cli::{Text, complain};
+use abi::PAGE_SIZE;
 use core::fmt::{self, Debug, Display};
+use core::hint;
 use ulib::string::String;
 use ulib::{env, format, println};
 
@@ -160,9 +162,16 @@ pub fn suite(groups: &[&[Test]]) -> i32 {
     }
 }
 
+/// Touches more of the stack than running tests does: what is on it is not the same in each.
+#[inline(never)]
+fn touch_stack() {
+    hint::black_box(&mut [0_u8; 3 * PAGE_SIZE]);
+}
+
 /// Makes this process touch, and the root directory grow to, all that running tests takes, so that
 /// the first test does not seem to lose it.
 pub fn warm_up() {
+    touch_stack();
     Counts::warm_up();
     for _ in 0..2 {
         // The failure is the purpose: its message takes memory too.
