@@ -146,6 +146,24 @@ fn the_oldest_is_the_one_that_was_opened_first_wherever_there_was_room() {
 }
 
 #[test]
+fn two_spaces_have_sets_of_their_own_at_one_address() {
+    let mut world = world(2100, 1);
+    let child = world.fork(0).expect("memory");
+    for page in 0..512 {
+        for p in [0, child] {
+            let stored = world.store(p, BASE + page * PAGE, page);
+            stored.expect("memory");
+        }
+    }
+    for p in [0, child] {
+        assert_eq!(world.spaces[p].stats().large, 1, "of process {p}");
+        check(&mut world, p, 512);
+    }
+    world.audit(false);
+    world.end();
+}
+
+#[test]
 fn nothing_stays_aside_for_memory_that_goes() {
     let gone: [&dyn Fn(&mut World); 5] = [
         &|world| world.space().munmap(BASE, LARGE).expect("mapped"),

@@ -59,6 +59,25 @@ fn the_last_owner_of_a_large_page_faults_once_for_all_of_it() {
 }
 
 #[test]
+fn a_parent_forgets_that_it_could_write_to_large_pages() {
+    let mut world = World::with_space(2000);
+    let filled = PRIVATE | MapFlags::POPULATE;
+    assert_eq!(world.space().mmap(0, LARGE, RW, filled), Ok(BASE));
+    world.tag(0);
+    touch(&mut world, 0, 0..512);
+    let child = world.fork(0).expect("memory");
+    for page in [0, 7, 511] {
+        world
+            .store(0, BASE + page * PAGE, 1000)
+            .expect("writable still");
+    }
+    for page in 0..512 {
+        assert_eq!(world.load(child, BASE + page * PAGE), Ok(page));
+    }
+    world.end();
+}
+
+#[test]
 fn rights_that_come_back_cost_a_second_fault_at_most() {
     let mut world = World::with_space(64);
     let space = world.space();

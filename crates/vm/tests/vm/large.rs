@@ -221,6 +221,27 @@ fn fork_shares_it_and_a_write_copies_one_page() {
 }
 
 #[test]
+fn rights_that_come_back_to_a_common_one_do_not_reach_the_other() {
+    for rights in [Prot::READ, Prot::empty()] {
+        let mut world = two();
+        world.fork(0).expect("memory");
+        for prot in [rights, RW] {
+            let changed = world.space().mprotect(BASE, 2 * LARGE, prot);
+            assert_eq!(changed, Ok(()), "{prot:?}");
+        }
+        assert_eq!(stats(&world, 0).0, 2, "in place");
+        for page in [0, 600] {
+            let stored = world.store(0, BASE + page * PAGE, 1000);
+            stored.expect("writable");
+        }
+        let written = [(0, Some(1000)), (600, Some(1000))];
+        check(&mut world, 0, BASE, &written);
+        check(&mut world, 1, BASE, &[]);
+        world.end();
+    }
+}
+
+#[test]
 fn its_last_owner_has_it_as_a_whole() {
     for first in [0, 1] {
         let mut world = two();

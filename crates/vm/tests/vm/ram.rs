@@ -37,7 +37,11 @@ pub(crate) struct Inner {
     /// Allocations that there was no frame for.
     refused: AtomicUsize,
     tlb: Mutex<Tlb>,
+    /// What somebody else does when the next common reference is about to be given up.
+    meanwhile: Mutex<Option<Meanwhile>>,
 }
+
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 /// Which frame of the machine this is, counted from 0.
 pub(crate) fn index_of(pfn: Pfn) -> usize {
@@ -63,6 +67,7 @@ impl Ram {
             aside: Mutex::new(None),
             refused: AtomicUsize::new(0),
             tlb: Mutex::default(),
+            meanwhile: Mutex::default(),
         };
         inner.pages[0]
             .iter()
@@ -202,6 +207,11 @@ impl Ram {
         aside.as_mut().map_or(0, |aside| aside.give_back(self))
     }
 
+    /// Between the next look at whether a reference is the last and its end, somebody else does this.
+    pub(crate) fn meanwhile(&self, work: impl FnOnce() + Send + 'static) {
+        *self.0.meanwhile.lock().expect("no test panicked") = Some(Box::new(work));
+    }
+
     /// From now on an allocation takes long enough for others to get in between.
     pub(crate) fn slow_down(&self) {
         self.0.slow.store(true, Relaxed);
@@ -278,6 +288,10 @@ unsafe impl Machine for Ram {
     }
 
     fn release_unless_last(&self, pfn: Pfn) -> bool {
+        let work = self.0.meanwhile.lock().expect("no test panicked").take();
+        if let Some(work) = work {
+            work();
+        }
         let index = self.single(pfn);
         self.check_not_walked(index);
         let refs = &self.0.refs[index];

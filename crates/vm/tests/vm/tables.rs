@@ -119,6 +119,28 @@ fn either_may_end_first() {
     }
 }
 
+/// The other one ends on another hart, after the first has seen that both have the table.
+#[test]
+fn who_turns_out_to_be_the_last_lets_go_of_the_pages() {
+    let ways: [fn(&mut World); 4] = [
+        |world| world.space().munmap(BASE, 2 * SPAN).expect("mapped"),
+        |world| world.space().munmap(BASE, SPAN / 2).expect("mapped"),
+        |world| world.store(0, BASE, 1000).expect("writable"),
+        |world| world.exit(0),
+    ];
+    for (number, way) in ways.into_iter().enumerate() {
+        let mut world = family();
+        let child = world.spaces.pop();
+        world.ram.meanwhile(|| drop(child));
+        way(&mut world);
+        world.audit(false);
+        if number == 2 {
+            check(&mut world, 0, &[(0, Some(1000))]);
+        }
+        world.end();
+    }
+}
+
 #[test]
 fn an_end_takes_no_memory() {
     let mut world = family();
@@ -249,4 +271,36 @@ fn parting_that_fails_changes_nothing() {
     }
     let fork = |w: &mut World| w.fork(0).map(drop);
     assert_eq!(sweep_from(parent, "fork", fork), (2, 1));
+}
+
+/// A move to where one table is missing and the next is a common one, with pages of another mapping.
+#[test]
+fn a_move_that_fails_leaves_common_tables_alone() {
+    let neighbour = BASE + SPAN + SPAN / 2;
+    let old = BASE + 10 * SPAN;
+    let len = SPAN + 16 * PAGE;
+    let family = || {
+        let mut world = World::with_space(1000);
+        let space = world.space();
+        space
+            .mmap(neighbour, 100 * PAGE, RW, PRIVATE)
+            .expect("room");
+        space.mmap(old, len, RW, PRIVATE).expect("room");
+        space
+            .mmap(old + len, PAGE, Prot::READ, FIXED)
+            .expect("room");
+        let pages = (0..100).map(|page| neighbour + page * PAGE);
+        for at in pages.chain([old, old + SPAN]) {
+            world.store(0, at, at).expect("writable");
+        }
+        world.fork(0).expect("memory");
+        assert_eq!(table(&world, 0, neighbour), table(&world, 1, neighbour));
+        world
+    };
+    let moving = |w: &mut World| {
+        let moved = w.space().mremap(old, len, len + PAGE, true)?;
+        assert_eq!(moved, BASE);
+        Ok(())
+    };
+    assert_eq!(sweep_from(family, "moving", moving), (2, 1));
 }
