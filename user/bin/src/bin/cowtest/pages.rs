@@ -1,0 +1,95 @@
+//! What the tests write to, and children that stay while pages are counted.
+
+use abi::PAGE_SIZE;
+use programs::expect_eq;
+use programs::harness::{Gate, Kid, Outcome, Tally, available, grow_touched, peek, poke};
+use ulib::format;
+use ulib::string::String;
+
+/// Touched pages of the heap.
+#[derive(Clone, Copy)]
+pub(crate) struct Pages {
+    pub base: usize,
+    pub count: usize,
+}
+
+impl Pages {
+    pub fn new(count: usize) -> Result<Pages, String> {
+        let base = grow_touched(count)?;
+        Ok(Pages { base, count })
+    }
+
+    pub fn at(self, page: usize) -> usize {
+        self.base + page * PAGE_SIZE
+    }
+
+    pub fn part(self, first: usize, count: usize) -> Pages {
+        let base = self.at(first);
+        Pages { base, count }
+    }
+
+    /// Writes to the start and the end of each page.
+    pub fn fill(self, byte: u8) {
+        for page in 0..self.count {
+            for at in [self.at(page), self.at(page + 1) - 1] {
+                // SAFETY: the pages are the test's own, and there are no references to them.
+                unsafe { poke(at, byte) };
+            }
+        }
+    }
+
+    pub fn holds(self, byte: u8, whose: &str) -> Outcome {
+        for page in 0..self.count {
+            for at in [self.at(page), self.at(page + 1) - 1] {
+                expect_eq!(peek(at), byte, "{whose} byte of page {page}");
+            }
+        }
+        Ok(())
+    }
+
+    /// A child's status: 0 if the pages hold this byte.
+    pub fn status(self, byte: u8) -> i32 {
+        i32::from(self.holds(byte, "the child's").is_err())
+    }
+}
+
+/// Pages taken since `before` were available; negative if there are more now.
+pub(crate) fn taken_since(before: u64) -> Result<i64, String> {
+    Ok(before as i64 - available()? as i64)
+}
+
+/// What a process takes besides what it writes: its stacks, tables, records, and the pages of its
+/// stack and data that it touches on its way.
+pub(crate) const PROCESS: i64 = 40;
+
+/// Pages of a process that is not small.
+pub(crate) const MANY: usize = 1000;
+
+/// A child that has done something and stays until it is let go.
+pub(crate) struct Stay {
+    kid: Kid,
+    gate: Gate,
+}
+
+impl Stay {
+    /// Starts it and waits until it has done its part, which must give 0.
+    pub fn start(part: impl FnOnce() -> i32) -> Result<Stay, String> {
+        let (tally, gate) = (Tally::new()?, Gate::new()?);
+        let kid = Kid::start(|| {
+            let status = part();
+            tally.report(status as u8);
+            gate.pass();
+            status
+        })?;
+        let status = tally.listen().hear()?;
+        if status != 0 {
+            return Err(format!("expected 0 from the child's part, saw {status}"));
+        }
+        Ok(Stay { kid, gate })
+    }
+
+    pub fn end(self) -> Outcome {
+        self.gate.open();
+        self.kid.ends_with(0, "a child that stays")
+    }
+}
