@@ -1,10 +1,10 @@
 //! Touching memory, on purpose and where one should not.
 
 use super::Expect;
-use abi::{MemInfoFlags, PAGE_SIZE};
+use abi::{MapFlags, MemInfoFlags, PAGE_SIZE, Prot};
 use core::arch::asm;
-use ulib::mem;
 use ulib::string::String;
+use ulib::{mem, sys};
 
 /// Reads the byte at any address whatever; the process ends if it may not.
 pub fn peek(address: usize) -> u8 {
@@ -21,6 +21,29 @@ pub fn peek(address: usize) -> u8 {
 pub unsafe fn poke(address: usize, byte: u8) {
     // SAFETY: the caller's promise.
     unsafe { asm!("sb {}, 0({})", in(reg) byte, in(reg) address, options(nostack)) };
+}
+
+/// Writes a byte to the start of each of some pages; the process ends where it may not.
+///
+/// # Safety
+/// The pages, as far as they are there, are the caller's.
+pub unsafe fn fill(base: usize, pages: usize, byte: u8) {
+    for page in 0..pages {
+        // SAFETY: the caller's promise.
+        unsafe { poke(base + page * PAGE_SIZE, byte) };
+    }
+}
+
+/// Maps pages to be read and written; their address, or `None` if the kernel refuses. `kind` is
+/// [`MapFlags::PRIVATE`] or [`MapFlags::SHARED`]. A refusal allocates nothing, so this serves where
+/// memory is at its end.
+pub fn map(pages: usize, kind: MapFlags) -> Option<usize> {
+    let flags = (kind - MapFlags::FIXED) | MapFlags::ANONYMOUS;
+    let prot = Prot::READ | Prot::WRITE;
+    let length = pages.checked_mul(PAGE_SIZE)?;
+    // SAFETY: without `FIXED` nothing is replaced.
+    let base = unsafe { sys::mmap(0, length, prot.bits(), flags.bits(), -1, 0) };
+    usize::try_from(base).ok()
 }
 
 /// Runs the instructions at an address, as a function without arguments that gives a number; the
@@ -46,6 +69,14 @@ pub fn available() -> Result<u64, String> {
     Ok(info.free + info.cached)
 }
 
+/// Pages taken since `before` were available; negative if there are more now.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn taken_since(before: u64) -> Result<i64, String> {
+    Ok(before as i64 - available()? as i64)
+}
+
 /// Pages that something takes and keeps until it is undone. It is done twice and counted the second
 /// time: the first time, this program touches pages of its own that it never touched before.
 ///
@@ -59,7 +90,7 @@ pub fn cost<T>(
     for _ in 0..2 {
         let before = available()?;
         let made = act()?;
-        taken = before as i64 - available()? as i64;
+        taken = taken_since(before)?;
         undo(made)?;
     }
     Ok(taken)
@@ -74,10 +105,8 @@ pub fn grow_touched(pages: usize) -> Result<usize, String> {
     let top = mem::grow(0).or_fail("ask for the break")? as usize;
     mem::grow(top.next_multiple_of(PAGE_SIZE) - top).or_fail("grow the heap to a page's start")?;
     let base = mem::grow(pages * PAGE_SIZE).or_fail("grow the heap")? as usize;
-    for page in 0..pages {
-        // SAFETY: the kernel just gave this page to us.
-        unsafe { poke(base + page * PAGE_SIZE, 1) };
-    }
+    // SAFETY: the kernel just gave these pages to us.
+    unsafe { fill(base, pages, 1) };
     Ok(base)
 }
 

@@ -4,10 +4,14 @@
 mod child;
 mod counts;
 mod memory;
+mod stay;
 
 pub use child::{Gate, Kid, Reports, SCRATCH, Tally, dies, ends_with, isolated};
 pub use counts::Counts;
-pub use memory::{available, call, cost, fill_memory, grow_touched, peek, poke};
+pub use memory::{
+    available, call, cost, fill, fill_memory, grow_touched, map, peek, poke, taken_since,
+};
+pub use stay::Stay;
 
 use crate::cli::{Text, complain};
 use abi::PAGE_SIZE;

@@ -1,8 +1,8 @@
 //! Pages taken: by a fork none, by writing what is written, by the last owner none.
 
-use crate::pages::{MANY, PROCESS, Pages, Stay, taken_since};
+use crate::pages::{MANY, PROCESS, Pages};
 use abi::PAGE_SIZE;
-use programs::harness::{Expect, Gate, Kid, Outcome, Tally, Test, available};
+use programs::harness::{Expect, Gate, Kid, Outcome, Stay, Tally, Test, available, taken_since};
 use programs::{expect, expect_eq, tests};
 use ulib::process::{self, Command};
 use ulib::sys;
@@ -30,7 +30,7 @@ fn fork_copies_no_page() -> Outcome {
             taken < PROCESS,
             "a fork of {MANY} pages to take less than {PROCESS}, saw {taken}"
         );
-        child.end()?;
+        child.end("a child that stays")?;
     }
     pages.holds(1, "the parent's")
 }
@@ -46,7 +46,7 @@ fn reading_copies_no_page() -> Outcome {
         taken < PROCESS,
         "reading {MANY} pages in both to take less than {PROCESS}, saw {taken}"
     );
-    child.end()
+    child.end("a child that stays")
 }
 
 fn writing_copies() -> Outcome {
@@ -61,7 +61,7 @@ fn writing_copies() -> Outcome {
         (300..300 + PROCESS).contains(&taken),
         "300 copies and the process's own, saw {taken}"
     );
-    child.end()?;
+    child.end("a child that stays")?;
     let left = taken_since(before)?;
     expect!(left < PROCESS, "all copies back, saw {left} taken");
     Ok(())
@@ -81,7 +81,7 @@ fn written_twice() -> Outcome {
         (200..200 + PROCESS).contains(&taken),
         "200 copies and the process's own, saw {taken}"
     );
-    child.end()
+    child.end("a child that stays")
 }
 
 /// When the child is gone, the parent writes to its pages as they are.
@@ -90,7 +90,7 @@ fn last_owner() -> Outcome {
     pages.fill(1);
     for byte in 2..4 {
         let child = Stay::start(|| 0)?;
-        child.end()?;
+        child.end("a child that stays")?;
         let before = available()?;
         pages.fill(byte);
         let taken = taken_since(before)?;

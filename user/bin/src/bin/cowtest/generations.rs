@@ -1,7 +1,7 @@
 //! Chains of forks, forks in a loop, and many children at once.
 
-use crate::pages::{MANY, PROCESS, Pages, taken_since};
-use programs::harness::{Gate, Kid, Outcome, Tally, Test, available, ends_with};
+use crate::pages::{MANY, PROCESS, Pages};
+use programs::harness::{Gate, Kid, Outcome, Tally, Test, available, ends_with, taken_since};
 use programs::{expect, expect_eq, tests};
 use ulib::process;
 use ulib::string::String;

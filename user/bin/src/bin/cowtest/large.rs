@@ -1,7 +1,7 @@
 //! Memory of which there is no room for a second copy.
 
-use crate::pages::{Pages, Stay};
-use programs::harness::{Outcome, Test, available, ends_with, peek, poke};
+use crate::pages::Pages;
+use programs::harness::{Outcome, Stay, Test, available, ends_with, peek, poke};
 use programs::{expect, tests};
 use ulib::string::String;
 use ulib::vec::Vec;
@@ -40,7 +40,7 @@ fn larger_than_half() -> Outcome {
         numbers_hold(pages, pages.count),
         "the parent's bytes as they were"
     );
-    child.end()
+    child.end("a child that stays")
 }
 
 fn larger_than_half_three() -> Outcome {
@@ -59,7 +59,9 @@ fn larger_than_half_three() -> Outcome {
         "the parent's bytes as they were"
     );
     // A later one holds what would let an earlier one go.
-    kids.into_iter().rev().try_for_each(Stay::end)
+    kids.into_iter()
+        .rev()
+        .try_for_each(|kid| kid.end("one of three"))
 }
 
 /// A child that writes to more than there is ends alone; the parent keeps every byte.

@@ -1,9 +1,8 @@
-//! What the tests write to, and children that stay while pages are counted.
+//! What the tests write to.
 
 use abi::PAGE_SIZE;
 use programs::expect_eq;
-use programs::harness::{Gate, Kid, Outcome, Tally, available, grow_touched, peek, poke};
-use ulib::format;
+use programs::harness::{Outcome, grow_touched, peek, poke};
 use ulib::string::String;
 
 /// Touched pages of the heap.
@@ -53,43 +52,9 @@ impl Pages {
     }
 }
 
-/// Pages taken since `before` were available; negative if there are more now.
-pub(crate) fn taken_since(before: u64) -> Result<i64, String> {
-    Ok(before as i64 - available()? as i64)
-}
-
 /// What a process takes besides what it writes: its stacks, tables, records, and the pages of its
 /// stack and data that it touches on its way.
 pub(crate) const PROCESS: i64 = 40;
 
 /// Pages of a process that is not small.
 pub(crate) const MANY: usize = 1000;
-
-/// A child that has done something and stays until it is let go.
-pub(crate) struct Stay {
-    kid: Kid,
-    gate: Gate,
-}
-
-impl Stay {
-    /// Starts it and waits until it has done its part, which must give 0.
-    pub fn start(part: impl FnOnce() -> i32) -> Result<Stay, String> {
-        let (tally, gate) = (Tally::new()?, Gate::new()?);
-        let kid = Kid::start(|| {
-            let status = part();
-            tally.report(status as u8);
-            gate.pass();
-            status
-        })?;
-        let status = tally.listen().hear()?;
-        if status != 0 {
-            return Err(format!("expected 0 from the child's part, saw {status}"));
-        }
-        Ok(Stay { kid, gate })
-    }
-
-    pub fn end(self) -> Outcome {
-        self.gate.open();
-        self.kid.ends_with(0, "a child that stays")
-    }
-}

@@ -1,8 +1,8 @@
 //! Each side of a fork has bytes of its own, whoever writes first.
 
-use crate::pages::{Pages, Stay};
+use crate::pages::Pages;
 use abi::PAGE_SIZE;
-use programs::harness::{Expect, Gate, Kid, Outcome, Test, ends_with, peek, poke};
+use programs::harness::{Expect, Gate, Kid, Outcome, Stay, Test, ends_with, peek, poke};
 use programs::{expect_eq, tests};
 use ulib::fs::{self, File};
 use ulib::sys;
@@ -153,7 +153,7 @@ fn every_page() -> Outcome {
             one.fill(4);
         }
     }
-    child.end()?;
+    child.end("a child that stays")?;
     for page in 0..PAGES {
         let one = pages.part(page, 1);
         match page % 8 {

@@ -1,8 +1,8 @@
 //! Numbers of pages: resident, shared, zero, copied, as memory is touched and forked.
 
 use crate::ask::{NOISE, count, own, own_region, region, touch};
-use abi::{Event, MapFlags, MemInfoFlags, PAGE_SIZE, Prot, RegionUse};
-use programs::harness::{Expect, Gate, Kid, Outcome, Tally, Test, grow_touched, peek, poke};
+use abi::{Event, MapFlags, MemInfoFlags, PAGE_SIZE, RegionUse};
+use programs::harness::{Expect, Kid, Outcome, Stay, Test, fill, grow_touched, map, peek};
 use programs::{expect, expect_eq, tests};
 use ulib::mem::{self, Mapping};
 use ulib::sys;
@@ -108,16 +108,10 @@ fn anonymous() -> Outcome {
 fn fork_shares() -> Outcome {
     let mut memory = Mapping::anonymous(64 * PAGE_SIZE).or_fail("map memory")?;
     touch(&mut memory, 48);
-    let gate = Gate::new()?;
-    let tally = Tally::new()?;
-    let child = Kid::start(|| {
+    let child = Stay::start(|| {
         touch(&mut memory, 10);
-        tally.report(1);
-        gate.pass();
         0
     })?;
-    let mut reports = tally.listen();
-    reports.hear()?;
     let address = memory.as_ptr() as usize;
     let (ours, theirs) = (own_region(&memory)?, region(child.id(), address)?);
     expect_eq!(theirs.resident, 48, "resident pages of the child");
@@ -126,8 +120,7 @@ fn fork_shares() -> Outcome {
         (38, 38),
         "shared pages of parent and child after 10 writes"
     );
-    gate.open();
-    child.ends_with(0, "writing shared pages")?;
+    child.end("writing shared pages")?;
     expect_eq!(
         own_region(&memory)?.shared,
         0,
@@ -164,16 +157,11 @@ fn copies() -> Outcome {
 }
 
 fn shared_memory() -> Outcome {
-    let flags = MapFlags::SHARED | MapFlags::ANONYMOUS;
-    let length = 12 * PAGE_SIZE;
-    // SAFETY: without `FIXED` nothing is replaced.
-    let base = unsafe { mem::mmap(0, length, Prot::READ | Prot::WRITE, flags, -1, 0) };
-    let base = base.or_fail("map shared memory")?.as_ptr();
-    for page in 0..7 {
-        // SAFETY: the mapping is ours.
-        unsafe { poke(base as usize + page * PAGE_SIZE, 1) };
-    }
-    let seen = region(sys::getpid() as i32, base as usize)?;
+    const PAGES: usize = 12;
+    let base = map(PAGES, MapFlags::SHARED).ok_or("expected shared memory, saw -1")?;
+    // SAFETY: the mapping is ours.
+    unsafe { fill(base, 7, 1) };
+    let seen = region(sys::getpid() as i32, base)?;
     expect_eq!(seen.kind, RegionUse::Shared as u32, "the kind");
     expect_eq!(
         (seen.resident, seen.shared),
@@ -181,5 +169,5 @@ fn shared_memory() -> Outcome {
         "resident and shared pages"
     );
     // SAFETY: nothing is in there.
-    unsafe { mem::munmap(base, length) }.or_fail("unmap it")
+    unsafe { mem::munmap(base as *mut u8, PAGES * PAGE_SIZE) }.or_fail("unmap it")
 }

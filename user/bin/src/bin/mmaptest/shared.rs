@@ -4,7 +4,9 @@ use crate::area::{Area, PRIVATE, RW, SHARED};
 use crate::place::FAR;
 use abi::{Advice, MapFlags, PAGE_SIZE, Prot, RemapFlags};
 use core::sync::atomic::{AtomicU32, Ordering};
-use programs::harness::{Expect, Gate, Kid, Outcome, Tally, Test, available, ends_with};
+use programs::harness::{
+    Expect, Gate, Kid, Outcome, Stay, Tally, Test, available, ends_with, taken_since,
+};
 use programs::{expect, expect_eq, tests};
 use ulib::string::String;
 use ulib::vec::Vec;
@@ -55,18 +57,16 @@ fn parent_writes() -> Outcome {
 
 fn untouched_at_fork() -> Outcome {
     let area = Area::shared(40)?;
-    let (tally, gate) = (Tally::new()?, Gate::new()?);
-    let child = Kid::start(|| {
-        area.part(0, 20).fill(1);
-        tally.report(1);
-        gate.pass();
-        i32::from(area.part(20, 20).holds(2, "the parent's byte").is_err())
-    })?;
-    expect_eq!(tally.listen().hear()?, 1, "the child's report");
+    let child = Stay::start_then(
+        || {
+            area.part(0, 20).fill(1);
+            Ok(())
+        },
+        |()| i32::from(area.part(20, 20).holds(2, "the parent's byte").is_err()),
+    )?;
     area.part(0, 20).holds(1, "the child's byte")?;
     area.part(20, 20).fill(2);
-    gate.open();
-    child.ends_with(0, "pages touched after the fork")
+    child.end("pages touched after the fork")
 }
 
 fn three_generations() -> Outcome {
@@ -154,7 +154,7 @@ fn costs_once() -> Outcome {
     for _ in 0..3 {
         reports.hear()?;
     }
-    let taken = before - available()?.min(before);
+    let taken = taken_since(before)?;
     expect!(
         taken < 200,
         "three processes without copies of 400 pages, saw {taken} taken"

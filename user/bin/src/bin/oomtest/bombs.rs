@@ -1,12 +1,12 @@
 //! Processes that start processes without end, alone and with a hog beside them.
 
 use crate::witness::Witness;
-use abi::{MapFlags, PAGE_SIZE, Prot};
-use programs::harness::{Expect, Kid, Outcome, Tally, Test, grow_touched, peek, poke};
+use abi::MapFlags;
+use programs::harness::{Expect, Kid, Outcome, Tally, Test, grow_touched, map, peek, poke};
 use programs::{expect, expect_eq, tests};
 use ulib::process::{self, Command, Fork};
 use ulib::string::String;
-use ulib::{sys, thread};
+use ulib::thread;
 
 pub(crate) const TESTS: &[Test] = tests! {
     quick:
@@ -26,18 +26,11 @@ struct Fuse(usize);
 
 impl Fuse {
     fn new() -> Result<Fuse, String> {
-        let prot = (Prot::READ | Prot::WRITE).bits();
-        let flags = (MapFlags::SHARED | MapFlags::ANONYMOUS).bits();
-        // SAFETY: without `FIXED` nothing is replaced.
-        match unsafe { sys::mmap(0, PAGE_SIZE, prot, flags, -1, 0) } {
-            -1 => Err(String::from("expected a shared page, saw -1")),
-            base => {
-                // Touched here, so that no memory is needed to stop the bomb.
-                // SAFETY: the page is ours.
-                unsafe { poke(base as usize, 0) };
-                Ok(Fuse(base as usize))
-            }
-        }
+        let page = map(1, MapFlags::SHARED).ok_or("expected a shared page, saw -1")?;
+        // Touched here, so that no memory is needed to stop the bomb.
+        // SAFETY: the page is ours.
+        unsafe { poke(page, 0) };
+        Ok(Fuse(page))
     }
 
     fn is_out(self) -> bool {

@@ -3,7 +3,8 @@
 use crate::witness::Witness;
 use abi::{Advice, MapFlags, PAGE_SIZE, Prot};
 use programs::harness::{
-    Expect, Gate, Kid, Outcome, Tally, Test, available, dies, ends_with, grow_touched, peek, poke,
+    Expect, Gate, Kid, Outcome, Tally, Test, available, dies, ends_with, fill, grow_touched, map,
+    peek, taken_since,
 };
 use programs::{expect, expect_eq, tests};
 use ulib::io::{Read, Write};
@@ -37,12 +38,7 @@ fn is_killed(what: &str, hog: impl FnOnce()) -> Outcome {
     let witness = Witness::start()?;
     dies(what, hog)?;
     witness.speak()?;
-    let after = available()?;
-    expect!(
-        after + SLACK > before,
-        "all pages back, saw {before} before, {after} after"
-    );
-    Ok(())
+    all_back(before)
 }
 
 /// Runs a hog that takes memory by calls until they give -1. It stays, and somebody small touches
@@ -77,32 +73,27 @@ fn holds_all(what: &str, mut take: impl FnMut() -> bool) -> Outcome {
     let _ = process::kill(hog.id());
     hog.ends_with(abi::KILLED, what)?;
     witness.speak()?;
-    let after = available()?;
-    expect!(
-        after + SLACK > before,
-        "all pages back after {what}, saw {before} before, {after} after"
-    );
-    Ok(())
+    all_back(before)
 }
 
 /// Pages that the small one touches.
 const SMALL: usize = 256;
 /// Pages that a test's own process may have touched for the first time meanwhile.
-const SLACK: u64 = 40;
+const SLACK: i64 = 40;
 
-fn map(pages: usize, flags: MapFlags) -> Option<usize> {
-    let prot = (Prot::READ | Prot::WRITE).bits();
-    let flags = (flags | MapFlags::ANONYMOUS).bits();
-    // SAFETY: without `FIXED` nothing is replaced.
-    let base = unsafe { sys::mmap(0, pages * PAGE_SIZE, prot, flags, -1, 0) };
-    usize::try_from(base).ok()
+/// Checks that no pages are lost since `before` were available.
+fn all_back(before: u64) -> Outcome {
+    let taken = taken_since(before)?;
+    expect!(
+        taken < SLACK,
+        "all of {before} pages back, saw {taken} taken"
+    );
+    Ok(())
 }
 
 fn touch(base: usize, pages: usize) {
-    for page in 0..pages {
-        // SAFETY: the callers' own memory.
-        unsafe { poke(base + page * PAGE_SIZE, 1) };
-    }
+    // SAFETY: the callers' own memory.
+    unsafe { fill(base, pages, 1) };
 }
 
 /// A step of those that take memory in pieces.
@@ -129,10 +120,8 @@ fn copies() -> Outcome {
     let base = map(pages, MapFlags::PRIVATE).ok_or("expected a mapping, saw -1")?;
     touch(base, pages);
     dies("copying all of its parent's pages", || {
-        for page in 0..pages {
-            // SAFETY: the child's own memory.
-            unsafe { poke(base + page * PAGE_SIZE, 2) };
-        }
+        // SAFETY: the child's own memory.
+        unsafe { fill(base, pages, 2) };
     })?;
     for page in 0..pages {
         let seen = peek(base + page * PAGE_SIZE);
@@ -264,12 +253,7 @@ fn in_a_call() -> Outcome {
         i32::from(base == 0)
     })?;
     witness.speak()?;
-    let after = available()?;
-    expect!(
-        after + SLACK > before,
-        "all pages back, saw {before} before, {after} after"
-    );
-    Ok(())
+    all_back(before)
 }
 
 /// A shell that is there all the time answers when the hog is gone, and can start programs.
@@ -334,12 +318,7 @@ fn several() -> Outcome {
         hog.ends_with(abi::KILLED, "one of several hogs")?;
     }
     witness.speak()?;
-    let after = available()?;
-    expect!(
-        after + SLACK > before,
-        "all pages back, saw {before} before, {after} after"
-    );
-    Ok(())
+    all_back(before)
 }
 
 fn one_after_the_other() -> Outcome {

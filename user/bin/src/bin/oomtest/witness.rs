@@ -2,17 +2,14 @@
 //! their bytes again, and nobody may end them.
 
 use abi::PAGE_SIZE;
-use programs::harness::{Gate, Kid, Outcome, Tally, grow_touched, peek, poke};
+use programs::harness::{Outcome, Stay, fill, grow_touched, peek};
 use ulib::string::String;
 
 /// Pages that a witness holds, unless said.
 const PAGES: usize = 20;
 
 /// A process that works on a few pages until it is let go.
-pub(crate) struct Witness {
-    kid: Kid,
-    gate: Gate,
-}
+pub(crate) struct Witness(Stay);
 
 impl Witness {
     /// Starts one that holds little.
@@ -22,35 +19,25 @@ impl Witness {
 
     /// Starts one that holds so many pages, and waits until it does.
     pub fn holding(pages: usize) -> Result<Witness, String> {
-        let (gate, tally) = (Gate::new()?, Tally::new()?);
-        let kid = Kid::start(|| {
-            let Ok(base) = grow_touched(pages) else {
-                return 1;
-            };
-            fill(base, pages, 7);
-            tally.report(1);
-            gate.pass();
+        let hold = || {
+            let base = grow_touched(pages).map_err(|_| 1)?;
+            // SAFETY: the pages are this process's own.
+            unsafe { fill(base, pages, 7) };
+            Ok(base)
+        };
+        let look = |base: usize| {
             if !(0..pages).all(|page| peek(base + page * PAGE_SIZE) == 7) {
                 return 2;
             }
-            fill(base, pages, 8);
+            // SAFETY: as above.
+            unsafe { fill(base, pages, 8) };
             0
-        })?;
-        tally.listen().hear()?;
-        Ok(Witness { kid, gate })
+        };
+        Stay::start_then(hold, look).map(Witness)
     }
 
-    /// Lets it look at its pages and end. Of several, the last one first: each holds what would keep
-    /// those before it waiting.
+    /// Lets it look at its pages and end. Of several, the last one first.
     pub fn speak(self) -> Outcome {
-        self.gate.open();
-        self.kid.ends_with(0, "a process that holds little")
-    }
-}
-
-fn fill(base: usize, pages: usize, byte: u8) {
-    for page in 0..pages {
-        // SAFETY: the pages are this process's own.
-        unsafe { poke(base + page * PAGE_SIZE, byte) };
+        self.0.end("a process that holds little")
     }
 }
