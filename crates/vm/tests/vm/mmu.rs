@@ -91,11 +91,12 @@ impl Tlb {
         }
     }
 
-    /// Whether the hart may walk a table as it runs now.
-    pub(crate) fn leads_to(&self, table: Pfn) -> bool {
-        let memory = self.root.and_then(|_| self.spaces.get(&self.current));
-        let mut tables = memory.into_iter().flat_map(|memory| memory.tables.values());
-        tables.any(|&known| known == table)
+    /// By which root, and for which 2 MiB, the hart may walk a table as it runs now.
+    pub(crate) fn way_to(&self, table: Pfn) -> Option<(Pfn, u64)> {
+        let memory = self.root.and_then(|_| self.spaces.get(&self.current))?;
+        let mut tables = memory.tables.iter();
+        let found = tables.find(|&(_, &known)| known == table)?;
+        Some((self.root?, *found.0))
     }
 
     fn memory(&mut self) -> &mut Memory {

@@ -109,18 +109,27 @@ impl Ram {
     }
 
     /// A frame that is given up must be no table that the hart may walk: whoever else has it may give
-    /// it back at any time.
+    /// it back at any time. Unless another space gives it up, and that which the hart runs has it.
     fn check_not_walked(&self, index: usize) {
         let pfn = Pfn::new(BASE + index as u32);
+        let way = self.tlb().way_to(pfn);
+        let Some((root, chunk)) = way else { return };
+        let entry = |table: Pfn, index| self.words(table)[index as usize % 512].load(Relaxed);
+        let middle = entry(root, chunk >> 9);
+        let linked = middle & 1 == 1
+            && entry(Pfn::new((middle >> 10) as u32), chunk) == u64::from(pfn.get()) << 10 | 1;
+        let last = self.0.refs[index].load(Relaxed) == 1;
         assert!(
-            !self.tlb().leads_to(pfn),
+            linked && !last,
             "{pfn:?} is given up, and the hart may walk it as a table"
         );
     }
 
     fn let_go(&self, index: usize) {
-        if self.0.refs[index].fetch_sub(1, Relaxed) == 1 {
+        if self.0.refs[index].load(Relaxed) == 1 {
             self.check_not_walked(index);
+        }
+        if self.0.refs[index].fetch_sub(1, Relaxed) == 1 {
             self.0.pages[index]
                 .iter()
                 .for_each(|word| word.store(JUNK, Relaxed));
