@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{TestFrames, simple};
+use common::{TestFrames, rounds, simple};
 use frames::{Pfn, State};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -223,7 +223,7 @@ fn the_last_reference_stays() {
 fn holders_on_several_threads_lose_nothing() {
     const HOLDERS: u32 = 4;
     let frames = simple(4096, HOLDERS as usize);
-    for round in 0..200 {
+    for round in 0..rounds(200) {
         let block = block(&frames);
         for _ in 1..HOLDERS {
             frames.retain_block(block, LARGE).expect("in use");
