@@ -71,6 +71,8 @@ pub(crate) struct Options {
     pub(crate) wait: bool,
     /// `grade`: which lab.
     pub(crate) lab: Option<String>,
+    /// `grade`: a file for the results.
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// The environment's value; an empty one counts as none, since `make` exports all it knows.
@@ -141,6 +143,7 @@ impl Options {
                 Long("port") => &mut set.port,
                 Long("jobs") => &mut set.jobs,
                 Long("lab") => &mut set.lab,
+                Long("out") => &mut set.out,
                 Long("programs") => &mut set.programs,
                 Long("dialect") => &mut set.dialect,
                 other => return Err(other.unexpected().into()),
@@ -176,6 +179,7 @@ struct Settings {
     port: Option<String>,
     jobs: Option<String>,
     lab: Option<String>,
+    out: Option<String>,
     programs: Option<String>,
     dialect: Option<String>,
 }
@@ -196,6 +200,7 @@ impl Settings {
             port: env("GDBPORT"),
             jobs: env("JOBS"),
             lab: env("LAB"),
+            out: env("OUT"),
             programs: None,
             dialect: None,
         }
@@ -239,6 +244,7 @@ impl Settings {
             scratch: false,
             wait: false,
             lab: self.lab,
+            out: self.out.map(PathBuf::from),
         })
     }
 }
