@@ -172,15 +172,14 @@ judge() {
 
 # run_pre: runs dir/pre, with its output in $out/pre.log; gives its exit status.
 run_pre() {
-    local shown=/dev/null
-    [ -z "$verbose" ] || shown=/dev/stdout
     command_for "$dir/pre"
-    # The time limit is for the whole pipeline. What prints without end is ended by its closed pipe.
+    # The time limit is for the whole pipeline. What prints without end is ended by its closed pipe;
+    # head by itself would keep back what it has read.
     # shellcheck disable=SC2016 # for the inner shell
     runner=(bash -c 'log=$1 most=$2; shift 2; set -o pipefail
-        "$@" </dev/null 2>&1 | head -c "$most" | tee "$log"' pre "$out/pre.log" "$most" "${runner[@]}")
+        "$@" </dev/null 2>&1 | stdbuf -o0 head -c "$most" | tee "$log"' pre "$out/pre.log" "$most" "${runner[@]}")
     [ -z "$have_timeout" ] || runner=(timeout -k 5 "$pre_limit" "${runner[@]}")
-    "${runner[@]}" >"$shown" &
+    if [ -n "$verbose" ]; then "${runner[@]}" & else "${runner[@]}" >/dev/null & fi
     wait $!
 }
 
