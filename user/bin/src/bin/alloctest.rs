@@ -15,7 +15,6 @@ use programs::harness::{
 use programs::{expect, expect_eq};
 use ulib::fs::File;
 use ulib::io::{Read, Write};
-use ulib::string::String;
 use ulib::vec::Vec;
 use ulib::{main, mem, println, process, sys};
 
