@@ -201,6 +201,15 @@ impl<M: Machine> Region<M> {
         }
     }
 
+    /// The pages that show something of a file; none without one.
+    pub fn file_pages(&self) -> Range<u64> {
+        let len = match &self.backing {
+            Backing::File { len, .. } => len.div_ceil(PAGE).saturating_mul(PAGE),
+            _ => 0,
+        };
+        self.start..self.end.min(self.start.saturating_add(len))
+    }
+
     /// Whether writes are seen by other spaces.
     pub fn is_shared(&self) -> bool {
         matches!(self.backing, Backing::Shared { .. })

@@ -1,8 +1,10 @@
 //! kmalloc, and the kernel's global allocator on top of it and of the frame allocator.
 
+use super::commit::{self, Commit};
 use super::ram::{self, address_of, cpu, frame_of, frames};
 use crate::sync::{RawSpin, SpinLock, rank};
 use core::alloc::{GlobalAlloc, Layout};
+use core::mem;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn, order_for};
@@ -43,6 +45,7 @@ impl Kept {
     fn keep(&mut self, page: Pfn) -> bool {
         if self.held > LEAST {
             self.held -= 1;
+            commit::sub(1);
             return false;
         }
         if let Some(place) = self.pages.get_mut(self.count) {
@@ -57,9 +60,15 @@ impl Kept {
 fn take_page() -> Option<Pfn> {
     let kept = KEPT.lock().take();
     kept.or_else(|| {
-        let page = ram::alloc(0)?;
-        KEPT.lock().held += 1;
-        Some(page)
+        if !commit::try_add(1) {
+            return None;
+        }
+        let page = ram::alloc(0);
+        match page {
+            Some(_) => KEPT.lock().held += 1,
+            None => commit::sub(1),
+        }
+        page
     })
 }
 
@@ -117,7 +126,7 @@ unsafe impl Pages for DirectMap {
 pub fn init() {
     frames().register_shrinker(&KMALLOC);
     for _ in 0..LEAST {
-        let Some(page) = ram::alloc(0) else {
+        let Some(page) = ram::alloc(0).filter(|_| commit::try_add(1)) else {
             panic!("no memory for kmalloc");
         };
         let mut kept = KEPT.lock();
@@ -129,6 +138,11 @@ pub fn init() {
 /// Pages that kmalloc keeps and has no use for at the moment.
 pub fn kept() -> usize {
     KEPT.lock().count
+}
+
+/// Gives back all pages that hold no object, but those that kmalloc keeps.
+pub fn drain() {
+    KMALLOC.drain();
 }
 
 /// An object of 1 to 4096 bytes, with any content.
@@ -168,7 +182,9 @@ pub fn block_pages() -> usize {
 /// A block of `1 << order` frames for the kernel itself.
 #[cold]
 pub fn alloc_block(order: usize) -> Option<Pfn> {
+    let commit = Commit::try_new(1 << order).ok()?;
     let block = ram::alloc(order)?;
+    mem::forget(commit);
     BLOCK_PAGES.fetch_add(1 << order, Ordering::Relaxed);
     Some(block)
 }
@@ -180,6 +196,7 @@ pub fn alloc_block(order: usize) -> Option<Pfn> {
 #[cold]
 pub fn free_block(block: Pfn, order: usize) {
     ram::free(block, order);
+    commit::sub(1 << order);
     BLOCK_PAGES.fetch_sub(1 << order, Ordering::Relaxed);
 }
 

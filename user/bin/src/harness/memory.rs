@@ -103,6 +103,26 @@ pub fn take_pages(most: usize) -> Result<u64, String> {
     Ok(got)
 }
 
+/// Whether no more memory is promised than there is (the boot argument `commit=strict`).
+pub fn is_strict() -> bool {
+    mem::info(MemInfoFlags::empty()).is_ok_and(|info| info.commit_limit > 0)
+}
+
+/// With strict accounting, pages that can still be promised.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn promisable() -> Result<u64, String> {
+    let info = mem::info(MemInfoFlags::DROP_CACHES).or_fail("count promised pages")?;
+    Ok(info.commit_limit.saturating_sub(info.committed))
+}
+
+/// Status of a process that takes memory and touches it for as long as the kernel promises more: the
+/// kernel ends it when it has promised too much.
+pub fn hog_status() -> i32 {
+    if is_strict() { 0 } else { abi::KILLED }
+}
+
 /// Pages taken since `before` were available; negative if there are more now.
 ///
 /// # Errors
@@ -152,7 +172,11 @@ pub fn grow_touched(pages: usize) -> Result<usize, String> {
 pub fn fill_memory(leave: u64) -> Result<u64, String> {
     let mut taken = 0;
     loop {
-        let surplus = available()?.saturating_sub(leave);
+        let left = match is_strict() {
+            true => promisable()?,
+            false => available()?,
+        };
+        let surplus = left.saturating_sub(leave);
         if surplus == 0 {
             return Ok(taken);
         }
