@@ -12,8 +12,11 @@ mod qemu;
 mod run;
 mod session;
 mod symbols;
+mod terminal;
 mod test;
+mod ties;
 mod toolchain;
+mod typist;
 mod volume;
 
 use anyhow::{Result, bail};
@@ -56,6 +59,8 @@ Each option may be given as an environment variable too:
   --port N (GDBPORT)       gdb: where to listen; default 26000
   --jobs N (JOBS)          test: guests at once
   --timeout SECONDS (TIMEOUT)  run: when to give up; default 120
+This one is the script's:
+  --above PIDS             the processes above it; xtask ends when one of them does
 ";
 
 fn main() -> ExitCode {
@@ -70,6 +75,7 @@ fn main() -> ExitCode {
 
 fn dispatch() -> Result<u8> {
     let options = Options::parse()?;
+    ties::watch(options.above.clone());
     let toolchain = Toolchain::find();
     match options.verb.as_str() {
         "" | "help" => print!("{HELP}"),
