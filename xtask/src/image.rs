@@ -9,12 +9,15 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use std::{
-    fs,
+    fs::{self, File},
+    io::Read,
     path::{Path, PathBuf},
 };
 
 /// Bytes in an image that is made here.
 const SIZE: usize = 32 << 20;
+/// How an image that is made here begins: in the boot block, which no xv6 reads or writes.
+const MARK: &[u8] = b"made by Pagoda's xtask, which refreshes the programs here\n";
 
 /// A new image with the programs and the README.
 pub(crate) fn fresh(toolchain: &Toolchain, guest: &Guest) -> Result<Vec<u8>> {
@@ -27,7 +30,21 @@ pub(crate) fn fresh(toolchain: &Toolchain, guest: &Guest) -> Result<Vec<u8>> {
         "README",
         &fs::read(&readme).with_context(|| readme.display().to_string())?,
     )?;
-    Ok(volume.into_image())
+    let mut image = volume.into_image();
+    image[..MARK.len()].copy_from_slice(MARK);
+    Ok(image)
+}
+
+/// Whether the image in this file is there and was not made here. Its init is not Pagoda's then.
+pub(crate) fn is_foreign(path: &Path) -> Result<bool> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MARK.len() as u64).read_to_end(&mut start))
+        .with_context(|| path.display().to_string())?;
+    Ok(start != MARK)
 }
 
 /// The disk for one run: its own, or the image `keep`, which is made if it is not there. The files
@@ -58,8 +75,9 @@ pub(crate) fn disk(
     }
 }
 
-/// The image of `make qemu`: it lives from boot to boot, with all that was written in the guest;
-/// only programs that have changed since are replaced.
+/// The image of `make qemu`: it lives from boot to boot, with all that was written in the guest. Of one
+/// that was made here, programs that have changed since are replaced; every other stays as it is. The
+/// files `add` are copied into its root.
 pub(crate) fn lasting(
     toolchain: &Toolchain,
     guest: &Guest,
@@ -69,23 +87,45 @@ pub(crate) fn lasting(
     if !path.exists() {
         replace(path, &fresh(toolchain, guest)?)?;
     }
-    let image = fs::read(path).with_context(|| path.display().to_string())?;
-    let mut volume = Volume::open(image)
-        .with_context(|| format!("{} is damaged: delete it to get a new one", path.display()))?;
-    let mut changed = false;
+    let foreign = is_foreign(path)?;
+    let name = path.display();
+    let image = fs::read(path).with_context(|| name.to_string())?;
+    let mut volume = Volume::open(image).with_context(|| match foreign {
+        false => format!("{name} is damaged: delete it to get a new one"),
+        true => format!("{name} cannot be used"),
+    })?;
     let added = added(toolchain, add)?;
-    let is_added = |name: &String| added.iter().any(|(added, _)| added == name);
-    let programs = guest.programs.iter().filter(|(name, _)| !is_added(name));
-    for (name, contents) in programs.chain(&added) {
-        if volume.get(name)?.as_deref() != Some(contents) {
-            volume.put(name, contents)?;
-            changed = true;
-        }
+    let mut refreshed = Vec::new();
+    if foreign {
+        eprintln!("xtask: {name} was not made by xtask: the programs on it stay as they are");
+    } else {
+        let is_added = |name: &String| added.iter().any(|(added, _)| added == name);
+        let programs = guest.programs.iter().filter(|(name, _)| !is_added(name));
+        refreshed = update(&mut volume, programs)?;
     }
-    if changed {
+    if !refreshed.is_empty() {
+        let names = refreshed.join(" ");
+        eprintln!("xtask: {name}: programs that were out of date are replaced: {names}");
+    }
+    if !update(&mut volume, &added)?.is_empty() || !refreshed.is_empty() {
         replace(path, &volume.into_image())?;
     }
     Ok(Disk::Kept(path.to_path_buf()))
+}
+
+/// Puts those of the files onto the image that are not there or have other contents; their names.
+fn update<'a>(
+    volume: &mut Volume,
+    files: impl IntoIterator<Item = &'a (String, Vec<u8>)>,
+) -> Result<Vec<&'a str>> {
+    let mut changed = Vec::new();
+    for (name, contents) in files {
+        if volume.get(name)?.as_deref() != Some(contents) {
+            volume.put(name, contents)?;
+            changed.push(name.as_str());
+        }
+    }
+    Ok(changed)
 }
 
 /// The image with the files in its root.

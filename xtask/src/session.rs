@@ -2,6 +2,7 @@
 
 use crate::ties;
 use anyhow::{Context, Result};
+use rustix::process::Pid;
 use std::{
     io::{ErrorKind, PipeReader, Read, Write},
     os::unix::process::CommandExt,
@@ -64,6 +65,11 @@ impl Session {
             child,
             output: chunks(reader),
         })
+    }
+
+    /// The child's process.
+    pub(crate) fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// Waits until something happens, or until `deadline`.
