@@ -197,3 +197,66 @@ pub(crate) fn fsck(path: &Path) -> Result<u8> {
 pub(crate) fn problems(image: Vec<u8>) -> Result<Vec<String>> {
     Ok(Volume::open(image)?.check())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest() -> Guest {
+        let program = |name: &str| (name.to_owned(), format!("the new {name}").into_bytes());
+        Guest {
+            dir: PathBuf::new(),
+            kernel: PathBuf::new(),
+            programs: ["cat", "ls"].map(program).into(),
+        }
+    }
+
+    /// The image in a file, used by `make qemu` with the file added; what is there afterwards.
+    fn used(test: &str, image: &[u8], add: &[(&str, &str)]) -> Vec<u8> {
+        let dir = std::env::temp_dir().join(format!("pagoda-{test}-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("fs.img");
+        fs::write(&path, image).unwrap();
+        let add = add.iter().map(|(name, contents)| {
+            fs::write(dir.join(name), contents).unwrap();
+            dir.join(name)
+        });
+        let add: Vec<PathBuf> = add.collect();
+        lasting(&Toolchain::find(), &guest(), &path, &add).unwrap();
+        let after = fs::read(&path).unwrap();
+        fs::remove_dir_all(&dir).unwrap();
+        after
+    }
+
+    fn get(image: &[u8], name: &str) -> Option<String> {
+        let contents = Volume::open(image.to_vec()).unwrap().get(name).unwrap();
+        contents.map(|contents| String::from_utf8(contents).unwrap())
+    }
+
+    #[test]
+    fn an_image_made_here_is_refreshed_and_stays_marked() {
+        let mut volume = Volume::open(fresh(&Toolchain::find(), &guest()).unwrap()).unwrap();
+        volume.put("ls", b"an older ls").unwrap();
+        volume.put("mine", b"mine").unwrap();
+        let image = volume.into_image();
+        let after = used("marked", &image, &[("cat", "my cat")]);
+        assert_eq!(get(&after, "ls").as_deref(), Some("the new ls"));
+        assert_eq!(get(&after, "cat").as_deref(), Some("my cat"));
+        assert_eq!(get(&after, "mine").as_deref(), Some("mine"));
+        assert!(after.starts_with(MARK));
+        assert!(problems(after.clone()).unwrap().is_empty());
+        assert_eq!(used("again", &after, &[("cat", "my cat")]), after);
+    }
+
+    #[test]
+    fn a_foreign_image_stays_but_for_what_is_added() {
+        let mut volume = Volume::format(2 << 20).unwrap();
+        volume.put("ls", b"xv6's own ls").unwrap();
+        let image = volume.into_image();
+        assert_eq!(used("foreign", &image, &[]), image);
+        let after = used("foreign-add", &image, &[("cat", "my cat")]);
+        assert_eq!(get(&after, "ls").as_deref(), Some("xv6's own ls"));
+        assert_eq!(get(&after, "cat").as_deref(), Some("my cat"));
+        assert!(!after.starts_with(MARK), "it counts as made here now");
+    }
+}

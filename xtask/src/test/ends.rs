@@ -37,11 +37,11 @@ pub(super) fn checks() -> Vec<Check> {
 }
 
 /// Processes below one that was started here, with their names.
-pub(super) struct Family(Vec<(Pid, String)>);
+struct Family(Vec<(Pid, String)>);
 
 impl Family {
     /// Waits until there is a guest among them.
-    pub(super) fn with_guest(session: &mut Session, log: &mut Log) -> Result<Family> {
+    fn with_guest(session: &mut Session, log: &mut Log) -> Result<Family> {
         let deadline = Instant::now() + LIMIT;
         loop {
             match session.next(Instant::now() + PAUSE)? {
@@ -89,7 +89,7 @@ impl Family {
     }
 
     /// Waits until all of them have ended.
-    pub(super) fn ends(&self, after: &str) -> Result<()> {
+    fn ends(&self, after: &str) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let lives = |pid: Pid| Process::read(pid).is_some_and(|process| !process.ended);
@@ -116,7 +116,7 @@ impl Family {
 }
 
 /// Starts the command, and sends the signal to that one of its processes when there is a guest.
-fn strike(log: &mut Log, command: Command, name: &str, signal: Signal) -> Result<()> {
+pub(super) fn strike(log: &mut Log, command: Command, name: &str, signal: Signal) -> Result<()> {
     writeln!(log, "+ {command:?}")?;
     let mut session = Session::start(command, true, Stderr::Console)?;
     let family = Family::with_guest(&mut session, log)?;

@@ -319,6 +319,10 @@ fn changed_program(bench: &Bench, log: &mut Log) -> Result<()> {
         &[("KEEP", text(&image)?)],
     );
     let (_, output) = finish(log, qemu, Some("echo new again\ncat mine\n"))?;
+    wanted(
+        &output,
+        "lasting.img: programs that were out of date are replaced: echo\n",
+    )?;
     wanted(&output, "\nnew again")?;
     wanted(&output, "the user's file")
 }
