@@ -55,7 +55,8 @@ Each option may be given as an environment variable too:
   --cmd CMD (CMD)          run: the command line
   --add FILES (ADD)        run, qemu, gdb: files to copy into the image's root first, separated by
                            spaces; C sources are compiled
-  --keep IMAGE (KEEP)      run, qemu: use this image, made if not there, and keep it
+  --keep IMAGE (KEEP)      run, qemu: use this image, made if not there, and keep it; one that
+                           xtask did not make keeps its programs
   --port N (GDBPORT)       gdb: where to listen; default 26000
   --jobs N (JOBS)          test: guests at once
   --timeout SECONDS (TIMEOUT)  run: when to give up; default 120
