@@ -7,8 +7,9 @@
 //! The rules, and where they live:
 //!
 //! - Memory comes when it is touched. `map_*`, [`AddressSpace::mmap`] and [`AddressSpace::sbrk`]
-//!   make or stretch regions and allocate no page; [`AddressSpace::fault`] fills them. A page that
-//!   was only read is the zero page that all share. (`fault.rs`)
+//!   make or stretch regions and allocate no page; [`AddressSpace::fault`] fills them. A page of a
+//!   mapping that was only read is the zero page that all share; one of the heap, the data or the
+//!   stack has a frame from the first access on. (`fault.rs`)
 //! - Pages are shared as long as nobody writes: fork shares what is private, a program file's
 //!   pages are those of the page cache, and the last owner of a page writes without a copy.
 //!   (`fork.rs`, `fault.rs`)

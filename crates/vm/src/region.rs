@@ -227,6 +227,13 @@ impl<M: Machine> Region<M> {
         }
     }
 
+    /// Whether a page of zeroes that is only read shows the common one. xv6's tests count on it that
+    /// reading the heap, the data and the stack takes memory; mappings are where programs keep what is
+    /// mostly empty.
+    pub(crate) fn reads_zero_page(&self) -> bool {
+        self.kind == RegionKind::Mapping
+    }
+
     /// Whether the contents are zeroes first and then what this space alone wrote.
     pub(crate) fn is_private_anonymous(&self) -> bool {
         matches!(self.backing, Backing::Anonymous)

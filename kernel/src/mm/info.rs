@@ -51,7 +51,8 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
 #[inline(never)]
 fn add_heap(info: &mut MemInfo) {
     let stats = heap::stats();
-    info.slab = stats.pages() as u64;
+    info.kept = heap::kept() as u64;
+    info.slab = stats.pages() as u64 + info.kept;
     info.objects = stats.live() as u64;
     info.whole = stats.whole as u64;
     info.records = stats.records as u64;

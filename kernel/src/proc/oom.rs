@@ -2,8 +2,8 @@
 //!
 //! First the caches give back, in the order in which they are registered with `frames` at boot:
 //! the frames set aside for large pages, kmalloc's magazines and empty slabs, spare kernel stacks, clean pages of files that nobody maps
-//! (text that no process runs any more among them), room in the table of processes. Then the harts'
-//! caches of single pages are emptied. Then the allocation fails.
+//! (text that no process runs any more among them). Then the harts' caches of single pages are
+//! emptied. Then the allocation fails.
 //!
 //! In a system call that is -1. A page fault of a program cannot fail, so a process dies, with a line
 //! that names it and its pages: the one with the most, of its own and of the kernel's on its behalf
@@ -125,16 +125,18 @@ fn out_of_victims(process: &Process) -> Relief {
 /// The process that is to die next; never `init`.
 fn largest() -> Option<KArc<Process>> {
     let table = TABLE.lock();
-    let mut found: Option<(i32, usize)> = None;
+    let mut found: Option<(usize, i32)> = None;
     table.for_each(|process, _| {
         let pages = process.footprint();
         let weight = match process.is_of_init() {
             true => pages.div_ceil(SHELL_DISCOUNT),
             false => pages,
         };
-        if weight > 0 && process.pid != INIT && found.is_none_or(|(_, most)| weight >= most) {
-            found = Some((process.pid, weight));
+        // Of several with the same weight the youngest, which has the highest number.
+        let candidate = Some((weight, process.pid));
+        if weight > 0 && process.pid != INIT && candidate > found {
+            found = candidate;
         }
     });
-    table.get(found?.0).cloned()
+    table.get(found?.1).cloned()
 }

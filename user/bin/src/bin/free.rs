@@ -102,7 +102,7 @@ fn classes(info: &MemInfo) {
         );
     }
     println!(
-        "whole pages {}, records {} pages, {} pages in all",
-        info.whole, info.records, info.slab
+        "whole pages {}, records {} pages, kept {} pages, {} pages in all",
+        info.whole, info.records, info.kept, info.slab
     );
 }

@@ -1,10 +1,11 @@
 //! Touching memory, on purpose and where one should not.
 
-use super::Expect;
+use super::{Expect, Kid};
 use abi::{MapFlags, MemInfoFlags, PAGE_SIZE, Prot};
 use core::arch::asm;
+use ulib::io::{Read, Write};
 use ulib::string::String;
-use ulib::{mem, sys};
+use ulib::{mem, process, sys};
 
 /// Reads the byte at any address whatever; the process ends if it may not.
 pub fn peek(address: usize) -> u8 {
@@ -67,6 +68,39 @@ pub unsafe fn call(address: usize) -> usize {
 pub fn available() -> Result<u64, String> {
     let info = mem::info(MemInfoFlags::DROP_CACHES).or_fail("count free pages")?;
     Ok(info.free + info.cached)
+}
+
+/// Lets a child take pages of heap and touch each until there are none or it has `most`; how many it
+/// got. It tells of each through a pipe, for the kernel may end it at the last.
+///
+/// # Errors
+/// The kernel refuses a pipe or a child.
+pub fn take_pages(most: usize) -> Result<u64, String> {
+    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let taker = Kid::start(|| {
+        for _ in 0..most {
+            let Ok(page) = mem::grow(PAGE_SIZE) else {
+                break;
+            };
+            // SAFETY: the kernel just gave this page to us.
+            unsafe { poke(page as usize, 1) };
+            if write.write_all(b"x").is_err() {
+                break;
+            }
+        }
+        0
+    })?;
+    drop(write);
+    let mut got = 0;
+    let mut buffer = [0; 512];
+    loop {
+        match read.read(&mut buffer).or_fail("count pages")? {
+            0 => break,
+            n => got += n as u64,
+        }
+    }
+    taker.wait()?;
+    Ok(got)
 }
 
 /// Pages taken since `before` were available; negative if there are more now.
