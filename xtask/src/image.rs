@@ -97,7 +97,12 @@ pub(crate) fn lasting(
     let added = added(toolchain, add)?;
     let mut refreshed = Vec::new();
     if foreign {
-        eprintln!("xtask: {name} was not made by xtask: the programs on it stay as they are");
+        // One beside the kernel was made by an older xtask, if by any.
+        let help = match path.starts_with(toolchain.target_dir()) {
+            true => "; delete it to get a new one",
+            false => "",
+        };
+        eprintln!("xtask: {name} was not made by xtask: the programs on it stay as they are{help}");
     } else {
         let is_added = |name: &String| added.iter().any(|(added, _)| added == name);
         let programs = guest.programs.iter().filter(|(name, _)| !is_added(name));

@@ -372,7 +372,7 @@ fn without_reader() -> Outcome {
         let message = fs::read("errors").or_fail("read what it complains")?;
         expect!(!message.is_empty(), "{program} to say that it cannot write");
     }
-    // All that fits into the pipe is written before its reader has gone; the rest is lost quietly.
+    // A writer that waits for room when its reader goes.
     let seen = sh("cat a a a | exit 3")?;
     expect_eq!(seen.status, 3, "status of a pipe whose reader goes");
     let message = fs::read_to_string("errors").or_fail("read what it complains")?;
