@@ -22,6 +22,8 @@
 //!   if they were begun at their start while a block was free: the pages get its frames. A large
 //!   page holds nothing that was not touched or asked for, and is parted when something happens to
 //!   a part of it. (`fault.rs`, `reserve.rs`, `table/large.rs`)
+//! - A space knows how many frames it may come to have, and has the machine promise them before its
+//!   regions grow. (`commit.rs`)
 //! - Reserve, then commit: whatever can fail comes before the first change, so that an error leaves
 //!   the space as it was.
 //! - Rights follow at once: what `mprotect` takes away is gone from the table, and what it gives
@@ -37,6 +39,7 @@
 
 mod advise;
 pub mod asid;
+mod commit;
 mod fault;
 mod fork;
 mod heap;

@@ -3,7 +3,7 @@
 use crate::mapping::PRIVATE;
 use crate::world::{PAGE, RW, RX, World, file_word, regions};
 use abi::{Advice, MMAP_BASE, MapFlags, Prot};
-use vm::{Error, FaultError, Machine};
+use vm::{Error, FaultError};
 
 const BASE: u64 = MMAP_BASE;
 const SHARED: MapFlags = MapFlags::SHARED.union(MapFlags::ANONYMOUS);
