@@ -3,6 +3,7 @@
 use crate::c::Dialect;
 use anyhow::{Context, Result, bail};
 use lexopt::prelude::*;
+use rustix::process::Pid;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// How guest code is compiled.
@@ -73,6 +74,8 @@ pub(crate) struct Options {
     pub(crate) lab: Option<String>,
     /// `grade`: a file for the results.
     pub(crate) out: Option<PathBuf>,
+    /// The processes above scripts/xtask when it was called, from its parent upwards.
+    pub(crate) above: Option<Vec<Pid>>,
 }
 
 /// The environment's value; an empty one counts as none, since `make` exports all it knows.
@@ -88,6 +91,13 @@ fn number<T: std::str::FromStr>(what: &str, text: &str) -> Result<T> {
     text.parse()
         .ok()
         .with_context(|| format!("{what}={text}: a whole number is wanted"))
+}
+
+/// Processes by their numbers, up to the first that is none.
+fn processes(numbers: &[String]) -> Result<Vec<Pid>> {
+    let number = |text: &String| number("--above", text).map(Pid::from_raw);
+    let numbers: Result<Vec<Option<Pid>>> = numbers.iter().map(number).collect();
+    Ok(numbers?.into_iter().map_while(|pid| pid).collect())
 }
 
 impl Options {
@@ -145,6 +155,7 @@ impl Options {
                 Long("lab") => &mut set.lab,
                 Long("out") => &mut set.out,
                 Long("programs") => &mut set.programs,
+                Long("above") => &mut set.above,
                 Long("dialect") => &mut set.dialect,
                 other => return Err(other.unexpected().into()),
             };
@@ -182,6 +193,7 @@ struct Settings {
     out: Option<String>,
     programs: Option<String>,
     dialect: Option<String>,
+    above: Option<String>,
 }
 
 impl Settings {
@@ -203,6 +215,7 @@ impl Settings {
             out: env("OUT"),
             programs: None,
             dialect: None,
+            above: None,
         }
     }
 
@@ -245,6 +258,10 @@ impl Settings {
             wait: false,
             lab: self.lab,
             out: self.out.map(PathBuf::from),
+            above: match self.above.as_deref().map(words) {
+                Some(pids) => Some(processes(&pids)?),
+                None => None,
+            },
         })
     }
 }
