@@ -157,7 +157,7 @@ status=0
 wait "$child" || status=$?
 trap '' INT TERM HUP
 if [ -s "$out" ]; then
-    echo "$name: $(tail -n 1 "$log" | cut -c 1-200)"
+    echo "$name: $(sed -n '$ { s/^run-tests.sh: //; s/; its output: .*//; p; }' "$log" | cut -c 1-200)"
 elif [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
     report "no end after $limit s"
 else

@@ -72,6 +72,7 @@ assert "+bob'"'"'s kernel" in tests[0]["output"], tests
 assert "the teacher'"'"'s one" in tests[1]["output"], tests'
 mark class/eve results.json
 is 'a tree that does not build: status' 0 "$status"
+says 'a tree that does not build: its line' 'eve: tests/pre failed with status 101'
 checked 'a tree that does not build: no points, and why' '
 assert results["score"] == 0 and [t["score"] for t in tests] == [0, 0], results
 assert "syntax error of eve" in results["output"], results'
