@@ -8,6 +8,9 @@
 set -eu
 base=$(cd "$(dirname "$0")/.." && pwd)
 . "$base/scripts/results.sh"
+. "$base/scripts/above.sh"
+look_above
+above_first=$above
 
 usage() {
     cat <<END
@@ -123,6 +126,17 @@ name=$(cd "$student" && basename "$PWD")
 # report WHY: no points, and the reason.
 report() { report_nothing "$out" "$1" "$log"; echo "$name: $1"; }
 
+# What was not marked to its end has no results.
+interrupted() {
+    trap '' INT TERM HUP
+    if [ -n "$child" ]; then
+        kill -TERM "$child" 2>/dev/null || :
+        wait "$child" || :
+    fi
+    rm -f "$out"
+    die "$name: interrupted"
+}
+
 tree=$(tree_in "$student") || { report "nothing of a tree is there: $take"; exit 0; }
 
 prepare_seed
@@ -132,7 +146,7 @@ until exec 8>"$place/$n.lock" && flock -n 8; do n=$((n + 1)); done
 copy=$place/$n
 child=''
 trap 'rm -rf "$copy"' EXIT
-trap '[ -z "$child" ] || { kill -TERM "$child"; wait "$child"; } 2>/dev/null; exit 2' INT TERM HUP
+trap interrupted INT TERM HUP
 rm -rf "$copy"
 cp -a --reflink=auto "$seed" "$copy"
 exec 9>&-
@@ -156,6 +170,9 @@ child=$!
 status=0
 wait "$child" || status=$?
 trap '' INT TERM HUP
+# Guests end with those who started them, which is no fault of the student's.
+look_above
+[ "$above" = "$above_first" ] || { rm -f "$out"; die "$name could not be marked: who started this has ended"; }
 if [ -s "$out" ]; then
     echo "$name: $(sed -n '$ { s/^run-tests.sh: //; s/; its output: .*//; p; }' "$log" | cut -c 1-200)"
 elif [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
