@@ -170,7 +170,7 @@ pub fn suite(groups: &[&[Test]]) -> i32 {
 /// Touches more of the stack than running tests does: what is on it is not the same in each.
 #[inline(never)]
 fn touch_stack() {
-    hint::black_box(&mut [0_u8; 3 * PAGE_SIZE]);
+    hint::black_box(&mut [0_u8; 6 * PAGE_SIZE]);
 }
 
 /// Makes this process touch, and the root directory grow to, all that running tests takes, so that
