@@ -18,6 +18,7 @@ use crate::cli::{Text, complain};
 use abi::PAGE_SIZE;
 use core::fmt::{self, Debug, Display};
 use core::hint;
+use core::sync::atomic::{AtomicBool, Ordering};
 use ulib::string::String;
 use ulib::{env, format, println};
 
@@ -174,8 +175,12 @@ fn touch_stack() {
 }
 
 /// Makes this process touch, and the root directory grow to, all that running tests takes, so that
-/// the first test does not seem to lose it.
+/// the first test does not seem to lose it. Once is enough: from a deeper call it would touch more.
 pub fn warm_up() {
+    static WARM: AtomicBool = AtomicBool::new(false);
+    if WARM.swap(true, Ordering::Relaxed) {
+        return;
+    }
     touch_stack();
     Counts::warm_up();
     for _ in 0..2 {
