@@ -4,10 +4,11 @@
 //! it was. The file is mapped, not loaded: its pages come when they are touched.
 
 use super::{Name, sched};
+use crate::arch::paging;
 use crate::arch::trap::TrapFrame;
 use crate::fs::{self, InodeRef, MappedFile};
 use crate::mm::ram::address_of;
-use crate::mm::{Frame, Machine, Space, satp_of};
+use crate::mm::{Commit, Frame, Machine, Space, satp_of};
 use abi::{Errno, FileType, MAXARG, PAGE_SIZE, Prot, USER_TOP};
 use elf::abi as elf_abi;
 use elf::endian::LittleEndian;
@@ -26,6 +27,7 @@ const MAX_STACK: u64 = 64 << 20;
 /// The strings that a new program gets, one behind the other, each with a zero byte at its end.
 pub struct Arguments {
     bytes: Frame,
+    _commit: Commit,
     used: usize,
     /// Where each string begins.
     starts: [u16; MAXARG],
@@ -36,6 +38,7 @@ impl Arguments {
     /// No arguments yet.
     pub fn try_new() -> Result<Arguments, Errno> {
         Ok(Arguments {
+            _commit: Commit::try_new(1)?,
             bytes: Frame::try_new()?,
             used: 0,
             starts: [0; MAXARG],
@@ -92,6 +95,10 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     }
     let mut space: Space = AddressSpace::new(Machine)?;
     let program = load(&mut space, &inode)?;
+    // They are in the cache or come from neighbouring blocks, and most will be touched. And so what a
+    // program needs of its file does not change while it runs.
+    space.map_ahead(|file, index| file.page(index).ok().map(Frame::into_pfn));
+    paging::see_new_code();
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top)?;
 
@@ -231,14 +238,14 @@ fn map_segment(space: &mut Space, inode: &InodeRef, segment: &ProgramHeader) -> 
             0,
         ),
     };
-    Ok(space.map_file(
-        segment.p_vaddr,
-        segment.p_memsz,
-        prot,
-        file,
-        offset,
-        segment.p_filesz,
-    )?)
+    // What follows in the last page needs to be zero only where it is part of the segment; the whole
+    // page is the cache's, and no copy.
+    let read_only = !prot.contains(Prot::WRITE) && segment.p_filesz == segment.p_memsz;
+    let shown = match read_only {
+        true => segment.p_filesz.next_multiple_of(PAGE),
+        false => segment.p_filesz,
+    };
+    Ok(space.map_file(segment.p_vaddr, segment.p_memsz, prot, file, offset, shown)?)
 }
 
 fn protection(flags: u32) -> Prot {

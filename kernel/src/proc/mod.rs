@@ -17,4 +17,4 @@ pub const INIT: i32 = 1;
 pub use objects::TestObjects;
 pub use process::{Name, Own, Process};
 pub use queue::{Kind as QueueKind, ProcessQueue};
-pub use table::{HIGHEST_LIMIT, TABLE, init, set_limit};
+pub use table::{HIGHEST_LIMIT, TABLE, set_limit};
