@@ -133,20 +133,18 @@ impl WriteEnd {
     /// read on the way, an error if that happens before the first.
     pub fn write(&self, from: UserRange) -> Result<usize, Errno> {
         let mut done = 0;
-        let mut state = self.0.state.lock();
         while done < from.len() {
-            if state.reader_gone {
-                return if done > 0 {
-                    Ok(done)
-                } else {
-                    Err(Errno::BrokenPipe)
-                };
-            }
-            if state.filled() == FRAME_SIZE {
+            let mut state = self.0.state.lock();
+            while state.filled() == FRAME_SIZE && !state.reader_gone {
                 state = state.wait(&self.0.drained)?;
-                continue;
             }
-            match state.put(from.part(done, from.len())) {
+            let put = match state.reader_gone {
+                true => Err(Errno::BrokenPipe),
+                false => state.put(from.part(done, from.len())),
+            };
+            // Readers that are woken want the state at once.
+            drop(state);
+            match put {
                 Ok(count) => done += count,
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => return Ok(done),
