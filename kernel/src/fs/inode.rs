@@ -8,7 +8,7 @@ use super::cache;
 use crate::arch::hart;
 use crate::mm::Frame;
 use crate::mm::user::UserRange;
-use crate::sync::SleepLock;
+use crate::sync::{Awaited, SleepLock};
 use abi::{Errno, Event, FileType, Stat};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use frames::FRAME_SIZE;
@@ -43,7 +43,7 @@ impl Inode {
             users: AtomicUsize::new(0),
             unlinked: AtomicBool::new(false),
             text: AtomicI32::new(0),
-            content: SleepLock::new(KVec::new()),
+            content: SleepLock::new(Awaited::ContentLock, KVec::new()),
         }
     }
 
@@ -59,7 +59,7 @@ impl Inode {
         let inode = Inode::new(0, &info);
         inode.size.store(size, Ordering::Relaxed);
         Inode {
-            content: SleepLock::new(pages),
+            content: SleepLock::new(Awaited::ContentLock, pages),
             ..inode
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::mm::Frame;
 use crate::mm::user::UserRange;
-use crate::sync::{SleepLock, WaitQueue};
+use crate::sync::{Awaited, SleepLock, WaitQueue};
 use abi::Errno;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::FRAME_SIZE;
@@ -50,9 +50,9 @@ impl Pipe {
         };
         PIPES.fetch_add(1, Ordering::Relaxed);
         let pipe = KArc::try_new(Pipe {
-            state: SleepLock::new(state),
-            filled: WaitQueue::new(),
-            drained: WaitQueue::new(),
+            state: SleepLock::new(Awaited::PipeLock, state),
+            filled: WaitQueue::new(Awaited::PipeBytes),
+            drained: WaitQueue::new(Awaited::PipeRoom),
         })?;
         Ok((ReadEnd(pipe.clone()), WriteEnd(pipe)))
     }

@@ -5,15 +5,19 @@ use super::queue::{Kind as QueueKind, QueueLink};
 use crate::arch::fpu::FloatRegisters;
 use crate::arch::switch::Context;
 use crate::arch::trap::{TrapFrame, frame_at};
+use crate::arch::{layout, timer, unwind};
 use crate::fs::{FileTable, InodeRef};
 use crate::mm::{KernelStack, Space, kernel_space, satp_of};
-use crate::sync::{SleepLock, SpinLock, WaitQueue, rank};
+use crate::sync::{Awaited, Held, SleepLock, SpinLock, WaitQueue, rank};
 use abi::ProcState;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use kmalloc::{AllocError, KArc};
 use vm::{SpaceId, asid::Tag};
+
+/// Sleeping locks of a process that are recorded, in checked builds.
+const LOCKS: usize = if cfg!(debug_assertions) { 8 } else { 0 };
 
 const RUNNABLE: u8 = 0;
 const SLEEPING: u8 = 1;
@@ -54,6 +58,12 @@ pub struct Process {
     /// Whether a hart is on its stack, and what that hart does when it has left.
     presence: AtomicU8,
     status: AtomicI32,
+    /// What it waits for, by the queue's name and address, and since when.
+    awaited: AtomicU8,
+    awaited_in: AtomicUsize,
+    since: AtomicU64,
+    /// Sleeping locks that it holds, in checked builds.
+    held_locks: Held<LOCKS>,
     waiting: QueueLink,
     runnable: QueueLink,
     pub(super) last_hart: AtomicUsize,
@@ -170,6 +180,10 @@ impl Process {
             of_init: AtomicBool::new(false),
             presence: AtomicU8::new(AWAY),
             status: AtomicI32::new(0),
+            awaited: AtomicU8::new(0),
+            awaited_in: AtomicUsize::new(0),
+            since: AtomicU64::new(0),
+            held_locks: Held::new(),
             waiting: QueueLink::new(),
             runnable: QueueLink::new(),
             last_hart: AtomicUsize::new(crate::arch::hart::this().index()),
@@ -183,9 +197,9 @@ impl Process {
             records: AtomicUsize::new(records),
             held: AtomicUsize::new(held),
             deadline: AtomicU64::new(0),
-            child_ended: WaitQueue::new(),
-            space: SleepLock::new(space),
-            own: SleepLock::new(own),
+            child_ended: WaitQueue::new(Awaited::Child),
+            space: SleepLock::new(Awaited::SpaceLock, space),
+            own: SleepLock::new(Awaited::FilesLock, own),
             name: SpinLock::new(name),
         })
     }
@@ -317,8 +331,11 @@ impl Process {
         }
     }
 
-    /// The process is about to wait.
-    pub fn begin_sleep(&self, interruptible: bool) {
+    /// The process is about to wait, for this, in the queue at this address.
+    pub fn begin_sleep(&self, interruptible: bool, awaited: Awaited, queue: usize) {
+        self.awaited.store(awaited as u8, Ordering::Relaxed);
+        self.awaited_in.store(queue, Ordering::Relaxed);
+        self.since.store(timer::now(), Ordering::Relaxed);
         let state = if interruptible {
             SLEEPING
         } else {
@@ -396,6 +413,31 @@ impl Process {
             self.presence.store(THERE, Ordering::Relaxed);
         }
         called
+    }
+
+    /// What it waits for, if it waits: the name, the queue's address, since when.
+    pub fn awaits(&self) -> Option<(&'static str, usize, u64)> {
+        let state = self.state.load(Ordering::Relaxed);
+        matches!(state, SLEEPING | SLEEPING_SURELY).then(|| {
+            (
+                Awaited::name(self.awaited.load(Ordering::Relaxed)),
+                self.awaited_in.load(Ordering::Relaxed),
+                self.since.load(Ordering::Relaxed),
+            )
+        })
+    }
+
+    /// Sleeping locks that it holds; always none but in checked builds.
+    pub fn held_locks(&self) -> &Held<LOCKS> {
+        &self.held_locks
+    }
+
+    /// How it came to where it left its hart: the addresses returned to. Of a process that runs
+    /// meanwhile, anything.
+    pub fn callers(&self) -> impl Iterator<Item = usize> + Clone {
+        let top = self.stack.top();
+        let fp = Context::frame_pointer(self.context.get());
+        unwind::callers(fp, top - layout::STACK_SIZE..top)
     }
 
     /// The link for queues of this kind.

@@ -11,7 +11,7 @@ use super::{Process, ProcessQueue, QueueKind, exit};
 use crate::arch::switch::{Context, switch};
 use crate::arch::{csr, hart, sbi, timer};
 use crate::mm::asid;
-use crate::sync::{Interrupted, SpinLock, rank};
+use crate::sync::{Awaited, Interrupted, SpinLock, rank};
 use abi::Event;
 use core::cell::{Cell, UnsafeCell};
 use core::ops::Deref;
@@ -277,6 +277,7 @@ pub fn tick() {
         wake_sleepers(now);
     }
     let hart = hart::this();
+    hart.ticked.store(now, Ordering::Relaxed);
     if hart.current().is_null() {
         timer::set(NEXT_DEADLINE.load(Ordering::SeqCst));
     } else {
@@ -311,7 +312,7 @@ pub fn sleep_until(deadline: u64) -> Result<(), Interrupted> {
         process.deadline.store(deadline, Ordering::Relaxed);
         {
             let mut sleepers = SLEEPERS.lock();
-            process.begin_sleep(true);
+            process.begin_sleep(true, Awaited::Time, 0);
             let later = |other: &Process| other.deadline.load(Ordering::Relaxed) > deadline;
             sleepers.insert(process.to_arc(), later);
             NEXT_DEADLINE.fetch_min(deadline, Ordering::SeqCst);

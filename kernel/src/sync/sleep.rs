@@ -1,6 +1,8 @@
 //! Locks whose waiters sleep.
 
-use super::{SpinLock, WaitQueue, rank};
+use super::{Awaited, SpinLock, Taken, WaitQueue, rank};
+use crate::arch::unwind;
+use crate::proc::sched;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 
@@ -24,16 +26,38 @@ impl RawSleep {
             locked = self.waiting.wait_surely(locked);
         }
         *locked = true;
+        drop(locked);
+        self.record(unwind::return_address());
     }
 
     #[inline(never)]
     fn try_lock(&self) -> bool {
         let locked = self.locked.try_lock();
-        locked.is_some_and(|mut locked| !core::mem::replace(&mut *locked, true))
+        let taken = locked.is_some_and(|mut locked| !core::mem::replace(&mut *locked, true));
+        if taken {
+            self.record(unwind::return_address());
+        }
+        taken
+    }
+
+    /// Checked builds know which process holds which lock, and where it took it.
+    #[inline(always)]
+    fn record(&self, at: usize) {
+        if cfg!(debug_assertions)
+            && let Some(process) = sched::try_current()
+        {
+            let (kind, lock) = (self.waiting.awaited() as u8, self.waiting.address());
+            process.held_locks().push(Taken { kind, lock, at });
+        }
     }
 
     #[inline(never)]
     fn unlock(&self) {
+        if cfg!(debug_assertions)
+            && let Some(process) = sched::try_current()
+        {
+            process.held_locks().pop(self.waiting.address());
+        }
         *self.locked.lock() = false;
         self.waiting.wake_one();
     }
@@ -43,24 +67,26 @@ impl RawSleep {
 unsafe impl<T: Send> Sync for SleepLock<T> {}
 
 impl<T> SleepLock<T> {
-    /// An unlocked value.
-    pub const fn new(value: T) -> SleepLock<T> {
+    /// An unlocked value; `name` is what those wait for who want the lock.
+    pub const fn new(name: Awaited, value: T) -> SleepLock<T> {
         SleepLock {
             raw: RawSleep {
                 locked: SpinLock::new(false),
-                waiting: WaitQueue::new(),
+                waiting: WaitQueue::new(name),
             },
             value: UnsafeCell::new(value),
         }
     }
 
     /// Waits until the lock is free and takes it.
+    #[inline(always)]
     pub fn lock(&self) -> SleepGuard<'_, T> {
         self.raw.lock();
         SleepGuard { lock: self }
     }
 
     /// Takes the lock if it is free; never waits, so it may be called with spin locks held.
+    #[inline(always)]
     pub fn try_lock(&self) -> Option<SleepGuard<'_, T>> {
         self.raw.try_lock().then(|| SleepGuard { lock: self })
     }

@@ -10,4 +10,5 @@ pub mod sbi;
 pub mod switch;
 pub mod timer;
 pub mod trap;
+pub mod unwind;
 pub mod usercopy;

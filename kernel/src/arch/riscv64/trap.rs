@@ -55,6 +55,11 @@ impl TrapFrame {
         self.registers[9] = value as usize;
     }
 
+    /// True if the trap came from the kernel.
+    pub fn is_of_kernel(&self) -> bool {
+        self.status & SSTATUS_SPP != 0
+    }
+
     /// Frame pointer and return address, where a backtrace goes on.
     pub fn frame_pointer(&self) -> usize {
         self.registers[7]
