@@ -115,7 +115,7 @@ impl Part {
             &boot_args(self.program),
             Console::Stdio,
         )?;
-        let mut session = Session::start(qemu, false, Stderr::Console)?;
+        let mut session = Session::watched(qemu, guest, Stderr::Console)?;
         let mut console = Vec::new();
         let status = follow(&mut session, self.limit, &mut console)?;
         fs::write(log, &console).with_context(|| log.display().to_string())?;

@@ -15,6 +15,7 @@ mod symbols;
 mod test;
 mod toolchain;
 mod volume;
+mod watchdog;
 
 use anyhow::{Result, bail};
 use options::Options;

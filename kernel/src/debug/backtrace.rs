@@ -3,6 +3,7 @@
 use super::symbols;
 use crate::arch::unwind;
 use crate::println;
+use abi::Sys;
 use core::fmt;
 
 const MOST: usize = 32;
@@ -40,21 +41,28 @@ impl fmt::Display for Place {
     }
 }
 
-/// The functions on the way to a place, innermost first, without those that only wait and those that
-/// every way begins with.
-pub struct Way<I>(pub I);
+/// The functions on the way to a place, innermost first, without those that only wait. It ends with the
+/// name of the system call where there is one.
+pub struct Way<I> {
+    /// The place, and the addresses that are returned to.
+    pub addresses: I,
+    /// Number of the process's last system call.
+    pub call: u64,
+}
 
 /// What every process that waits or was preempted is in.
 const WITHIN: [&str; 3] = ["kernel::proc::sched::", "kernel::sync::", "kernel::debug::"];
-/// What every way from a program into the kernel begins with.
-const BEGINNING: [&str; 2] = ["kernel::trap::from_", "kernel::arch::riscv64::trap::"];
+/// What every way into the kernel begins with.
+const BEGINNING: [&str; 2] = ["kernel::trap::", "kernel::arch::riscv64::trap::"];
+/// What every system call begins with.
+const CALLS: &str = "kernel::syscall::";
 /// Functions that are printed at most.
 const LONGEST: usize = 8;
 
 impl<I: Iterator<Item = usize> + Clone> fmt::Display for Way<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut inside, mut printed) = (true, 0);
-        for pc in self.0.clone().take(MOST) {
+        for pc in self.addresses.clone().take(MOST) {
             let mut name = [0; _];
             let Some((name, _)) = symbols::find(pc.wrapping_sub(1), &mut name) else {
                 continue;
@@ -66,8 +74,12 @@ impl<I: Iterator<Item = usize> + Clone> fmt::Display for Way<I> {
             if printed == LONGEST || BEGINNING.iter().any(|start| name.starts_with(start)) {
                 break;
             }
-            let name = name.strip_prefix("kernel::").unwrap_or(name);
             let between = if printed == 0 { "" } else { " < " };
+            if name.starts_with(CALLS) {
+                let call = Sys::from_number(self.call).map_or("?", Sys::name);
+                return write!(f, "{between}{call}");
+            }
+            let name = name.strip_prefix("kernel::").unwrap_or(name);
             write!(f, "{between}{name}")?;
             printed += 1;
         }

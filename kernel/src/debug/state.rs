@@ -9,13 +9,16 @@
 use super::backtrace::{Place, Way};
 use crate::arch::hart::{self, Hart};
 use crate::arch::trap::TrapFrame;
-use crate::arch::{layout, sbi, timer, unwind};
+use crate::arch::{sbi, timer, unwind};
 use crate::mm::ram::frames;
 use crate::println;
 use crate::proc::{Process, TABLE, Table};
 use crate::sync::{Awaited, patiently, rank};
 use core::fmt;
 use core::sync::atomic::Ordering;
+
+/// How often the usual patience a hart has for its answer.
+const ROUNDS: usize = 10;
 
 const NOT_ASKED: u8 = 0;
 const ASKED: u8 = 1;
@@ -61,13 +64,14 @@ pub fn print() {
 fn answers(hart: &Hart) -> bool {
     hart.asked.store(ASKED, Ordering::SeqCst);
     sbi::send_interrupt(hart.id());
+    // The host may not run that hart at the moment, so there is more patience than with a lock.
     let told = || (hart.asked.load(Ordering::SeqCst) == NOT_ASKED).then_some(());
-    if patiently(told).is_some() {
+    if (0..ROUNDS).any(|_| patiently(told).is_some()) {
         return true;
     }
-    let revoked =
-        hart.asked
-            .compare_exchange(ASKED, NOT_ASKED, Ordering::SeqCst, Ordering::SeqCst);
+    let revoked = hart
+        .asked
+        .compare_exchange(ASKED, NOT_ASKED, Ordering::SeqCst, Ordering::SeqCst);
     if revoked.is_ok() {
         return false;
     }
@@ -107,7 +111,10 @@ fn tell() {
     let (pid, name) = (process.pid, Printable(process));
     match frame {
         Some(frame) if frame.is_of_kernel() => {
-            println!("hart {index}: pid {pid} {name} in the kernel: {}", Way(way(process, frame)));
+            println!(
+                "hart {index}: pid {pid} {name} in the kernel: {}",
+                way(process, frame)
+            );
         }
         Some(frame) => println!("hart {index}: pid {pid} {name} at {:#x}", frame.pc),
         None => println!("hart {index}: pid {pid} {name}"),
@@ -115,10 +122,12 @@ fn tell() {
 }
 
 /// The instruction that was interrupted, and the calls that led there.
-fn way(process: &Process, frame: &TrapFrame) -> impl Iterator<Item = usize> + Clone {
-    let top = process.stack_top();
-    let callers = unwind::callers(frame.frame_pointer(), top - layout::STACK_SIZE..top);
-    core::iter::once(frame.pc + 1).chain(callers)
+fn way(process: &Process, frame: &TrapFrame) -> impl fmt::Display {
+    let callers = unwind::callers(frame.frame_pointer(), process.stack_range());
+    Way {
+        addresses: core::iter::once(frame.pc + 1).chain(callers),
+        call: process.call_number(),
+    }
 }
 
 /// Prints what is recorded of another hart.
@@ -145,7 +154,10 @@ fn tell_of(hart: &Hart) {
     }
     for lock in hart.ranks.iter() {
         let (name, place) = (rank::name(lock.kind), Place(lock.at));
-        println!("    holds or wants lock {:#x}, {name}, in{place}", lock.lock);
+        println!(
+            "    holds or wants lock {:#x}, {name}, in{place}",
+            lock.lock
+        );
     }
 }
 
@@ -171,7 +183,10 @@ fn print_processes(table: &Table) {
         match process.awaits() {
             Some((awaited, queue, since)) => {
                 let since = Seconds(timer::now().saturating_sub(since));
-                let way = Way(process.callers());
+                let way = Way {
+                    addresses: process.callers(),
+                    call: process.call_number(),
+                };
                 println!("{start} {name:16} {since:5} s {awaited}: {way}");
                 print_holder(table, queue);
             }

@@ -12,6 +12,7 @@ use crate::sync::{Awaited, Held, SleepLock, SpinLock, WaitQueue, rank};
 use abi::ProcState;
 use core::cell::UnsafeCell;
 use core::fmt;
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use kmalloc::{AllocError, KArc};
 use vm::{SpaceId, asid::Tag};
@@ -396,12 +397,9 @@ impl Process {
 
     /// Has the hart on the process's stack queue it when that has left; false if none is there.
     pub(super) fn call_back(&self) -> bool {
-        let there = self.presence.compare_exchange(
-            THERE,
-            COMES_BACK,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+        let there =
+            self.presence
+                .compare_exchange(THERE, COMES_BACK, Ordering::AcqRel, Ordering::Acquire);
         there.is_ok()
     }
 
@@ -435,9 +433,19 @@ impl Process {
     /// How it came to where it left its hart: the addresses returned to. Of a process that runs
     /// meanwhile, anything.
     pub fn callers(&self) -> impl Iterator<Item = usize> + Clone {
-        let top = self.stack.top();
         let fp = Context::frame_pointer(self.context.get());
-        unwind::callers(fp, top - layout::STACK_SIZE..top)
+        unwind::callers(fp, self.stack_range())
+    }
+
+    /// The addresses of its kernel stack.
+    pub fn stack_range(&self) -> Range<usize> {
+        let top = self.stack.top();
+        top - layout::STACK_SIZE..top
+    }
+
+    /// The number of its last system call; of a process that runs meanwhile, any number.
+    pub fn call_number(&self) -> u64 {
+        TrapFrame::call_number_of(frame_at(self.stack.top()))
     }
 
     /// The link for queues of this kind.

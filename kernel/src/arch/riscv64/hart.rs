@@ -1,8 +1,8 @@
 //! What each hart keeps for itself. In the kernel `tp` points at it; in user mode `sscratch` does.
 
 use crate::arch::csr;
-use crate::proc::Process;
 use crate::arch::trap::TrapFrame;
+use crate::proc::Process;
 use crate::sync::{Held, rank::HeldRanks};
 use abi::{EVENT_SLOTS, Event};
 use core::arch::asm;
