@@ -25,10 +25,20 @@ const KEY: &[u8] = b"\x10";
 /// The first words of the state, and its last line.
 const BEGIN: &str = "state after ";
 const END: &str = "end of state";
+/// What the kernel says of a hart that says nothing.
+const UNTOLD: &str = "does not answer";
 /// How long the kernel may be silent before its first line, or between two.
 const SILENCE: Duration = Duration::from_secs(4);
 /// The longest that all of it may take: whatever programs print comes in between.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// What the kernel has told.
+enum Told {
+    All,
+    /// All but what some harts do.
+    Part,
+    Nothing,
+}
 
 /// What it takes to look at a guest from outside.
 #[derive(Debug)]
@@ -63,28 +73,29 @@ impl Watch {
     /// Nobody reads what is printed.
     pub(crate) fn look(&self, session: &mut Session, sink: &mut impl Write) -> Result<()> {
         session.send(KEY)?;
-        if self.listen(session, sink)? {
-            return Ok(());
+        match self.listen(session, sink)? {
+            Told::All => return Ok(()),
+            Told::Part => writeln!(sink, "as QEMU sees it:")?,
+            Told::Nothing => writeln!(sink, "\nno hart tells the state; as QEMU sees it:")?,
         }
-        let seen = match self.registers() {
-            Ok(seen) => seen,
-            Err(error) => format!("QEMU does not answer either: {error:#}\n"),
-        };
-        write!(sink, "\nno hart tells the state\n{seen}")?;
+        match self.registers() {
+            Ok(seen) => write!(sink, "{seen}")?,
+            Err(error) => writeln!(sink, "QEMU does not answer either: {error:#}")?,
+        }
         Ok(sink.flush()?)
     }
 
-    /// Copies the console to the end of the state; false where that does not come.
-    fn listen(&self, session: &mut Session, sink: &mut impl Write) -> Result<bool> {
+    /// Copies the console to the end of the state.
+    fn listen(&self, session: &mut Session, sink: &mut impl Write) -> Result<Told> {
         let end = Instant::now() + LIMIT;
         let mut quiet = Instant::now() + SILENCE;
         let mut line = Vec::new();
-        let mut begun = false;
+        let (mut begun, mut told) = (false, Told::All);
         loop {
             let bytes = match session.next(quiet.min(end))? {
                 Event::Output(bytes) => bytes,
                 // It has come to its end after all, and has said all that it had to say.
-                Event::Ended(_) => return Ok(true),
+                Event::Ended(_) => return Ok(Told::All),
                 Event::Silence => Vec::new(),
             };
             for byte in bytes {
@@ -99,13 +110,16 @@ impl Watch {
                 if begun {
                     quiet = Instant::now() + SILENCE;
                 }
+                if text.starts_with("hart ") && text.contains(UNTOLD) {
+                    told = Told::Part;
+                }
                 if begun && text.trim_end() == END {
-                    return Ok(sink.flush().map(|()| true)?);
+                    return Ok(sink.flush().map(|()| told)?);
                 }
             }
             if Instant::now() >= quiet.min(end) {
                 sink.write_all(&line)?;
-                return Ok(false);
+                return Ok(Told::Nothing);
             }
         }
     }
