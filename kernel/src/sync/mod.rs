@@ -16,7 +16,7 @@ pub use awaited::Awaited;
 pub use held::{Held, Taken};
 pub use once::Once;
 pub use sleep::{SleepGuard, SleepLock};
-pub use spin::{RawSpin, SpinGuard, SpinLock};
+pub use spin::{RawSpin, SpinGuard, SpinLock, contend};
 pub use wait::{Interrupted, WaitQueue};
 
 use crate::arch::timer;

@@ -1,10 +1,12 @@
 //! Locks whose waiters sleep.
 
-use super::{Awaited, SpinLock, Taken, WaitQueue, rank};
+use super::{Awaited, SpinGuard, SpinLock, Taken, WaitQueue, rank};
 use crate::arch::unwind;
 use crate::proc::sched;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
+
+const RANK: u8 = rank::DEVICE;
 
 /// A value behind a lock that may be held over a wait for the disk. Only processes take it.
 pub struct SleepLock<T> {
@@ -14,7 +16,7 @@ pub struct SleepLock<T> {
 
 /// The part of the lock that does not know the value.
 struct RawSleep {
-    locked: SpinLock<bool, { rank::DEVICE }>,
+    locked: SpinLock<bool, RANK>,
     waiting: WaitQueue,
 }
 
@@ -22,30 +24,37 @@ impl RawSleep {
     #[inline(never)]
     fn lock(&self) {
         let mut locked = self.locked.lock();
+        if *locked {
+            locked = self.wait(locked);
+        }
+        *locked = true;
+        if cfg!(debug_assertions) {
+            self.record(unwind::return_address());
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait<'a>(&'a self, mut locked: SpinGuard<'a, bool, RANK>) -> SpinGuard<'a, bool, RANK> {
         while *locked {
             locked = self.waiting.wait_surely(locked);
         }
-        *locked = true;
-        drop(locked);
-        self.record(unwind::return_address());
+        locked
     }
 
     #[inline(never)]
     fn try_lock(&self) -> bool {
         let locked = self.locked.try_lock();
         let taken = locked.is_some_and(|mut locked| !core::mem::replace(&mut *locked, true));
-        if taken {
+        if cfg!(debug_assertions) && taken {
             self.record(unwind::return_address());
         }
         taken
     }
 
-    /// Checked builds know which process holds which lock, and where it took it.
-    #[inline(always)]
+    /// Notes, in checked builds, that the running process has taken the lock.
     fn record(&self, at: usize) {
-        if cfg!(debug_assertions)
-            && let Some(process) = sched::try_current()
-        {
+        if let Some(process) = sched::try_current() {
             let (kind, lock) = (self.waiting.awaited() as u8, self.waiting.address());
             process.held_locks().push(Taken { kind, lock, at });
         }

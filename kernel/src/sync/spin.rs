@@ -1,7 +1,7 @@
 //! Spin locks: interrupts are off while one is held, so an interrupt never waits for its own hart.
 
 use super::{Taken, rank};
-use crate::arch::{hart, timer, unwind};
+use crate::arch::{aside, hart, timer, unwind};
 use core::hint;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -58,21 +58,26 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
 #[inline(always)]
 fn acquire(locked: &AtomicBool, rank: u8) {
     if locked.swap(true, Ordering::Acquire) {
-        contend(locked, rank);
+        aside::contend(ptr::from_ref(locked).addr(), rank);
     }
 }
 
 /// How often a hart looks at a lock before it lets the host run others for a moment.
 const LOOKS: usize = 10_000;
 
-/// Waits until the lock is free and takes it. For others to see, the hart records what it waits for.
-/// A lock is held for a few hundred instructions, unless the host does not run the holder's hart; to
-/// spin on would only keep the host from it.
+/// Waits until the lock is free and takes it; `at` is behind the call that asks for it. For others to
+/// see, the hart records what it waits for. A lock is held for a few hundred instructions, unless the
+/// host does not run the holder's hart; to spin on would only keep the host from it.
 #[cold]
-#[inline(never)]
-fn contend(locked: &AtomicBool, rank: u8) {
-    let taken = describe(locked, rank, unwind::return_address());
-    hart::this().spins.push(taken);
+pub extern "C" fn contend(lock: usize, rank: u8, at: usize) {
+    // SAFETY: `acquire` is the one caller, with the address of a lock that it has a reference to.
+    let locked = unsafe { &*(lock as *const AtomicBool) };
+    let hart = hart::this();
+    hart.spins.push(Taken {
+        kind: rank,
+        lock,
+        at,
+    });
     loop {
         let free = (0..LOOKS).any(|_| {
             hint::spin_loop();
@@ -84,16 +89,7 @@ fn contend(locked: &AtomicBool, rank: u8) {
             break;
         }
     }
-    hart::this().spins.pop(taken.lock);
-}
-
-fn describe(locked: &AtomicBool, rank: u8, at: usize) -> Taken {
-    let lock = ptr::from_ref(locked).addr();
-    Taken {
-        kind: rank,
-        lock,
-        at,
-    }
+    hart.spins.pop(lock);
 }
 
 /// Interrupts are off; they stay off only if the lock was taken.
@@ -115,13 +111,20 @@ fn release(locked: &AtomicBool) {
 // With the checks of ranks the operations are long: they stand in the image once, and not at each
 // place that locks.
 
+fn describe(locked: &AtomicBool, rank: u8, at: usize) -> Taken {
+    let lock = ptr::from_ref(locked).addr();
+    Taken {
+        kind: rank,
+        lock,
+        at,
+    }
+}
+
 #[inline(never)]
 fn lock_checked(locked: &AtomicBool, rank: u8) {
     hart::enter();
-    rank::push(
-        &hart::this().ranks,
-        describe(locked, rank, unwind::return_address()),
-    );
+    let taken = describe(locked, rank, unwind::return_address());
+    rank::push(&hart::this().ranks, taken);
     acquire(locked, rank);
 }
 

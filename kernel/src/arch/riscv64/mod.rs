@@ -1,5 +1,6 @@
 //! RISC-V, 64 bits, supervisor mode, Sv39.
 
+pub mod aside;
 pub mod boot;
 pub mod csr;
 pub mod fpu;
