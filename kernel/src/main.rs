@@ -36,7 +36,6 @@ extern "C" fn start(hart_id: usize, device_tree: u64, direct_map_offset: usize) 
     dev::plic::init(&platform);
     println!("\nPagoda is booting");
     fs::init_cache();
-    proc::init();
     start::read_arguments(&platform);
     dev::uart::enable_input();
     start::spawn_init(dev::disk::init(&platform));

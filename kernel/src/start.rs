@@ -5,7 +5,7 @@ use crate::dev::disk::Disk;
 use crate::dev::platform::Platform;
 use crate::dev::power;
 use crate::fs::{self, FileTable};
-use crate::mm::{KernelStack, asid, kernel_space};
+use crate::mm::{KernelStack, asid, commit, kernel_space};
 use crate::println;
 use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, sched};
 use crate::sync::{Once, SpinLock, rank};
@@ -29,6 +29,8 @@ pub fn read_arguments(platform: &Platform) {
             .map(|(name, value)| (name, value.parse()))
         {
             _ if text == "panic=stop" => power::stay_on_after_panic(),
+            _ if text == "commit=strict" => commit::set_strict(true),
+            _ if text == "commit=lazy" => commit::set_strict(false),
             Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),
             _ => println!("boot argument {text} is not known"),
@@ -74,6 +76,7 @@ extern "C" fn run_init(_: usize) {
         Ok(root) => sched::current().own.lock().directory = Some(root),
         Err(error) => panic!("no root directory: {error:?}"),
     }
+    commit::init();
     let done = exec::Arguments::try_new().and_then(|mut arguments| {
         arguments.push(b"init")?;
         match INIT_ARGUMENT.try_get() {

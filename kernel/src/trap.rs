@@ -125,7 +125,10 @@ pub fn user_copy_fault(address: u64, access: Access) -> bool {
         return false;
     };
     csr::interrupts_on();
-    let mended = mm::resolve(&process, address, access);
+    let mut mended = mm::resolve(&process, address, access);
+    while mended == Err(Denied::OutOfMemory) && oom::is_promised(&process) {
+        mended = mm::resolve(&process, address, access);
+    }
     csr::interrupts_off();
     if mended == Err(Denied::OutOfMemory) {
         println!(

@@ -9,12 +9,15 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use std::{
-    fs,
+    fs::{self, File},
+    io::Read,
     path::{Path, PathBuf},
 };
 
 /// Bytes in an image that is made here.
 const SIZE: usize = 32 << 20;
+/// How an image that is made here begins: in the boot block, which no xv6 reads or writes.
+const MARK: &[u8] = b"made by Pagoda's xtask, which refreshes the programs here\n";
 
 /// A new image with the programs and the README.
 pub(crate) fn fresh(toolchain: &Toolchain, guest: &Guest) -> Result<Vec<u8>> {
@@ -27,7 +30,21 @@ pub(crate) fn fresh(toolchain: &Toolchain, guest: &Guest) -> Result<Vec<u8>> {
         "README",
         &fs::read(&readme).with_context(|| readme.display().to_string())?,
     )?;
-    Ok(volume.into_image())
+    let mut image = volume.into_image();
+    image[..MARK.len()].copy_from_slice(MARK);
+    Ok(image)
+}
+
+/// Whether the image in this file is there and was not made here. Its init is not Pagoda's then.
+pub(crate) fn is_foreign(path: &Path) -> Result<bool> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MARK.len() as u64).read_to_end(&mut start))
+        .with_context(|| path.display().to_string())?;
+    Ok(start != MARK)
 }
 
 /// The disk for one run: its own, or the image `keep`, which is made if it is not there. The files
@@ -58,8 +75,9 @@ pub(crate) fn disk(
     }
 }
 
-/// The image of `make qemu`: it lives from boot to boot, with all that was written in the guest;
-/// only programs that have changed since are replaced.
+/// The image of `make qemu`: it lives from boot to boot, with all that was written in the guest. Of one
+/// that was made here, programs that have changed since are replaced; every other stays as it is. The
+/// files `add` are copied into its root.
 pub(crate) fn lasting(
     toolchain: &Toolchain,
     guest: &Guest,
@@ -69,23 +87,50 @@ pub(crate) fn lasting(
     if !path.exists() {
         replace(path, &fresh(toolchain, guest)?)?;
     }
-    let image = fs::read(path).with_context(|| path.display().to_string())?;
-    let mut volume = Volume::open(image)
-        .with_context(|| format!("{} is damaged: delete it to get a new one", path.display()))?;
-    let mut changed = false;
+    let foreign = is_foreign(path)?;
+    let name = path.display();
+    let image = fs::read(path).with_context(|| name.to_string())?;
+    let mut volume = Volume::open(image).with_context(|| match foreign {
+        false => format!("{name} is damaged: delete it to get a new one"),
+        true => format!("{name} cannot be used"),
+    })?;
     let added = added(toolchain, add)?;
-    let is_added = |name: &String| added.iter().any(|(added, _)| added == name);
-    let programs = guest.programs.iter().filter(|(name, _)| !is_added(name));
-    for (name, contents) in programs.chain(&added) {
-        if volume.get(name)?.as_deref() != Some(contents) {
-            volume.put(name, contents)?;
-            changed = true;
-        }
+    let mut refreshed = Vec::new();
+    if foreign {
+        // One beside the kernel was made by an older xtask, if by any.
+        let help = match path.starts_with(toolchain.target_dir()) {
+            true => "; delete it to get a new one",
+            false => "",
+        };
+        eprintln!("xtask: {name} was not made by xtask: the programs on it stay as they are{help}");
+    } else {
+        let is_added = |name: &String| added.iter().any(|(added, _)| added == name);
+        let programs = guest.programs.iter().filter(|(name, _)| !is_added(name));
+        refreshed = update(&mut volume, programs)?;
     }
-    if changed {
+    if !refreshed.is_empty() {
+        let names = refreshed.join(" ");
+        eprintln!("xtask: {name}: programs that were out of date are replaced: {names}");
+    }
+    if !update(&mut volume, &added)?.is_empty() || !refreshed.is_empty() {
         replace(path, &volume.into_image())?;
     }
     Ok(Disk::Kept(path.to_path_buf()))
+}
+
+/// Puts those of the files onto the image that are not there or have other contents; their names.
+fn update<'a>(
+    volume: &mut Volume,
+    files: impl IntoIterator<Item = &'a (String, Vec<u8>)>,
+) -> Result<Vec<&'a str>> {
+    let mut changed = Vec::new();
+    for (name, contents) in files {
+        if volume.get(name)?.as_deref() != Some(contents) {
+            volume.put(name, contents)?;
+            changed.push(name.as_str());
+        }
+    }
+    Ok(changed)
 }
 
 /// The image with the files in its root.
@@ -156,4 +201,67 @@ pub(crate) fn fsck(path: &Path) -> Result<u8> {
 /// What is wrong with the image once its log is replayed.
 pub(crate) fn problems(image: Vec<u8>) -> Result<Vec<String>> {
     Ok(Volume::open(image)?.check())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest() -> Guest {
+        let program = |name: &str| (name.to_owned(), format!("the new {name}").into_bytes());
+        Guest {
+            dir: PathBuf::new(),
+            kernel: PathBuf::new(),
+            programs: ["cat", "ls"].map(program).into(),
+        }
+    }
+
+    /// The image in a file, used by `make qemu` with the file added; what is there afterwards.
+    fn used(test: &str, image: &[u8], add: &[(&str, &str)]) -> Vec<u8> {
+        let dir = std::env::temp_dir().join(format!("pagoda-{test}-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("fs.img");
+        fs::write(&path, image).unwrap();
+        let add = add.iter().map(|(name, contents)| {
+            fs::write(dir.join(name), contents).unwrap();
+            dir.join(name)
+        });
+        let add: Vec<PathBuf> = add.collect();
+        lasting(&Toolchain::find(), &guest(), &path, &add).unwrap();
+        let after = fs::read(&path).unwrap();
+        fs::remove_dir_all(&dir).unwrap();
+        after
+    }
+
+    fn get(image: &[u8], name: &str) -> Option<String> {
+        let contents = Volume::open(image.to_vec()).unwrap().get(name).unwrap();
+        contents.map(|contents| String::from_utf8(contents).unwrap())
+    }
+
+    #[test]
+    fn an_image_made_here_is_refreshed_and_stays_marked() {
+        let mut volume = Volume::open(fresh(&Toolchain::find(), &guest()).unwrap()).unwrap();
+        volume.put("ls", b"an older ls").unwrap();
+        volume.put("mine", b"mine").unwrap();
+        let image = volume.into_image();
+        let after = used("marked", &image, &[("cat", "my cat")]);
+        assert_eq!(get(&after, "ls").as_deref(), Some("the new ls"));
+        assert_eq!(get(&after, "cat").as_deref(), Some("my cat"));
+        assert_eq!(get(&after, "mine").as_deref(), Some("mine"));
+        assert!(after.starts_with(MARK));
+        assert!(problems(after.clone()).unwrap().is_empty());
+        assert_eq!(used("again", &after, &[("cat", "my cat")]), after);
+    }
+
+    #[test]
+    fn a_foreign_image_stays_but_for_what_is_added() {
+        let mut volume = Volume::format(2 << 20).unwrap();
+        volume.put("ls", b"xv6's own ls").unwrap();
+        let image = volume.into_image();
+        assert_eq!(used("foreign", &image, &[]), image);
+        let after = used("foreign-add", &image, &[("cat", "my cat")]);
+        assert_eq!(get(&after, "ls").as_deref(), Some("xv6's own ls"));
+        assert_eq!(get(&after, "cat").as_deref(), Some("my cat"));
+        assert!(!after.starts_with(MARK), "it counts as made here now");
+    }
 }

@@ -5,30 +5,20 @@ use crate::{
     image,
     options::Options,
     qemu::{self, Console, Disk},
-    session::{Event, Session, Stderr},
+    session::{Session, Stderr},
+    terminal,
     toolchain::Toolchain,
+    typist::Typist,
 };
 use anyhow::{Context, Result, bail};
 use std::{
     fs,
-    io::{IsTerminal, Read, Write, stdin, stdout},
-    os::unix::process::CommandExt,
+    io::{IsTerminal, Read, stdin, stdout},
     path::{Path, PathBuf},
     process::Command,
-    sync::mpsc::{Receiver, TryRecvError, channel},
+    sync::mpsc::{Receiver, channel},
     thread,
-    time::{Duration, Instant},
 };
-
-/// What init prints before each shell it starts.
-const SHELL_STARTS: &[u8] = b"init: starting sh";
-const PROMPT: &[u8] = b"$ ";
-/// A console silent for so long has read what it was sent.
-const QUIET: Duration = Duration::from_millis(200);
-/// Between one end of file and the next.
-const INSIST: Duration = Duration::from_secs(1);
-/// The console's end of file.
-const CTRL_D: &[u8] = b"\x04";
 
 /// Boots to a prompt on standard input and output.
 pub(crate) fn qemu(toolchain: &Toolchain, options: &Options) -> Result<u8> {
@@ -65,12 +55,13 @@ fn console() -> Console {
 }
 
 /// Leaves a terminal to QEMU, or types what comes through a pipe.
-fn attend(mut qemu: Command) -> Result<u8> {
+fn attend(qemu: Command) -> Result<u8> {
     if stdin().is_terminal() {
-        return Err(qemu.exec()).context("QEMU could not be started");
+        return terminal::attend(qemu);
     }
     let session = Session::start(qemu, true, Stderr::Ours)?;
-    Typist::new(session, lines()).run()
+    let status = Typist::new(session, lines()).run(&mut stdout(), None)?;
+    Ok(status.unwrap_or_default())
 }
 
 /// Boots, stops before the first instruction, and waits for gdb.
@@ -79,7 +70,7 @@ pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let dir = build::directory(options.profile, &options.features);
     let kernel = toolchain.target_dir().join("pagoda").join(dir);
     wait_for_gdb(toolchain, options, &kernel.join("kernel"), &mut qemu)?;
-    Err(qemu.exec()).context("QEMU could not be started")
+    terminal::attend(qemu)
 }
 
 /// Lets QEMU wait for gdb, and writes down what gdb must know.
@@ -144,107 +135,4 @@ fn lines() -> Receiver<Vec<u8>> {
         }
     });
     receiver
-}
-
-/// Feeds a pipe to the console the way a person types: not before there is a shell, and line by
-/// line, each when the one before was dealt with, since a serial line cannot hold much. When the
-/// input ends so does the session: with the shell, which init then starts anew.
-struct Typist {
-    session: Session,
-    lines: Receiver<Vec<u8>>,
-    /// The end of what the console printed; enough to find a message in.
-    tail: Vec<u8>,
-    shells: usize,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// No shell yet.
-    Booting,
-    /// There are lines to send.
-    Typing,
-    /// All is sent; the shell that reads the end of file is the last of `shells`.
-    Leaving { shells: usize, sent: Instant },
-}
-
-impl Typist {
-    fn new(session: Session, lines: Receiver<Vec<u8>>) -> Typist {
-        Typist {
-            session,
-            lines,
-            tail: Vec::new(),
-            shells: 0,
-            stage: Stage::Booting,
-        }
-    }
-
-    fn run(mut self) -> Result<u8> {
-        loop {
-            match self.session.next(Instant::now() + QUIET)? {
-                Event::Ended(status) => return Ok(status),
-                Event::Output(bytes) => {
-                    let mut console = stdout().lock();
-                    console.write_all(&bytes)?;
-                    console.flush()?;
-                    self.note(&bytes);
-                    if self.tail.ends_with(PROMPT) {
-                        self.act()?;
-                    }
-                }
-                Event::Silence => self.act()?,
-            }
-            if matches!(self.stage, Stage::Leaving { shells, .. } if self.shells > shells) {
-                println!();
-                return Ok(0);
-            }
-        }
-    }
-
-    /// Remembers the output and counts the shells in it.
-    fn note(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.tail.push(byte);
-            if self.tail.ends_with(SHELL_STARTS) {
-                self.shells += 1;
-                self.tail.clear();
-            }
-        }
-        let keep = self.tail.len().saturating_sub(SHELL_STARTS.len());
-        self.tail.drain(..keep);
-    }
-
-    /// The console waits, or seems to: types the next line if there is one.
-    fn act(&mut self) -> Result<()> {
-        if self.shells == 0 {
-            return Ok(());
-        }
-        if self.stage == Stage::Booting {
-            self.stage = Stage::Typing;
-        }
-        match self.lines.try_recv() {
-            Ok(line) => {
-                self.tail.clear();
-                self.session.send(&line)
-            }
-            Err(TryRecvError::Empty) => Ok(()),
-            Err(TryRecvError::Disconnected) => self.leave(),
-        }
-    }
-
-    /// Sends the end of file. A program that reads the console takes it for its own; so again and
-    /// again, until the shell has one too.
-    fn leave(&mut self) -> Result<()> {
-        let shells = match self.stage {
-            Stage::Leaving { sent, .. } if sent.elapsed() < INSIST => return Ok(()),
-            Stage::Leaving { shells, .. } => shells,
-            Stage::Booting | Stage::Typing => self.shells,
-        };
-        self.stage = Stage::Leaving {
-            shells,
-            sent: Instant::now(),
-        };
-        self.tail.clear();
-        self.session.send(CTRL_D)
-    }
 }

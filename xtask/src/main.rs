@@ -12,8 +12,11 @@ mod qemu;
 mod run;
 mod session;
 mod symbols;
+mod terminal;
 mod test;
+mod ties;
 mod toolchain;
+mod typist;
 mod volume;
 mod watchdog;
 
@@ -53,10 +56,13 @@ Each option may be given as an environment variable too:
   --cmd CMD (CMD)          run: the command line
   --add FILES (ADD)        run, qemu, gdb: files to copy into the image's root first, separated by
                            spaces; C sources are compiled
-  --keep IMAGE (KEEP)      run, qemu: use this image, made if not there, and keep it
+  --keep IMAGE (KEEP)      run, qemu: use this image, made if not there, and keep it; one that
+                           xtask did not make keeps its programs
   --port N (GDBPORT)       gdb: where to listen; default 26000
   --jobs N (JOBS)          test: guests at once
   --timeout SECONDS (TIMEOUT)  run: when to give up; default 120
+This one is the script's:
+  --above PIDS             the processes above it; xtask ends when one of them does
 ";
 
 fn main() -> ExitCode {
@@ -71,6 +77,7 @@ fn main() -> ExitCode {
 
 fn dispatch() -> Result<u8> {
     let options = Options::parse()?;
+    ties::watch(options.above.clone());
     let toolchain = Toolchain::find();
     match options.verb.as_str() {
         "" | "help" => print!("{HELP}"),

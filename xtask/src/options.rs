@@ -3,6 +3,7 @@
 use crate::c::Dialect;
 use anyhow::{Context, Result, bail};
 use lexopt::prelude::*;
+use rustix::process::Pid;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// How guest code is compiled.
@@ -71,6 +72,8 @@ pub(crate) struct Options {
     pub(crate) wait: bool,
     /// `grade`: which lab.
     pub(crate) lab: Option<String>,
+    /// The processes above scripts/xtask when it was called, from its parent upwards.
+    pub(crate) above: Option<Vec<Pid>>,
 }
 
 /// The environment's value; an empty one counts as none, since `make` exports all it knows.
@@ -86,6 +89,13 @@ fn number<T: std::str::FromStr>(what: &str, text: &str) -> Result<T> {
     text.parse()
         .ok()
         .with_context(|| format!("{what}={text}: a whole number is wanted"))
+}
+
+/// Processes by their numbers, up to the first that is none.
+fn processes(numbers: &[String]) -> Result<Vec<Pid>> {
+    let number = |text: &String| number("--above", text).map(Pid::from_raw);
+    let numbers: Result<Vec<Option<Pid>>> = numbers.iter().map(number).collect();
+    Ok(numbers?.into_iter().map_while(|pid| pid).collect())
 }
 
 impl Options {
@@ -142,6 +152,7 @@ impl Options {
                 Long("jobs") => &mut set.jobs,
                 Long("lab") => &mut set.lab,
                 Long("programs") => &mut set.programs,
+                Long("above") => &mut set.above,
                 Long("dialect") => &mut set.dialect,
                 other => return Err(other.unexpected().into()),
             };
@@ -178,6 +189,7 @@ struct Settings {
     lab: Option<String>,
     programs: Option<String>,
     dialect: Option<String>,
+    above: Option<String>,
 }
 
 impl Settings {
@@ -198,6 +210,7 @@ impl Settings {
             lab: env("LAB"),
             programs: None,
             dialect: None,
+            above: None,
         }
     }
 
@@ -239,6 +252,10 @@ impl Settings {
             scratch: false,
             wait: false,
             lab: self.lab,
+            above: match self.above.as_deref().map(words) {
+                Some(pids) => Some(processes(&pids)?),
+                None => None,
+            },
         })
     }
 }

@@ -6,10 +6,13 @@ use crate::{
     qemu::{self, Console},
     session::{Event, Session, Stderr},
     toolchain::Toolchain,
+    typist::Typist,
 };
 use anyhow::{Context, Result, ensure};
 use std::{
     io::Write,
+    path::Path,
+    sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
 };
 
@@ -18,7 +21,13 @@ pub(crate) const TIMED_OUT: u8 = 124;
 /// A time limit that no clock overflows at.
 const FOREVER: Duration = Duration::from_secs(1 << 30);
 
+/// The longest line that an xv6 shell reads at once, without its end.
+const LONGEST: usize = 98;
+
 /// Boots, runs the command line, and gives the exit status for this process.
+///
+/// The init of an image that was not made here knows nothing of our boot arguments: there the line is
+/// typed to the shell, and the status is 0 when the shell has done it all.
 ///
 /// # Errors
 ///
@@ -32,17 +41,33 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         !cmd.contains('\0'),
         "a command line cannot hold a zero byte"
     );
+    let foreign = match &options.keep {
+        Some(image) if image::is_foreign(image)? => Some(image),
+        _ => None,
+    };
+    let lines = foreign.map(|image| typed(image, &cmd)).transpose()?;
     let guest = build::guest(toolchain, options.profile, &options.features)?;
     let disk = image::disk(toolchain, &guest, options.keep.as_deref(), &options.add)?;
+    let boot = match lines {
+        None => boot_args(&cmd),
+        Some(_) => String::new(),
+    };
     let qemu = qemu::command(
         &guest.kernel,
         &disk,
         &options.hardware,
-        &boot_args(&cmd),
+        &boot,
         Console::Stdio,
     )?;
     let mut session = Session::watched(qemu, &guest, Stderr::Ours)?;
-    let status = follow(&mut session, options.timeout, &mut std::io::stdout().lock())?;
+    let mut console = std::io::stdout().lock();
+    let status = match lines {
+        None => follow(&mut session, options.timeout, &mut console)?,
+        Some(lines) => {
+            let deadline = deadline(Instant::now(), options.timeout);
+            Typist::new(session, lines).run(&mut console, Some(deadline))?
+        }
+    };
     Ok(status.unwrap_or_else(|| {
         eprintln!(
             "xtask: no end after {} s; QEMU was killed",
@@ -50,6 +75,30 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         );
         TIMED_OUT
     }))
+}
+
+/// What is typed to a foreign shell, in lines that it can read.
+fn typed(image: &Path, cmd: &str) -> Result<Receiver<Vec<u8>>> {
+    let (sender, lines) = channel();
+    for line in cmd.lines() {
+        ensure!(
+            line.len() <= LONGEST,
+            "{} was not made by xtask, and xv6's shell reads lines of at most {LONGEST} bytes; this one has {}",
+            image.display(),
+            line.len()
+        );
+        sender.send(format!("{line}\n").into_bytes())?;
+    }
+    eprintln!(
+        "xtask: {} was not made by xtask: the command line is typed to its shell, and its status stays unknown",
+        image.display()
+    );
+    Ok(lines)
+}
+
+/// When the time is up.
+fn deadline(start: Instant, timeout: Duration) -> Instant {
+    start.checked_add(timeout).unwrap_or(start + FOREVER)
 }
 
 /// The kernel's command line that makes init run `cmd` and power off: all behind the two dashes is
@@ -65,8 +114,7 @@ pub(crate) fn follow(
     timeout: Duration,
     sink: &mut impl Write,
 ) -> Result<Option<u8>> {
-    let start = Instant::now();
-    let deadline = start.checked_add(timeout).unwrap_or(start + FOREVER);
+    let deadline = deadline(Instant::now(), timeout);
     loop {
         match session.next(deadline)? {
             Event::Output(bytes) => {

@@ -1,10 +1,10 @@
 //! A guest that runs: its console as a stream of events.
 
-use crate::{build::Guest, watchdog::Watch};
+use crate::{build::Guest, ties, watchdog::Watch};
 use anyhow::{Context, Result};
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::process::Pid;
 use std::{
-    io::{Error, ErrorKind, PipeReader, Read, Write},
+    io::{ErrorKind, PipeReader, Read, Write},
     os::unix::process::CommandExt,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
@@ -44,14 +44,16 @@ pub(crate) struct Session {
 
 impl Session {
     /// Starts the child. With `input` it can be typed to, else it reads nothing. It is killed when
-    /// the calling thread ends, however that happens: no guest outlives its xtask.
+    /// the calling thread ends, however that happens: no guest outlives its xtask. Signals for all of a
+    /// terminal's foreground do not reach it: what they mean is for its xtask to know.
     pub(crate) fn start(mut command: Command, input: bool, stderr: Stderr) -> Result<Session> {
         let (reader, writer) = std::io::pipe()?;
         if stderr == Stderr::Console {
             command.stderr(writer.try_clone()?);
         }
         command.stdout(writer);
-        tie(&mut command);
+        ties::tie(&mut command);
+        command.process_group(0);
         command.stdin(if input { Stdio::piped() } else { Stdio::null() });
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
@@ -65,6 +67,11 @@ impl Session {
             output: chunks(reader),
             watch: None,
         })
+    }
+
+    /// The child's process.
+    pub(crate) fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// Starts a QEMU, so that it can be typed to and asked what its guest does.
@@ -136,24 +143,6 @@ impl Drop for Session {
     }
 }
 
-/// Makes the child end with the thread that starts it.
-fn tie(child: &mut Command) {
-    let parent = rustix::process::getpid();
-    let prepare = move || {
-        set_parent_process_death_signal(Some(Signal::KILL))?;
-        // The parent may have ended before the line above.
-        if getppid() != Some(parent) {
-            return Err(Error::from_raw_os_error(
-                rustix::io::Errno::SRCH.raw_os_error(),
-            ));
-        }
-        Ok(())
-    };
-    // SAFETY: between fork and exec only async-signal-safe functions may run: `prepare` makes two
-    // system calls, takes no lock and allocates nothing (an error made of a number needs no memory).
-    unsafe { child.pre_exec(prepare) };
-}
-
 /// Reads in a thread of its own, until the pipe's other ends are closed.
 fn chunks(mut reader: PipeReader) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
@@ -168,7 +157,8 @@ fn chunks(mut reader: PipeReader) -> Receiver<Vec<u8>> {
     receiver
 }
 
-fn code(status: ExitStatus) -> u8 {
+/// The exit status, 128 and the signal's number if a signal ended it.
+pub(crate) fn code(status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt;
     let signal = || status.signal().map(|signal| 128 + signal);
     status

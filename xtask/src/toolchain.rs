@@ -1,5 +1,6 @@
 //! The compiler, as `scripts/setup` found it and `scripts/xtask` put it into the environment.
 
+use crate::ties;
 use anyhow::{Context, Result, bail};
 use std::{
     io::IsTerminal,
@@ -36,7 +37,7 @@ impl Toolchain {
         self.root.join("target")
     }
 
-    /// `cargo VERB` at the root.
+    /// `cargo VERB` at the root, which ends with this process.
     pub(crate) fn cargo(&self, verb: &str) -> Command {
         let mut command = Command::new("cargo");
         command
@@ -44,6 +45,7 @@ impl Toolchain {
             .current_dir(&self.root)
             .stdin(Stdio::null())
             .env("CARGO_TARGET_DIR", self.target_dir());
+        ties::tie(&mut command);
         command
     }
 

@@ -18,7 +18,7 @@ pub struct MemInfo {
     pub free: u64,
     /// In caches that give back when asked: clean file pages, kernel stacks kept for reuse.
     pub cached: u64,
-    /// Pages that hold kmalloc objects.
+    /// Pages of kmalloc's, those it keeps for the next objects among them.
     pub slab: u64,
     /// RAM that the allocator never got: firmware, kernel image, page records.
     pub reserved: u64,
@@ -78,6 +78,14 @@ pub struct MemInfo {
     pub aside: u64,
     /// Blocks of 2 MiB that are in use as a whole: large pages, each counted once.
     pub large_pages: u64,
+    // Since version 4:
+    /// Of `slab`, pages that kmalloc keeps and has no use for at the moment.
+    pub kept: u64,
+    /// Pages that processes were promised, touched or not, and those of the kernel that no cache
+    /// gives back.
+    pub committed: u64,
+    /// The most that `committed` may be; 0 where nothing limits it.
+    pub commit_limit: u64,
 }
 
 /// Room for events.
@@ -106,7 +114,7 @@ pub struct SlabInfo {
 
 impl MemInfo {
     /// The layout described here.
-    pub const VERSION: u64 = 3;
+    pub const VERSION: u64 = 4;
 }
 
 bitflags! {

@@ -37,11 +37,15 @@ pub struct ProcInfo {
     pub page_tables: u64,
     /// Pages that the process's objects of the test call `kmalloc` take, roughly.
     pub objects: u64,
+    // Since version 2:
+    /// Pages that it was promised, touched or not, with the page tables for them; memory that several
+    /// processes share, and the pages of files, are promised to nobody in particular.
+    pub committed: u64,
 }
 
 impl ProcInfo {
     /// The layout described here.
-    pub const VERSION: u64 = 1;
+    pub const VERSION: u64 = 2;
 }
 
 /// What a process does at the moment.

@@ -12,6 +12,9 @@ use frames::Pfn;
 /// Objects that go between a magazine and a depot at once.
 pub(crate) const BATCH: usize = 8;
 
+/// Pages among which the fullest is looked for.
+const FEW: usize = 16;
+
 /// An object that nobody has, on its way between a magazine and a slab.
 #[derive(Clone, Copy)]
 pub(crate) struct Object {
@@ -105,7 +108,7 @@ impl Depot {
         want: usize,
     ) {
         while out.len() < want {
-            let Some(id) = self.partial.first() else {
+            let Some(id) = self.fullest(pages) else {
                 match self.spare.take() {
                     Some(group) => self.link(pages, class, group),
                     None => return,
@@ -136,11 +139,26 @@ impl Depot {
         }
     }
 
-    /// Adds a page whose units say that all its objects are free.
-    pub(crate) fn add<P: Pages>(&mut self, pages: &P, class: &Class, group: UnitId) {
+    /// The unit to take objects from. While there are few, it is the one with the most objects in
+    /// use: those that stay for long gather in few pages so, and the other pages become empty.
+    fn fullest<P: Pages>(&self, pages: &P) -> Option<UnitId> {
+        if self.slabs > FEW {
+            return self.partial.first();
+        }
+        let live = |&id: &UnitId| unit(pages, id).live.load(Ordering::Relaxed).count_ones();
+        self.partial.iter(pages).max_by_key(live)
+    }
+
+    /// Adds a page whose units say that all its objects are free; false, and nothing done, if there
+    /// is such a page.
+    pub(crate) fn add(&mut self, class: &Class, group: UnitId) -> bool {
+        if self.spare.is_some() {
+            return false;
+        }
+        self.spare = Some(group);
         self.slabs += 1;
         self.free += class.objects;
-        self.link(pages, class, group);
+        true
     }
 
     fn link<P: Pages>(&mut self, pages: &P, class: &Class, group: UnitId) {

@@ -73,9 +73,15 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         let Some(depot) = self.depots.get(index) else {
             return false;
         };
-        let mut depot = depot.lock();
-        depot.add(&self.pages, class, group);
-        depot.take(&self.pages, class, objects, want);
+        let added = {
+            let mut depot = depot.lock();
+            let added = depot.add(class, group);
+            depot.take(&self.pages, class, objects, want);
+            added
+        };
+        if !added {
+            self.drop_slab(cpu, index, class, group);
+        }
         true
     }
 

@@ -118,6 +118,11 @@ pub(crate) fn prepare<P: Pages>(pages: &P, page: Pfn) {
     }
 }
 
+/// The unit that a link of a list leads to.
+fn listed(link: u32) -> Option<UnitId> {
+    (link != UnitId::NONE.0).then_some(UnitId(link))
+}
+
 /// A list of units, linked through them.
 pub(crate) struct List(UnitId);
 
@@ -127,7 +132,13 @@ impl List {
     /// The unit that came last.
     #[inline]
     pub(crate) fn first(&self) -> Option<UnitId> {
-        (self.0 != UnitId::NONE).then_some(self.0)
+        listed(self.0.0)
+    }
+
+    /// The units, the one that came last first.
+    pub(crate) fn iter<P: Pages>(&self, pages: &P) -> impl Iterator<Item = UnitId> {
+        let behind = |&id: &UnitId| listed(unit(pages, id).next.load(Ordering::Relaxed));
+        core::iter::successors(self.first(), behind)
     }
 
     /// Puts a unit that is on no list in front.

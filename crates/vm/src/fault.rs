@@ -129,9 +129,9 @@ impl<M: Machine> AddressSpace<M> {
         Ok(Fault::Done)
     }
 
-    /// Gives a frame to every page of `range` that can be written and has none, and the common page
-    /// of zeroes to one that can only be read, until there is no frame any more. Pages of files are
-    /// left out: the space cannot be locked while they are read.
+    /// Gives every page of `range` what its first access would give it, a write where it can be
+    /// written, until there is no frame any more. Pages of files are left out: the space cannot be
+    /// locked while they are read.
     ///
     /// Where all of an aligned 2 MiB is asked for and nothing is there, it becomes one large page if a
     /// block is free: that takes no memory that the caller did not ask to have.
@@ -194,7 +194,8 @@ fn fill<M: Machine>(
         _ => None,
     };
     let place = table.place(page)?;
-    if access == Access::Write && matches!(source, Source::Zero) {
+    let own = access == Access::Write || !region.reads_zero_page();
+    if own && matches!(source, Source::Zero) {
         let (frame, complete) = zeroed(table, region, page)?;
         table.machine().note(Event::ZeroFill);
         table.put(page, place, Entry::page(frame.into_pfn(), region.prot()));

@@ -42,6 +42,7 @@ impl<M: Machine> AddressSpace<M> {
         let range = old.first..old.end(old.brk);
         let spare = self.table.reserve(&range, Whole::Go)?;
         self.take_out(range, spare);
+        self.settle();
         let base = base.min(abi::USER_TOP);
         let page = page_down(base);
         let taken = page < base && self.regions.find(page).is_some();
@@ -69,8 +70,8 @@ impl<M: Machine> AddressSpace<M> {
     /// # Errors
     ///
     /// [`Error::Invalid`] below the heap's base, [`Error::NoMemory`] when another region or the end of the
-    /// user half is in the way or there is no record for the first page, or for one behind a page
-    /// whose rights were changed; and when shrinking takes tables, as [`munmap`](Self::munmap) may.
+    /// user half is in the way, the machine does not promise the memory, or there is no record for the
+    /// first page, or for one behind a page whose rights were changed; and when shrinking takes tables, as [`munmap`](Self::munmap) may.
     pub fn sbrk(&mut self, delta: i64) -> Result<u64, Error> {
         let Heap { base, brk: old, .. } = self.heap;
         let new = old.checked_add_signed(delta).ok_or(Error::Invalid)?;
@@ -87,6 +88,7 @@ impl<M: Machine> AddressSpace<M> {
             let range = new_end..old_end;
             let spare = self.table.reserve(&range, Whole::Go)?;
             self.take_out(range, spare);
+            self.settle();
         }
         self.heap.brk = new;
         Ok(old)
@@ -101,11 +103,16 @@ impl<M: Machine> AddressSpace<M> {
         let before = self.regions.starting_below(old_end);
         match before.filter(|before| before.continues_in(&heap)) {
             Some(before) => {
-                let start = before.start();
-                self.regions.change(start, |heap| heap.set_end(end));
+                let (start, more) = (before.start(), before.cost_of_growth(end));
+                self.committing(more, |space| {
+                    space.regions.change(start, |heap| heap.set_end(end));
+                    Ok(())
+                })
             }
-            None => self.regions.insert(Node::try_new(heap)?),
+            None => self.committing(heap.extent().cost_of_insertion(), |space| {
+                space.regions.insert(Node::try_new(heap)?);
+                Ok(())
+            }),
         }
-        Ok(())
     }
 }

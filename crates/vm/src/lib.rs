@@ -7,8 +7,9 @@
 //! The rules, and where they live:
 //!
 //! - Memory comes when it is touched. `map_*`, [`AddressSpace::mmap`] and [`AddressSpace::sbrk`]
-//!   make or stretch regions and allocate no page; [`AddressSpace::fault`] fills them. A page that
-//!   was only read is the zero page that all share. (`fault.rs`)
+//!   make or stretch regions and allocate no page; [`AddressSpace::fault`] fills them. A page of a
+//!   mapping that was only read is the zero page that all share; one of the heap, the data or the
+//!   stack has a frame from the first access on. (`fault.rs`)
 //! - Pages are shared as long as nobody writes: fork shares what is private, a program file's
 //!   pages are those of the page cache, and the last owner of a page writes without a copy.
 //!   (`fork.rs`, `fault.rs`)
@@ -21,6 +22,8 @@
 //!   if they were begun at their start while a block was free: the pages get its frames. A large
 //!   page holds nothing that was not touched or asked for, and is parted when something happens to
 //!   a part of it. (`fault.rs`, `reserve.rs`, `table/large.rs`)
+//! - A space knows how many frames it may come to have, and has the machine promise them before its
+//!   regions grow. (`commit.rs`)
 //! - Reserve, then commit: whatever can fail comes before the first change, so that an error leaves
 //!   the space as it was.
 //! - Rights follow at once: what `mprotect` takes away is gone from the table, and what it gives
@@ -36,6 +39,7 @@
 
 mod advise;
 pub mod asid;
+mod commit;
 mod fault;
 mod fork;
 mod heap;

@@ -97,6 +97,15 @@ pub unsafe trait Machine: Clone {
         false
     }
 
+    /// Promises so many frames more, to be had whenever they are asked for; false, and nothing done,
+    /// where that cannot be held. A machine that promises more than it has says always true.
+    fn commit(&self, _frames: u64) -> bool {
+        true
+    }
+
+    /// Takes back the promise of so many frames.
+    fn uncommit(&self, _frames: u64) {}
+
     /// The frame of zeroes that all share; it is never retained, released or written.
     fn zero_page(&self) -> Pfn;
 

@@ -79,8 +79,10 @@ impl<M: Machine> AddressSpace<M> {
         if self.regions.first_in(&region.range()).is_some() {
             return Err(Error::Occupied);
         }
-        self.regions.insert(Node::try_new(region)?);
-        Ok(())
+        self.committing(region.extent().cost_of_insertion(), |space| {
+            space.regions.insert(Node::try_new(region)?);
+            Ok(())
+        })
     }
 
     /// Maps `len` bytes of zeroes, rounded up to pages, and returns where.
@@ -100,7 +102,8 @@ impl<M: Machine> AddressSpace<M> {
     /// [`MapFlags::POPULATE`] fills the pages at once: with frames where they can be written, with
     /// the common page of zeroes where they can only be read. The mapping is made before, and stays
     /// when frames end midway; what was not filled is filled when touched. Linux has it so too.
-    /// [`MapFlags::NORESERVE`] asks for what is always done.
+    /// [`MapFlags::NORESERVE`] asks for what is done anyway: whether memory is promised only when there
+    /// is enough is the machine's decision, not the program's.
     ///
     /// # Errors
     ///
@@ -108,7 +111,8 @@ impl<M: Machine> AddressSpace<M> {
     /// `SHARED` and `PRIVATE`, without `ANONYMOUS`, or unknown; and with `FIXED` or `FIXED_NOREPLACE`
     /// for a `hint` that is no page and a range that leaves the user half, with `FIXED` alone for one
     /// where something other than mappings is. [`Error::Occupied`] with `FIXED_NOREPLACE` where
-    /// anything is. [`Error::NoMemory`] when no place is wide enough, without a record, or without the
+    /// anything is. [`Error::NoMemory`] when no place is wide enough, the machine does not promise
+    /// the memory, without a record, or without the
     /// tables that it takes to replace a part of what is there, as for [`munmap`](Self::munmap).
     pub fn mmap(&mut self, hint: u64, len: u64, prot: Prot, flags: MapFlags) -> Result<u64, Error> {
         let (prot, flags) = checked(prot, flags)?;
@@ -131,7 +135,7 @@ impl<M: Machine> AddressSpace<M> {
         }
         let start = range.start;
         let backing = if flags.contains(MapFlags::SHARED) {
-            let pages = SharedPages::new(self.machine().clone(), range.end - range.start);
+            let pages = SharedPages::new(self.machine().clone(), range.end - range.start)?;
             Backing::Shared {
                 pages: KArc::try_new(pages)?,
                 first: 0,
@@ -140,13 +144,16 @@ impl<M: Machine> AddressSpace<M> {
             Backing::Anonymous
         };
         let mapping = Region::new(range.clone(), prot, RegionKind::Mapping, backing);
-        let mapping = Node::try_new(mapping)?;
-        if fixed {
-            let spare = self.table.reserve(&range, Whole::Go)?;
-            self.cut_around(&range)?;
-            self.take_out(range.clone(), spare);
-        }
-        self.regions.insert_merged(mapping);
+        self.committing(mapping.extent().cost_of_insertion(), |space| {
+            let mapping = Node::try_new(mapping)?;
+            if fixed {
+                let spare = space.table.reserve(&range, Whole::Go)?;
+                space.cut_around(&range)?;
+                space.take_out(range.clone(), spare);
+            }
+            space.regions.insert_merged(mapping);
+            Ok(())
+        })?;
         if flags.contains(MapFlags::POPULATE) {
             self.populate(range);
         }

@@ -16,8 +16,8 @@ impl<M: Machine> AddressSpace<M> {
     /// # Errors
     ///
     /// [`Error::Invalid`] when `start` is no page, the range leaves the user half, or `prot` is
-    /// unknown; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] without the records
-    /// that cuts at both ends need, or tables in place of those that a fork left to several spaces
+    /// unknown; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] where the machine does
+    /// not promise memory that becomes writable, without the records that cuts at both ends need, or tables in place of those that a fork left to several spaces
     /// and for large pages that are cut.
     pub fn mprotect(&mut self, start: u64, len: u64, prot: Prot) -> Result<(), Error> {
         if !Prot::all().contains(prot) {
@@ -29,6 +29,14 @@ impl<M: Machine> AddressSpace<M> {
         if self.regions.within(range.clone()).all(|r| r.prot() == prot) {
             return Ok(());
         }
+        let more = match prot.is_empty() {
+            true => 0,
+            false => self.cost_of_change(&range, |region| region.account_with(prot)),
+        };
+        self.committing(more, |space| space.protect_within(range, prot))
+    }
+
+    fn protect_within(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Error> {
         let spare = self.table.reserve(&range, Whole::Change)?;
         self.cut_ends(&range)?;
         self.table.own(&range, Whole::Change, spare);

@@ -1,8 +1,9 @@
 //! A region: a range of pages that a process may use in one way, and where their contents are from.
 
+use crate::commit::{Account, Extent};
 use crate::shared::SharedPages;
-use crate::sv39::PAGE;
-use crate::{Access, Machine};
+use crate::sv39::{LARGE, PAGE};
+use crate::{Access, Error, Machine};
 use abi::Prot;
 use core::ops::Range;
 use kmalloc::KArc;
@@ -100,6 +101,8 @@ pub struct Region<M: Machine> {
     end: u64,
     prot: Prot,
     kind: RegionKind,
+    /// The most that its rights have ever allowed: frames stay when rights go.
+    account: Account,
     backing: Backing<M>,
 }
 
@@ -120,12 +123,48 @@ impl<M: Machine> Region<M> {
         kind: RegionKind,
         backing: Backing<M>,
     ) -> Region<M> {
-        Region {
+        let mut region = Region {
             start: range.start,
             end: range.end,
             prot: with_read(prot),
             kind,
+            account: Account::Nothing,
             backing,
+        };
+        region.account = region.account_with(region.prot);
+        region
+    }
+
+    /// What the region can take with these rights.
+    pub(crate) fn account_with(&self, prot: Prot) -> Account {
+        let own = match &self.backing {
+            Backing::Anonymous if self.reads_zero_page() => prot.contains(Prot::WRITE),
+            Backing::Anonymous => !prot.is_empty(),
+            Backing::File { .. } => prot.contains(Prot::WRITE),
+            Backing::Shared { .. } => false,
+        };
+        let small = self.end - self.start < LARGE;
+        match own {
+            true => Account::Pages,
+            false if small || !prot.is_empty() => Account::Tables,
+            false => Account::Nothing,
+        }
+    }
+
+    /// The region, as far as accounting is concerned. Of a file that is not written, the pages that
+    /// the file fills are the cache's.
+    pub(crate) fn extent(&self) -> Extent {
+        let size = self.end - self.start;
+        let pages = match &self.backing {
+            _ if self.account == Account::Pages => size / PAGE,
+            Backing::File { len, .. } => (size - (*len).min(size) / PAGE * PAGE) / PAGE,
+            _ => 0,
+        };
+        Extent {
+            first: self.start,
+            last: self.end - 1,
+            account: self.account,
+            pages,
         }
     }
 
@@ -160,6 +199,15 @@ impl<M: Machine> Region<M> {
             Backing::File { file, offset, .. } => Some((file, *offset)),
             _ => None,
         }
+    }
+
+    /// The pages that show something of a file; none without one.
+    pub fn file_pages(&self) -> Range<u64> {
+        let len = match &self.backing {
+            Backing::File { len, .. } => len.div_ceil(PAGE).saturating_mul(PAGE),
+            _ => 0,
+        };
+        self.start..self.end.min(self.start.saturating_add(len))
     }
 
     /// Whether writes are seen by other spaces.
@@ -202,6 +250,29 @@ impl<M: Machine> Region<M> {
         }
     }
 
+    /// What it takes more when the end moves up to `end`.
+    pub(crate) fn cost_of_growth(&self, end: u64) -> u64 {
+        let old = self.extent();
+        let file = matches!(self.backing, Backing::File { .. });
+        let own = old.account == Account::Pages || file;
+        let pages = if own { (end - self.end) / PAGE } else { 0 };
+        let new = Extent {
+            last: end - 1,
+            pages: old.pages + pages,
+            ..old
+        };
+        new.cost() - old.cost()
+    }
+
+    /// Makes sure that shared memory is promised as far as the region would show it with its end at
+    /// `end`.
+    pub(crate) fn promise_shared(&self, end: u64) -> Result<(), Error> {
+        match &self.backing {
+            Backing::Shared { pages, first } => pages.promise(first + (end - self.start) / PAGE),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes away what lies before `start`.
     pub(crate) fn trim_front(&mut self, start: u64) {
         self.backing.advance(start.saturating_sub(self.start));
@@ -215,6 +286,9 @@ impl<M: Machine> Region<M> {
 
     /// Changes what the program may do here.
     pub(crate) fn set_prot(&mut self, prot: Prot) {
+        if !prot.is_empty() {
+            self.account = self.account.max(self.account_with(prot));
+        }
         self.prot = with_read(prot);
     }
 
@@ -225,6 +299,13 @@ impl<M: Machine> Region<M> {
             end: to.end,
             ..self.tail(from)
         }
+    }
+
+    /// Whether a page of zeroes that is only read shows the common one. xv6's tests count on it that
+    /// reading the heap, the data and the stack takes memory; mappings are where programs keep what is
+    /// mostly empty.
+    pub(crate) fn reads_zero_page(&self) -> bool {
+        self.kind == RegionKind::Mapping
     }
 
     /// Whether the contents are zeroes first and then what this space alone wrote.
@@ -239,6 +320,7 @@ impl<M: Machine> Region<M> {
         self.end == next.start
             && self.kind == next.kind
             && self.prot == next.prot
+            && self.account == next.account
             && match (&self.backing, &next.backing) {
                 (Backing::Anonymous, Backing::Anonymous) => true,
                 (

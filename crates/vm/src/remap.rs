@@ -3,7 +3,7 @@
 use crate::table::Whole;
 use crate::tree::Node;
 use crate::unmap::pages;
-use crate::{AddressSpace, Error, Machine};
+use crate::{AddressSpace, Error, Machine, Region};
 use core::ops::Range;
 
 impl<M: Machine> AddressSpace<M> {
@@ -21,7 +21,7 @@ impl<M: Machine> AddressSpace<M> {
     /// [`Error::Invalid`] when `start` is no page, a length is 0 or beyond the user half, something
     /// other than mappings is in the range, or what shall grow is not of one kind with one set of
     /// rights; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] where there is no
-    /// room, or without the records and tables that it takes.
+    /// room, the machine does not promise what is new, or without the records and tables that it takes.
     pub fn mremap(
         &mut self,
         start: u64,
@@ -39,6 +39,7 @@ impl<M: Machine> AddressSpace<M> {
             let spare = self.table.reserve(&rest, Whole::Go)?;
             self.cut_around(&rest)?;
             self.take_out(rest, spare);
+            self.settle();
             return Ok(start);
         }
         let region = self.regions.find(start).ok_or(Error::NotMapped)?;
@@ -48,9 +49,12 @@ impl<M: Machine> AddressSpace<M> {
         let free = end <= abi::USER_TOP && self.regions.first_in(&(old.end..end)).is_none();
         if region.end() == old.end && free {
             let first = region.start();
-            self.regions.change(first, |region| region.set_end(end));
-            self.regions.join(end);
-            return Ok(start);
+            region.promise_shared(end)?;
+            return self.committing(region.cost_of_growth(end), |space| {
+                space.regions.change(first, |region| region.set_end(end));
+                space.regions.join(end);
+                Ok(start)
+            });
         }
         if !may_move {
             return Err(Error::NoMemory);
@@ -65,7 +69,21 @@ impl<M: Machine> AddressSpace<M> {
         let start = gap.ok_or(Error::NoMemory)?;
         let new = start..start + size;
         let region = self.regions.find(old.start).ok_or(Error::NotMapped)?;
-        let moved = Node::try_new(region.moved(old.start, new.clone()))?;
+        let moved = region.moved(old.start, new.clone());
+        moved.promise_shared(new.end)?;
+        self.committing(moved.extent().cost_of_insertion(), |space| {
+            space.move_to(old, new, moved)
+        })
+    }
+
+    fn move_to(
+        &mut self,
+        old: Range<u64>,
+        new: Range<u64>,
+        moved: Region<M>,
+    ) -> Result<u64, Error> {
+        let start = new.start;
+        let moved = Node::try_new(moved)?;
         let spare = self.table.reserve(&old, Whole::Change)?;
         let ready = self.table.make_way(&old, start);
         if let Err(error) = ready.and_then(|()| self.cut_around(&old)) {

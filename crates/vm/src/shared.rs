@@ -7,6 +7,7 @@
 //! The link to the root alone changes when the memory grows: the old tree becomes a part of a higher
 //! one, and whoever still walks from the old root comes to the same pages.
 
+use crate::commit::tree;
 use crate::machine::Frame;
 use crate::sv39::PAGE;
 use crate::{Error, Machine};
@@ -20,6 +21,8 @@ pub(crate) struct SharedPages<M: Machine> {
     levels: u32,
     /// A [`Root`], or 0.
     root: AtomicU64,
+    /// Pages that the machine has promised, with the tables above them.
+    promised: AtomicU64,
 }
 
 /// The top of the tree: a page (level 0) or a table, and the levels of tables it stands for.
@@ -66,11 +69,39 @@ fn levels_for(pages: u64) -> u32 {
 
 impl<M: Machine> SharedPages<M> {
     /// Room for `len` bytes; takes no frame yet. It grows when a page behind them is asked for.
-    pub(crate) fn new(machine: M, len: u64) -> SharedPages<M> {
-        SharedPages {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`] where the machine does not promise as much.
+    pub(crate) fn new(machine: M, len: u64) -> Result<SharedPages<M>, Error> {
+        let pages = len.div_ceil(PAGE);
+        let shared = SharedPages {
             machine,
-            levels: levels_for(len.div_ceil(PAGE)),
+            levels: levels_for(pages),
             root: AtomicU64::new(0),
+            promised: AtomicU64::new(0),
+        };
+        shared.promise(pages)?;
+        Ok(shared)
+    }
+
+    /// Has the machine promise so many pages from the first on, if it has not yet.
+    pub(crate) fn promise(&self, pages: u64) -> Result<(), Error> {
+        loop {
+            let old = self.promised.load(Ordering::Relaxed);
+            if pages <= old {
+                return Ok(());
+            }
+            let more = tree(pages) - tree(old);
+            if !self.machine.commit(more) {
+                return Err(Error::NoMemory);
+            }
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            let won = self.promised.compare_exchange(old, pages, success, failure);
+            if won.is_ok() {
+                return Ok(());
+            }
+            self.machine.uncommit(more);
         }
     }
 
@@ -201,5 +232,6 @@ impl<M: Machine> Drop for SharedPages<M> {
         if let Some(root) = Root::load(*self.root.get_mut()) {
             self.release(root.top, root.levels);
         }
+        self.machine.uncommit(tree(*self.promised.get_mut()));
     }
 }

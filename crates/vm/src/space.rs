@@ -31,6 +31,8 @@ pub struct AddressSpace<M: Machine> {
     pub(crate) table: PageTable<M>,
     pub(crate) regions: RegionTree<M>,
     pub(crate) heap: Heap,
+    /// Frames that the machine has promised it.
+    pub(crate) promised: u64,
 }
 
 impl<M: Machine> AddressSpace<M> {
@@ -40,11 +42,21 @@ impl<M: Machine> AddressSpace<M> {
     ///
     /// [`Error::NoMemory`] without a frame for the root.
     pub fn new(machine: M) -> Result<Self, Error> {
-        let table = PageTable::new(machine)?;
+        AddressSpace::with(machine, RegionTree::new(), Heap::default())
+    }
+
+    /// A space with these regions and nothing in its table.
+    pub(crate) fn with(machine: M, regions: RegionTree<M>, heap: Heap) -> Result<Self, Error> {
+        let promised = regions.committed() + 1;
+        if !machine.commit(promised) {
+            return Err(Error::NoMemory);
+        }
+        let table = PageTable::new(machine.clone()).inspect_err(|_| machine.uncommit(promised))?;
         Ok(AddressSpace {
             table,
-            regions: RegionTree::new(),
-            heap: Heap::default(),
+            regions,
+            heap,
+            promised,
         })
     }
 
@@ -130,5 +142,6 @@ impl<M: Machine> Drop for AddressSpace<M> {
             self.table.tear_down(region.range(), &(0..next));
         }
         self.table.cleared();
+        self.machine().uncommit(self.promised);
     }
 }

@@ -6,6 +6,7 @@ mod node;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use crate::commit::{Extent, between};
 use crate::{Machine, Region};
 use core::ops::Range;
 use kmalloc::{AllocError, KBox};
@@ -16,11 +17,17 @@ use node::{Link, Search, change, gap_below, insert, remove, try_clone};
 pub(crate) struct RegionTree<M: Machine> {
     root: Link<M>,
     len: usize,
+    /// Frames that all regions together may come to have, with their tables.
+    committed: u64,
 }
 
 impl<M: Machine> RegionTree<M> {
     pub(crate) const fn new() -> RegionTree<M> {
-        RegionTree { root: None, len: 0 }
+        RegionTree {
+            root: None,
+            len: 0,
+            committed: 0,
+        }
     }
 
     /// A copy of every record.
@@ -28,7 +35,30 @@ impl<M: Machine> RegionTree<M> {
         Ok(RegionTree {
             root: try_clone(&self.root)?,
             len: self.len,
+            committed: self.committed,
         })
+    }
+
+    /// Frames that the regions may come to have, with their page tables but the root.
+    pub(crate) fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// Counts what changes when `old` becomes `new`, which lies where nothing but `old` was.
+    fn recount(&mut self, old: Option<Extent>, new: Option<Extent>) {
+        let change = match (old, new) {
+            (Some(old), Some(new)) if old.ends_like(new) => new.cost() as i64 - old.cost() as i64,
+            _ => {
+                let ends = old.into_iter().chain(new);
+                let (first, last) = ends.fold((u64::MAX, 0), |(first, last), extent| {
+                    (extent.first.min(first), extent.last.max(last))
+                });
+                let before = self.starting_below(first).map(Region::extent);
+                let after = self.ending_after(last + 1).map(Region::extent);
+                between(before, new, after) - between(before, old, after)
+            }
+        };
+        self.committed = self.committed.saturating_add_signed(change);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -102,6 +132,7 @@ impl<M: Machine> RegionTree<M> {
 
     /// Adds a record. Its range must be free.
     pub(crate) fn insert(&mut self, node: KBox<Node<M>>) {
+        self.recount(None, Some(node.region.extent()));
         self.len += 1;
         insert(&mut self.root, node);
     }
@@ -134,14 +165,23 @@ impl<M: Machine> RegionTree<M> {
 
     /// Takes out the region that starts at `start`.
     pub(crate) fn remove(&mut self, start: u64) {
-        if remove(&mut self.root, start).is_some() {
+        if let Some(node) = remove(&mut self.root, start) {
             self.len -= 1;
+            self.recount(Some(node.region.extent()), None);
         }
     }
 
     /// Changes the region that starts at `start`; it must not come to overlap another.
     pub(crate) fn change(&mut self, start: u64, with: impl FnOnce(&mut Region<M>)) {
-        change(&mut self.root, start, with);
+        let mut extents = None;
+        change(&mut self.root, start, |region| {
+            let old = region.extent();
+            with(region);
+            extents = Some((old, region.extent()));
+        });
+        if let Some((old, new)) = extents.filter(|(old, new)| old != new) {
+            self.recount(Some(old), Some(new));
+        }
     }
 
     /// Cuts the region that `at` lies in into two, the second of which starts at `at`. Nothing to

@@ -44,6 +44,7 @@ impl<M: Machine> AddressSpace<M> {
         let spare = self.table.reserve(&range, Whole::Go)?;
         self.cut_around(&range)?;
         self.take_out(range, spare);
+        self.settle();
         Ok(())
     }
 

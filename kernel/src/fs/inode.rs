@@ -6,11 +6,11 @@
 
 use super::cache;
 use crate::arch::hart;
-use crate::mm::Frame;
 use crate::mm::user::UserRange;
-use crate::sync::{Awaited, SleepLock};
+use crate::mm::{Commit, Frame};
+use crate::sync::{Awaited, SleepLock, SpinLock, rank};
 use abi::{Errno, Event, FileType, Stat};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use frames::FRAME_SIZE;
 use kmalloc::{KArc, KVec};
 use xv6fs::InodeInfo;
@@ -28,9 +28,28 @@ pub struct Inode {
     users: AtomicUsize,
     /// No directory names it any more: it goes with its last user.
     unlinked: AtomicBool,
-    /// Above zero: mappings that run the file. Below zero: open files that may write it.
-    text: AtomicI32,
+    text: SpinLock<TextUse, { rank::DEVICE }>,
     content: SleepLock<KVec<Option<Frame>>>,
+}
+
+/// Who runs a file and who may write it.
+struct TextUse {
+    /// Above zero: mappings that run the file. Below zero: open files that may write it.
+    count: i32,
+    /// The pages of a file that is run, which are not dropped while they are mapped.
+    commit: Commit,
+}
+
+impl TextUse {
+    /// Adds a mapping to those there are; false if there are none.
+    fn join(&mut self) -> Result<bool, Errno> {
+        if self.count < 0 {
+            return Err(Errno::TextBusy);
+        }
+        let others = self.count > 0;
+        self.count += i32::from(others);
+        Ok(others)
+    }
 }
 
 impl Inode {
@@ -42,13 +61,16 @@ impl Inode {
             size: AtomicU64::new(u64::from(info.size)),
             users: AtomicUsize::new(0),
             unlinked: AtomicBool::new(false),
-            text: AtomicI32::new(0),
+            text: SpinLock::new(TextUse {
+                count: 0,
+                commit: Commit::NONE,
+            }),
             content: SleepLock::new(Awaited::ContentLock, KVec::new()),
         }
     }
 
-    /// A file of which only the memory exists: `pages` are its whole content.
-    pub(super) fn memory_only(pages: KVec<Option<Frame>>, size: u64) -> Inode {
+    /// A file of which only the memory exists: `pages` are its whole content, which was promised.
+    pub(super) fn memory_only(pages: KVec<Option<Frame>>, size: u64, commit: Commit) -> Inode {
         let info = InodeInfo {
             kind: FileType::File,
             major: 0,
@@ -58,6 +80,7 @@ impl Inode {
         };
         let inode = Inode::new(0, &info);
         inode.size.store(size, Ordering::Relaxed);
+        inode.text.lock().commit = commit;
         Inode {
             content: SleepLock::new(Awaited::ContentLock, pages),
             ..inode
@@ -107,34 +130,53 @@ impl Inode {
 
     /// Adds a writer, unless the file is being run.
     pub(super) fn begin_write(&self) -> Result<(), Errno> {
-        self.count_text(|n| (n <= 0).then_some(n - 1))
+        let mut text = self.text.lock();
+        if text.count > 0 {
+            return Err(Errno::TextBusy);
+        }
+        text.count -= 1;
+        Ok(())
     }
 
     /// Ends what [`Inode::begin_write`] began.
     pub(super) fn end_write(&self) {
-        self.text.fetch_add(1, Ordering::SeqCst);
+        self.text.lock().count += 1;
     }
 
-    /// Adds a mapping, unless the file is open for writing.
+    /// Adds a mapping, unless the file is open for writing; with the first one all of the file's pages
+    /// are promised.
     pub(super) fn begin_run(&self) -> Result<(), Errno> {
-        self.count_text(|n| (n >= 0).then_some(n + 1))
+        if self.text.lock().join()? {
+            return Ok(());
+        }
+        loop {
+            let pages = self.size().div_ceil(FRAME_SIZE as u64);
+            let commit = Commit::try_new(pages as usize)?;
+            let mut text = self.text.lock();
+            if text.join()? {
+                return Ok(());
+            }
+            // Nobody writes the file now, but somebody may have since its size was looked at.
+            if pages == self.size().div_ceil(FRAME_SIZE as u64) {
+                text.count = 1;
+                text.commit = commit;
+                return Ok(());
+            }
+        }
     }
 
     /// Adds a mapping to those there are.
     pub(super) fn share_run(&self) {
-        self.text.fetch_add(1, Ordering::SeqCst);
+        self.text.lock().count += 1;
     }
 
     /// Ends what [`Inode::begin_run`] or [`Inode::share_run`] began.
     pub(super) fn end_run(&self) {
-        self.text.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    fn count_text(&self, step: impl FnMut(i32) -> Option<i32>) -> Result<(), Errno> {
-        let done = self
-            .text
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, step);
-        done.map(drop).map_err(|_| Errno::TextBusy)
+        let mut text = self.text.lock();
+        text.count -= 1;
+        if text.count == 0 {
+            text.commit = Commit::NONE;
+        }
     }
 
     /// A page of the content; behind the end of the file it is zero.
@@ -181,6 +223,8 @@ impl Inode {
         if self.kind == FileType::Directory {
             return self.read_directory(offset, to);
         }
+        // A page is not dropped while it is copied from.
+        let _commit = Commit::try_new(1)?;
         let mut done = 0;
         while done < to.len() {
             let at = offset.saturating_add(done as u64);
@@ -207,6 +251,7 @@ impl Inode {
 
     /// Directories change through the block cache, so their content is never cached as pages.
     fn read_directory(&self, offset: u64, to: UserRange) -> Result<usize, Errno> {
+        let _commit = Commit::try_new(1)?;
         let mut page = Frame::try_new()?;
         let mut done = 0;
         while done < to.len() {

@@ -1,7 +1,7 @@
 //! Files as address spaces map them.
 
 use super::inode::{Inode, InodeRef};
-use crate::mm::Frame;
+use crate::mm::{Commit, Frame};
 use abi::Errno;
 use frames::FRAME_SIZE;
 use kmalloc::{KArc, KVec};
@@ -30,6 +30,7 @@ impl MappedFile {
         let count = usize::try_from(length)
             .map_err(|_| Errno::Invalid)?
             .div_ceil(FRAME_SIZE);
+        let commit = Commit::try_new(count)?;
         let mut pages = KVec::new();
         pages.try_reserve_exact(count)?;
         for i in 0..count {
@@ -43,7 +44,7 @@ impl MappedFile {
             )?;
             pages.try_push(Some(page))?;
         }
-        let copy = KArc::try_new(Inode::memory_only(pages, length))?;
+        let copy = KArc::try_new(Inode::memory_only(pages, length, commit))?;
         Ok(MappedFile(Source::Copy(copy)))
     }
 

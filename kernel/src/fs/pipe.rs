@@ -1,7 +1,7 @@
 //! Pipes: a page of bytes between two ends.
 
-use crate::mm::Frame;
 use crate::mm::user::UserRange;
+use crate::mm::{Commit, Frame};
 use crate::sync::{Awaited, SleepLock, WaitQueue};
 use abi::Errno;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +26,7 @@ pub struct Pipe {
 
 struct State {
     ring: Frame,
+    _commit: Commit,
     /// Bytes read and written since the beginning; their difference is in the ring.
     read: usize,
     written: usize,
@@ -42,6 +43,7 @@ impl Pipe {
     /// A new pipe's ends.
     pub fn try_new() -> Result<(ReadEnd, WriteEnd), Errno> {
         let state = State {
+            _commit: Commit::try_new(1)?,
             ring: Frame::try_new()?,
             read: 0,
             written: 0,

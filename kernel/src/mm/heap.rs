@@ -1,8 +1,10 @@
 //! kmalloc, and the kernel's global allocator on top of it and of the frame allocator.
 
+use super::commit::{self, Commit};
 use super::ram::{self, address_of, cpu, frame_of, frames};
-use crate::sync::{RawSpin, rank};
+use crate::sync::{RawSpin, SpinLock, rank};
 use core::alloc::{GlobalAlloc, Layout};
+use core::mem;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn, order_for};
@@ -12,6 +14,64 @@ type Lock = RawSpin<{ rank::KMALLOC }>;
 
 static KMALLOC: Kmalloc<Lock, DirectMap> = Kmalloc::new(DirectMap);
 
+/// Pages that kmalloc has at least, used or not: about as many as it needs when little runs, and some
+/// more.
+const LEAST: usize = 32;
+
+/// The pages that kmalloc keeps for its next slabs, as a mempool of Linux's does. In how many slabs a
+/// handful of objects lie depends on what ran before; what is left to programs does not.
+struct Kept {
+    pages: [Pfn; LEAST],
+    count: usize,
+    /// All of kmalloc's pages, these among them.
+    held: usize,
+}
+
+static KEPT: SpinLock<Kept, { rank::FRAMES }> = SpinLock::new(Kept {
+    pages: [Pfn::new(0); LEAST],
+    count: 0,
+    held: 0,
+});
+
+impl Kept {
+    fn take(&mut self) -> Option<Pfn> {
+        let last = self.count.checked_sub(1)?;
+        let page = *self.pages.get(last)?;
+        self.count = last;
+        Some(page)
+    }
+
+    /// Keeps a page that kmalloc does not use any more, if it has no more than the least.
+    fn keep(&mut self, page: Pfn) -> bool {
+        if self.held > LEAST {
+            self.held -= 1;
+            commit::sub(1);
+            return false;
+        }
+        if let Some(place) = self.pages.get_mut(self.count) {
+            *place = page;
+            self.count += 1;
+        }
+        true
+    }
+}
+
+/// A page for kmalloc.
+fn take_page() -> Option<Pfn> {
+    let kept = KEPT.lock().take();
+    kept.or_else(|| {
+        if !commit::try_add(1) {
+            return None;
+        }
+        let page = ram::alloc(0);
+        match page {
+            Some(_) => KEPT.lock().held += 1,
+            None => commit::sub(1),
+        }
+        page
+    })
+}
+
 /// Pages of the frame allocator, seen through the direct map.
 struct DirectMap;
 
@@ -20,14 +80,13 @@ struct DirectMap;
 unsafe impl Pages for DirectMap {
     #[inline]
     fn alloc(&self, cpu: usize, mark: u8, word: u32) -> Option<Pfn> {
-        let page = ram::alloc(0)?;
+        let page = take_page()?;
         let place = frames().word(page);
         if let Some(place) = place {
             place.store(word, Ordering::Relaxed);
         }
         if place.is_none() || frames().mark(page, mark).is_err() {
             debug_assert!(false, "{page:?} of cpu {cpu} cannot be marked");
-            ram::free(page, 0);
             return None;
         }
         Some(page)
@@ -35,7 +94,11 @@ unsafe impl Pages for DirectMap {
 
     #[inline]
     fn free(&self, cpu: usize, page: Pfn, mark: u8) -> bool {
-        frames().unmark(page, mark).is_ok() && frames().free(cpu, page, 0).is_ok()
+        if frames().unmark(page, mark).is_err() {
+            return false;
+        }
+        let kept = KEPT.lock().keep(page);
+        kept || frames().free(cpu, page, 0).is_ok()
     }
 
     #[inline]
@@ -59,9 +122,27 @@ unsafe impl Pages for DirectMap {
     }
 }
 
-/// Lets the frame allocator ask for empty slabs back.
+/// Takes the pages that kmalloc keeps, and lets the frame allocator ask for empty slabs back.
 pub fn init() {
     frames().register_shrinker(&KMALLOC);
+    for _ in 0..LEAST {
+        let Some(page) = ram::alloc(0).filter(|_| commit::try_add(1)) else {
+            panic!("no memory for kmalloc");
+        };
+        let mut kept = KEPT.lock();
+        kept.held += 1;
+        kept.keep(page);
+    }
+}
+
+/// Pages that kmalloc keeps and has no use for at the moment.
+pub fn kept() -> usize {
+    KEPT.lock().count
+}
+
+/// Gives back all pages that hold no object, but those that kmalloc keeps.
+pub fn drain() {
+    KMALLOC.drain();
 }
 
 /// An object of 1 to 4096 bytes, with any content.
@@ -101,7 +182,9 @@ pub fn block_pages() -> usize {
 /// A block of `1 << order` frames for the kernel itself.
 #[cold]
 pub fn alloc_block(order: usize) -> Option<Pfn> {
+    let commit = Commit::try_new(1 << order).ok()?;
     let block = ram::alloc(order)?;
+    mem::forget(commit);
     BLOCK_PAGES.fetch_add(1 << order, Ordering::Relaxed);
     Some(block)
 }
@@ -113,6 +196,7 @@ pub fn alloc_block(order: usize) -> Option<Pfn> {
 #[cold]
 pub fn free_block(block: Pfn, order: usize) {
     ram::free(block, order);
+    commit::sub(1 << order);
     BLOCK_PAGES.fetch_sub(1 << order, Ordering::Relaxed);
 }
 

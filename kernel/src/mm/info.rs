@@ -1,7 +1,7 @@
 //! The numbers that programs may know about memory.
 
 use super::ram::{frames, record_pages, total_pages};
-use super::{aside, heap, kernel_space, stack};
+use super::{aside, commit, heap, kernel_space, stack};
 use crate::arch::{hart, layout};
 use crate::fs;
 use crate::proc::TABLE;
@@ -34,6 +34,8 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     info.cpu_cached = stats.cached.iter().sum::<usize>() as u64;
     info.least_free = stats.least_free as u64;
     info.reserved = total_pages() - info.total;
+    info.committed = commit::committed();
+    info.commit_limit = commit::limit().unwrap_or(0);
     for (to, count) in info.blocks.iter_mut().zip(stats.blocks) {
         *to = count as u64;
     }
@@ -51,7 +53,8 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
 #[inline(never)]
 fn add_heap(info: &mut MemInfo) {
     let stats = heap::stats();
-    info.slab = stats.pages() as u64;
+    info.kept = heap::kept() as u64;
+    info.slab = stats.pages() as u64 + info.kept;
     info.objects = stats.live() as u64;
     info.whole = stats.whole as u64;
     info.records = stats.records as u64;

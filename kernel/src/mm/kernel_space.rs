@@ -4,13 +4,14 @@
 //! The root entries of the kernel half are all made at boot and never change, so address spaces copy
 //! them once.
 
-use super::Frame;
 use super::ram::address_of;
+use super::{Commit, Frame, commit};
 use crate::arch::layout::{self, DEVICES, STACKS, phys_to_virt};
 use crate::arch::paging::{self, LEVEL_SIZE, Rights};
 use crate::arch::{hart, sbi};
 use crate::dev::platform::{Platform, Range};
 use crate::sync::{Once, SpinLock, rank};
+use core::mem;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn};
 use kmalloc::AllocError;
@@ -180,6 +181,7 @@ pub fn map_pages<const N: usize>(address: usize, pages: [Frame; N]) -> Result<()
 pub fn map_physical<const N: usize>(address: usize, pages: [u64; N]) -> Result<(), AllocError> {
     // Nothing is allocated while the tables are locked: caches that are asked to give back take
     // locks that come before this one.
+    let commit = Commit::try_new(1)?;
     let mut spare = Some(Frame::try_new_zeroed()?);
     let tables = TABLE.lock();
     for (i, page) in pages.into_iter().enumerate() {
@@ -189,6 +191,9 @@ pub fn map_physical<const N: usize>(address: usize, pages: [u64; N]) -> Result<(
         })?;
     }
     drop(tables);
+    if spare.is_none() {
+        mem::forget(commit);
+    }
     {
         let _off = hart::off();
         let before = MAPPINGS.fetch_add(1, Ordering::Release);
@@ -250,6 +255,7 @@ fn take_empty_table(address: usize) -> Option<Frame> {
     empty.then(|| {
         place.store(0, Ordering::Release);
         TABLES.fetch_sub(1, Ordering::Relaxed);
+        commit::sub(1);
         Frame::from_pfn(last)
     })
 }

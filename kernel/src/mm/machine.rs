@@ -1,7 +1,7 @@
 //! What the crate `vm` needs of this machine.
 
 use super::ram::{self, Frame, address_of, frames};
-use super::{asid, aside, kernel_space};
+use super::{asid, aside, commit, kernel_space};
 use crate::arch::{hart, paging};
 use crate::fs::MappedFile;
 use crate::sync::Once;
@@ -106,6 +106,14 @@ unsafe impl vm::Machine for Machine {
 
     fn join_large(&self, block: Pfn) -> bool {
         checked(frames().join(block, LARGE_ORDER))
+    }
+
+    fn commit(&self, frames: u64) -> bool {
+        commit::add(frames)
+    }
+
+    fn uncommit(&self, frames: u64) {
+        commit::sub(frames);
     }
 
     fn zero_page(&self) -> Pfn {

@@ -2,6 +2,7 @@
 
 pub mod asid;
 pub mod aside;
+pub mod commit;
 pub mod dump;
 mod fault;
 pub mod heap;
@@ -12,6 +13,7 @@ pub mod ram;
 mod stack;
 pub mod user;
 
+pub use commit::Commit;
 pub use fault::{Denied, resolve};
 pub use machine::{Machine, Space, satp_of};
 pub use ram::Frame;

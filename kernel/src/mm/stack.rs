@@ -3,6 +3,7 @@
 //!
 //! The stack of an ended process stays mapped for the next one until memory gets short.
 
+use super::Commit;
 use super::kernel_space::{self, map_pages, map_physical, try_unmap_pages};
 use super::ram::{Frame, frames};
 use crate::arch::hart::MAX_HARTS;
@@ -43,9 +44,16 @@ pub fn init() {
     frames().register_shrinker(&SPARE);
 }
 
+/// Gives back all stacks that nobody uses, with the page tables that only they need.
+pub fn drain() {
+    SPARE.shrink(usize::MAX);
+}
+
 /// A mapped kernel stack.
 pub struct KernelStack {
     slot: usize,
+    /// Its pages; those of a spare stack come back when asked for.
+    _commit: Commit,
 }
 
 fn base(slot: usize) -> usize {
@@ -60,6 +68,7 @@ pub fn pages() -> usize {
 impl KernelStack {
     /// A stack with any content.
     pub fn try_new() -> Result<KernelStack, AllocError> {
+        let commit = Commit::try_new(PAGES)?;
         let (slot, mapped) = SLOTS.lock().take().ok_or(AllocError)?;
         if mapped {
             // Perhaps by another hart, and the caller begins to fill the stack at once.
@@ -68,7 +77,10 @@ impl KernelStack {
             SLOTS.lock().give_back(slot, false);
             return Err(error);
         }
-        Ok(KernelStack { slot })
+        Ok(KernelStack {
+            slot,
+            _commit: commit,
+        })
     }
 
     /// The memory of the boot stack, where a stack with a guard is. For the boot hart to idle on when
@@ -78,7 +90,10 @@ impl KernelStack {
         let start = layout::virt_to_phys(layout::boot_stack());
         let pages = core::array::from_fn::<_, PAGES, _>(|i| start + (i * FRAME_SIZE) as u64);
         map_physical(base(slot), pages)?;
-        Ok(KernelStack { slot })
+        Ok(KernelStack {
+            slot,
+            _commit: Commit::NONE,
+        })
     }
 
     /// The address above the stack.

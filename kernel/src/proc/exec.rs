@@ -7,14 +7,15 @@ use super::{Name, sched};
 use crate::arch::trap::TrapFrame;
 use crate::fs::{self, InodeRef, MappedFile};
 use crate::mm::ram::address_of;
-use crate::mm::{Frame, Machine, Space, satp_of};
+use crate::mm::{Commit, Frame, Machine, Space, satp_of};
 use abi::{Errno, FileType, MAXARG, PAGE_SIZE, Prot, USER_TOP};
+use core::ops::Range;
 use elf::abi as elf_abi;
 use elf::endian::LittleEndian;
 use elf::file::{self, Class, FileHeader};
 use elf::parse::ParseAt;
 use elf::segment::{ProgramHeader, SegmentTable};
-use vm::{Access, AddressSpace, Fault, RegionKind};
+use vm::{Access, AddressSpace, Fault, FilePage, RegionKind};
 
 type Header = FileHeader<LittleEndian>;
 type Segments<'a> = SegmentTable<'a, LittleEndian>;
@@ -26,6 +27,7 @@ const MAX_STACK: u64 = 64 << 20;
 /// The strings that a new program gets, one behind the other, each with a zero byte at its end.
 pub struct Arguments {
     bytes: Frame,
+    _commit: Commit,
     used: usize,
     /// Where each string begins.
     starts: [u16; MAXARG],
@@ -36,6 +38,7 @@ impl Arguments {
     /// No arguments yet.
     pub fn try_new() -> Result<Arguments, Errno> {
         Ok(Arguments {
+            _commit: Commit::try_new(1)?,
             bytes: Frame::try_new()?,
             used: 0,
             starts: [0; MAXARG],
@@ -92,6 +95,7 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     }
     let mut space: Space = AddressSpace::new(Machine)?;
     let program = load(&mut space, &inode)?;
+    map_ahead(&mut space);
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top)?;
 
@@ -144,6 +148,42 @@ fn load(space: &mut Space, inode: &InodeRef) -> Result<Program, Errno> {
         entry: headers.entry,
         stack_bottom: bottom,
         stack_top: top,
+    })
+}
+
+/// Maps the pages of the program's file, as long as there is memory: they are in the cache, or come
+/// from neighbouring blocks of the disk, and most will be touched. So what a program needs of its file
+/// does not change while it runs.
+fn map_ahead(space: &mut Space) {
+    let mut from = 0;
+    while let Some((pages, access)) = next_of_file(space, from) {
+        from = pages.end;
+        for page in pages.step_by(PAGE_SIZE) {
+            let Ok(Fault::NeedPage { file, index }) = space.fault(page, access, None) else {
+                continue;
+            };
+            let Ok(cached) = file.page(index) else {
+                return;
+            };
+            let pfn = cached.into_pfn();
+            let supply = FilePage { file, index, pfn };
+            if space.fault(page, access, Some(supply)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The next pages from an address on that show a file, and a right that the program has there.
+fn next_of_file(space: &Space, from: u64) -> Option<(Range<u64>, Access)> {
+    space.regions_from(from).find_map(|region| {
+        let access = match region.prot() {
+            prot if prot.contains(Prot::READ) => Access::Read,
+            prot if prot.contains(Prot::EXEC) => Access::Execute,
+            _ => return None,
+        };
+        let pages = region.file_pages();
+        (pages.start >= from && !pages.is_empty()).then_some((pages, access))
     })
 }
 

@@ -16,4 +16,4 @@ pub const INIT: i32 = 1;
 pub use objects::TestObjects;
 pub use process::{Name, Own, Process};
 pub use queue::{Kind as QueueKind, ProcessQueue};
-pub use table::{HIGHEST_LIMIT, TABLE, Table, init, set_limit};
+pub use table::{HIGHEST_LIMIT, TABLE, Table, set_limit};

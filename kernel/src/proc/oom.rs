@@ -2,8 +2,8 @@
 //!
 //! First the caches give back, in the order in which they are registered with `frames` at boot:
 //! the frames set aside for large pages, kmalloc's magazines and empty slabs, spare kernel stacks, clean pages of files that nobody maps
-//! (text that no process runs any more among them), room in the table of processes. Then the harts'
-//! caches of single pages are emptied. Then the allocation fails.
+//! (text that no process runs any more among them). Then the harts' caches of single pages are
+//! emptied. Then the allocation fails.
 //!
 //! In a system call that is -1. A page fault of a program cannot fail, so a process dies, with a line
 //! that names it and its pages: the one with the most, of its own and of the kernel's on its behalf
@@ -12,6 +12,8 @@
 //! takes all memory dies alone. While some process is on its way out, nobody is chosen: its memory is
 //! waited for.
 //!
+//! With strict accounting (`mm/commit.rs`) nobody is chosen, and who faults tries again.
+//!
 //! `init` is never chosen. What it started, the shell, counts for a small part of its size: it
 //! outlives any number of processes that are as small as itself, and dies if it takes all memory
 //! itself. The shell can also start processes when nobody else can any more (see
@@ -19,7 +21,7 @@
 
 use super::{INIT, Process, TABLE, sched};
 use crate::arch::timer;
-use crate::mm::{aside, ram::frames};
+use crate::mm::{aside, commit, ram::frames};
 use crate::println;
 use crate::sync::{Awaited, SpinLock, WaitQueue, rank};
 use kmalloc::KArc;
@@ -53,7 +55,7 @@ const ENOUGH: usize = 16;
 /// A process that `init` started counts for its size divided by this.
 const SHELL_DISCOUNT: usize = 64;
 
-/// How long `init` waits when there is nobody to choose, in ticks.
+/// How long one waits when there is nobody to choose, in ticks.
 const PATIENCE: u64 = 1;
 
 /// A process begins to give back what it has.
@@ -77,6 +79,9 @@ fn is_enough() -> bool {
 
 /// Called by a process that got no memory for a page it touched, with no lock held.
 pub fn relieve(process: &Process) -> Relief {
+    if commit::is_strict() {
+        return await_cache(process);
+    }
     if is_enough() {
         return Relief::Retry; // somebody else has been asking the caches
     }
@@ -112,29 +117,50 @@ pub fn relieve(process: &Process) -> Relief {
     Relief::Retry
 }
 
+/// Whether a page that somebody touched in a system call is there all the same, and worth another try
+/// after a while.
+pub fn is_promised(process: &Process) -> bool {
+    commit::is_strict() && await_cache(process) == Relief::Retry
+}
+
+/// The page was promised, so it is there: a cache has it and was in use when it was asked.
+fn await_cache(process: &Process) -> Relief {
+    wait_a_tick();
+    match process.is_killed() {
+        true => Relief::Die,
+        false => Relief::Retry,
+    }
+}
+
+fn wait_a_tick() {
+    let tick = timer::frequency() / abi::TICKS_PER_SECOND;
+    let _ = sched::sleep_until(timer::now() + PATIENCE * tick);
+}
+
 /// Nobody has a page but `init`, and it is not for `init` to die: the kernel would panic.
 fn out_of_victims(process: &Process) -> Relief {
     if process.pid != INIT {
         return Relief::Die;
     }
-    let tick = timer::frequency() / abi::TICKS_PER_SECOND;
-    let _ = sched::sleep_until(timer::now() + PATIENCE * tick);
+    wait_a_tick();
     Relief::Retry
 }
 
 /// The process that is to die next; never `init`.
 fn largest() -> Option<KArc<Process>> {
     let table = TABLE.lock();
-    let mut found: Option<(i32, usize)> = None;
+    let mut found: Option<(usize, i32)> = None;
     table.for_each(|process, _| {
         let pages = process.footprint();
         let weight = match process.is_of_init() {
             true => pages.div_ceil(SHELL_DISCOUNT),
             false => pages,
         };
-        if weight > 0 && process.pid != INIT && found.is_none_or(|(_, most)| weight >= most) {
-            found = Some((process.pid, weight));
+        // Of several with the same weight the youngest, which has the highest number.
+        let candidate = Some((weight, process.pid));
+        if weight > 0 && process.pid != INIT && candidate > found {
+            found = candidate;
         }
     });
-    table.get(found?.0).cloned()
+    table.get(found?.1).cloned()
 }

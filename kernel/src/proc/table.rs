@@ -1,15 +1,14 @@
 //! The table of all processes: who is whose child, who has which number, who has ended how.
 //!
 //! Entries are linked by their places, so that adding, ending and collecting a process costs no
-//! walk over the table.
+//! walk over the table. They lie in pieces of a page, which come and go with their entries: the table
+//! never needs pages in a row, and is no larger after many processes than before.
 
 use super::{INIT, Process};
-use crate::mm::ram::frames;
 use crate::sync::{SpinLock, rank};
-use abi::Errno;
+use abi::{Errno, PAGE_SIZE};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use frames::Shrinker;
-use kmalloc::{KArc, KVec};
+use kmalloc::{AllocError, KArc, KBox};
 
 /// The table.
 pub static TABLE: SpinLock<Table, { rank::TABLE }> = SpinLock::new(Table::new());
@@ -27,7 +26,7 @@ pub fn set_limit(limit: usize) {
     LIMIT.store(limit.clamp(2, HIGHEST_LIMIT), Ordering::Relaxed);
 }
 
-type Place = u32;
+type Place = u16;
 
 struct Entry {
     process: KArc<Process>,
@@ -35,54 +34,49 @@ struct Entry {
     first_child: Option<Place>,
     previous: Option<Place>,
     next: Option<Place>,
+    /// The next entry whose number has the same hash.
+    next_hashed: Option<Place>,
     /// Children that have ended and wait to be collected.
-    ended_children: usize,
+    ended_children: u16,
     /// Set once the process has ended.
     status: Option<i32>,
 }
 
+/// Entries in a piece, one for each bit of a word.
+const PIECE: usize = u64::BITS as usize;
+const PIECES: usize = HIGHEST_LIMIT.div_ceil(PIECE);
+
+struct Piece {
+    /// A bit for each place in use.
+    used: u64,
+    entries: [Option<Entry>; PIECE],
+}
+
+const _: () = assert!(size_of::<Piece>() <= PAGE_SIZE);
+
+/// Chains of entries by their numbers' hashes.
+const CHAINS: usize = 64;
+
 /// See the module.
 pub struct Table {
-    /// By place; the last one is never empty.
-    entries: KVec<Option<Entry>>,
-    /// A bit for each place in use. The lowest free place is taken, so that the table can become
-    /// shorter again.
-    used: [u64; HIGHEST_LIMIT.div_ceil(64)],
-    /// Number and place of each process, in order of the numbers.
-    numbers: KVec<(i32, Place)>,
+    /// The lowest free place is taken, so that pieces become empty again.
+    pieces: [Option<KBox<Piece>>; PIECES],
+    chains: [Option<Place>; CHAINS],
+    len: usize,
     last_number: i32,
     init: Option<Place>,
 }
 
-/// The room in the table that no process uses at the moment.
-struct Slack;
-static SLACK: Slack = Slack;
-
-/// Lets the allocator ask for room in the table back.
-pub fn init() {
-    frames().register_shrinker(&SLACK);
-}
-
-impl Shrinker for Slack {
-    fn shrink(&self, _wanted: usize) -> usize {
-        if let Some(mut table) = TABLE.try_lock() {
-            table.entries.shrink();
-            table.numbers.shrink();
-        }
-        0
-    }
-
-    fn reclaimable(&self) -> usize {
-        0
-    }
+fn chain(number: i32) -> usize {
+    number as usize % CHAINS
 }
 
 impl Table {
     const fn new() -> Table {
         Table {
-            entries: KVec::new(),
-            used: [0; HIGHEST_LIMIT.div_ceil(64)],
-            numbers: KVec::new(),
+            pieces: [const { None }; PIECES],
+            chains: [None; CHAINS],
+            len: 0,
             last_number: 0,
             init: None,
         }
@@ -90,7 +84,7 @@ impl Table {
 
     /// Processes, ended ones that nobody has collected among them.
     pub fn len(&self) -> usize {
-        self.numbers.len()
+        self.len
     }
 
     /// A number no process has.
@@ -127,25 +121,10 @@ impl Table {
             }
             None => None,
         };
-        self.reserve()?;
-        let number = process.pid;
-        let Err(position) = self.numbers.binary_search_by_key(&number, |&(n, _)| n) else {
+        if self.find(process.pid).is_some() {
             return Err(Errno::Exists);
-        };
-        let entry = Entry {
-            process,
-            parent: None,
-            first_child: None,
-            previous: None,
-            next: None,
-            ended_children: 0,
-            status: None,
-        };
-        let place = self.put(entry)?;
-        if self.numbers.try_insert(position, (number, place)).is_err() {
-            self.release(place);
-            return Err(Errno::NoMemory);
         }
+        let place = self.put(process)?;
         match parent {
             Some(parent) => self.link_child(parent, place),
             None => self.init = Some(place),
@@ -153,54 +132,101 @@ impl Table {
         Ok(())
     }
 
-    /// Makes sure that one more entry needs no memory.
-    fn reserve(&mut self) -> Result<(), kmalloc::AllocError> {
-        self.numbers.try_reserve(1)?;
-        self.entries.try_reserve(1)
+    /// Puts an entry for a process, which is nobody's child yet, into the lowest free place.
+    fn put(&mut self, process: KArc<Process>) -> Result<Place, AllocError> {
+        let room = |piece: &Option<KBox<Piece>>| piece.as_ref().is_none_or(|p| p.used != u64::MAX);
+        let number = self.pieces.iter().position(room).ok_or(AllocError)?;
+        let slot = self.pieces.get_mut(number).ok_or(AllocError)?;
+        let piece: &mut Piece = match slot {
+            Some(piece) => piece,
+            None => slot.insert(KBox::try_new(Piece {
+                used: 0,
+                entries: [const { None }; PIECE],
+            })?),
+        };
+        let bit = piece.used.trailing_ones() as usize;
+        let place = (number * PIECE + bit) as Place;
+        let entry = piece.entries.get_mut(bit).ok_or(AllocError)?;
+        piece.used |= 1 << bit;
+        let first = &mut self.chains[chain(process.pid)];
+        *entry = Some(Entry {
+            process,
+            parent: None,
+            first_child: None,
+            previous: None,
+            next: None,
+            next_hashed: first.replace(place),
+            ended_children: 0,
+            status: None,
+        });
+        self.len += 1;
+        Ok(place)
     }
 
-    fn put(&mut self, entry: Entry) -> Result<Place, Errno> {
-        let word = self
-            .used
-            .iter()
-            .position(|&word| word != u64::MAX)
-            .ok_or(Errno::TryAgain)?;
-        let bit = self.used[word].trailing_ones();
-        let place = word * 64 + bit as usize;
-        match self.entries.get_mut(place) {
-            Some(slot) => *slot = Some(entry),
-            None => self.entries.try_push(Some(entry))?,
-        }
-        self.used[word] |= 1 << bit;
-        Ok(place as Place)
-    }
-
-    /// Frees a place whose entry nobody links to.
+    /// Frees a place whose entry is nobody's child or parent.
     fn release(&mut self, place: Place) -> Option<Entry> {
-        let entry = self.entries.get_mut(place as usize)?.take();
-        if let Some(word) = self.used.get_mut(place as usize / 64) {
-            *word &= !(1 << (place % 64));
+        self.unlink_hashed(place);
+        let slot = self.pieces.get_mut(usize::from(place) / PIECE)?;
+        let piece = slot.as_mut()?;
+        let bit = usize::from(place) % PIECE;
+        let entry = piece.entries.get_mut(bit)?.take()?;
+        piece.used &= !(1 << bit);
+        if piece.used == 0 {
+            *slot = None;
         }
-        while self.entries.last().is_some_and(Option::is_none) {
-            self.entries.pop();
+        self.len -= 1;
+        Some(entry)
+    }
+
+    fn unlink_hashed(&mut self, place: Place) {
+        let Some(entry) = self.entry(place) else {
+            return;
+        };
+        let (chain, next) = (chain(entry.process.pid), entry.next_hashed);
+        let mut at = self.chains[chain];
+        if at == Some(place) {
+            self.chains[chain] = next;
+            return;
         }
-        entry
+        while let Some(before) = at.and_then(|at| self.entry_mut(at)) {
+            at = before.next_hashed;
+            if at == Some(place) {
+                before.next_hashed = next;
+                return;
+            }
+        }
     }
 
     fn find(&self, number: i32) -> Option<Place> {
-        let position = self
-            .numbers
-            .binary_search_by_key(&number, |&(n, _)| n)
-            .ok()?;
-        self.numbers.get(position).map(|&(_, place)| place)
+        let mut at = self.chains[chain(number)];
+        while let Some(place) = at {
+            let entry = self.entry(place)?;
+            if entry.process.pid == number {
+                return Some(place);
+            }
+            at = entry.next_hashed;
+        }
+        None
     }
 
     fn entry(&self, place: Place) -> Option<&Entry> {
-        self.entries.get(place as usize)?.as_ref()
+        let piece = self.pieces.get(usize::from(place) / PIECE)?.as_ref()?;
+        piece.entries.get(usize::from(place) % PIECE)?.as_ref()
     }
 
     fn entry_mut(&mut self, place: Place) -> Option<&mut Entry> {
-        self.entries.get_mut(place as usize)?.as_mut()
+        let piece = self.pieces.get_mut(usize::from(place) / PIECE)?.as_mut()?;
+        piece.entries.get_mut(usize::from(place) % PIECE)?.as_mut()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let pieces = self.pieces.iter().flatten();
+        pieces.flat_map(|piece| piece.entries.iter().flatten())
+    }
+
+    fn parent_number(&self, entry: &Entry) -> Option<i32> {
+        let parent = entry.parent.and_then(|place| self.entry(place))?;
+        Some(parent.process.pid)
     }
 
     fn link_child(&mut self, parent: Place, child: Place) {
@@ -251,13 +277,12 @@ impl Table {
             .map(|entry| &entry.process)
     }
 
-    /// The process with this number, or else with the next higher one, and its parent's number.
+    /// The process with this number, or else with the next higher one, and its parent's number. It
+    /// takes a walk over the table.
     pub fn from(&self, number: i32) -> Option<(&KArc<Process>, Option<i32>)> {
-        let position = self.numbers.partition_point(|&(n, _)| n < number);
-        let &(_, place) = self.numbers.get(position)?;
-        let entry = self.entry(place)?;
-        let parent = entry.parent.and_then(|place| self.entry(place));
-        Some((&entry.process, parent.map(|parent| parent.process.pid)))
+        let behind = self.entries().filter(|e| e.process.pid >= number);
+        let entry = behind.min_by_key(|entry| entry.process.pid)?;
+        Some((&entry.process, self.parent_number(entry)))
     }
 
     /// Records that a process has ended: its children become init's, its parent is told. Gives the
@@ -286,7 +311,7 @@ impl Table {
         while let Some(child) = self.entry(place).and_then(|entry| entry.first_child) {
             self.unlink_child(child);
             self.link_child(init, child);
-            ended += usize::from(self.entry(child).is_some_and(|e| e.status.is_some()));
+            ended += u16::from(self.entry(child).is_some_and(|e| e.status.is_some()));
         }
         if let Some(entry) = self.entry_mut(place) {
             entry.ended_children = 0;
@@ -327,23 +352,12 @@ impl Table {
         if let Some(parent) = self.find(parent).and_then(|place| self.entry_mut(place)) {
             parent.ended_children -= 1;
         }
-        let entry = self.release(place)?;
-        if let Ok(position) = self
-            .numbers
-            .binary_search_by_key(&entry.process.pid, |&(n, _)| n)
-        {
-            self.numbers.remove(position);
-        }
-        Some(entry.process)
+        Some(self.release(place)?.process)
     }
 
-    /// Calls `visit` for each process, in order of their numbers, with the parent's number.
+    /// Calls `visit` for each process, in the order of their places, with the parent's number.
     pub fn for_each(&self, mut visit: impl FnMut(&Process, Option<i32>)) {
-        for &(_, place) in self.numbers.iter() {
-            if let Some(entry) = self.entry(place) {
-                let parent = entry.parent.and_then(|place| self.entry(place));
-                visit(&entry.process, parent.map(|parent| parent.process.pid));
-            }
-        }
+        self.entries()
+            .for_each(|entry| visit(&entry.process, self.parent_number(entry)));
     }
 }

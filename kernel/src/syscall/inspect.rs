@@ -61,6 +61,7 @@ fn about(process: &Process, parent: i32) -> ProcInfo {
         info.shared = usage.shared as u64;
         info.zero = usage.zero as u64;
         info.page_tables = stats.page_tables as u64;
+        info.committed = space.committed();
     }
     info
 }

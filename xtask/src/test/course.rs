@@ -3,9 +3,11 @@
 
 use super::{
     Bench, Check, Layer, Log, Outcome,
+    ends::strike,
     scenarios::{finish_within, front, wanted},
 };
 use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
 use std::{fs, process::Command, time::Duration};
 
 /// The longest that one of these may take: the first build of the kernel for the course is among it.
@@ -26,7 +28,8 @@ pub(super) fn checks() -> Vec<Check> {
                 few_tests(bench, log)?;
                 wrong_output(bench, log)?;
                 plain_script(bench, log)?;
-                Ok(Outcome::Passed(FEW.len() + 2))
+                without_runner(bench, log)?;
+                Ok(Outcome::Passed(FEW.len() + 4))
             }
         }),
     ]
@@ -78,6 +81,14 @@ fn wrong_output(bench: &Bench, log: &mut Log) -> Result<()> {
     wanted(&output, &format!("{tests}/1.out"))?;
     wanted(&output, "tests-out/1.out")?;
     ensure!(status == 1, "exit status {status}, wanted 1");
+    Ok(())
+}
+
+/// When the runner is ended, however, its test and the guest of that end too.
+fn without_runner(bench: &Bench, log: &mut Log) -> Result<()> {
+    for signal in [Signal::HUP, Signal::KILL] {
+        strike(log, test_mmap(bench, &["-s", "-t1"]), "bash", signal)?;
+    }
     Ok(())
 }
 

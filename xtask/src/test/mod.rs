@@ -3,6 +3,8 @@
 
 mod c_sources;
 mod course;
+mod ends;
+mod foreign;
 mod guest;
 mod host;
 mod list;
@@ -105,6 +107,8 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let mut checks = host::checks();
     checks.extend(list::checks(&toolchain.root.join("tests/guest.list"))?);
     checks.extend(scenarios::checks());
+    checks.extend(ends::checks());
+    checks.extend(foreign::checks());
     checks.extend(c_sources::checks());
     checks.extend(power::checks());
     checks.extend(course::checks());

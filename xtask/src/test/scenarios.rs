@@ -41,17 +41,17 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// A program of the front door, with the settings, at the root of the repository.
+/// A program of the front door, or one on the `PATH`, with the settings, at the root of the repository.
 pub(super) fn front(
     bench: &Bench,
     program: &str,
     arguments: &[&str],
     settings: &[(&str, &str)],
 ) -> Command {
-    let mut command = Command::new(bench.toolchain.root.join(program));
-    if program == "make" {
-        command = Command::new(program);
-    }
+    let mut command = match program.contains('/') {
+        true => Command::new(bench.toolchain.root.join(program)),
+        false => Command::new(program),
+    };
     command.args(arguments).current_dir(&bench.toolchain.root);
     for setting in [
         "CPUS",
@@ -64,6 +64,7 @@ pub(super) fn front(
         "KEEP",
         "PROFILE",
         "FEATURES",
+        "GDBPORT",
     ] {
         command.env_remove(setting);
     }
@@ -366,6 +367,10 @@ fn changed_program(bench: &Bench, log: &mut Log) -> Result<()> {
         &[("KEEP", text(&image)?)],
     );
     let (_, output) = finish(log, qemu, Some("echo new again\ncat mine\n"))?;
+    wanted(
+        &output,
+        "lasting.img: programs that were out of date are replaced: echo\n",
+    )?;
     wanted(&output, "\nnew again")?;
     wanted(&output, "the user's file")
 }

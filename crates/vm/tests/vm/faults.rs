@@ -10,7 +10,7 @@ fn world(prot: Prot) -> World {
     let mut world = World::with_space(64);
     world
         .space()
-        .map_anonymous_fixed(AT, 4 * PAGE, prot, RegionKind::Data)
+        .map_anonymous_fixed(AT, 4 * PAGE, prot, RegionKind::Mapping)
         .expect("a region");
     world
 }
@@ -35,6 +35,33 @@ fn untouched_memory_takes_no_frame() {
     );
     let zero = world.ram.zero_page();
     assert_eq!(world.spaces[0].translate(AT + 5), Some((zero, Prot::READ)));
+    world.audit(false);
+    world.end();
+}
+
+#[test]
+fn the_first_read_of_heap_data_and_stack_takes_a_frame_to_write() {
+    let mut world = World::with_space(64);
+    let space = world.space();
+    for (start, kind) in [(AT, RegionKind::Data), (AT + PAGE, RegionKind::Stack)] {
+        space
+            .map_anonymous_fixed(start, PAGE, RW, kind)
+            .expect("a region");
+    }
+    space
+        .map_file(AT + 2 * PAGE, 2 * PAGE, RW, 4, 0, PAGE)
+        .expect("a file with zeroes behind it");
+    space.set_heap(AT + 4 * PAGE).expect("no heap before");
+    space.sbrk(PAGE as i64).expect("room");
+    for (resident, page) in [(1, 0), (2, 1), (3, 3), (4, 4)] {
+        let at = AT + page * PAGE;
+        assert_eq!(world.load(0, at + 8), Ok(0), "page {page}");
+        assert_eq!(world.spaces[0].stats().resident, resident, "page {page}");
+        assert_eq!(world.spaces[0].translate(at).map(|t| t.1), Some(RW));
+        world.store(0, at + 8, 9).expect("writable");
+        assert_eq!(world.spaces[0].stats().resident, resident, "page {page}");
+    }
+    assert_eq!(world.ram.tlb().flushes, (0, 0), "nothing changed its frame");
     world.audit(false);
     world.end();
 }

@@ -10,7 +10,7 @@ fn world() -> World {
     let mut world = World::with_space(128);
     world
         .space()
-        .map_anonymous_fixed(AT, 8 * PAGE, RW, RegionKind::Data)
+        .map_anonymous_fixed(AT, 8 * PAGE, RW, RegionKind::Mapping)
         .expect("a region");
     world
 }

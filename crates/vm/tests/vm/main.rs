@@ -3,6 +3,7 @@
 mod advising;
 mod alloc;
 mod aside;
+mod committing;
 mod failing;
 mod failing_changes;
 mod faults;

@@ -17,8 +17,12 @@ const SEQUENCES: u64 = 1000;
 const STEPS: usize = 200;
 /// Where the seeds of sequences are counted from.
 const FIRST_SEED: u64 = 0x9a60da;
-/// Frames of the machines: of plenty with one large page, short of memory, and with several. Sequences take turns.
-const FRAMES: [usize; 5] = [1500, 1500, 100, 40, 2100];
+/// Frames of the machines: of plenty with one large page, short of memory, with several, and one that
+/// promises no more than it has. Sequences take turns.
+const FRAMES: [usize; 7] = [1500, 1500, 1500, 100, 40, 2100, STRICT];
+const STRICT: usize = 150;
+/// Pages that the page cache can have.
+const CACHED: usize = 8;
 
 fn steps(seed: u64) -> Vec<Step> {
     let mut random = Random::new(seed);
@@ -39,6 +43,9 @@ fn machine(frames: usize) -> Ram {
     let ram = Ram::new(frames);
     if frames > 2000 {
         ram.set_aside();
+    }
+    if frames == STRICT {
+        ram.be_strict(CACHED);
     }
     ram
 }

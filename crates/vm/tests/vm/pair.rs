@@ -74,6 +74,8 @@ impl Pair {
                 self.ledger.ended(p);
             }
             Op::Access { addr, access } => self.access(p, addr, access, failing),
+            // A page that is mapped stays in the cache of a kernel that keeps to promises.
+            Op::DropCache if self.world.ram.is_strict() => {}
             Op::DropCache => self.world.drop_cache(),
         }
         if self.steps.is_multiple_of(ROUND) {
@@ -83,6 +85,16 @@ impl Pair {
         }
         let hidden = self.shared_frames() + self.world.ram.frames_aside();
         self.ledger.balance(&self.world, hidden);
+        let ram = &self.world.ram;
+        if !ram.is_strict() {
+            return;
+        }
+        let used = ram.used() - ram.frames_aside() - self.world.cache.len();
+        assert!(
+            used as u64 <= ram.committed(),
+            "{used} frames in use, {} promised",
+            ram.committed()
+        );
     }
 
     /// Runs something with something failing; tells whether memory ended during it.
@@ -176,6 +188,8 @@ impl Pair {
         });
         if result == Err(FaultError::OutOfMemory) {
             assert!(reason, "{access:?} at {addr:#x} by {p} had memory");
+            let kept = !self.world.ram.is_strict() || !matches!(failing, Failing::Nothing);
+            assert!(kept, "{access:?} at {addr:#x} by {p} had a promise");
             return;
         }
         let model = &mut self.models[p];

@@ -34,8 +34,11 @@ pub(crate) struct Inner {
     slow: AtomicBool,
     /// Frames set aside for large pages, on machines that do so.
     aside: Mutex<Option<Reserve>>,
-    /// Allocations that there was no frame for.
+    /// Allocations that there was no frame for, and promises that could not be held.
     refused: AtomicUsize,
+    /// Frames promised, and the most that may be.
+    committed: AtomicU64,
+    limit: AtomicU64,
     tlb: Mutex<Tlb>,
     /// What somebody else does when the next common reference is about to be given up.
     meanwhile: Mutex<Option<Meanwhile>>,
@@ -66,6 +69,8 @@ impl Ram {
             slow: AtomicBool::new(false),
             aside: Mutex::new(None),
             refused: AtomicUsize::new(0),
+            committed: AtomicU64::new(0),
+            limit: AtomicU64::new(u64::MAX),
             tlb: Mutex::default(),
             meanwhile: Mutex::default(),
         };
@@ -158,7 +163,7 @@ impl Ram {
         self.0.pages.len() - 1 - self.0.free.lock().expect("no test panicked").len()
     }
 
-    /// Allocations so far that there was no frame for.
+    /// Allocations and promises so far that there was no frame for.
     pub(crate) fn refused(&self) -> usize {
         self.0.refused.load(Relaxed)
     }
@@ -194,6 +199,21 @@ impl Ram {
             _ => self.0.refs[index].load(Relaxed),
         };
         (0..self.0.refs.len()).map(count)
+    }
+
+    /// From now on no more frames are promised than there are, less so many for the page cache.
+    pub(crate) fn be_strict(&self, cached: usize) {
+        let frames = self.0.pages.len() - 1 - cached;
+        self.0.limit.store(frames as u64, Relaxed);
+    }
+
+    pub(crate) fn is_strict(&self) -> bool {
+        self.0.limit.load(Relaxed) != u64::MAX
+    }
+
+    /// Frames promised.
+    pub(crate) fn committed(&self) -> u64 {
+        self.0.committed.load(Relaxed)
     }
 
     /// From now on frames are set aside for memory that is filled from its start.
@@ -272,6 +292,24 @@ unsafe impl Machine for Ram {
             .iter()
             .for_each(|word| word.store(0, Relaxed));
         Some(pfn)
+    }
+
+    fn commit(&self, frames: u64) -> bool {
+        let limit = self.0.limit.load(Relaxed);
+        let within = |old: u64| old.checked_add(frames).filter(|&new| new <= limit);
+        let done = self.0.committed.fetch_update(Relaxed, Relaxed, within);
+        self.0
+            .refused
+            .fetch_add(usize::from(done.is_err()), Relaxed);
+        done.is_ok()
+    }
+
+    fn uncommit(&self, frames: u64) {
+        let old = self.0.committed.fetch_sub(frames, Relaxed);
+        assert!(
+            old >= frames,
+            "{frames} of {old} promised frames taken back"
+        );
     }
 
     fn retain(&self, pfn: Pfn) {

@@ -204,6 +204,7 @@ impl World {
         self.spaces.clear();
         self.drop_cache();
         assert_eq!(self.ram.used(), 0, "frames still in use at the end");
+        assert_eq!(self.ram.committed(), 0, "frames still promised at the end");
     }
 }
 

@@ -4,7 +4,7 @@
 
 use programs::cli::{Text, complain};
 use ulib::fs::File;
-use ulib::io::{Read, Write, stdin};
+use ulib::io::{Read, Write, stdin, stdout};
 use ulib::{env, main};
 
 main!(main);
@@ -31,8 +31,7 @@ fn main() -> i32 {
 
 /// Copies a file to standard output; whether that went well.
 fn copy(from: &mut impl Read, name: &[u8]) -> bool {
-    // Not line by line, so past the buffer of `stdout()`, which is empty here.
-    let mut out = core::mem::ManuallyDrop::new(File::from_raw_fd(1));
+    let mut out = stdout();
     let mut buffer = [0; 4096];
     loop {
         let n = match from.read(&mut buffer) {
@@ -43,7 +42,9 @@ fn copy(from: &mut impl Read, name: &[u8]) -> bool {
                 return false;
             }
         };
-        if out.write_all(&buffer[..n]).is_err() {
+        // Whatever there is goes on at once, a part of a line too.
+        let written = out.write_all(&buffer[..n]).and_then(|()| out.flush());
+        if written.is_err() {
             complain("cannot write");
             return false;
         }

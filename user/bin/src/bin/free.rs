@@ -42,6 +42,10 @@ fn summary(info: &MemInfo) {
     let largest = largest.map_or(0, |order| kib(1 << order));
     println!("largest free block {largest}");
     println!("in large pages {}", info.large_pages * LARGE_KIB);
+    match info.commit_limit {
+        0 => println!("promised {}, without a limit", kib(info.committed)),
+        limit => println!("promised {} of {}", kib(info.committed), kib(limit)),
+    }
     println!("used and cached for");
     for (what, pages) in uses(info) {
         println!("{:8} {what}", kib(pages));
@@ -102,7 +106,7 @@ fn classes(info: &MemInfo) {
         );
     }
     println!(
-        "whole pages {}, records {} pages, {} pages in all",
-        info.whole, info.records, info.slab
+        "whole pages {}, records {} pages, kept {} pages, {} pages in all",
+        info.whole, info.records, info.kept, info.slab
     );
 }

@@ -50,9 +50,10 @@ fn regions(pid: i32) -> ulib::io::Result<()> {
         sum.zero * KIB
     );
     println!(
-        "page tables {}, in pages of 2 MiB {}",
+        "page tables {}, in pages of 2 MiB {}, promised {}",
         info.page_tables * KIB,
-        sum.large * KIB
+        sum.large * KIB,
+        info.committed * KIB
     );
     Ok(())
 }

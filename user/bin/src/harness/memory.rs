@@ -1,10 +1,11 @@
 //! Touching memory, on purpose and where one should not.
 
-use super::Expect;
+use super::{Expect, Kid};
 use abi::{MapFlags, MemInfoFlags, PAGE_SIZE, Prot};
 use core::arch::asm;
+use ulib::io::{Read, Write};
 use ulib::string::String;
-use ulib::{mem, sys};
+use ulib::{mem, process, sys};
 
 /// Reads the byte at any address whatever; the process ends if it may not.
 pub fn peek(address: usize) -> u8 {
@@ -69,6 +70,59 @@ pub fn available() -> Result<u64, String> {
     Ok(info.free + info.cached)
 }
 
+/// Lets a child take pages of heap and touch each until there are none or it has `most`; how many it
+/// got. It tells of each through a pipe, for the kernel may end it at the last.
+///
+/// # Errors
+/// The kernel refuses a pipe or a child.
+pub fn take_pages(most: usize) -> Result<u64, String> {
+    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let taker = Kid::start(|| {
+        for _ in 0..most {
+            let Ok(page) = mem::grow(PAGE_SIZE) else {
+                break;
+            };
+            // SAFETY: the kernel just gave this page to us.
+            unsafe { poke(page as usize, 1) };
+            if write.write_all(b"x").is_err() {
+                break;
+            }
+        }
+        0
+    })?;
+    drop(write);
+    let mut got = 0;
+    let mut buffer = [0; 512];
+    loop {
+        match read.read(&mut buffer).or_fail("count pages")? {
+            0 => break,
+            n => got += n as u64,
+        }
+    }
+    taker.wait()?;
+    Ok(got)
+}
+
+/// Whether no more memory is promised than there is (the boot argument `commit=strict`).
+pub fn is_strict() -> bool {
+    mem::info(MemInfoFlags::empty()).is_ok_and(|info| info.commit_limit > 0)
+}
+
+/// With strict accounting, pages that can still be promised.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn promisable() -> Result<u64, String> {
+    let info = mem::info(MemInfoFlags::DROP_CACHES).or_fail("count promised pages")?;
+    Ok(info.commit_limit.saturating_sub(info.committed))
+}
+
+/// Status of a process that takes memory and touches it for as long as the kernel promises more: the
+/// kernel ends it when it has promised too much.
+pub fn hog_status() -> i32 {
+    if is_strict() { 0 } else { abi::KILLED }
+}
+
 /// Pages taken since `before` were available; negative if there are more now.
 ///
 /// # Errors
@@ -118,7 +172,11 @@ pub fn grow_touched(pages: usize) -> Result<usize, String> {
 pub fn fill_memory(leave: u64) -> Result<u64, String> {
     let mut taken = 0;
     loop {
-        let surplus = available()?.saturating_sub(leave);
+        let left = match is_strict() {
+            true => promisable()?,
+            false => available()?,
+        };
+        let surplus = left.saturating_sub(leave);
         if surplus == 0 {
             return Ok(taken);
         }

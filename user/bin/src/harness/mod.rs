@@ -9,7 +9,8 @@ mod stay;
 pub use child::{Gate, Kid, Reports, SCRATCH, Tally, dies, ends_with, isolated};
 pub use counts::Counts;
 pub use memory::{
-    available, call, cost, fill, fill_memory, grow_touched, map, peek, poke, taken_since,
+    available, call, cost, fill, fill_memory, grow_touched, hog_status, is_strict, map, peek, poke,
+    promisable, take_pages, taken_since,
 };
 pub use stay::Stay;
 

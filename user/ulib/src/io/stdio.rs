@@ -3,12 +3,21 @@
 //! Standard output is kept until a line is complete, so that a line is one `write` and lines of
 //! several processes do not mix. What is left is written at exit, before `fork`, and before
 //! standard input is read (a prompt has to be seen).
+//!
+//! A program whose standard output or standard error is a pipe that nobody reads any more ends there,
+//! without a word: its work is of no use to anybody.
 
 use super::{Read, Result, Write, checked};
+use crate::fs::File;
 use crate::solo::Solo;
 use crate::sys;
 use core::cell::RefCell;
 use core::fmt;
+use core::mem::ManuallyDrop;
+
+/// Status of a program that ends because nobody reads what it prints: 128 and the number of Unix's
+/// signal for that, as shells tell it.
+const UNREAD: i32 = 128 + 13;
 
 /// Bytes of a line that are kept at most.
 const LINE: usize = 512;
@@ -29,6 +38,9 @@ impl Line {
         while !bytes.is_empty() {
             if self.used == LINE {
                 self.flush()?;
+            }
+            if self.used == 0 && bytes.len() >= LINE {
+                return Fd(1).write_all(bytes);
             }
             let n = bytes.len().min(LINE - self.used);
             self.bytes[self.used..self.used + n].copy_from_slice(&bytes[..n]);
@@ -62,7 +74,23 @@ struct Fd(i32);
 
 impl Write for Fd {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        checked(sys::write(self.0, bytes.as_ptr(), bytes.len()))
+        let answer = checked(sys::write(self.0, bytes.as_ptr(), bytes.len()));
+        if answer.is_err() && self.is_pipe() {
+            sys::exit(UNREAD);
+        }
+        answer
+    }
+}
+
+impl Fd {
+    /// Whether it is the end of a pipe that can be written to: of all that is open for writing, `fstat`
+    /// can tell nothing only of those.
+    fn is_pipe(self) -> bool {
+        let writable = sys::write(self.0, [].as_ptr(), 0) == 0;
+        writable
+            && ManuallyDrop::new(File::from_raw_fd(self.0))
+                .metadata()
+                .is_err()
     }
 }
 

@@ -2,7 +2,8 @@
 
 use abi::PAGE_SIZE;
 use programs::harness::{
-    Expect, Gate, Kid, Outcome, Tally, Test, available, ends_with, fill_memory, grow_touched, peek,
+    Expect, Gate, Kid, Outcome, Tally, Test, available, ends_with, fill_memory, grow_touched,
+    hog_status, is_strict, peek,
 };
 use programs::{expect, expect_eq, tests};
 use ulib::fs::{self, File};
@@ -48,7 +49,7 @@ fn when_scarce(leave: u64, what: &str, run: impl FnOnce() -> bool) -> Outcome {
 
 fn ends() -> Outcome {
     for _ in 0..2 {
-        ends_with(abi::KILLED, "touching all memory", || {
+        ends_with(hog_status(), "touching all memory", || {
             while grow_touched(64).is_ok() {}
             0
         })?;
@@ -68,7 +69,7 @@ fn ends_for_several() -> Outcome {
         })
         .collect::<Result<_, _>>()?;
     hogs.into_iter()
-        .try_for_each(|hog| hog.ends_with(abi::KILLED, "touching all memory"))?;
+        .try_for_each(|hog| hog.ends_with(hog_status(), "touching all memory"))?;
     for page in 0..100 {
         expect_eq!(
             peek(held + page * PAGE_SIZE),
@@ -177,6 +178,10 @@ fn in_copy_on_write() -> Outcome {
     let mut pages = available()? as usize * 6 / 10;
     pages -= pages % 16;
     let base = grow_touched(pages)?;
+    if is_strict() {
+        expect!(process::fork_with(|| 0).is_err(), "fork to be refused");
+        return Ok(());
+    }
     let child = Kid::start(|| {
         for page in 0..pages {
             // SAFETY: the memory is ours.
@@ -198,6 +203,10 @@ fn in_copy_on_write() -> Outcome {
 fn fork_of_a_big_process() -> Outcome {
     let pages = available()? as usize * 6 / 10;
     let base = grow_touched(pages)?;
+    if is_strict() {
+        expect!(process::fork_with(|| 0).is_err(), "fork to be refused");
+        return Ok(());
+    }
     let (tally, gate) = (Tally::new()?, Gate::new()?);
     let kids: ulib::vec::Vec<Kid> = (0..3)
         .map(|_| {

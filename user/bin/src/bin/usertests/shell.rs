@@ -4,7 +4,7 @@ use programs::harness::{Expect, Outcome, Test};
 use programs::{expect, expect_eq, tests};
 use ulib::fs::{self, File};
 use ulib::io::Write;
-use ulib::process::{Command, Stdio};
+use ulib::process::{self, Command, Stdio};
 use ulib::string::String;
 use ulib::vec::Vec;
 use ulib::{format, vec};
@@ -25,6 +25,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     "sh-input" = input,
     "sh-long-line" = long_line,
     "sh-without-processes" = without_processes,
+    "sh-without-reader" = without_reader,
     "cat-and-wc" = cat_and_wc,
     "grep" = grep,
     "ls" = ls,
@@ -309,6 +310,73 @@ fn without_processes() -> Outcome {
         .filter(|line| line.starts_with("sh: cannot start"))
         .count();
     expect_eq!(lines, 3, "messages of the shell");
+    Ok(())
+}
+
+/// A pipe that nobody reads.
+fn unread() -> Result<File, String> {
+    let (_, write) = process::pipe().or_fail("make a pipe")?;
+    Ok(write)
+}
+
+/// Programs that nobody reads end without a word and with a status of their own; those whose output
+/// cannot be written for another reason say so.
+fn without_reader() -> Outcome {
+    const UNREAD: i32 = 141;
+    fs::write("a", vec![b'x'; 10_000]).or_fail("write a file")?;
+    fs::write("b", b"a line\nno newline").or_fail("write a file")?;
+    let lines = [
+        "echo x",
+        "cat a",
+        "cat b",
+        "grep line b",
+        "ls",
+        "wc a",
+        "free",
+        "ps",
+        "pmap 1",
+        "(ls; ls)",
+    ];
+    for line in lines {
+        let errors = File::create("errors").or_fail("make a file")?;
+        let status = Command::new("/sh")
+            .args(["-c", line])
+            .stdout(unread()?)
+            .stderr(errors)
+            .status()
+            .or_fail("run a program")?;
+        expect_eq!(status.code(), UNREAD, "status of `{line}` without a reader");
+        let message = fs::read_to_string("errors").or_fail("read what it complains")?;
+        expect_eq!(message.as_str(), "", "what `{line}` says without a reader");
+    }
+    let status = Command::new("/cat")
+        .arg("missing")
+        .stderr(unread()?)
+        .status()
+        .or_fail("run a program")?;
+    expect_eq!(status.code(), UNREAD, "status when nobody reads complaints");
+
+    // A file that is open for reading only is no pipe.
+    for program in ["/cat", "/echo", "/ls"] {
+        let errors = File::create("errors").or_fail("make a file")?;
+        let status = Command::new(program)
+            .arg("a")
+            .stdout(File::open("a").or_fail("open a file")?)
+            .stderr(errors)
+            .status()
+            .or_fail("run a program")?;
+        expect!(
+            status.code() != 0 && status.code() != UNREAD,
+            "{program} to fail otherwise without a file to write, saw {status}"
+        );
+        let message = fs::read("errors").or_fail("read what it complains")?;
+        expect!(!message.is_empty(), "{program} to say that it cannot write");
+    }
+    // A writer that waits for room when its reader goes.
+    let seen = sh("cat a a a | exit 3")?;
+    expect_eq!(seen.status, 3, "status of a pipe whose reader goes");
+    let message = fs::read_to_string("errors").or_fail("read what it complains")?;
+    expect_eq!(message.as_str(), "", "what a pipe says whose reader goes");
     Ok(())
 }
 

@@ -1,0 +1,104 @@
+//! How many frames are promised: to address spaces for whatever they may touch (`vm`'s `commit.rs`), to
+//! files that are mapped, and to the kernel for all that no cache gives back.
+//!
+//! With strict accounting the sum is never more than the frames there are. Then a page fault always
+//! finds a frame, at the latest when the caches have given back, and what cannot be promised fails with
+//! an error: Linux's `vm.overcommit_memory=2`, with page tables and the kernel's own memory counted.
+//! Otherwise promises are only counted.
+
+use super::{aside, heap, ram::frames, stack};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use kmalloc::AllocError;
+
+static COMMITTED: AtomicU64 = AtomicU64::new(0);
+static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
+static STRICT: AtomicBool = AtomicBool::new(false);
+
+/// Makes the accounting strict; a boot argument asks for it, before there are programs.
+pub fn set_strict(strict: bool) {
+    STRICT.store(strict, Ordering::Relaxed);
+}
+
+/// Whether no more is promised than there is.
+pub fn is_strict() -> bool {
+    STRICT.load(Ordering::Relaxed)
+}
+
+/// Sets the limit, before the first program: what is free now, and what is promised already.
+pub fn init() {
+    if is_strict() {
+        frames().shrink_all();
+        let free = frames().stats().free + aside::count();
+        LIMIT.store(
+            COMMITTED.load(Ordering::Relaxed) + free as u64,
+            Ordering::Relaxed,
+        );
+    }
+}
+
+/// Frames promised.
+pub fn committed() -> u64 {
+    COMMITTED.load(Ordering::Relaxed)
+}
+
+/// The most that may be promised, if there is a limit.
+pub fn limit() -> Option<u64> {
+    is_strict().then(|| LIMIT.load(Ordering::Relaxed))
+}
+
+/// Promises frames; false, and nothing done, beyond the limit.
+#[inline]
+pub fn try_add(count: u64) -> bool {
+    let new = COMMITTED
+        .fetch_add(count, Ordering::Relaxed)
+        .saturating_add(count);
+    let held = new <= LIMIT.load(Ordering::Relaxed);
+    if !held {
+        sub(count);
+    }
+    held
+}
+
+/// As [`try_add`]; where that fails, first kmalloc gives back the pages that it does not need and the
+/// stacks the tables of those that nobody uses. For callers that hold none of their locks.
+#[inline]
+pub fn add(count: u64) -> bool {
+    try_add(count) || try_hard(count)
+}
+
+#[cold]
+#[inline(never)]
+fn try_hard(count: u64) -> bool {
+    heap::drain();
+    stack::drain();
+    try_add(count)
+}
+
+/// Takes a promise back.
+#[inline]
+pub fn sub(count: u64) {
+    let old = COMMITTED.fetch_sub(count, Ordering::Relaxed);
+    debug_assert!(old >= count, "{count} of {old} promised frames taken back");
+}
+
+/// A promise of some frames, for as long as it lives.
+pub struct Commit(u64);
+
+impl Commit {
+    /// No frames.
+    pub const NONE: Commit = Commit(0);
+
+    /// Promises so many frames.
+    pub fn try_new(count: usize) -> Result<Commit, AllocError> {
+        match add(count as u64) {
+            true => Ok(Commit(count as u64)),
+            false => Err(AllocError),
+        }
+    }
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        sub(self.0);
+    }
+}
