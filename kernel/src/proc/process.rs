@@ -451,7 +451,7 @@ impl Process {
     /// The link for queues of this kind.
     pub(super) fn link(&self, kind: QueueKind) -> &QueueLink {
         match kind {
-            QueueKind::Waiting => &self.waiting,
+            QueueKind::Waiting(_) => &self.waiting,
             QueueKind::Runnable => &self.runnable,
         }
     }

@@ -42,7 +42,7 @@ static LOCAL: [Local; hart::MAX_HARTS] = [const {
 }; hart::MAX_HARTS];
 
 static SLEEPERS: SpinLock<ProcessQueue, { rank::TIMER }> =
-    SpinLock::new(ProcessQueue::new(QueueKind::Waiting));
+    SpinLock::new(ProcessQueue::new(QueueKind::Waiting(Awaited::Time)));
 /// Deadline of the first sleeper.
 static NEXT_DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
 

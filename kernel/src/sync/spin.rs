@@ -1,7 +1,7 @@
 //! Spin locks: interrupts are off while one is held, so an interrupt never waits for its own hart.
 
 use super::{Taken, rank};
-use crate::arch::{aside, hart, timer, unwind};
+use crate::arch::{detour, hart, timer, unwind};
 use core::hint;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,7 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
 #[inline(always)]
 fn acquire(locked: &AtomicBool, rank: u8) {
     if locked.swap(true, Ordering::Acquire) {
-        aside::contend(ptr::from_ref(locked).addr(), rank);
+        detour::contend(ptr::from_ref(locked).addr(), rank);
     }
 }
 

@@ -19,9 +19,15 @@ impl From<Interrupted> for abi::Errno {
     }
 }
 
+fn awaited_in(queue: &ProcessQueue) -> Awaited {
+    match queue.kind() {
+        QueueKind::Waiting(awaited) => awaited,
+        QueueKind::Runnable => unreachable!("nobody waits in a queue of runnable processes"),
+    }
+}
+
 /// Processes that wait for the same event, first come first served.
 pub struct WaitQueue {
-    awaited: Awaited,
     waiting: SpinLock<ProcessQueue, { rank::WAIT }>,
 }
 
@@ -29,14 +35,13 @@ impl WaitQueue {
     /// A queue nobody waits in.
     pub const fn new(awaited: Awaited) -> WaitQueue {
         WaitQueue {
-            awaited,
-            waiting: SpinLock::new(ProcessQueue::new(QueueKind::Waiting)),
+            waiting: SpinLock::new(ProcessQueue::new(QueueKind::Waiting(awaited))),
         }
     }
 
     /// What its processes wait for.
     pub fn awaited(&self) -> Awaited {
-        self.awaited
+        awaited_in(&self.waiting.lock())
     }
 
     /// By what it is told from others.
@@ -76,7 +81,7 @@ impl WaitQueue {
         let off = hart::off();
         {
             let mut waiting = self.waiting.lock();
-            process.begin_sleep(interruptible, self.awaited, self.address());
+            process.begin_sleep(interruptible, awaited_in(&waiting), self.address());
             waiting.push(process.to_arc());
         }
         release();

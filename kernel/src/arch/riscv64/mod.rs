@@ -1,8 +1,8 @@
 //! RISC-V, 64 bits, supervisor mode, Sv39.
 
-pub mod aside;
 pub mod boot;
 pub mod csr;
+pub mod detour;
 pub mod fpu;
 pub mod hart;
 pub mod layout;
