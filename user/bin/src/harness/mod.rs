@@ -10,7 +10,7 @@ pub use child::{Gate, Kid, Reports, SCRATCH, Tally, dies, ends_with, isolated};
 pub use counts::Counts;
 pub use memory::{
     available, call, cost, fill, fill_memory, grow_touched, hog_status, is_strict, map, peek, poke,
-    promisable, take_pages, taken_since,
+    promisable, same_pages, take_pages, taken_since,
 };
 pub use stay::Stay;
 
