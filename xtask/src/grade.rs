@@ -142,7 +142,7 @@ impl Part {
             &format!("{}{}", self.boot, boot_args(self.program)),
             Console::Stdio,
         )?;
-        let (end, text) = self.watch(qemu)?;
+        let (end, text) = self.watch(qemu, guest)?;
         fs::write(log, &text).with_context(|| log.display().to_string())?;
         let text = String::from_utf8_lossy(&text);
 
@@ -167,8 +167,8 @@ impl Part {
     }
 
     /// Lets it run to its end, or until it was given time and room enough; what it printed.
-    fn watch(&self, qemu: Command) -> Result<(End, Vec<u8>)> {
-        let mut session = Session::start(qemu, false, Stderr::Console)?;
+    fn watch(&self, qemu: Command, guest: &Guest) -> Result<(End, Vec<u8>)> {
+        let mut session = Session::watched(qemu, guest, Stderr::Console)?;
         let mut text = Capped::default();
         let end = match follow(&mut session, self.limit, &mut text) {
             Ok(Some(status)) => End::Status(status),
