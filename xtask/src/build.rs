@@ -66,6 +66,11 @@ fn dir(toolchain: &Toolchain, profile: Profile, features: &[String]) -> PathBuf 
 }
 
 impl Guest {
+    /// The directory where a program's file with symbols is found by the program's name.
+    pub(crate) fn symbols(&self) -> PathBuf {
+        self.dir.with_file_name("symbols")
+    }
+
     /// Drops the programs that are not named; a leading underscore of a name does not count.
     pub(crate) fn keep_only(&mut self, wanted: &[String]) -> Result<()> {
         let plain = |name: &String| name.strip_prefix('_').unwrap_or(name).to_owned();

@@ -19,6 +19,7 @@ mod ties;
 mod toolchain;
 mod typist;
 mod volume;
+mod watchdog;
 
 use anyhow::{Result, bail};
 use options::Options;

@@ -70,7 +70,7 @@ impl Extent {
         }
     }
 
-    /// Whether its neighbours have as many tables in common with `other` in its place.
+    /// Whether `other` in its place takes as many tables, those in common with neighbours too.
     pub(crate) fn ends_like(self, other: Extent) -> bool {
         let same = |a: u64, b: u64| a / Level::LEAF.table_span() == b / Level::LEAF.table_span();
         same(self.first, other.first)

@@ -162,6 +162,30 @@ impl<M: Machine> AddressSpace<M> {
         }
     }
 
+    /// Maps, of a space that has not run yet, the pages of files that its regions show, as a read or
+    /// the fetch of an instruction would; `page` gives one from the cache, with a reference. It ends
+    /// with the first page that cannot be had: the rest comes when it is touched.
+    pub fn map_ahead(&mut self, mut page: impl FnMut(&M::File, u64) -> Option<Pfn>) {
+        for region in self.regions.within(0..abi::MAXVA) {
+            let access = [Access::Read, Access::Execute];
+            let Some(access) = access.into_iter().find(|&access| region.allows(access)) else {
+                continue;
+            };
+            for addr in region.range().step_by(abi::PAGE_SIZE) {
+                let source = region.source(addr);
+                let Source::File { file, index, .. } = source else {
+                    break;
+                };
+                let Some(pfn) = page(file, index) else { return };
+                let cached = Frame::adopt(self.table.machine(), pfn);
+                let table = &mut self.table;
+                if fill_from(table, region, addr, access, source, Some(cached)).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
     /// Whether the page has no frame yet that is good for the access.
     fn is_wanting(&self, page: u64, access: Access) -> bool {
         let entry = self.table.entry(page);
@@ -179,7 +203,7 @@ fn fill<M: Machine>(
     supply: Option<Supply<M>>,
 ) -> Result<Fault<M::File>, FaultError> {
     let source = region.source(page);
-    let supply = match &source {
+    let cached = match &source {
         Source::File { file, index, .. } => {
             match supply.filter(|s| s.index == *index && s.file == **file) {
                 Some(supply) => Some(supply.frame),
@@ -193,6 +217,20 @@ fn fill<M: Machine>(
         }
         _ => None,
     };
+    fill_from(table, region, page, access, source, cached)?;
+    Ok(Fault::Done)
+}
+
+/// Gives a page its first frame, where `cached` is the page of the file if it shows one.
+#[inline(always)]
+fn fill_from<M: Machine>(
+    table: &mut PageTable<M>,
+    region: &Region<M>,
+    page: u64,
+    access: Access,
+    source: Source<'_, M>,
+    cached: Option<Frame<M>>,
+) -> Result<(), FaultError> {
     let place = table.place(page)?;
     let own = access == Access::Write || !region.reads_zero_page();
     if own && matches!(source, Source::Zero) {
@@ -202,11 +240,11 @@ fn fill<M: Machine>(
         if complete {
             table.promote(page);
         }
-        return Ok(Fault::Done);
+        return Ok(());
     }
     let machine = table.machine();
     let read_only = region.prot() - Prot::WRITE;
-    let (pfn, prot, event) = match (source, supply) {
+    let (pfn, prot, event) = match (source, cached) {
         (Source::Shared { pages, index }, _) => {
             let page = pages.page(index)?;
             (page.into_pfn(), region.prot(), Event::SharedMap)
@@ -223,7 +261,7 @@ fn fill<M: Machine>(
     };
     machine.note(event);
     table.put(page, place, Entry::page(pfn, prot));
-    Ok(Fault::Done)
+    Ok(())
 }
 
 /// A frame of zeroes for a page; and whether with it the 2 MiB around the page are full of frames

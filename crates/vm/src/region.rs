@@ -201,15 +201,6 @@ impl<M: Machine> Region<M> {
         }
     }
 
-    /// The pages that show something of a file; none without one.
-    pub fn file_pages(&self) -> Range<u64> {
-        let len = match &self.backing {
-            Backing::File { len, .. } => len.div_ceil(PAGE).saturating_mul(PAGE),
-            _ => 0,
-        };
-        self.start..self.end.min(self.start.saturating_add(len))
-    }
-
     /// Whether writes are seen by other spaces.
     pub fn is_shared(&self) -> bool {
         matches!(self.backing, Backing::Shared { .. })
@@ -258,10 +249,12 @@ impl<M: Machine> Region<M> {
         let pages = if own { (end - self.end) / PAGE } else { 0 };
         let new = Extent {
             last: end - 1,
-            pages: old.pages + pages,
             ..old
         };
-        new.cost() - old.cost()
+        match old.ends_like(new) {
+            true => pages,
+            false => new.cost() + pages - old.cost(),
+        }
     }
 
     /// Makes sure that shared memory is promised as far as the region would show it with its end at

@@ -47,7 +47,7 @@ impl<M: Machine> RegionTree<M> {
     /// Counts what changes when `old` becomes `new`, which lies where nothing but `old` was.
     fn recount(&mut self, old: Option<Extent>, new: Option<Extent>) {
         let change = match (old, new) {
-            (Some(old), Some(new)) if old.ends_like(new) => new.cost() as i64 - old.cost() as i64,
+            (Some(old), Some(new)) if old.ends_like(new) => new.pages as i64 - old.pages as i64,
             _ => {
                 let ends = old.into_iter().chain(new);
                 let (first, last) = ends.fold((u64::MAX, 0), |(first, last), extent| {

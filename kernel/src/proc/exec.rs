@@ -4,18 +4,18 @@
 //! it was. The file is mapped, not loaded: its pages come when they are touched.
 
 use super::{Name, sched};
+use crate::arch::paging;
 use crate::arch::trap::TrapFrame;
 use crate::fs::{self, InodeRef, MappedFile};
 use crate::mm::ram::address_of;
 use crate::mm::{Commit, Frame, Machine, Space, satp_of};
 use abi::{Errno, FileType, MAXARG, PAGE_SIZE, Prot, USER_TOP};
-use core::ops::Range;
 use elf::abi as elf_abi;
 use elf::endian::LittleEndian;
 use elf::file::{self, Class, FileHeader};
 use elf::parse::ParseAt;
 use elf::segment::{ProgramHeader, SegmentTable};
-use vm::{Access, AddressSpace, Fault, FilePage, RegionKind};
+use vm::{Access, AddressSpace, Fault, RegionKind};
 
 type Header = FileHeader<LittleEndian>;
 type Segments<'a> = SegmentTable<'a, LittleEndian>;
@@ -95,7 +95,10 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     }
     let mut space: Space = AddressSpace::new(Machine)?;
     let program = load(&mut space, &inode)?;
-    map_ahead(&mut space);
+    // They are in the cache or come from neighbouring blocks, and most will be touched. And so what a
+    // program needs of its file does not change while it runs.
+    space.map_ahead(|file, index| file.page(index).ok().map(Frame::into_pfn));
+    paging::see_new_code();
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top)?;
 
@@ -148,42 +151,6 @@ fn load(space: &mut Space, inode: &InodeRef) -> Result<Program, Errno> {
         entry: headers.entry,
         stack_bottom: bottom,
         stack_top: top,
-    })
-}
-
-/// Maps the pages of the program's file, as long as there is memory: they are in the cache, or come
-/// from neighbouring blocks of the disk, and most will be touched. So what a program needs of its file
-/// does not change while it runs.
-fn map_ahead(space: &mut Space) {
-    let mut from = 0;
-    while let Some((pages, access)) = next_of_file(space, from) {
-        from = pages.end;
-        for page in pages.step_by(PAGE_SIZE) {
-            let Ok(Fault::NeedPage { file, index }) = space.fault(page, access, None) else {
-                continue;
-            };
-            let Ok(cached) = file.page(index) else {
-                return;
-            };
-            let pfn = cached.into_pfn();
-            let supply = FilePage { file, index, pfn };
-            if space.fault(page, access, Some(supply)).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// The next pages from an address on that show a file, and a right that the program has there.
-fn next_of_file(space: &Space, from: u64) -> Option<(Range<u64>, Access)> {
-    space.regions_from(from).find_map(|region| {
-        let access = match region.prot() {
-            prot if prot.contains(Prot::READ) => Access::Read,
-            prot if prot.contains(Prot::EXEC) => Access::Execute,
-            _ => return None,
-        };
-        let pages = region.file_pages();
-        (pages.start >= from && !pages.is_empty()).then_some((pages, access))
     })
 }
 
@@ -271,14 +238,14 @@ fn map_segment(space: &mut Space, inode: &InodeRef, segment: &ProgramHeader) -> 
             0,
         ),
     };
-    Ok(space.map_file(
-        segment.p_vaddr,
-        segment.p_memsz,
-        prot,
-        file,
-        offset,
-        segment.p_filesz,
-    )?)
+    // What follows in the last page needs to be zero only where it is part of the segment; the whole
+    // page is the cache's, and no copy.
+    let read_only = !prot.contains(Prot::WRITE) && segment.p_filesz == segment.p_memsz;
+    let shown = match read_only {
+        true => segment.p_filesz.next_multiple_of(PAGE),
+        false => segment.p_filesz,
+    };
+    Ok(space.map_file(segment.p_vaddr, segment.p_memsz, prot, file, offset, shown)?)
 }
 
 fn protection(flags: u32) -> Prot {

@@ -5,9 +5,9 @@
 
 use programs::cli::{Text, complain, usage};
 use programs::expect_eq;
-use programs::harness::{Expect, Outcome, take_pages, warm_up};
+use programs::harness::{Expect, Outcome, same_pages, warm_up};
 use ulib::process::Command;
-use ulib::{env, main, println};
+use ulib::{env, main};
 
 main!(main);
 
@@ -26,19 +26,12 @@ fn main() -> i32 {
 }
 
 fn check(program: &[u8]) -> Outcome {
-    // Once for practice: this process has touched all it runs before the counts.
-    take_pages(1)?;
-    let before = take_pages(usize::MAX)?;
-    let status = Command::new(program)
-        .args(env::args_bytes().skip(2))
-        .status()
-        .or_fail(format_args!("run {}", Text(program)))?;
-    expect_eq!(status.code(), 0, "status of {}", Text(program));
-    let after = take_pages(usize::MAX)?;
-    println!(
-        "leaktest: {before} pages before {}, {after} after",
-        Text(program)
-    );
-    expect_eq!(after, before, "pages that one process can get");
-    Ok(())
+    same_pages(Text(program), || {
+        let status = Command::new(program)
+            .args(env::args_bytes().skip(2))
+            .status()
+            .or_fail(format_args!("run {}", Text(program)))?;
+        expect_eq!(status.code(), 0, "status of {}", Text(program));
+        Ok(())
+    })
 }

@@ -1,11 +1,13 @@
 //! Touching memory, on purpose and where one should not.
 
-use super::{Expect, Kid};
+use super::{Expect, Kid, Outcome};
 use abi::{MapFlags, MemInfoFlags, PAGE_SIZE, Prot};
 use core::arch::asm;
+use core::fmt::Display;
 use ulib::io::{Read, Write};
 use ulib::string::String;
-use ulib::{mem, process, sys};
+use ulib::vec::Vec;
+use ulib::{inspect, mem, println, process, sys};
 
 /// Reads the byte at any address whatever; the process ends if it may not.
 pub fn peek(address: usize) -> u8 {
@@ -101,6 +103,31 @@ pub fn take_pages(most: usize) -> Result<u64, String> {
     }
     taker.wait()?;
     Ok(got)
+}
+
+/// Runs something and checks that one process can get exactly as many pages afterwards as before, as
+/// xv6's `usertests` does. The caller has touched all of its own memory that it takes.
+///
+/// # Errors
+/// It failed, or the numbers differ.
+pub fn same_pages(what: impl Display, act: impl FnOnce() -> Outcome) -> Outcome {
+    // Once for practice.
+    take_pages(1)?;
+    let (own, before) = (own_pages()?, take_pages(usize::MAX)?);
+    act()?;
+    let (after, own_after) = (take_pages(usize::MAX)?, own_pages()?);
+    println!("{before} pages for one process before {what}, {after} after");
+    crate::expect_eq!(own_after, own, "pages of the caller, region by region");
+    crate::expect_eq!(after, before, "pages that one process can get");
+    Ok(())
+}
+
+/// Start and resident pages of each of this process's regions.
+fn own_pages() -> Result<Vec<(u64, u64)>, String> {
+    let regions = inspect::regions(process::id()).or_fail("list the regions")?;
+    Ok(regions
+        .map(|region| (region.start, region.resident))
+        .collect())
 }
 
 /// Whether no more memory is promised than there is (the boot argument `commit=strict`).

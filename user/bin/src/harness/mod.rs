@@ -10,7 +10,7 @@ pub use child::{Gate, Kid, Reports, SCRATCH, Tally, dies, ends_with, isolated};
 pub use counts::Counts;
 pub use memory::{
     available, call, cost, fill, fill_memory, grow_touched, hog_status, is_strict, map, peek, poke,
-    promisable, take_pages, taken_since,
+    promisable, same_pages, take_pages, taken_since,
 };
 pub use stay::Stay;
 
@@ -18,6 +18,7 @@ use crate::cli::{Text, complain};
 use abi::PAGE_SIZE;
 use core::fmt::{self, Debug, Display};
 use core::hint;
+use core::sync::atomic::{AtomicBool, Ordering};
 use ulib::string::String;
 use ulib::{env, format, println};
 
@@ -170,12 +171,16 @@ pub fn suite(groups: &[&[Test]]) -> i32 {
 /// Touches more of the stack than running tests does: what is on it is not the same in each.
 #[inline(never)]
 fn touch_stack() {
-    hint::black_box(&mut [0_u8; 3 * PAGE_SIZE]);
+    hint::black_box(&mut [0_u8; 6 * PAGE_SIZE]);
 }
 
 /// Makes this process touch, and the root directory grow to, all that running tests takes, so that
-/// the first test does not seem to lose it.
+/// the first test does not seem to lose it. Once is enough: from a deeper call it would touch more.
 pub fn warm_up() {
+    static WARM: AtomicBool = AtomicBool::new(false);
+    if WARM.swap(true, Ordering::Relaxed) {
+        return;
+    }
     touch_stack();
     Counts::warm_up();
     for _ in 0..2 {
