@@ -174,7 +174,8 @@ trap '' INT TERM HUP
 look_above
 [ "$above" = "$above_first" ] || { rm -f "$out"; die "$name could not be marked: who started this has ended"; }
 if [ -s "$out" ]; then
-    echo "$name: $(sed -n '$ { s/^run-tests.sh: //; s/; its output: .*//; p; }' "$log" | cut -c 1-200)"
+    last=$(grep -v '^make: ' "$log" | tail -n 1 | cut -c 1-200 | sed 's/^run-tests.sh: //; s/; its output: .*//')
+    echo "$name: $last"
 elif [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
     report "no end after $limit s"
 else

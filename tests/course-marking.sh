@@ -110,6 +110,7 @@ is 'a lab: status' 0 "$status"
 checked 'a lab: its results' 'assert results == {"score": 7, "output": "lazy"}, results'
 mark --lab alloc class/eve results.json
 is 'a lab that does not build: status' 0 "$status"
+says 'a lab that does not build: its line' 'eve: Score: 0'
 checked 'a lab that does not build: no points, and why' '
 assert results["score"] == 0 and "syntax error of eve" in results["output"], results'
 mark --lab alloc class/eve results.xml
