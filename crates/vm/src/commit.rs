@@ -104,6 +104,44 @@ pub(crate) fn tree(pages: u64) -> u64 {
     sum
 }
 
+/// Frames that a machine has promised.
+pub(crate) struct Promise<M: Machine> {
+    machine: M,
+    frames: u64,
+}
+
+impl<M: Machine> Promise<M> {
+    pub(crate) fn new(machine: M, frames: u64) -> Result<Promise<M>, Error> {
+        let mut promise = Promise { machine, frames: 0 };
+        promise.grow(frames)?;
+        Ok(promise)
+    }
+
+    fn grow(&mut self, more: u64) -> Result<(), Error> {
+        if !self.machine.commit(more) {
+            return Err(Error::NoMemory);
+        }
+        self.frames += more;
+        Ok(())
+    }
+
+    /// Gives back what is more than `needed`.
+    fn shrink(&mut self, needed: u64) {
+        debug_assert!(self.frames >= needed, "{} of {needed}", self.frames);
+        let surplus = self.frames.saturating_sub(needed);
+        if surplus > 0 {
+            self.frames -= surplus;
+            self.machine.uncommit(surplus);
+        }
+    }
+}
+
+impl<M: Machine> Drop for Promise<M> {
+    fn drop(&mut self) {
+        self.machine.uncommit(self.frames);
+    }
+}
+
 impl<M: Machine> AddressSpace<M> {
     /// Frames that the space may come to have, with its page tables.
     pub fn committed(&self) -> u64 {
@@ -117,10 +155,7 @@ impl<M: Machine> AddressSpace<M> {
         more: u64,
         act: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if !self.machine().commit(more) {
-            return Err(Error::NoMemory);
-        }
-        self.promised += more;
+        self.promise.grow(more)?;
         let result = act(self);
         self.settle();
         result
@@ -129,12 +164,7 @@ impl<M: Machine> AddressSpace<M> {
     /// Gives back what was promised for regions that are gone.
     pub(crate) fn settle(&mut self) {
         let needed = self.committed();
-        debug_assert!(self.promised >= needed, "{} of {needed}", self.promised);
-        let surplus = self.promised.saturating_sub(needed);
-        if surplus > 0 {
-            self.promised -= surplus;
-            self.machine().uncommit(surplus);
-        }
+        self.promise.shrink(needed);
     }
 
     /// What it takes more to let the pages of `range` have the account that `account` gives a region.

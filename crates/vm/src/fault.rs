@@ -164,8 +164,9 @@ impl<M: Machine> AddressSpace<M> {
 
     /// Maps, of a space that has not run yet, the pages of files that its regions show, as a read or
     /// the fetch of an instruction would; `page` gives one from the cache, with a reference. It ends
-    /// with the first page that cannot be had: the rest comes when it is touched.
-    pub fn map_ahead(&mut self, mut page: impl FnMut(&M::File, u64) -> Option<Pfn>) {
+    /// with the first page that cannot be had: the rest comes when it is touched. Tells whether all are
+    /// mapped.
+    pub fn map_ahead(&mut self, mut page: impl FnMut(&M::File, u64) -> Option<Pfn>) -> bool {
         for region in self.regions.within(0..abi::MAXVA) {
             let access = [Access::Read, Access::Execute];
             let Some(access) = access.into_iter().find(|&access| region.allows(access)) else {
@@ -176,14 +177,17 @@ impl<M: Machine> AddressSpace<M> {
                 let Source::File { file, index, .. } = source else {
                     break;
                 };
-                let Some(pfn) = page(file, index) else { return };
+                let Some(pfn) = page(file, index) else {
+                    return false;
+                };
                 let cached = Frame::adopt(self.table.machine(), pfn);
                 let table = &mut self.table;
                 if fill_from(table, region, addr, access, source, Some(cached)).is_err() {
-                    return;
+                    return false;
                 }
             }
         }
+        true
     }
 
     /// Whether the page has no frame yet that is good for the access.

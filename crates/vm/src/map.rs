@@ -144,7 +144,14 @@ impl<M: Machine> AddressSpace<M> {
             Backing::Anonymous
         };
         let mapping = Region::new(range.clone(), prot, RegionKind::Mapping, backing);
-        self.committing(mapping.extent().cost_of_insertion(), |space| {
+        // What gives way gives its promises to what comes.
+        let replaced = self.regions.within(range.clone());
+        let replaced: u64 = replaced.map(|region| region.own_pages_in(&range)).sum();
+        let more = mapping
+            .extent()
+            .cost_of_insertion()
+            .saturating_sub(replaced);
+        self.committing(more, |space| {
             let mapping = Node::try_new(mapping)?;
             if fixed {
                 let spare = space.table.reserve(&range, Whole::Go)?;

@@ -144,9 +144,11 @@ impl<M: Machine> Region<M> {
             Backing::Shared { .. } => false,
         };
         let small = self.end - self.start < LARGE;
+        // What a file does not fill counts whatever the rights.
+        let file = matches!(self.backing, Backing::File { .. });
         match own {
             true => Account::Pages,
-            false if small || !prot.is_empty() => Account::Tables,
+            false if small || file || !prot.is_empty() => Account::Tables,
             false => Account::Nothing,
         }
     }
@@ -257,13 +259,38 @@ impl<M: Machine> Region<M> {
         }
     }
 
-    /// Makes sure that shared memory is promised as far as the region would show it with its end at
-    /// `end`.
-    pub(crate) fn promise_shared(&self, end: u64) -> Result<(), Error> {
-        match &self.backing {
-            Backing::Shared { pages, first } => pages.promise(first + (end - self.start) / PAGE),
-            _ => Ok(()),
+    /// What it can take.
+    pub(crate) fn account(&self) -> Account {
+        self.account
+    }
+
+    /// From now on it can take as much as this.
+    pub(crate) fn set_account(&mut self, account: Account) {
+        self.account = account;
+    }
+
+    /// Frames that may be its own of the pages of `range`.
+    pub(crate) fn own_pages_in(&self, range: &Range<u64>) -> u64 {
+        let (start, end) = (self.start.max(range.start), self.end.min(range.end));
+        match self.account {
+            Account::Pages => end.saturating_sub(start) / PAGE,
+            _ => 0,
         }
+    }
+
+    /// Does `act` with shared memory promised as far as the region would show it with its end at
+    /// `end`; where that fails nothing more is promised than before.
+    pub(crate) fn promising_shared<T>(
+        &self,
+        end: u64,
+        act: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Backing::Shared { pages, first } = &self.backing else {
+            return act();
+        };
+        let wanted = first + (end - self.start) / PAGE;
+        let old = pages.promise(wanted)?;
+        act().inspect_err(|_| pages.unpromise(wanted, old))
     }
 
     /// Takes away what lies before `start`.

@@ -42,24 +42,55 @@ impl<M: Machine> AddressSpace<M> {
             self.settle();
             return Ok(start);
         }
+        if self.regions.find(start).is_some_and(|r| r.end() < old.end) {
+            self.level(&old)?;
+        }
         let region = self.regions.find(start).ok_or(Error::NotMapped)?;
         if region.end() < old.end {
             return Err(Error::Invalid);
         }
         let free = end <= abi::USER_TOP && self.regions.first_in(&(old.end..end)).is_none();
         if region.end() == old.end && free {
-            let first = region.start();
-            region.promise_shared(end)?;
-            return self.committing(region.cost_of_growth(end), |space| {
-                space.regions.change(first, |region| region.set_end(end));
-                space.regions.join(end);
-                Ok(start)
+            let (region, more) = (region.clone(), region.cost_of_growth(end));
+            return region.promising_shared(end, || {
+                self.committing(more, |space| {
+                    let first = region.start();
+                    space.regions.change(first, |region| region.set_end(end));
+                    space.regions.join(end);
+                    Ok(start)
+                })
             });
         }
         if !may_move {
             return Err(Error::NoMemory);
         }
         self.move_away(old, size)
+    }
+
+    /// Makes one region of those in `range` that differ only in what they can take, because the program
+    /// has changed rights there and back.
+    fn level(&mut self, range: &Range<u64>) -> Result<(), Error> {
+        let regions = self.regions.within(range.clone());
+        let ends = regions.fold(range.clone(), |ends, region| {
+            ends.start.min(region.start())..ends.end.max(region.end())
+        });
+        let accounts = self.regions.within(ends.clone()).map(Region::account);
+        let Some(most) = accounts.max() else {
+            return Ok(());
+        };
+        let more = self.cost_of_change(&ends, |_| most);
+        self.committing(more, |space| {
+            let mut at = ends.start;
+            while let Some(region) = space.regions.first_in(&(at..ends.end)) {
+                let first = region.start();
+                at = region.end();
+                space
+                    .regions
+                    .change(first, |region| region.set_account(most));
+            }
+            space.regions.join_all(ends);
+            Ok(())
+        })
     }
 
     /// Moves a part of one mapping to the lowest free place for `size` bytes.
@@ -70,9 +101,12 @@ impl<M: Machine> AddressSpace<M> {
         let new = start..start + size;
         let region = self.regions.find(old.start).ok_or(Error::NotMapped)?;
         let moved = region.moved(old.start, new.clone());
-        moved.promise_shared(new.end)?;
-        self.committing(moved.extent().cost_of_insertion(), |space| {
-            space.move_to(old, new, moved)
+        // Frames that it has move with it.
+        let own = region.own_pages_in(&old);
+        let more = moved.extent().cost_of_insertion().saturating_sub(own);
+        let end = new.end;
+        moved.clone().promising_shared(end, || {
+            self.committing(more, |space| space.move_to(old, new, moved))
         })
     }
 

@@ -85,12 +85,12 @@ impl<M: Machine> SharedPages<M> {
         Ok(shared)
     }
 
-    /// Has the machine promise so many pages from the first on, if it has not yet.
-    pub(crate) fn promise(&self, pages: u64) -> Result<(), Error> {
+    /// Has the machine promise so many pages from the first on, if it has not yet; how many it had.
+    pub(crate) fn promise(&self, pages: u64) -> Result<u64, Error> {
         loop {
             let old = self.promised.load(Ordering::Relaxed);
             if pages <= old {
-                return Ok(());
+                return Ok(old);
             }
             let more = tree(pages) - tree(old);
             if !self.machine.commit(more) {
@@ -99,9 +99,23 @@ impl<M: Machine> SharedPages<M> {
             let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
             let won = self.promised.compare_exchange(old, pages, success, failure);
             if won.is_ok() {
-                return Ok(());
+                return Ok(old);
             }
             self.machine.uncommit(more);
+        }
+    }
+
+    /// Takes a promise of so many pages back for the one before, unless somebody has had it made
+    /// larger since.
+    pub(crate) fn unpromise(&self, pages: u64, old: u64) {
+        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+        let back = || {
+            self.promised
+                .compare_exchange(pages, old, success, failure)
+                .is_ok()
+        };
+        if old < pages && back() {
+            self.machine.uncommit(tree(pages) - tree(old));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The address space itself: what it holds, and what can be asked of it.
 
+use crate::commit::Promise;
 use crate::heap::Heap;
 use crate::sv39::page_down;
 use crate::table::PageTable;
@@ -31,8 +32,8 @@ pub struct AddressSpace<M: Machine> {
     pub(crate) table: PageTable<M>,
     pub(crate) regions: RegionTree<M>,
     pub(crate) heap: Heap,
-    /// Frames that the machine has promised it.
-    pub(crate) promised: u64,
+    /// Taken back last, when the frames are.
+    pub(crate) promise: Promise<M>,
 }
 
 impl<M: Machine> AddressSpace<M> {
@@ -47,16 +48,12 @@ impl<M: Machine> AddressSpace<M> {
 
     /// A space with these regions and nothing in its table.
     pub(crate) fn with(machine: M, regions: RegionTree<M>, heap: Heap) -> Result<Self, Error> {
-        let promised = regions.committed() + 1;
-        if !machine.commit(promised) {
-            return Err(Error::NoMemory);
-        }
-        let table = PageTable::new(machine.clone()).inspect_err(|_| machine.uncommit(promised))?;
+        let promise = Promise::new(machine.clone(), regions.committed() + 1)?;
         Ok(AddressSpace {
-            table,
+            table: PageTable::new(machine)?,
             regions,
             heap,
-            promised,
+            promise,
         })
     }
 
@@ -142,6 +139,5 @@ impl<M: Machine> Drop for AddressSpace<M> {
             self.table.tear_down(region.range(), &(0..next));
         }
         self.table.cleared();
-        self.machine().uncommit(self.promised);
     }
 }

@@ -198,7 +198,15 @@ impl Inode {
         if let Some(Some(page)) = pages.get(index) {
             return Ok(page.share());
         }
-        let mut page = Frame::try_new_zeroed()?;
+        let page = Frame::try_new_zeroed().or_else(|error| {
+            // Nobody else can give back pages of this file meanwhile.
+            let mut clean = pages
+                .iter_mut()
+                .filter(|page| page.as_ref().is_some_and(Frame::is_unique));
+            *clean.next().ok_or(error)? = None;
+            Frame::try_new_zeroed()
+        });
+        let mut page = page?;
         let offset = (index * FRAME_SIZE) as u64;
         if offset < self.size() {
             if pages.len() <= index {
@@ -325,7 +333,9 @@ impl Inode {
                 dropped += 1;
             }
         }
-        if pages.iter().all(Option::is_none) {
+        // A program that runs must not need memory for the list when it touches a page again.
+        let run = self.text.try_lock().is_none_or(|text| text.count > 0);
+        if !run && pages.iter().all(Option::is_none) {
             *pages = KVec::new();
         }
         dropped

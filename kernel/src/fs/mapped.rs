@@ -30,6 +30,7 @@ impl MappedFile {
         let count = usize::try_from(length)
             .map_err(|_| Errno::Invalid)?
             .div_ceil(FRAME_SIZE);
+        let _reading = Commit::try_new(1)?;
         let commit = Commit::try_new(count)?;
         let mut pages = KVec::new();
         pages.try_reserve_exact(count)?;

@@ -28,11 +28,9 @@ pub fn is_strict() -> bool {
 pub fn init() {
     if is_strict() {
         frames().shrink_all();
+        let committed = committed();
         let free = frames().stats().free + aside::count();
-        LIMIT.store(
-            COMMITTED.load(Ordering::Relaxed) + free as u64,
-            Ordering::Relaxed,
-        );
+        LIMIT.store(committed + free as u64, Ordering::Relaxed);
     }
 }
 
@@ -49,21 +47,19 @@ pub fn limit() -> Option<u64> {
 /// Promises frames; false, and nothing done, beyond the limit.
 #[inline]
 pub fn try_add(count: u64) -> bool {
-    let new = COMMITTED
-        .fetch_add(count, Ordering::Relaxed)
-        .saturating_add(count);
-    let held = new <= LIMIT.load(Ordering::Relaxed);
-    if !held {
-        sub(count);
-    }
-    held
+    let limit = LIMIT.load(Ordering::Relaxed);
+    // At no time is there a sum above the limit, which others would be refused for.
+    let within = |old: u64| old.checked_add(count).filter(|&new| new <= limit);
+    COMMITTED
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within)
+        .is_ok()
 }
 
 /// As [`try_add`]; where that fails, first kmalloc gives back the pages that it does not need and the
 /// stacks the tables of those that nobody uses. For callers that hold none of their locks.
 #[inline]
 pub fn add(count: u64) -> bool {
-    try_add(count) || try_hard(count)
+    try_add(count) || count <= LIMIT.load(Ordering::Relaxed) && try_hard(count)
 }
 
 #[cold]

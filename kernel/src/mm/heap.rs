@@ -131,7 +131,10 @@ pub fn init() {
         };
         let mut kept = KEPT.lock();
         kept.held += 1;
-        kept.keep(page);
+        if !kept.keep(page) {
+            drop(kept);
+            return ram::free(page, 0);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::arch::paging;
 use crate::arch::trap::TrapFrame;
 use crate::fs::{self, InodeRef, MappedFile};
 use crate::mm::ram::address_of;
-use crate::mm::{Commit, Frame, Machine, Space, satp_of};
+use crate::mm::{Commit, Frame, Machine, Space, commit, satp_of};
 use abi::{Errno, FileType, MAXARG, PAGE_SIZE, Prot, USER_TOP};
 use elf::abi as elf_abi;
 use elf::endian::LittleEndian;
@@ -97,7 +97,11 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let program = load(&mut space, &inode)?;
     // They are in the cache or come from neighbouring blocks, and most will be touched. And so what a
     // program needs of its file does not change while it runs.
-    space.map_ahead(|file, index| file.page(index).ok().map(Frame::into_pfn));
+    let all = space.map_ahead(|file, index| file.page(index).ok().map(Frame::into_pfn));
+    if !all && commit::is_strict() {
+        // To list a page in the cache takes memory that nobody has promised.
+        return Err(Errno::NoMemory);
+    }
     paging::see_new_code();
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top)?;
@@ -131,6 +135,7 @@ struct Headers {
 }
 
 fn load(space: &mut Space, inode: &InodeRef) -> Result<Program, Errno> {
+    let _commit = Commit::try_new(1)?;
     let first = inode.page(0)?;
     let length = usize::try_from(inode.size())
         .unwrap_or(usize::MAX)

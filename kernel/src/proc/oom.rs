@@ -55,6 +55,9 @@ const ENOUGH: usize = 16;
 /// A process that `init` started counts for its size divided by this.
 const SHELL_DISCOUNT: usize = 64;
 
+/// Ticks after which a wait for a promised page is told on the console.
+const LONG: usize = 100;
+
 /// How long one waits when there is nobody to choose, in ticks.
 const PATIENCE: u64 = 1;
 
@@ -125,11 +128,19 @@ pub fn is_promised(process: &Process) -> bool {
 
 /// The page was promised, so it is there: a cache has it and was in use when it was asked.
 fn await_cache(process: &Process) -> Relief {
-    wait_a_tick();
-    match process.is_killed() {
-        true => Relief::Die,
-        false => Relief::Retry,
+    for _ in 0..LONG {
+        wait_a_tick();
+        let stats = frames().stats();
+        if process.is_killed() {
+            return Relief::Die;
+        }
+        if stats.free + stats.reclaimable + aside::count() > 0 {
+            return Relief::Retry;
+        }
     }
+    let (pid, name) = (process.pid, process.name());
+    println!("pid {pid} {name}: waits for a page that it was promised");
+    Relief::Retry
 }
 
 fn wait_a_tick() {

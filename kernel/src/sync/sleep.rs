@@ -1,7 +1,7 @@
 //! Locks whose waiters sleep.
 
 use super::{Awaited, SpinGuard, SpinLock, Taken, WaitQueue, rank};
-use crate::arch::unwind;
+use crate::arch::{hart, unwind};
 use crate::proc::sched;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
@@ -54,6 +54,8 @@ impl RawSleep {
 
     /// Notes, in checked builds, that the running process has taken the lock.
     fn record(&self, at: usize) {
+        // An interrupt may list what the process holds, and try locks of its own for that.
+        let _off = hart::off();
         if let Some(process) = sched::try_current() {
             let (kind, lock) = (self.waiting.awaited() as u8, self.waiting.address());
             process.held_locks().push(Taken { kind, lock, at });
@@ -65,6 +67,7 @@ impl RawSleep {
         if cfg!(debug_assertions)
             && let Some(process) = sched::try_current()
         {
+            let _off = hart::off();
             process.held_locks().pop(self.waiting.address());
         }
         *self.locked.lock() = false;

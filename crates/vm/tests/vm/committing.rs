@@ -167,3 +167,70 @@ fn promises_are_kept_to_the_last_frame() {
     world.audit(false);
     world.end();
 }
+
+#[test]
+fn what_a_file_does_not_fill_counts_whatever_the_rights() {
+    let mut world = World::with_space(64);
+    let at = 16 * PAGE;
+    let none = Prot::empty();
+    let space = world.space();
+    space.map_file(at, 4 * MIB, none, 3, 0, PAGE).expect("room");
+    let before = committed(&world);
+    let last = at + 4 * MIB - 8 * PAGE;
+    for (start, length) in [(last, 8 * PAGE), (at, 4 * MIB)] {
+        let space = world.space();
+        space.mprotect(start, length, Prot::READ).expect("mapped");
+        assert_eq!(committed(&world), before, "readable from {start:#x}");
+    }
+    world.end();
+}
+
+#[test]
+fn a_refused_growth_of_shared_memory_leaves_no_promise() {
+    for pages in 80..110 {
+        let mut world = World::with_space(128);
+        world.space().mmap(AT, PAGE, RW, SHARED).expect("room");
+        let next = world.space().mmap(AT + PAGE, PAGE, Prot::READ, PRIVATE);
+        world.ram.be_strict(30);
+        let before = world.ram.committed();
+        for may_move in [false, true] {
+            let grown = world.space().mremap(AT, PAGE, pages * PAGE, may_move);
+            let kept = grown.is_ok() || world.ram.committed() == before;
+            assert!(kept, "{pages} pages, {may_move}: {grown:?}, {next:?}");
+        }
+        world.end();
+    }
+}
+
+#[test]
+fn what_moves_or_is_replaced_needs_no_second_promise() {
+    let mut world = World::with_space(64);
+    world
+        .space()
+        .mmap(AT, 40 * PAGE, RW, PRIVATE)
+        .expect("room");
+    world
+        .space()
+        .mmap(AT + 40 * PAGE, PAGE, Prot::READ, PRIVATE)
+        .expect("room");
+    world.ram.be_strict(0);
+    let moved = world.space().mremap(AT, 40 * PAGE, 41 * PAGE, true);
+    let at = moved.expect("one page more");
+    let again = world
+        .space()
+        .mmap(at, 41 * PAGE, RW, PRIVATE | MapFlags::FIXED);
+    assert_eq!(again, Ok(at));
+    world.end();
+}
+
+#[test]
+fn rights_changed_there_and_back_do_not_hinder_growth() {
+    let mut world = World::with_space(64);
+    let space = world.space();
+    space.mmap(AT, 4 * PAGE, Prot::READ, PRIVATE).expect("room");
+    space.mprotect(AT, PAGE, RW).expect("mapped");
+    space.mprotect(AT, PAGE, Prot::READ).expect("mapped");
+    assert_eq!(space.mremap(AT, 4 * PAGE, 6 * PAGE, true), Ok(AT));
+    assert_eq!(committed(&world), 6 + TABLES);
+    world.end();
+}
