@@ -1,7 +1,7 @@
 # The front door. The work is done by xtask, which scripts/xtask builds first.
 
 # Handed on as they were typed: a dollar sign means nothing to make here.
-settings := CPUS MEM CMD ADD QEMUEXTRA BOOT TIMEOUT KEEP PROFILE FEATURES GDBPORT JOBS LAB
+settings := CPUS MEM CMD ADD QEMUEXTRA BOOT TIMEOUT KEEP PROFILE FEATURES GDBPORT JOBS LAB OUT
 $(foreach s,$(settings),$(eval override export $s := $$(value $s)))
 
 help: ## this list
@@ -25,8 +25,8 @@ run: ## run CMD='a; b' in the guest and power off (ADD='files.c' KEEP=file.img T
 test: ## format, lints, tests on the host and in the guest (ONLY='name …' picks, JOBS=n)
 	@scripts/xtask test $(ONLY)
 
-grade: ## what a lab of the course asks, with points: LAB=alloc or LAB=lazy
-	@scripts/xtask grade
+grade: ## what a lab of the course asks, with points: LAB=alloc or LAB=lazy (OUT=file.json or .xml)
+	@scripts/grade
 
 bench-host: ## what the allocators cost beside others, in instructions (needs valgrind)
 	@scripts/bench-host

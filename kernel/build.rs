@@ -1,11 +1,9 @@
 //! Hands the kernel's own linker script to the linker.
 
-use std::path::Path;
-
 fn main() {
-    let folder = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
-    let script = Path::new(&folder).join("kernel.ld");
-    println!("cargo:rustc-link-arg-bins=-T{}", script.display());
+    // cargo links in the root of the workspace. A path from there stays true where a tree is copied
+    // with all that is built in it.
+    println!("cargo:rustc-link-arg-bins=-Tkernel/kernel.ld");
     println!("cargo:rustc-link-arg-bins=--no-relax");
     println!("cargo:rerun-if-changed=kernel.ld");
 }

@@ -4,9 +4,8 @@
 set -uo pipefail
 "$(dirname "$0")/../scripts/setup" tests || exit 1
 runner=$(cd "$(dirname "$0")/../course/tester" && pwd)/run-tests.sh
-place=$(mktemp -d) || exit 1
-trap 'rm -rf "$place"' EXIT
-checks=0 failures=0
+# shellcheck source=checks.sh
+. "$(dirname "$0")/checks.sh"
 
 # fresh: an empty folder like a course's, and the current directory.
 fresh() { rm -rf "$place/course"; mkdir -p "$place/course/tests"; cd "$place/course" || exit 1; }
@@ -22,17 +21,6 @@ put() {
 
 # go OPTIONS: runs the tests; sets `status` and `said`.
 go() { said=$("$runner" "$@" 2>&1); status=$?; }
-
-ok() { checks=$((checks + 1)); echo "ok: $1"; }
-bad() {
-    checks=$((checks + 1)) failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1"
-    printf '%s\n' "$said" | sed 's/^/    | /'
-}
-# is WHAT WANTED GOT
-is() { if [ "$2" = "$3" ]; then ok "$1"; else bad "$1: wanted '$2', got '$3'"; fi; }
-says() { if [[ $said == *"$2"* ]]; then ok "$1"; else bad "$1: '$2' is not said"; fi; }
-silent() { if [[ $said != *"$2"* ]]; then ok "$1"; else bad "$1: '$2' is said"; fi; }
 
 # Three that pass.
 fresh
@@ -245,6 +233,82 @@ put 2 'echo two' $'two\n'
 go --junit=no/such/directory.xml
 is 'junit: a file that cannot be written' 2 "$status"
 
+# For Gradescope: a console may show any bytes, and as many as it likes.
+fresh
+put 1 'echo one' $'one\n'
+put 2 $'printf "<&\\"\\\\\\001\\377>\\t\\r\\n\\033[31m"; yes "a long line" | head -c 3000000' $'two\n'
+# shellcheck disable=SC2016 # for the test's own shell
+echo 'yes "0123456789 \ \"" | head -c 1000000 | tee "$XV6_CONSOLE"; echo the last line >>"$XV6_CONSOLE"' >tests/3.run
+echo 'a "quoted" \ name' >tests/3.desc
+echo 10 >tests/1.points
+echo 5 >tests/2.points
+go -c --gradescope results.json --junit results.xml
+is 'gradescope: status' 1 "$status"
+checked 'gradescope: points' '
+assert results["score"] == 10, results["score"]
+assert [(t["score"], t["max_score"]) for t in tests] == [(10, 10), (0, 5), (0, 1)], tests
+assert [t["status"] for t in tests] == ["passed", "failed", "failed"]
+assert isinstance(results["execution_time"], int) and results["stdout_visibility"] == "hidden"'
+checked 'gradescope: names' '
+assert tests[0]["name"] == "1: number 1" and tests[2]["name"] == "3: a \"quoted\" \\ name", tests'
+checked 'gradescope: what went wrong, and the end of the console' '
+assert "other standard output" in tests[1]["output"], tests[1]
+assert tests[2]["output"].endswith("the last line"), tests[2]'
+checked 'gradescope: every text is cut' '
+assert all(len(t["output"]) < 10000 for t in tests), [len(t["output"]) for t in tests]'
+if [ "$(wc -c <results.xml)" -lt 30000 ]; then ok 'junit: every text is cut'; else bad 'junit: every text is cut'; fi
+checked 'gradescope: visible' 'assert all(t["visibility"] == "visible" for t in tests)'
+go --gradescope=results.json --visibility after_published
+checked 'gradescope: tests that were not run' '
+assert [(t["score"], t["output"]) for t in tests][2] == (0, "not run"), tests
+assert all(t["visibility"] == "after_published" for t in tests)'
+go --gradescope results.json --visibility 'no"body'
+is 'gradescope: an unknown visibility: status' 2 "$status"
+checked 'gradescope: an unknown visibility' 'assert results["score"] == 0'
+echo many >tests/2.points
+go --gradescope results.json
+is 'points: no number: status' 2 "$status"
+says 'points: no number: which' tests/2.points
+
+# What comes before all tests goes wrong: no points for any, and the reason.
+fresh
+put 1 'echo one' $'one\n'
+echo 'echo "kernel does not \"build\""; exit 2' >tests/pre
+go -c --gradescope results.json
+is 'pre fails: status for graders' 2 "$status"
+checked 'gradescope: pre fails' '
+assert results["score"] == 0 and tests[0]["max_score"] == 1 and tests[0]["output"] == "not run"
+assert "status 2" in results["output"] and "kernel does not \"build\"" in results["output"], results'
+echo 'echo begun; sleep 60 & wait' >tests/pre
+go -c --gradescope results.json --pre-timeout 5
+is 'pre has no end: status' 2 "$status"
+says 'pre has no end: it says so' 'had not ended after 5 s'
+checked 'gradescope: pre has no end' 'assert "begun" in results["output"], results'
+echo 'yes' >tests/pre
+go -c --gradescope results.json
+is 'pre prints without end: status' 2 "$status"
+if [ "$(wc -c <tests-out/pre.log)" -le 4000000 ]; then ok 'pre prints without end: cut'; else bad 'pre prints without end'; fi
+checked 'gradescope: pre prints without end' 'assert len(results["output"]) < 10000'
+go -t 9 --gradescope results.json
+checked 'gradescope: nothing to run' 'assert results["score"] == 0 and "tests/9.run" in results["output"]'
+
+# Time for all tests.
+fresh
+put 1 'sleep 1; echo one' $'one\n'
+put 2 'echo two' $'two\n'
+go --total 1 --gradescope results.json
+is 'the time for all tests: status' 1 "$status"
+says 'the time for all tests: it says so' '1 of 2 tests passed, 1 not run (the 1 s for all tests were up)'
+checked 'gradescope: the time for all tests' 'assert [t["score"] for t in tests] == [1, 0]'
+go --total 600
+is 'time enough for all tests: status' 0 "$status"
+
+# Results of an earlier run are none of a run that was killed.
+put 1 "kill -KILL \$(ps -o ppid= -p \$(ps -o ppid= -p \$(ps -o ppid= -p \$\$)))" ''
+echo '{"score": 2}' >results.json
+go --gradescope results.json
+if [ ! -e results.json ]; then ok 'killed: no results of another run'; else bad 'killed: old results'; fi
+
 # Odd names.
 fresh
 mkdir 'more tests'
@@ -257,5 +321,4 @@ echo 'more tests/a b/1.run' >'more tests/a b/1.out'
 go -d 'more tests/a b/'
 is 'blanks in names' 0 "$status"
 
-echo "$((checks - failures)) of $checks checks of the test runner passed"
-[ "$failures" -eq 0 ]
+all_checked 'the test runner'

@@ -4,10 +4,16 @@
 set -uo pipefail
 
 me=${0##*/}
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=../../scripts/results.sh
+. "$here/../../scripts/results.sh" || exit 2
+# shellcheck source=reports.sh
+. "$here/reports.sh" || exit 2
 
 usage() {
     cat <<END
-usage: $me [-h] [-v] [-c] [-s] [-t n] [-d dir] [-j n] [--timeout s] [--junit file]
+usage: $me [-h] [-v] [-c] [-s] [-t n] [-d dir] [-j n] [--timeout s] [--pre-timeout s] [--total s]
+       [--junit file] [--gradescope file] [--visibility word]
 
   -h            this text
   -v            tell what each test is about, what is run, and how the output differs
@@ -17,7 +23,15 @@ usage: $me [-h] [-v] [-c] [-s] [-t n] [-d dir] [-j n] [--timeout s] [--junit fil
   -s            leave out dir/pre, which is otherwise run once, before the first test
   -j n          up to n tests at the same time
   --timeout s   seconds that one test may take (300)
+  --pre-timeout s
+                seconds that dir/pre may take (900)
+  --total s     seconds after which no further test begins; without it there is no limit
   --junit file  write the results to file, as JUnit's XML, too
+  --gradescope file
+                write the results to file, as Gradescope's results.json, too
+  --visibility word
+                for Gradescope, when students see them: visible (which it is without this option),
+                hidden, after_due_date or after_published
 
 Test n is the file n.run, and those of the following that it needs:
   n.run   commands that make the test; run from the current directory
@@ -25,6 +39,7 @@ Test n is the file n.run, and those of the following that it needs:
   n.err   its standard error; without this file there must be none
   n.rc    its exit status; without this file any will do
   n.desc  a line or more that describe it
+  n.points  the points that it is worth to Gradescope, a whole number; without this file 1
   n.pre   commands to run before it, which must succeed
   n.post  commands to run after it, however it ended
 Numbers start at 1. What a test really gave is in tests-out/, under the same names. The ends of lines
@@ -42,10 +57,13 @@ die() {
     finish 2
 }
 
-verbose='' keep_going='' skip_pre='' junit='' dir=tests jobs=1 limit=300 problem=''
+verbose='' keep_going='' skip_pre='' junit='' gradescope='' visibility=visible
+dir=tests jobs=1 limit=300 pre_limit=900 total='' problem='' problem_log=/dev/null
+# Bytes that dir/pre may print, and those of one text in a file for graders.
+most=4000000 shown_most=8000
 chosen=()
 out=tests-out
-declare -A verdict=() took=() started=()
+declare -A verdict=() took=() started=() worth=()
 order=()
 
 # --- Small things -------------------------------------------------------------------------------
@@ -150,6 +168,21 @@ judge() {
     fi
 }
 
+# --- Before all tests ---------------------------------------------------------------------------
+
+# run_pre: runs dir/pre, with its output in $out/pre.log; gives its exit status.
+run_pre() {
+    command_for "$dir/pre"
+    # The time limit is for the whole pipeline. What prints without end is ended by its closed pipe;
+    # head by itself would keep back what it has read.
+    # shellcheck disable=SC2016 # for the inner shell
+    runner=(bash -c 'log=$1 most=$2; shift 2; set -o pipefail
+        "$@" </dev/null 2>&1 | stdbuf -o0 head -c "$most" | tee "$log"' pre "$out/pre.log" "$most" "${runner[@]}")
+    [ -z "$have_timeout" ] || runner=(timeout -k 5 "$pre_limit" "${runner[@]}")
+    if [ -n "$verbose" ]; then "${runner[@]}" & else "${runner[@]}" >/dev/null & fi
+    wait $!
+}
+
 # --- Reports ------------------------------------------------------------------------------------
 
 # announce N: what -v tells before a test.
@@ -188,60 +221,20 @@ differences() {
     local wanted=$dir/$1.$2 got=$out/$1.$2
     [ -f "$wanted" ] || wanted=/dev/null
     [ -f "$got" ] || return 0
-    same "$wanted" "$got" || diff -a -u --strip-trailing-cr "$wanted" "$got" | head -n 20
+    same "$wanted" "$got" || diff -a -u --strip-trailing-cr "$wanted" "$got" | head -n 20 | head -c 4000
 }
 
-# Text for XML: no bytes that it cannot hold.
-escape() {
-    LC_ALL=C tr -cd '\11\12\40-\176' | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/"/\&quot;/g'
-}
-
-write_junit() {
-    local n failed=0 skipped=0 errors=0 total=0
-    for n in "${order[@]}"; do
-        case ${verdict[$n]:-} in
-            '') skipped=$((skipped + 1)) ;;
-            passed) ;;
-            *) failed=$((failed + 1)) ;;
-        esac
-        total=$((total + 1))
-    done
-    [ -z "$problem" ] || errors=1 total=$((total + 1))
-    {
-        echo '<?xml version="1.0" encoding="UTF-8"?>'
-        echo "<testsuite name=\"$(escape <<<"$dir")\" tests=\"$total\" failures=\"$failed\" errors=\"$errors\" skipped=\"$skipped\">"
-        [ -z "$problem" ] ||
-            echo "<testcase classname=\"$(escape <<<"$dir")\" name=\"preparation\"><error message=\"$(escape <<<"$problem")\"/></testcase>"
-        for n in "${order[@]}"; do junit_case "$n"; done
-        echo '</testsuite>'
-    } >"$junit.new" && mv "$junit.new" "$junit"
-}
-
-junit_case() {
-    local n=$1
-    printf '<testcase classname="%s" name="%s: %s" time="%s">' \
-        "$(escape <<<"$dir")" "$(escape <<<"$n")" "$(describe "$n" | escape)" "${took[$n]:-0}"
-    case ${verdict[$n]:-} in
-        '') printf '<skipped/>' ;;
-        passed) ;;
-        *)
-            printf '<failure message="%s">\n' "$(escape <<<"${verdict[$n]}")"
-            { sed 1d "$work/$n.verdict"; differences "$n" out; differences "$n" err; } | escape
-            printf '</failure>'
-            ;;
-    esac
-    echo '</testcase>'
-}
-
-work=''
-# finish STATUS: ends, with the report for machines if one was asked for.
+work='' summary=''
+# finish STATUS: ends, with the reports for machines that were asked for.
 finish() {
-    local status=$1
+    local status=$1 form
     trap '' INT TERM HUP
-    if [ -n "$junit" ] && ! write_junit; then
-        echo "$me: $junit could not be written" >&2
-        [ "$status" -ne 0 ] || status=2
-    fi
+    for form in junit gradescope; do
+        if [ -n "${!form}" ] && ! "write_$form"; then
+            echo "$me: ${!form} could not be written" >&2
+            [ "$status" -ne 0 ] || status=2
+        fi
+    done
     [ -z "$work" ] || rm -rf "$work"
     exit "$status"
 }
@@ -272,18 +265,25 @@ while [ $# -gt 0 ]; do
         -v) verbose=yes ;;
         -c) keep_going=yes ;;
         -s) skip_pre=yes ;;
-        -t | -d | -j | --junit | --timeout)
+        -t | -d | -j | --junit | --gradescope | --visibility | --timeout | --pre-timeout | --total)
             [ $# -ge 2 ] || die "$1 needs a value; -h tells the options"
             case $1 in
                 -t) chosen+=("$2") ;;
                 -d) dir=${2%/} ;;
                 -j) jobs=$2 ;;
                 --junit) junit=$2 ;;
+                --gradescope) gradescope=$2 ;;
+                --visibility) visibility=$2 ;;
                 --timeout) limit=$2 ;;
+                --pre-timeout) pre_limit=$2 ;;
+                --total) total=$2 ;;
             esac
             shift
             ;;
-        --junit=* | --timeout=*) set -- "${1%%=*}" "${1#*=}" "${@:2}"; continue ;;
+        --junit=* | --gradescope=* | --visibility=* | --timeout=* | --pre-timeout=* | --total=*)
+            set -- "${1%%=*}" "${1#*=}" "${@:2}"
+            continue
+            ;;
         -[tdj]?*) set -- "${1:0:2}" "${1:2}" "${@:2}"; continue ;;
         -[hvcs]?*) set -- "${1:0:2}" "-${1:2}" "${@:2}"; continue ;;
         *) usage >&2; die "there is no option '$1'" ;;
@@ -292,6 +292,15 @@ while [ $# -gt 0 ]; do
 done
 whole_number "$jobs" || die "-j $jobs: a number of tests is wanted"
 whole_number "$limit" || die "--timeout $limit: a number of seconds is wanted"
+whole_number "$pre_limit" || die "--pre-timeout $pre_limit: a number of seconds is wanted"
+[ -z "$total" ] || whole_number "$total" || die "--total $total: a number of seconds is wanted"
+case $visibility in
+    visible | hidden | after_due_date | after_published) ;;
+    *) bad=$visibility visibility=visible; die "--visibility $bad: it may be visible, hidden, after_due_date or after_published" ;;
+esac
+# The results of another run are none of this one, however it ends.
+[ -z "$junit" ] || rm -f "$junit"
+[ -z "$gradescope" ] || rm -f "$gradescope"
 [ -d "$dir" ] || die "there is no directory $dir with tests"
 for n in "${chosen[@]}"; do
     [ -f "$dir/$n.run" ] || die "there is no test $n: no file $dir/$n.run"
@@ -312,6 +321,12 @@ else
     done
     [ ${#order[@]} -gt 0 ] || die "there are no tests in $dir: it has no 1.run"
 fi
+for n in "${order[@]}"; do
+    [ -f "$dir/$n.points" ] || continue
+    points=$(tr -d ' \r\n' <"$dir/$n.points")
+    whole_number "$points" || die "$dir/$n.points: a whole number of points is wanted"
+    worth[$n]=$points
+done
 # Tests behind a gap in the numbers would never run, which nobody may mistake for their passing.
 gap=''
 if [ ${#chosen[@]} -eq 0 ]; then
@@ -330,27 +345,29 @@ unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 if [ -z "$skip_pre" ] && [ -f "$dir/pre" ]; then
     echo "preparing the tests with $dir/pre (-s leaves this out)"
-    command_for "$dir/pre"
-    if [ -n "$verbose" ]; then
-        "${runner[@]}" </dev/null 2>&1 | tee "$out/pre.log"
-    else
-        "${runner[@]}" </dev/null >"$out/pre.log" 2>&1
-    fi || {
+    run_pre || {
         status=$?
-        [ -n "$verbose" ] || tail -n 20 "$out/pre.log" | sed 's/^/    | /' >&2
-        die "$dir/pre failed with status $status; its output: $out/pre.log"
+        [ -n "$verbose" ] || tail -n 20 "$out/pre.log" | head -c "$shown_most" | sed 's/^/    | /' >&2
+        problem_log=$out/pre.log
+        why="failed with status $status"
+        if [ "$status" -eq 124 ] && [ "$SECONDS" -ge "$pre_limit" ]; then why="had not ended after $pre_limit s"; fi
+        die "$dir/pre $why; its output: $out/pre.log"
     }
 fi
 
+# in_time: whether another test may begin.
+in_time() { [ -z "$total" ] || [ "$SECONDS" -lt "$total" ]; }
+
 next=0 shown=0 failed=0 passed=0 running=0
 while [ "$shown" -lt ${#order[@]} ]; do
-    while [ "$running" -lt "$jobs" ] && [ "$next" -lt ${#order[@]} ]; do
+    while [ "$running" -lt "$jobs" ] && [ "$next" -lt ${#order[@]} ] && in_time; do
         n=${order[next]}
         [ "$jobs" -gt 1 ] || announce "$n"
         run_test "$n" &
         started[$n]=$!
         next=$((next + 1)) running=$((running + 1))
     done
+    [ "$shown" -lt "$next" ] || break
     wait -n
     running=$(jobs -rp | wc -l)
     # In the order of their numbers, whichever ended first.
@@ -377,7 +394,11 @@ stop_all
 
 left=$((${#order[@]} - passed - failed))
 summary="$passed of ${#order[@]} tests passed"
-[ "$left" -eq 0 ] || summary+=", $left not run (-c goes on after a failure)"
+if [ "$left" -ne 0 ]; then
+    why='-c goes on after a failure'
+    [ "$failed" -ne 0 ] && [ -z "$keep_going" ] || why="the $total s for all tests were up"
+    summary+=", $left not run ($why)"
+fi
 echo "$summary"
 [ -z "$gap" ] || echo "$me: $gap was not run: the numbers end at ${#order[@]}" >&2
 if [ "$passed" -ne ${#order[@]} ] || [ -n "$gap" ]; then finish 1; fi

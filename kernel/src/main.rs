@@ -48,5 +48,6 @@ extern "C" fn start_hart() -> ! {
     hart::this().loaded.set(mm::kernel_space::satp());
     arch::trap::init();
     mm::asid::check();
+    dev::uart::enable_input();
     proc::sched::idle_loop()
 }

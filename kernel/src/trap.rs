@@ -3,6 +3,7 @@
 use crate::arch::csr::{self, SSTATUS_SPP};
 use crate::arch::hart;
 use crate::arch::trap::{Cause, Trap, TrapFrame, clear_software_interrupt};
+use crate::debug::state;
 use crate::dev::plic;
 use crate::mm::{self, Denied};
 use crate::println;
@@ -32,7 +33,7 @@ pub fn from_user(trap: &Trap) {
             false
         }
         Cause::Software | Cause::Timer | Cause::External => {
-            interrupt(trap.cause);
+            interrupt(process.frame(), trap.cause);
             false
         }
         Cause::IllegalInstruction | Cause::Other(_) => {
@@ -75,11 +76,13 @@ fn report(process: &Process, trap: &Trap) {
     );
 }
 
-fn interrupt(cause: Cause) {
+fn interrupt(frame: &TrapFrame, cause: Cause) {
+    hart::this().interrupted.set(frame);
     match cause {
         Cause::Software => {
             hart::note(Event::Hart);
             clear_software_interrupt();
+            state::answer();
         }
         Cause::Timer => {
             hart::note(Event::Timer);
@@ -95,7 +98,7 @@ fn interrupt(cause: Cause) {
 /// A trap in the kernel, other than one from the user copies.
 pub fn from_kernel(frame: &mut TrapFrame, trap: &Trap) {
     match trap.cause {
-        Cause::Software | Cause::Timer | Cause::External => interrupt(trap.cause),
+        Cause::Software | Cause::Timer | Cause::External => interrupt(frame, trap.cause),
         _ => kernel_fault(frame, trap),
     }
     // Interrupts come through only where no spin lock is held, so the process may be preempted.

@@ -66,6 +66,11 @@ fn dir(toolchain: &Toolchain, profile: Profile, features: &[String]) -> PathBuf 
 }
 
 impl Guest {
+    /// The directory where a program's file with symbols is found by the program's name.
+    pub(crate) fn symbols(&self) -> PathBuf {
+        self.dir.with_file_name("symbols")
+    }
+
     /// Drops the programs that are not named; a leading underscore of a name does not count.
     pub(crate) fn keep_only(&mut self, wanted: &[String]) -> Result<()> {
         let plain = |name: &String| name.strip_prefix('_').unwrap_or(name).to_owned();
@@ -116,16 +121,19 @@ fn compile(
     succeed(&mut cargo)
 }
 
-/// Copies the kernel that cargo linked, with the symbol table, unless the copy is newer.
+/// Copies the kernel that cargo linked, with the symbol table, unless the copy is of this one: it has
+/// its time. Cargo may also bring back one that it linked before the last one.
 fn finish_kernel(linked: &Path, finished: &Path) -> Result<()> {
     let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified());
-    let newest = changed(linked).with_context(|| linked.display().to_string())?;
-    if changed(finished).is_ok_and(|copied| copied > newest) {
+    let time = changed(linked).with_context(|| linked.display().to_string())?;
+    if changed(finished).is_ok_and(|copied| copied == time) {
         return Ok(());
     }
     let mut kernel = fs::read(linked)?;
     symbols::embed(&mut kernel)?;
-    replace(finished, &kernel)
+    replace(finished, &kernel)?;
+    let finished = fs::File::options().write(true).open(finished)?;
+    Ok(finished.set_modified(time)?)
 }
 
 /// Writes a file so that others see the old one or the new one, never a part.

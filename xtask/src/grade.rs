@@ -7,19 +7,24 @@ use crate::{
     image,
     options::Options,
     qemu::{self, Console},
+    results::{Results, Target, Test, Verdict},
     run::{boot_args, follow},
     session::{Session, Stderr},
     toolchain::Toolchain,
 };
 use anyhow::{Context, Result, bail};
 use std::{
-    fs,
+    fmt, fs,
+    io::{self, Write},
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
 /// QEMU's exit status after a panic of the kernel.
 const PANICKED: u8 = 101;
+/// Bytes that a guest may print; no lab's programs come near.
+const MOST: usize = 4 << 20;
 
 /// A program to run and what to look for.
 struct Part {
@@ -84,39 +89,50 @@ const USERTESTS: Part = Part {
 /// Runs the lab's parts; 0 only for all of the points.
 pub(crate) fn grade(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let named = options.rest.first().or(options.lab.as_ref());
-    let parts = match named.map(String::as_str) {
-        Some("alloc") => ALLOC,
-        Some("lazy") => LAZY,
+    let (lab, parts) = match named.map(String::as_str) {
+        Some("alloc") => ("alloc", ALLOC),
+        Some("lazy") => ("lazy", LAZY),
         Some(other) => bail!("there is no lab {other:?}; there are alloc and lazy"),
         None => bail!("which lab? make grade LAB=alloc, or LAB=lazy"),
     };
+    let target = options.out.as_deref().map(Target::new).transpose()?;
     let guest = build::guest(toolchain, options.profile, &options.features)?;
     let logs = toolchain.target_dir().join("grade");
     fs::create_dir_all(&logs)?;
-    let (mut got, mut all) = (0, 0);
+    let start = Instant::now();
+    let checks = parts.iter().flat_map(|part| part.checks);
+    let mut results = Results {
+        lab: lab.to_owned(),
+        tests: checks.map(Check::not_run).collect(),
+        seconds: 0.0,
+    };
+    // After each part, so that what was earned holds if something ends this before its time.
+    let write = |results: &Results| target.iter().try_for_each(|target| target.write(results));
+    write(&results)?;
+    let mut done = 0;
     for part in parts {
         let log = logs.join(format!("{}.log", part.program));
-        let score = part.run(toolchain, options, &guest, &log)?;
-        got += score;
-        all += part.points();
+        let tests = part.run(toolchain, options, &guest, &log)?;
+        let end = done + tests.len();
+        results.tests.splice(done..end, tests);
+        done = end;
+        results.seconds = start.elapsed().as_secs_f64();
+        write(&results)?;
     }
+    let (got, all) = results.score();
     println!("Score: {got}/{all}");
     Ok(u8::from(got != all))
 }
 
 impl Part {
-    fn points(&self) -> u32 {
-        self.checks.iter().map(|check| check.points).sum()
-    }
-
-    /// Runs the program, prints a line for it and one for each check, and gives the points.
+    /// Runs the program, prints a line for it and one for each check, and gives what each earned.
     fn run(
         &self,
         toolchain: &Toolchain,
         options: &Options,
         guest: &Guest,
         log: &Path,
-    ) -> Result<u32> {
+    ) -> Result<Vec<Test>> {
         let start = Instant::now();
         let disk = image::disk(toolchain, guest, None, &options.add)?;
         let qemu = qemu::command(
@@ -126,43 +142,121 @@ impl Part {
             &format!("{}{}", self.boot, boot_args(self.program)),
             Console::Stdio,
         )?;
-        let mut session = Session::start(qemu, false, Stderr::Console)?;
-        let mut console = Vec::new();
-        let status = follow(&mut session, self.limit, &mut console)?;
-        fs::write(log, &console).with_context(|| log.display().to_string())?;
-        let console = String::from_utf8_lossy(&console);
-        let passed = |check: &Check| check.passed(status, &console);
-        let good = self.checks.iter().filter(|check| passed(check));
-        let points = good.map(|check| check.points).sum();
+        let (end, text) = self.watch(qemu, guest)?;
+        fs::write(log, &text).with_context(|| log.display().to_string())?;
+        let text = String::from_utf8_lossy(&text);
 
-        let whole = points == self.points();
+        let tests: Vec<Test> = self.checks.iter().map(|c| c.judge(&end, &text)).collect();
+        let passed = |test: &Test| test.verdict == Verdict::Passed;
+        let whole = tests.iter().all(passed);
         println!(
             "{}: {} ({:.1} s)",
             self.program,
             word(whole),
             start.elapsed().as_secs_f64()
         );
-        for check in self.checks {
-            let passed = passed(check);
-            let got = if passed { check.points } else { 0 };
-            println!("{}: {} ({got}/{})", check.name, word(passed), check.points);
+        for test in &tests {
+            let (name, points) = (test.name, test.points);
+            let got = if passed(test) { points } else { 0 };
+            println!("{name}: {} ({got}/{points})", word(passed(test)));
         }
         if !whole {
-            let end = match status {
-                Some(status) => format!("it ended with status {status}"),
-                None => format!("no end after {} s", self.limit.as_secs()),
-            };
             println!("    {end}; what it printed is in {}", log.display());
         }
-        Ok(points)
+        Ok(tests)
+    }
+
+    /// Lets it run to its end, or until it was given time and room enough; what it printed.
+    fn watch(&self, qemu: Command, guest: &Guest) -> Result<(End, Vec<u8>)> {
+        let mut session = Session::watched(qemu, guest, Stderr::Console)?;
+        let mut text = Capped::default();
+        let end = match follow(&mut session, self.limit, &mut text) {
+            Ok(Some(status)) => End::Status(status),
+            Ok(None) => End::TimeUp(self.limit),
+            Err(_) if text.full => {
+                session.kill()?;
+                End::TooMuch
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((end, text.bytes))
+    }
+}
+
+/// How a part's guest ended.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Status(u8),
+    TimeUp(Duration),
+    TooMuch,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Status(PANICKED) => write!(f, "the kernel panicked"),
+            End::Status(status) => write!(f, "it ended with status {status}"),
+            End::TimeUp(limit) => write!(f, "no end after {} s", limit.as_secs()),
+            End::TooMuch => write!(f, "ended because it printed more than {MOST} bytes"),
+        }
+    }
+}
+
+/// Keeps what is written up to a bound, and takes no more.
+#[derive(Debug, Default)]
+struct Capped {
+    bytes: Vec<u8>,
+    full: bool,
+}
+
+impl Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(MOST - self.bytes.len());
+        self.full |= taken < bytes.len();
+        self.bytes.extend_from_slice(&bytes[..taken]);
+        // Zero for a writer that has to go on is an error to whoever writes all.
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 impl Check {
     /// Whether the line is there. What a kernel prints before it panics or hangs earns nothing.
-    fn passed(&self, status: Option<u8>, console: &str) -> bool {
-        let ended = status.is_some_and(|status| status != PANICKED);
+    fn passed(&self, end: &End, console: &str) -> bool {
+        let ended = matches!(end, End::Status(status) if *status != PANICKED);
         ended && console.lines().any(|line| line.trim() == self.line)
+    }
+
+    fn judge(&self, end: &End, console: &str) -> Test {
+        let passed = self.passed(end, console);
+        let output = if passed {
+            String::new()
+        } else {
+            let wanted = format!("wanted: a line {:?} of a run that ends", self.line);
+            format!("{console}\n{wanted}\n{end}\n")
+        };
+        Test {
+            name: self.name,
+            points: self.points,
+            verdict: if passed {
+                Verdict::Passed
+            } else {
+                Verdict::Failed
+            },
+            output,
+        }
+    }
+
+    fn not_run(&self) -> Test {
+        Test {
+            name: self.name,
+            points: self.points,
+            verdict: Verdict::NotRun,
+            output: "not run".into(),
+        }
     }
 }
 
@@ -178,17 +272,34 @@ mod tests {
     fn points_are_for_whole_lines_of_a_run_that_ends() {
         let check = check("lazy: map", 20, "test lazy alloc: OK");
         let good = "lazytests starting\r\ntest lazy alloc: OK\r\n";
-        assert!(check.passed(Some(0), good));
-        assert!(!check.passed(Some(PANICKED), good), "after a panic");
-        assert!(!check.passed(None, good), "after the time was up");
-        assert!(!check.passed(Some(0), "the test lazy alloc: OK\n"));
-        assert!(!check.passed(Some(0), "test lazy alloc: FAILED\n"));
+        let done = End::Status(0);
+        assert!(check.passed(&done, good));
+        assert!(!check.passed(&End::Status(PANICKED), good), "after a panic");
+        let late = End::TimeUp(Duration::from_secs(1));
+        assert!(!check.passed(&late, good), "after the time was up");
+        assert!(!check.passed(&End::TooMuch, good), "after too much");
+        assert!(!check.passed(&done, "the test lazy alloc: OK\n"));
+        assert!(!check.passed(&done, "test lazy alloc: FAILED\n"));
     }
 
     #[test]
     fn each_lab_is_worth_100_points() {
         for lab in [ALLOC, LAZY] {
-            assert_eq!(lab.iter().map(Part::points).sum::<u32>(), 100);
+            let checks = lab.iter().flat_map(|part| part.checks);
+            assert_eq!(checks.map(|check| check.points).sum::<u32>(), 100);
         }
+    }
+
+    #[test]
+    fn a_guest_that_prints_without_end_is_ended() {
+        let part = Part {
+            program: "yes",
+            limit: Duration::from_secs(3600),
+            checks: &[],
+        };
+        // A program of the host in the guest's place.
+        let (end, text) = part.watch(Command::new("yes")).unwrap();
+        assert!(matches!(end, End::TooMuch), "{end:?}");
+        assert_eq!(text.len(), MOST);
     }
 }

@@ -9,6 +9,7 @@ mod interactive;
 mod options;
 mod program;
 mod qemu;
+mod results;
 mod run;
 mod session;
 mod symbols;
@@ -18,6 +19,7 @@ mod ties;
 mod toolchain;
 mod typist;
 mod volume;
+mod watchdog;
 
 use anyhow::{Result, bail};
 use options::Options;
@@ -59,6 +61,7 @@ Each option may be given as an environment variable too:
                            xtask did not make keeps its programs
   --port N (GDBPORT)       gdb: where to listen; default 26000
   --jobs N (JOBS)          test: guests at once
+  --out FILE (OUT)         grade: the results for a grading system, too: .json Gradescope, .xml JUnit
   --timeout SECONDS (TIMEOUT)  run: when to give up; default 120
 This one is the script's:
   --above PIDS             the processes above it; xtask ends when one of them does

@@ -72,6 +72,8 @@ pub(crate) struct Options {
     pub(crate) wait: bool,
     /// `grade`: which lab.
     pub(crate) lab: Option<String>,
+    /// `grade`: a file for the results.
+    pub(crate) out: Option<PathBuf>,
     /// The processes above scripts/xtask when it was called, from its parent upwards.
     pub(crate) above: Option<Vec<Pid>>,
 }
@@ -151,6 +153,7 @@ impl Options {
                 Long("port") => &mut set.port,
                 Long("jobs") => &mut set.jobs,
                 Long("lab") => &mut set.lab,
+                Long("out") => &mut set.out,
                 Long("programs") => &mut set.programs,
                 Long("above") => &mut set.above,
                 Long("dialect") => &mut set.dialect,
@@ -187,6 +190,7 @@ struct Settings {
     port: Option<String>,
     jobs: Option<String>,
     lab: Option<String>,
+    out: Option<String>,
     programs: Option<String>,
     dialect: Option<String>,
     above: Option<String>,
@@ -208,6 +212,7 @@ impl Settings {
             port: env("GDBPORT"),
             jobs: env("JOBS"),
             lab: env("LAB"),
+            out: env("OUT"),
             programs: None,
             dialect: None,
             above: None,
@@ -252,6 +257,7 @@ impl Settings {
             scratch: false,
             wait: false,
             lab: self.lab,
+            out: self.out.map(PathBuf::from),
             above: match self.above.as_deref().map(words) {
                 Some(pids) => Some(processes(&pids)?),
                 None => None,

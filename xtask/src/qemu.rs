@@ -118,7 +118,7 @@ pub(crate) fn command(
 }
 
 /// Lets the child have the file under its number here.
-fn hand_down(child: &mut Command, file: File) {
+pub(crate) fn hand_down(child: &mut Command, file: File) {
     let prepare = move || Ok(rustix::io::fcntl_setfd(&file, FdFlags::empty())?);
     // SAFETY: between fork and exec only async-signal-safe functions may run: `prepare` makes one
     // system call, takes no lock and allocates nothing (an error made of a number needs no memory).

@@ -59,7 +59,7 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         &boot,
         Console::Stdio,
     )?;
-    let mut session = Session::start(qemu, lines.is_some(), Stderr::Ours)?;
+    let mut session = Session::watched(qemu, &guest, Stderr::Ours)?;
     let mut console = std::io::stdout().lock();
     let status = match lines {
         None => follow(&mut session, options.timeout, &mut console)?,
@@ -107,8 +107,8 @@ pub(crate) fn boot_args(cmd: &str) -> String {
     format!("-- {cmd}")
 }
 
-/// Copies the console to `sink` until the guest ends, and gives its exit status; kills it when that
-/// takes too long, and then gives `None`.
+/// Copies the console to `sink` until the guest ends, and gives its exit status; when that takes too
+/// long, prints what the guest does, kills it, and gives `None`.
 pub(crate) fn follow(
     session: &mut Session,
     timeout: Duration,
@@ -125,7 +125,7 @@ pub(crate) fn follow(
             Event::Silence => {}
         }
         if Instant::now() >= deadline {
-            session.kill()?;
+            session.time_is_up(sink)?;
             return Ok(None);
         }
     }

@@ -1,6 +1,6 @@
 //! A guest that runs: its console as a stream of events.
 
-use crate::ties;
+use crate::{build::Guest, ties, watchdog::Watch};
 use anyhow::{Context, Result};
 use rustix::process::Pid;
 use std::{
@@ -39,6 +39,7 @@ pub(crate) struct Session {
     /// Closed by `close_input`.
     input: Option<ChildStdin>,
     output: Receiver<Vec<u8>>,
+    watch: Option<Watch>,
 }
 
 impl Session {
@@ -64,12 +65,29 @@ impl Session {
             input: child.stdin.take(),
             child,
             output: chunks(reader),
+            watch: None,
         })
     }
 
     /// The child's process.
     pub(crate) fn id(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    /// Starts a QEMU, so that it can be typed to and asked what its guest does.
+    pub(crate) fn watched(mut qemu: Command, guest: &Guest, stderr: Stderr) -> Result<Session> {
+        let watch = Watch::attach(&mut qemu, guest)?;
+        let mut session = Session::start(qemu, true, stderr)?;
+        session.watch = Some(watch);
+        Ok(session)
+    }
+
+    /// Ends a child whose time is up, and prints first what the guest does if it can be asked.
+    pub(crate) fn time_is_up(&mut self, sink: &mut impl Write) -> Result<()> {
+        if let Some(watch) = self.watch.take() {
+            watch.look(self, sink)?;
+        }
+        self.kill()
     }
 
     /// Waits until something happens, or until `deadline`.

@@ -61,6 +61,35 @@ pub(crate) fn embed(file: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
+/// The functions of a program or kernel.
+pub(crate) struct Functions(BTreeMap<u64, String>);
+
+/// No function is that long: what comes so far behind one is none of its.
+const LONGEST: u64 = 128 << 10;
+
+impl Functions {
+    /// Those in an ELF file.
+    ///
+    /// # Errors
+    ///
+    /// The file is no ELF file with a symbol table.
+    pub(crate) fn of(file: &[u8]) -> Result<Functions> {
+        functions(&Elf::minimal_parse(file)?).map(Functions)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn new(functions: BTreeMap<u64, String>) -> Functions {
+        Functions(functions)
+    }
+
+    /// The name of the function at an address, and the distance from its start.
+    pub(crate) fn at(&self, address: u64) -> Option<String> {
+        let (start, name) = self.0.range(..=address).next_back()?;
+        let offset = address - start;
+        (offset < LONGEST).then(|| format!("{name}+{offset:#x}"))
+    }
+}
+
 /// The functions by address, those of the upper half alone if there are any (the first
 /// instructions run where the firmware put them), each with its shortest name.
 fn functions(elf: &Elf<'_>) -> Result<BTreeMap<u64, String>> {

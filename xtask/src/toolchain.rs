@@ -24,9 +24,8 @@ pub(crate) struct Toolchain {
 
 impl Toolchain {
     pub(crate) fn find() -> Toolchain {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         Toolchain {
-            root: here.parent().unwrap_or(here).to_path_buf(),
+            root: root(),
             build_std: std::env::var("PAGODA_BUILD_STD")
                 .ok()
                 .filter(|crates| !crates.is_empty()),
@@ -76,6 +75,23 @@ impl Toolchain {
     }
 }
 
+/// The tree that this program stands in. A tree that was copied with all that is built in it has its
+/// xtask from the one that it was copied from, and cargo finds nothing to build anew; so the place where
+/// it was compiled counts only where it is kept elsewhere.
+fn root() -> PathBuf {
+    let compiled = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let compiled = compiled.parent().unwrap_or(compiled);
+    std::env::current_exe()
+        .ok()
+        .and_then(|program| tree_around(&program))
+        .unwrap_or_else(|| compiled.to_path_buf())
+}
+
+fn tree_around(program: &Path) -> Option<PathBuf> {
+    let has_script = |dir: &&Path| dir.join("scripts/xtask").is_file();
+    program.ancestors().find(has_script).map(Path::to_path_buf)
+}
+
 /// Adds `--quiet` when nobody watches.
 pub(crate) fn quiet_unless_watched(command: &mut Command) {
     if !std::io::stderr().is_terminal() {
@@ -99,4 +115,21 @@ pub(crate) fn succeed(command: &mut Command) -> Result<()> {
         bail!("`{name} {verb}` failed ({status})");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_copied_tree_is_built_and_not_the_one_it_was_copied_from() {
+        let copy = std::env::temp_dir().join(format!("pagoda-copy-{}", std::process::id()));
+        fs::create_dir_all(copy.join("scripts")).unwrap();
+        fs::write(copy.join("scripts/xtask"), "").unwrap();
+        let program = copy.join("target/debug/xtask");
+        assert_eq!(tree_around(&program).as_deref(), Some(copy.as_path()));
+        fs::remove_dir_all(&copy).unwrap();
+        assert_eq!(tree_around(&program), None);
+    }
 }

@@ -77,7 +77,7 @@ impl Typist {
                 return Ok(Some(0));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                self.session.kill()?;
+                self.session.time_is_up(console)?;
                 return Ok(None);
             }
         }

@@ -1,10 +1,10 @@
-//! Who called whom, by the frame pointers (RISC-V calling convention: return address at fp - 8, the
-//! caller's frame pointer at fp - 16).
+//! Places in the kernel's code, with names.
 
 use super::symbols;
-use crate::arch::layout;
+use crate::arch::unwind;
 use crate::println;
-use core::arch::asm;
+use abi::Sys;
+use core::fmt;
 
 const MOST: usize = 32;
 
@@ -15,38 +15,74 @@ pub fn print(fault_pc: usize, fault_fp: usize) {
     if fault_pc != 0 {
         line(fault_pc);
     } else {
-        // SAFETY: reads a register.
-        unsafe { asm!("mv {}, s0", out(reg) fp, options(nomem, nostack)) };
+        fp = unwind::frame_pointer();
     }
-    for _ in 0..MOST {
-        let Some((pc, next)) = record(fp) else { break };
+    for pc in unwind::callers(fp, unwind::all_stacks()).take(MOST) {
         // The call is the instruction before the one returned to.
         line(pc - 1);
-        if next <= fp {
-            break;
-        }
-        fp = next;
     }
-}
-
-fn record(fp: usize) -> Option<(usize, usize)> {
-    let stacks = layout::STACKS..usize::MAX - 7;
-    let image = layout::image();
-    let on_stack = stacks.contains(&fp) || (image.erodata..=image.end).contains(&fp);
-    if !fp.is_multiple_of(8) || !on_stack {
-        return None;
-    }
-    // SAFETY: an aligned address on a kernel stack, above its lower end since a frame lies below.
-    let (pc, next) = unsafe { (*((fp - 8) as *const usize), *((fp - 16) as *const usize)) };
-    (image.text..image.etext)
-        .contains(&pc)
-        .then_some((pc, next))
 }
 
 fn line(pc: usize) {
-    let mut name = [0; _];
-    match symbols::find(pc, &mut name) {
-        Some((name, offset)) => println!("  {pc:#x} {name}+{offset:#x}"),
-        None => println!("  {pc:#x}"),
+    println!("  {pc:#x}{}", Place(pc));
+}
+
+/// An address in the kernel's code. Printed as a blank, the function's name and the distance from its
+/// start; as nothing where no function is known.
+pub struct Place(pub usize);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut name = [0; _];
+        match symbols::find(self.0, &mut name) {
+            Some((name, offset)) => write!(f, " {name}+{offset:#x}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The functions on the way to a place, innermost first, without those that only wait. It ends with the
+/// name of the system call where there is one.
+pub struct Way<I> {
+    /// The place, and the addresses that are returned to.
+    pub addresses: I,
+    /// Number of the process's last system call.
+    pub call: u64,
+}
+
+/// What every process that waits or was preempted is in.
+const WITHIN: [&str; 3] = ["kernel::proc::sched::", "kernel::sync::", "kernel::debug::"];
+/// What every way into the kernel begins with.
+const BEGINNING: [&str; 2] = ["kernel::trap::", "kernel::arch::riscv64::trap::"];
+/// What every system call begins with.
+const CALLS: &str = "kernel::syscall::";
+/// Functions that are printed at most.
+const LONGEST: usize = 8;
+
+impl<I: Iterator<Item = usize> + Clone> fmt::Display for Way<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut inside, mut printed) = (true, 0);
+        for pc in self.addresses.clone().take(MOST) {
+            let mut name = [0; _];
+            let Some((name, _)) = symbols::find(pc.wrapping_sub(1), &mut name) else {
+                continue;
+            };
+            inside &= WITHIN.iter().any(|within| name.contains(within));
+            if inside {
+                continue;
+            }
+            if printed == LONGEST || BEGINNING.iter().any(|start| name.starts_with(start)) {
+                break;
+            }
+            let between = if printed == 0 { "" } else { " < " };
+            if name.starts_with(CALLS) {
+                let call = Sys::from_number(self.call).map_or("?", Sys::name);
+                return write!(f, "{between}{call}");
+            }
+            let name = name.strip_prefix("kernel::").unwrap_or(name);
+            write!(f, "{between}{name}")?;
+            printed += 1;
+        }
+        Ok(())
     }
 }

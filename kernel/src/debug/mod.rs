@@ -1,7 +1,8 @@
-//! What the kernel says when it cannot go on.
+//! What the kernel says of itself: when it cannot go on, and when it is asked.
 
 mod backtrace;
 mod panic;
+pub mod state;
 mod symbols;
 
 pub use panic::set_panic_frame;

@@ -1,12 +1,13 @@
 //! The terminal: line editing on input, output of programs and of the kernel.
 
 use super::uart;
+use crate::debug::state;
 use crate::mm::{dump, user::UserRange};
-use crate::proc::{listing, sched};
-use crate::sync::{SpinLock, WaitQueue, rank};
+use crate::proc::sched;
+use crate::sync::{Awaited, SpinGuard, SpinLock, WaitQueue, patiently, rank};
 use abi::Errno;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 const CAPACITY: usize = 1024;
 /// Programs' bytes go in and out through a buffer of this size on the stack.
@@ -39,7 +40,7 @@ static INPUT: SpinLock<Input, { rank::DEVICE }> = SpinLock::new(Input {
     edit: 0,
     held: false,
 });
-static LINES: WaitQueue = WaitQueue::new();
+static LINES: WaitQueue = WaitQueue::new(Awaited::Line);
 static OUTPUT: SpinLock<(), { rank::OUTPUT }> = SpinLock::new(());
 /// Set by a panic: from then on output asks for no lock.
 static PANICKED: AtomicBool = AtomicBool::new(false);
@@ -49,8 +50,38 @@ pub fn panicked() {
     PANICKED.store(true, Ordering::SeqCst);
 }
 
+/// How output waits for the lock: until it is free, for a while, or not at all.
+static HASTE: AtomicU8 = AtomicU8::new(NONE);
+const NONE: u8 = 0;
+const SOME: u8 = 1;
+const GREAT: u8 = 2;
+
+/// Prints something that must come out even if the holder of the lock does nothing any more.
+fn in_a_hurry(print: fn()) {
+    HASTE.store(SOME, Ordering::Relaxed);
+    print();
+    HASTE.store(NONE, Ordering::Relaxed);
+}
+
+fn lock_output() -> Option<SpinGuard<'static, (), { rank::OUTPUT }>> {
+    if PANICKED.load(Ordering::SeqCst) {
+        return None;
+    }
+    match HASTE.load(Ordering::Relaxed) {
+        NONE => Some(OUTPUT.lock()),
+        SOME => {
+            let guard = patiently(|| OUTPUT.try_lock());
+            if guard.is_none() {
+                HASTE.store(GREAT, Ordering::Relaxed);
+            }
+            guard
+        }
+        _ => OUTPUT.try_lock(),
+    }
+}
+
 fn put_all(bytes: &[u8]) {
-    let _guard = (!PANICKED.load(Ordering::SeqCst)).then(|| OUTPUT.lock());
+    let _guard = lock_output();
     for &byte in bytes {
         if byte == b'\n' {
             uart::put(b'\r');
@@ -248,13 +279,13 @@ pub fn has_room() -> bool {
 
 /// Handles one typed byte; called by the interrupt handler.
 pub fn input(byte: u8) {
-    const LIST: u8 = control(b'P');
+    const STATE: u8 = control(b'P');
     const MEMORY: u8 = control(b'T');
     const ERASE_LINE: u8 = control(b'U');
     match byte {
         0 => {}
-        LIST => listing::print(),
-        MEMORY => dump::print(),
+        STATE => in_a_hurry(state::print),
+        MEMORY => in_a_hurry(dump::print),
         ERASE_LINE => {
             let mut input = INPUT.lock();
             while input.erase() {}

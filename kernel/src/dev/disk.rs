@@ -7,7 +7,7 @@ use crate::arch::{hart, layout};
 use crate::mm::heap;
 use crate::mm::kernel_space::map_device;
 use crate::mm::ram::{address_of, frame_of, zero};
-use crate::sync::{Once, SpinLock, WaitQueue, rank};
+use crate::sync::{Awaited, Once, SpinLock, WaitQueue, rank};
 use abi::Event;
 use core::ptr::NonNull;
 use frames::{FRAME_SIZE, Pfn};
@@ -43,7 +43,7 @@ pub fn init(platform: &Platform) -> Option<Disk> {
     device.enable_interrupts();
     SHARED.set(Shared {
         device: SpinLock::new(device),
-        done: WaitQueue::new(),
+        done: WaitQueue::new(Awaited::Disk),
         interrupt,
     });
     plic::enable(interrupt);

@@ -4,7 +4,7 @@ use super::inode::InodeRef;
 use super::pipe::{Pipe, ReadEnd, WriteEnd};
 use crate::dev::{self, Device};
 use crate::mm::user::UserRange;
-use crate::sync::SleepLock;
+use crate::sync::{Awaited, SleepLock};
 use abi::{Errno, FileType, OpenFlags, PAGE_SIZE, Stat};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use kmalloc::{KArc, KBox};
@@ -74,7 +74,7 @@ impl File {
             }
             FileType::Directory => Source::Inode {
                 inode,
-                offset: SleepLock::new(0),
+                offset: SleepLock::new(Awaited::OffsetLock, 0),
             },
             FileType::File => {
                 if writable {
@@ -82,7 +82,7 @@ impl File {
                 }
                 Source::Inode {
                     inode,
-                    offset: SleepLock::new(0),
+                    offset: SleepLock::new(Awaited::OffsetLock, 0),
                 }
             }
         };

@@ -8,7 +8,7 @@ use super::cache;
 use crate::arch::hart;
 use crate::mm::user::UserRange;
 use crate::mm::{Commit, Frame};
-use crate::sync::{SleepLock, SpinLock, rank};
+use crate::sync::{Awaited, SleepLock, SpinLock, rank};
 use abi::{Errno, Event, FileType, Stat};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use frames::FRAME_SIZE;
@@ -65,7 +65,7 @@ impl Inode {
                 count: 0,
                 commit: Commit::NONE,
             }),
-            content: SleepLock::new(KVec::new()),
+            content: SleepLock::new(Awaited::ContentLock, KVec::new()),
         }
     }
 
@@ -82,7 +82,7 @@ impl Inode {
         inode.size.store(size, Ordering::Relaxed);
         inode.text.lock().commit = commit;
         Inode {
-            content: SleepLock::new(pages),
+            content: SleepLock::new(Awaited::ContentLock, pages),
             ..inode
         }
     }

@@ -19,7 +19,7 @@ pub use pipe::pipes;
 pub use table::FileTable;
 
 use crate::dev::disk::Disk;
-use crate::sync::{Once, SleepGuard, SleepLock};
+use crate::sync::{Awaited, Once, SleepGuard, SleepLock};
 use abi::{Errno, FileType};
 use xv6fs::{Fs, ROOT};
 
@@ -30,7 +30,8 @@ static FS: Once<SleepLock<Fs<Disk>>> = Once::new();
 
 /// Mounts the root file system; the running process waits for the disk.
 pub fn mount(disk: Disk) -> Result<(), xv6fs::Error> {
-    FS.set(SleepLock::new(Fs::mount(disk, BUFFERS)?));
+    let fs = Fs::mount(disk, BUFFERS)?;
+    FS.set(SleepLock::new(Awaited::FileSystemLock, fs));
     Ok(())
 }
 

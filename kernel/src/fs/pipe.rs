@@ -2,7 +2,7 @@
 
 use crate::mm::user::UserRange;
 use crate::mm::{Commit, Frame};
-use crate::sync::{SleepLock, WaitQueue};
+use crate::sync::{Awaited, SleepLock, WaitQueue};
 use abi::Errno;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::FRAME_SIZE;
@@ -52,9 +52,9 @@ impl Pipe {
         };
         PIPES.fetch_add(1, Ordering::Relaxed);
         let pipe = KArc::try_new(Pipe {
-            state: SleepLock::new(state),
-            filled: WaitQueue::new(),
-            drained: WaitQueue::new(),
+            state: SleepLock::new(Awaited::PipeLock, state),
+            filled: WaitQueue::new(Awaited::PipeBytes),
+            drained: WaitQueue::new(Awaited::PipeRoom),
         })?;
         Ok((ReadEnd(pipe.clone()), WriteEnd(pipe)))
     }
@@ -135,20 +135,18 @@ impl WriteEnd {
     /// read on the way, an error if that happens before the first.
     pub fn write(&self, from: UserRange) -> Result<usize, Errno> {
         let mut done = 0;
-        let mut state = self.0.state.lock();
         while done < from.len() {
-            if state.reader_gone {
-                return if done > 0 {
-                    Ok(done)
-                } else {
-                    Err(Errno::BrokenPipe)
-                };
-            }
-            if state.filled() == FRAME_SIZE {
+            let mut state = self.0.state.lock();
+            while state.filled() == FRAME_SIZE && !state.reader_gone {
                 state = state.wait(&self.0.drained)?;
-                continue;
             }
-            match state.put(from.part(done, from.len())) {
+            let put = match state.reader_gone {
+                true => Err(Errno::BrokenPipe),
+                false => state.put(from.part(done, from.len())),
+            };
+            // Readers that are woken want the state at once.
+            drop(state);
+            match put {
                 Ok(count) => done += count,
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => return Ok(done),

@@ -5,19 +5,9 @@ use super::ram::frames;
 use super::{heap, stack};
 use crate::arch::hart;
 use crate::proc::TABLE;
+use crate::sync::patiently;
 use crate::{fs, print, println};
 use abi::Event;
-use core::hint;
-
-/// How often a lock is tried for. Whoever holds one is on another hart and lets go soon, or never.
-const PATIENCE: usize = 10_000;
-
-fn patiently<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
-    core::iter::repeat_with(look)
-        .take(PATIENCE)
-        .inspect(|_| hint::spin_loop())
-        .find_map(|seen| seen)
-}
 
 /// Prints what memory is used for, and by whom.
 pub fn print() {

@@ -5,9 +5,11 @@ use crate::arch::hart;
 use crate::mm::kernel_space;
 use abi::Errno;
 use core::mem;
+use kmalloc::KArc;
 
 /// Ends the running process. All it has is given back here; what is left, its number, its status
-/// and its kernel stack, goes when the parent collects it.
+/// and its kernel stack, goes when the parent collects it, who is told when nobody is on that stack
+/// any more.
 pub fn exit(status: i32) -> ! {
     let process = sched::current();
     assert!(process.pid != INIT, "init ended with status {status}");
@@ -16,16 +18,21 @@ pub fn exit(status: i32) -> ! {
     oom::ended();
     // Interrupts stay off from here on: an ended process that is preempted would be queued again.
     hart::enter();
-    let woken = {
-        let mut table = TABLE.lock();
-        process.set_ended();
-        table.end(process.pid, status)
-    };
+    process.set_ended(status);
+    sched::block();
+    unreachable!("an ended process ran");
+}
+
+/// Tells of the end of a process whose stack was just left. Interrupts are off.
+pub(super) fn tell(process: KArc<Process>) {
+    let (pid, status) = (process.pid, process.status());
+    // The table still has it. Whoever collects it is to be the last one to let go, so that all its
+    // memory is back then.
+    drop(process);
+    let woken = TABLE.lock().end(pid, status);
     for parent in woken.into_iter().flatten() {
         parent.child_ended.wake_all();
     }
-    sched::block();
-    unreachable!("an ended process ran");
 }
 
 fn release_all(process: &Process) {
@@ -66,9 +73,7 @@ pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> 
     drop(table);
     store(status)?;
     let child = TABLE.lock().collect(process.pid, pid);
-    if let Some(child) = child {
-        sched::wait_off_stack(&child);
-    }
+    drop(child);
     Ok(pid)
 }
 

@@ -3,7 +3,6 @@
 pub mod exec;
 pub mod exit;
 pub mod fork;
-pub mod listing;
 mod objects;
 pub mod oom;
 mod process;
@@ -17,4 +16,4 @@ pub const INIT: i32 = 1;
 pub use objects::TestObjects;
 pub use process::{Name, Own, Process};
 pub use queue::{Kind as QueueKind, ProcessQueue};
-pub use table::{HIGHEST_LIMIT, TABLE, set_limit};
+pub use table::{HIGHEST_LIMIT, TABLE, Table, set_limit};

@@ -23,7 +23,7 @@ use super::{INIT, Process, TABLE, sched};
 use crate::arch::timer;
 use crate::mm::{aside, commit, ram::frames};
 use crate::println;
-use crate::sync::{SpinLock, WaitQueue, rank};
+use crate::sync::{Awaited, SpinLock, WaitQueue, rank};
 use kmalloc::KArc;
 
 /// How a process that found no memory goes on.
@@ -47,7 +47,7 @@ static ENDINGS: SpinLock<Endings, { rank::OOM }> = SpinLock::new(Endings {
     under_way: 0,
     done: 0,
 });
-static WAITING: WaitQueue = WaitQueue::new();
+static WAITING: WaitQueue = WaitQueue::new(Awaited::Memory);
 
 /// With this many free pages whatever failed is worth another try.
 const ENOUGH: usize = 16;

@@ -5,20 +5,45 @@ use super::queue::{Kind as QueueKind, QueueLink};
 use crate::arch::fpu::FloatRegisters;
 use crate::arch::switch::Context;
 use crate::arch::trap::{TrapFrame, frame_at};
+use crate::arch::{layout, timer, unwind};
 use crate::fs::{FileTable, InodeRef};
 use crate::mm::{KernelStack, Space, kernel_space, satp_of};
-use crate::sync::{SleepLock, SpinLock, WaitQueue, rank};
+use crate::sync::{Awaited, Held, SleepLock, SpinLock, WaitQueue, rank};
 use abi::ProcState;
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use kmalloc::{AllocError, KArc};
 use vm::{SpaceId, asid::Tag};
+
+/// Sleeping locks of a process that are recorded, in checked builds.
+const LOCKS: usize = if cfg!(debug_assertions) { 8 } else { 0 };
 
 const RUNNABLE: u8 = 0;
 const SLEEPING: u8 = 1;
 const SLEEPING_SURELY: u8 = 2;
 const ENDED: u8 = 3;
+
+/// No hart is on the process's stack.
+const AWAY: u8 = 0;
+/// A hart is.
+const THERE: u8 = 1;
+/// A hart is, and queues the process as soon as it has left.
+const COMES_BACK: u8 = 2;
+/// A hart is, for the last time.
+const LEAVES: u8 = 3;
+
+/// What is to become of a process whose stack a hart has just left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing: who wakes it queues it.
+    Sleeps,
+    /// It goes to a queue of runnable ones.
+    ComesBack,
+    /// It has ended.
+    Ended,
+}
 
 /// A process: one thread, one address space, its files.
 ///
@@ -31,7 +56,15 @@ pub struct Process {
     killed: AtomicBool,
     /// Whether `init` started it: then it is a shell, to be kept as long as possible.
     of_init: AtomicBool,
-    on_hart: AtomicBool,
+    /// Whether a hart is on its stack, and what that hart does when it has left.
+    presence: AtomicU8,
+    status: AtomicI32,
+    /// What it waits for, by the queue's name and address, and since when.
+    awaited: AtomicU8,
+    awaited_in: AtomicUsize,
+    since: AtomicU64,
+    /// Sleeping locks that it holds, in checked builds.
+    held_locks: Held<LOCKS>,
     waiting: QueueLink,
     runnable: QueueLink,
     pub(super) last_hart: AtomicUsize,
@@ -59,7 +92,7 @@ pub struct Process {
 }
 
 // SAFETY: `context` and `floats` are used only by the hart that runs the process or, while none
-// does, by the one that switches to it; `on_hart` hands them over.
+// does, by the one that switches to it; `presence` hands them over.
 unsafe impl Sync for Process {}
 
 /// What a process has and nobody else looks at.
@@ -146,7 +179,12 @@ impl Process {
             state: AtomicU8::new(RUNNABLE),
             killed: AtomicBool::new(false),
             of_init: AtomicBool::new(false),
-            on_hart: AtomicBool::new(false),
+            presence: AtomicU8::new(AWAY),
+            status: AtomicI32::new(0),
+            awaited: AtomicU8::new(0),
+            awaited_in: AtomicUsize::new(0),
+            since: AtomicU64::new(0),
+            held_locks: Held::new(),
             waiting: QueueLink::new(),
             runnable: QueueLink::new(),
             last_hart: AtomicUsize::new(crate::arch::hart::this().index()),
@@ -160,9 +198,9 @@ impl Process {
             records: AtomicUsize::new(records),
             held: AtomicUsize::new(held),
             deadline: AtomicU64::new(0),
-            child_ended: WaitQueue::new(),
-            space: SleepLock::new(space),
-            own: SleepLock::new(own),
+            child_ended: WaitQueue::new(Awaited::Child),
+            space: SleepLock::new(Awaited::SpaceLock, space),
+            own: SleepLock::new(Awaited::FilesLock, own),
             name: SpinLock::new(name),
         })
     }
@@ -294,8 +332,11 @@ impl Process {
         }
     }
 
-    /// The process is about to wait.
-    pub fn begin_sleep(&self, interruptible: bool) {
+    /// The process is about to wait, for this, in the queue at this address.
+    pub fn begin_sleep(&self, interruptible: bool, awaited: Awaited, queue: usize) {
+        self.awaited.store(awaited as u8, Ordering::Relaxed);
+        self.awaited_in.store(queue, Ordering::Relaxed);
+        self.since.store(timer::now(), Ordering::Relaxed);
         let state = if interruptible {
             SLEEPING
         } else {
@@ -317,15 +358,22 @@ impl Process {
             .is_ok()
     }
 
-    /// The process has run its last instruction but for the switch away.
-    pub(super) fn set_ended(&self) {
+    /// The running process has ended, and leaves its stack for the last time.
+    pub(super) fn set_ended(&self, status: i32) {
+        self.status.store(status, Ordering::Relaxed);
         self.state.store(ENDED, Ordering::SeqCst);
+        self.presence.store(LEAVES, Ordering::Relaxed);
+    }
+
+    /// With what status it has ended.
+    pub(super) fn status(&self) -> i32 {
+        self.status.load(Ordering::Relaxed)
     }
 
     /// What it does at the moment, for lists.
     pub fn state(&self) -> ProcState {
         match self.state.load(Ordering::Relaxed) {
-            RUNNABLE if self.on_hart.load(Ordering::Relaxed) => ProcState::Running,
+            RUNNABLE if self.presence.load(Ordering::Relaxed) != AWAY => ProcState::Running,
             RUNNABLE => ProcState::Ready,
             SLEEPING => ProcState::Sleeping,
             SLEEPING_SURELY => ProcState::Waiting,
@@ -333,20 +381,77 @@ impl Process {
         }
     }
 
-    /// True while a hart runs on the process's stack.
-    pub(super) fn is_on_hart(&self) -> bool {
-        self.on_hart.load(Ordering::Acquire)
+    /// This hart takes the process's stack and registers.
+    pub(super) fn arrive(&self) {
+        self.presence.store(THERE, Ordering::Relaxed);
     }
 
-    /// Takes or gives up the process's stack and registers.
-    pub(super) fn set_on_hart(&self, on: bool) {
-        self.on_hart.store(on, Ordering::Release);
+    /// Gives up the process's stack and registers, and tells what is to be done about the process.
+    pub(super) fn leave(&self) -> Left {
+        match self.presence.swap(AWAY, Ordering::AcqRel) {
+            COMES_BACK => Left::ComesBack,
+            LEAVES => Left::Ended,
+            _ => Left::Sleeps,
+        }
+    }
+
+    /// Has the hart on the process's stack queue it when that has left; false if none is there.
+    pub(super) fn call_back(&self) -> bool {
+        let there =
+            self.presence
+                .compare_exchange(THERE, COMES_BACK, Ordering::AcqRel, Ordering::Acquire);
+        there.is_ok()
+    }
+
+    /// For the running process, about to leave: true, once, if it is to come back at once.
+    pub(super) fn was_called_back(&self) -> bool {
+        let called = self.presence.load(Ordering::Acquire) == COMES_BACK;
+        if called {
+            // Nobody else changes it until the process sleeps again.
+            self.presence.store(THERE, Ordering::Relaxed);
+        }
+        called
+    }
+
+    /// What it waits for, if it waits: the name, the queue's address, since when.
+    pub fn awaits(&self) -> Option<(&'static str, usize, u64)> {
+        let state = self.state.load(Ordering::Relaxed);
+        matches!(state, SLEEPING | SLEEPING_SURELY).then(|| {
+            (
+                Awaited::name(self.awaited.load(Ordering::Relaxed)),
+                self.awaited_in.load(Ordering::Relaxed),
+                self.since.load(Ordering::Relaxed),
+            )
+        })
+    }
+
+    /// Sleeping locks that it holds; always none but in checked builds.
+    pub fn held_locks(&self) -> &Held<LOCKS> {
+        &self.held_locks
+    }
+
+    /// How it came to where it left its hart: the addresses returned to. Of a process that runs
+    /// meanwhile, anything.
+    pub fn callers(&self) -> impl Iterator<Item = usize> + Clone {
+        let fp = Context::frame_pointer(self.context.get());
+        unwind::callers(fp, self.stack_range())
+    }
+
+    /// The addresses of its kernel stack.
+    pub fn stack_range(&self) -> Range<usize> {
+        let top = self.stack.top();
+        top - layout::STACK_SIZE..top
+    }
+
+    /// The number of its last system call; of a process that runs meanwhile, any number.
+    pub fn call_number(&self) -> u64 {
+        TrapFrame::call_number_of(frame_at(self.stack.top()))
     }
 
     /// The link for queues of this kind.
     pub(super) fn link(&self, kind: QueueKind) -> &QueueLink {
         match kind {
-            QueueKind::Waiting => &self.waiting,
+            QueueKind::Waiting(_) => &self.waiting,
             QueueKind::Runnable => &self.runnable,
         }
     }

@@ -4,6 +4,7 @@
 //! process runnable that then takes itself out of the queue it waited in.
 
 use super::Process;
+use crate::sync::Awaited;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use kmalloc::KArc;
@@ -11,8 +12,8 @@ use kmalloc::KArc;
 /// What a queue is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Processes that wait.
-    Waiting,
+    /// Processes that wait for this.
+    Waiting(Awaited),
     /// Processes that want to run.
     Runnable,
 }
@@ -61,6 +62,11 @@ impl ProcessQueue {
             first: None,
             last: core::ptr::null(),
         }
+    }
+
+    /// What the queue is for.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The process that comes out next.

@@ -1,17 +1,19 @@
 //! Who runs when: round robin, one queue of runnable processes a hart, idle harts steal.
 //!
 //! A switch goes from one process's stack straight to the next one's. Two rules keep two harts from
-//! one stack: a process is queued only when no hart is on its stack any more (whoever wakes waits
-//! for that, and a preempted process is queued by its successor), and only its queue hands it out.
+//! one stack: a process is queued only when no hart is on its stack any more, and only its queue hands
+//! it out. Nobody waits for a hart to leave a stack, since the host may not let that hart run at the
+//! moment: whoever wakes a process too early, and whoever preempts one, leaves it to its successor to
+//! queue it. In the same way the successor tells of a process that has ended.
 
-use super::{Process, ProcessQueue, QueueKind};
+use super::process::Left;
+use super::{Process, ProcessQueue, QueueKind, exit};
 use crate::arch::switch::{Context, switch};
 use crate::arch::{csr, hart, sbi, timer};
 use crate::mm::asid;
-use crate::sync::{Interrupted, SpinLock, rank};
+use crate::sync::{Awaited, Interrupted, SpinLock, rank};
 use abi::Event;
 use core::cell::{Cell, UnsafeCell};
-use core::hint;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicU64, Ordering};
 use kmalloc::KArc;
@@ -26,9 +28,6 @@ struct Local {
     idle: UnsafeCell<Context>,
     /// The process just left; its successor finishes the switch.
     left: Cell<*const Process>,
-    /// Whether it was preempted, that is, wants to go on. Its state does not tell: whoever wakes a
-    /// process that is about to leave makes it runnable too, and queues it.
-    preempted: Cell<bool>,
 }
 
 // SAFETY: `idle` and `left` are used by their own hart only, with interrupts off.
@@ -39,12 +38,11 @@ static LOCAL: [Local; hart::MAX_HARTS] = [const {
         runnable: SpinLock::new(ProcessQueue::new(QueueKind::Runnable)),
         idle: UnsafeCell::new(Context::new()),
         left: Cell::new(core::ptr::null()),
-        preempted: Cell::new(false),
     }
 }; hart::MAX_HARTS];
 
 static SLEEPERS: SpinLock<ProcessQueue, { rank::TIMER }> =
-    SpinLock::new(ProcessQueue::new(QueueKind::Waiting));
+    SpinLock::new(ProcessQueue::new(QueueKind::Waiting(Awaited::Time)));
 /// Deadline of the first sleeper.
 static NEXT_DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
 
@@ -98,10 +96,9 @@ pub fn wake(process: KArc<Process>) -> bool {
     if !process.end_sleep() {
         return false;
     }
-    while process.is_on_hart() {
-        hint::spin_loop();
+    if !process.call_back() {
+        enqueue(process);
     }
-    enqueue(process);
     true
 }
 
@@ -143,9 +140,12 @@ fn pick(index: usize) -> Option<KArc<Process>> {
     })
 }
 
-/// Gives the hart away until somebody wakes the process (or at once, for one that has ended).
-/// Interrupts are off, once.
+/// Gives the hart away until somebody wakes the process, for ever if it has ended. Interrupts are
+/// off, once.
 pub fn block() {
+    if current().was_called_back() {
+        return;
+    }
     let next = pick(hart::this().index());
     switch_to(next);
 }
@@ -155,7 +155,9 @@ pub fn yield_now() {
     let off = hart::off();
     hart::this().expired.set(false);
     if let Some(next) = pick(hart::this().index()) {
-        local(hart::this().index()).preempted.set(true);
+        // A process that runs is not woken, so nobody else has called it back.
+        let called = current().call_back();
+        debug_assert!(called, "preempted, but not running");
         switch_to(Some(next));
     }
     drop(off);
@@ -178,7 +180,7 @@ fn switch_to(next: Option<KArc<Process>>) {
     own.left.set(from_process);
     let to = match next {
         Some(process) => {
-            process.set_on_hart(true);
+            process.arrive();
             process.last_hart.store(hart.index(), Ordering::Relaxed);
             hart.set_kernel_sp(process.stack_top());
             asid::enter(hart, &process);
@@ -214,15 +216,10 @@ fn finish_switch() {
     }
     // SAFETY: `left` was this hart's current process, made with `into_raw`; the count passes here.
     let process = unsafe { KArc::from_raw(left) };
-    let own = local(hart.index());
-    if own.preempted.replace(false) {
-        let mut queue = own.runnable.lock();
-        process.set_on_hart(false);
-        queue.push(process);
-        drop(queue);
-        call_idle_hart(hart.index());
-    } else {
-        process.set_on_hart(false);
+    match process.leave() {
+        Left::Sleeps => {}
+        Left::ComesBack => enqueue(process),
+        Left::Ended => exit::tell(process),
     }
 }
 
@@ -231,13 +228,6 @@ pub fn enter_new_context() {
     finish_switch();
     hart::this().set_were_on(true);
     hart::leave();
-}
-
-/// Waits until nobody is on the stack of a process that has ended.
-pub fn wait_off_stack(process: &Process) {
-    while process.is_on_hart() {
-        hint::spin_loop();
-    }
 }
 
 /// The running process takes another address space, with this root table, into use.
@@ -287,6 +277,7 @@ pub fn tick() {
         wake_sleepers(now);
     }
     let hart = hart::this();
+    hart.ticked.store(now, Ordering::Relaxed);
     if hart.current().is_null() {
         timer::set(NEXT_DEADLINE.load(Ordering::SeqCst));
     } else {
@@ -321,7 +312,7 @@ pub fn sleep_until(deadline: u64) -> Result<(), Interrupted> {
         process.deadline.store(deadline, Ordering::Relaxed);
         {
             let mut sleepers = SLEEPERS.lock();
-            process.begin_sleep(true);
+            process.begin_sleep(true, Awaited::Time, 0);
             let later = |other: &Process| other.deadline.load(Ordering::Relaxed) > deadline;
             sleepers.insert(process.to_arc(), later);
             NEXT_DEADLINE.fetch_min(deadline, Ordering::SeqCst);
@@ -351,8 +342,9 @@ pub fn idle_loop() -> ! {
         hart.idle.store(true, Ordering::SeqCst);
         // Who queues after this looks sees `idle` and interrupts the hart.
         if let Some(next) = pick(hart.index()) {
-            hart.idle.store(false, Ordering::SeqCst);
-            if local(hart.index()).runnable.lock().first().is_some() {
+            // Whoever turned the flag off has called this hart for a process that may be another one.
+            let called = !hart.idle.swap(false, Ordering::SeqCst);
+            if called || local(hart.index()).runnable.lock().first().is_some() {
                 call_idle_hart(hart.index());
             }
             switch_to(Some(next));

@@ -1,7 +1,7 @@
 //! The order in which spin locks are taken: only ever towards higher ranks. Builds with debug
 //! assertions check it on every acquisition.
 
-use core::cell::Cell;
+use super::{Held, Taken};
 
 /// Who dies when memory ends.
 pub const OOM: u8 = 5;
@@ -24,56 +24,48 @@ pub const RUN: u8 = 70;
 /// Console output: anything may print.
 pub const OUTPUT: u8 = 80;
 
-const DEPTH: usize = 16;
-
-/// The ranks one hart holds, in order of acquisition.
-pub struct HeldRanks {
-    held: [Cell<u8>; DEPTH],
-    count: Cell<usize>,
+/// What locks of a rank are for.
+pub fn name(rank: u8) -> &'static str {
+    match rank {
+        OOM => "end of memory",
+        TABLE => "process table",
+        CACHE => "list of a cache",
+        TIMER => "sleepers",
+        DEVICE => "device or sleeping lock",
+        KMALLOC => "kmalloc",
+        FRAMES => "frames",
+        WAIT => "wait queue",
+        RUN => "run queue",
+        OUTPUT => "console output",
+        _ => "?",
+    }
 }
 
-impl HeldRanks {
-    /// None held.
-    pub const fn new() -> HeldRanks {
-        HeldRanks {
-            held: [const { Cell::new(0) }; DEPTH],
-            count: Cell::new(0),
-        }
-    }
+/// Spin locks that one hart holds at most. Only checked builds record them.
+const DEPTH: usize = if cfg!(debug_assertions) { 16 } else { 0 };
 
-    /// Records an acquisition. Interrupts are off.
-    ///
-    /// # Panics
-    /// If a lock of a higher rank is held, or too many.
-    pub fn push(&self, rank: u8) {
-        let held = self.held.iter().take(self.count.get());
-        let top = held.map(Cell::get).max().unwrap_or(0);
-        assert!(
-            rank >= top,
-            "lock of rank {rank} taken while one of rank {top} is held"
-        );
-        self.push_tried(rank);
-    }
+/// The spin locks that one hart holds.
+pub type HeldRanks = Held<DEPTH>;
 
-    /// Records an acquisition that did not wait: such a one closes no circle, whatever its rank.
-    pub fn push_tried(&self, rank: u8) {
-        let count = self.count.get();
-        match self.held.get(count) {
-            Some(place) => place.set(rank),
-            None => panic!("more than {DEPTH} spin locks held"),
-        }
-        self.count.set(count + 1);
-    }
+/// Records an acquisition. Interrupts are off.
+///
+/// # Panics
+/// If a lock of a higher rank is held, or too many.
+pub fn push(held: &HeldRanks, taken: Taken) {
+    let (rank, top) = (taken.kind, held.iter().map(|taken| taken.kind).max());
+    assert!(
+        top.is_none_or(|top| rank >= top),
+        "lock of rank {rank} taken while one of rank {top:?} is held"
+    );
+    push_tried(held, taken);
+}
 
-    /// Records a release, in whatever order.
-    pub fn pop(&self, rank: u8) {
-        let count = self.count.get();
-        let Some(position) = (0..count).rev().find(|&i| self.held[i].get() == rank) else {
-            panic!("lock of rank {rank} released but not held");
-        };
-        for i in position..count - 1 {
-            self.held[i].set(self.held[i + 1].get());
-        }
-        self.count.set(count - 1);
-    }
+/// Records an acquisition that did not wait: such a one closes no circle, whatever its rank.
+pub fn push_tried(held: &HeldRanks, taken: Taken) {
+    assert!(held.push(taken), "more than {DEPTH} spin locks held");
+}
+
+/// Records a release, in whatever order.
+pub fn pop(held: &HeldRanks, lock: usize) {
+    assert!(held.pop(lock), "lock {lock:#x} released but not held");
 }

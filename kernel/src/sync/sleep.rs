@@ -1,8 +1,12 @@
 //! Locks whose waiters sleep.
 
-use super::{SpinLock, WaitQueue, rank};
+use super::{Awaited, SpinGuard, SpinLock, Taken, WaitQueue, rank};
+use crate::arch::unwind;
+use crate::proc::sched;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
+
+const RANK: u8 = rank::DEVICE;
 
 /// A value behind a lock that may be held over a wait for the disk. Only processes take it.
 pub struct SleepLock<T> {
@@ -12,7 +16,7 @@ pub struct SleepLock<T> {
 
 /// The part of the lock that does not know the value.
 struct RawSleep {
-    locked: SpinLock<bool, { rank::DEVICE }>,
+    locked: SpinLock<bool, RANK>,
     waiting: WaitQueue,
 }
 
@@ -20,20 +24,49 @@ impl RawSleep {
     #[inline(never)]
     fn lock(&self) {
         let mut locked = self.locked.lock();
+        if *locked {
+            locked = self.wait(locked);
+        }
+        *locked = true;
+        if cfg!(debug_assertions) {
+            self.record(unwind::return_address());
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait<'a>(&'a self, mut locked: SpinGuard<'a, bool, RANK>) -> SpinGuard<'a, bool, RANK> {
         while *locked {
             locked = self.waiting.wait_surely(locked);
         }
-        *locked = true;
+        locked
     }
 
     #[inline(never)]
     fn try_lock(&self) -> bool {
         let locked = self.locked.try_lock();
-        locked.is_some_and(|mut locked| !core::mem::replace(&mut *locked, true))
+        let taken = locked.is_some_and(|mut locked| !core::mem::replace(&mut *locked, true));
+        if cfg!(debug_assertions) && taken {
+            self.record(unwind::return_address());
+        }
+        taken
+    }
+
+    /// Notes, in checked builds, that the running process has taken the lock.
+    fn record(&self, at: usize) {
+        if let Some(process) = sched::try_current() {
+            let (kind, lock) = (self.waiting.awaited() as u8, self.waiting.address());
+            process.held_locks().push(Taken { kind, lock, at });
+        }
     }
 
     #[inline(never)]
     fn unlock(&self) {
+        if cfg!(debug_assertions)
+            && let Some(process) = sched::try_current()
+        {
+            process.held_locks().pop(self.waiting.address());
+        }
         *self.locked.lock() = false;
         self.waiting.wake_one();
     }
@@ -43,24 +76,26 @@ impl RawSleep {
 unsafe impl<T: Send> Sync for SleepLock<T> {}
 
 impl<T> SleepLock<T> {
-    /// An unlocked value.
-    pub const fn new(value: T) -> SleepLock<T> {
+    /// An unlocked value; `name` is what those wait for who want the lock.
+    pub const fn new(name: Awaited, value: T) -> SleepLock<T> {
         SleepLock {
             raw: RawSleep {
                 locked: SpinLock::new(false),
-                waiting: WaitQueue::new(),
+                waiting: WaitQueue::new(name),
             },
             value: UnsafeCell::new(value),
         }
     }
 
     /// Waits until the lock is free and takes it.
+    #[inline(always)]
     pub fn lock(&self) -> SleepGuard<'_, T> {
         self.raw.lock();
         SleepGuard { lock: self }
     }
 
     /// Takes the lock if it is free; never waits, so it may be called with spin locks held.
+    #[inline(always)]
     pub fn try_lock(&self) -> Option<SleepGuard<'_, T>> {
         self.raw.try_lock().then(|| SleepGuard { lock: self })
     }

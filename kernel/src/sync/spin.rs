@@ -1,7 +1,9 @@
 //! Spin locks: interrupts are off while one is held, so an interrupt never waits for its own hart.
 
-use crate::arch::hart;
+use super::{Taken, rank};
+use crate::arch::{detour, hart, timer, unwind};
 use core::hint;
+use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 
@@ -32,7 +34,7 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
             return lock_checked(&self.locked, RANK);
         }
         hart::enter();
-        acquire(&self.locked);
+        acquire(&self.locked, RANK);
     }
 
     #[inline]
@@ -47,19 +49,47 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
     #[inline]
     unsafe fn unlock(&self) {
         if cfg!(debug_assertions) {
-            return unlock_checked(&self.locked, RANK);
+            return unlock_checked(&self.locked);
         }
         release(&self.locked);
     }
 }
 
 #[inline(always)]
-fn acquire(locked: &AtomicBool) {
-    while locked.swap(true, Ordering::Acquire) {
-        while locked.load(Ordering::Relaxed) {
+fn acquire(locked: &AtomicBool, rank: u8) {
+    if locked.swap(true, Ordering::Acquire) {
+        detour::contend(ptr::from_ref(locked).addr(), rank);
+    }
+}
+
+/// How often a hart looks at a lock before it lets the host run others for a moment.
+const LOOKS: usize = 10_000;
+
+/// Waits until the lock is free and takes it; `at` is behind the call that asks for it. For others to
+/// see, the hart records what it waits for. A lock is held for a few hundred instructions, unless the
+/// host does not run the holder's hart; to spin on would only keep the host from it.
+#[cold]
+pub extern "C" fn contend(lock: usize, rank: u8, at: usize) {
+    // SAFETY: `acquire` is the one caller, with the address of a lock that it has a reference to.
+    let locked = unsafe { &*(lock as *const AtomicBool) };
+    let hart = hart::this();
+    hart.spins.push(Taken {
+        kind: rank,
+        lock,
+        at,
+    });
+    loop {
+        let free = (0..LOOKS).any(|_| {
             hint::spin_loop();
+            !locked.load(Ordering::Relaxed)
+        });
+        if !free {
+            timer::pause();
+        } else if !locked.swap(true, Ordering::Acquire) {
+            break;
         }
     }
+    hart.spins.pop(lock);
 }
 
 /// Interrupts are off; they stay off only if the lock was taken.
@@ -81,11 +111,21 @@ fn release(locked: &AtomicBool) {
 // With the checks of ranks the operations are long: they stand in the image once, and not at each
 // place that locks.
 
+fn describe(locked: &AtomicBool, rank: u8, at: usize) -> Taken {
+    let lock = ptr::from_ref(locked).addr();
+    Taken {
+        kind: rank,
+        lock,
+        at,
+    }
+}
+
 #[inline(never)]
 fn lock_checked(locked: &AtomicBool, rank: u8) {
     hart::enter();
-    hart::this().ranks.push(rank);
-    acquire(locked);
+    let taken = describe(locked, rank, unwind::return_address());
+    rank::push(&hart::this().ranks, taken);
+    acquire(locked, rank);
 }
 
 #[inline(never)]
@@ -93,13 +133,14 @@ fn try_lock_checked(locked: &AtomicBool, rank: u8) -> bool {
     hart::enter();
     let taken = try_acquire(locked);
     if taken {
-        hart::this().ranks.push_tried(rank);
+        let taken = describe(locked, rank, unwind::return_address());
+        rank::push_tried(&hart::this().ranks, taken);
     }
     taken
 }
 
 #[inline(never)]
-fn unlock_checked(locked: &AtomicBool, rank: u8) {
-    hart::this().ranks.pop(rank);
+fn unlock_checked(locked: &AtomicBool) {
+    rank::pop(&hart::this().ranks, ptr::from_ref(locked).addr());
     release(locked);
 }

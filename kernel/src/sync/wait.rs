@@ -3,9 +3,10 @@
 //! Whoever waits puts itself into the queue *before* it lets go of the lock that guards what it
 //! waits for; whoever wakes holds or held that lock. So no wake-up is lost.
 
-use super::{SpinGuard, SpinLock, rank};
+use super::{Awaited, SpinGuard, SpinLock, rank};
 use crate::arch::hart;
 use crate::proc::{ProcessQueue, QueueKind, sched};
+use core::ptr;
 use lock_api::MutexGuard;
 
 /// The wait ended because the process has been killed.
@@ -18,6 +19,13 @@ impl From<Interrupted> for abi::Errno {
     }
 }
 
+fn awaited_in(queue: &ProcessQueue) -> Awaited {
+    match queue.kind() {
+        QueueKind::Waiting(awaited) => awaited,
+        QueueKind::Runnable => unreachable!("nobody waits in a queue of runnable processes"),
+    }
+}
+
 /// Processes that wait for the same event, first come first served.
 pub struct WaitQueue {
     waiting: SpinLock<ProcessQueue, { rank::WAIT }>,
@@ -25,10 +33,20 @@ pub struct WaitQueue {
 
 impl WaitQueue {
     /// A queue nobody waits in.
-    pub const fn new() -> WaitQueue {
+    pub const fn new(awaited: Awaited) -> WaitQueue {
         WaitQueue {
-            waiting: SpinLock::new(ProcessQueue::new(QueueKind::Waiting)),
+            waiting: SpinLock::new(ProcessQueue::new(QueueKind::Waiting(awaited))),
         }
+    }
+
+    /// What its processes wait for.
+    pub fn awaited(&self) -> Awaited {
+        awaited_in(&self.waiting.lock())
+    }
+
+    /// By what it is told from others.
+    pub fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
     }
 
     /// Lets go of `guard`, waits for a wake-up, takes the lock again. Wake-ups may come without
@@ -63,7 +81,7 @@ impl WaitQueue {
         let off = hart::off();
         {
             let mut waiting = self.waiting.lock();
-            process.begin_sleep(interruptible);
+            process.begin_sleep(interruptible, awaited_in(&waiting), self.address());
             waiting.push(process.to_arc());
         }
         release();

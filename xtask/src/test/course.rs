@@ -20,24 +20,34 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new(name, Layer::Guest(LIMIT), work)
     };
     vec![
-        check("course-runner", runner),
+        check("course-runner", |bench, log| {
+            script(bench, log, "tests/course-runner.sh")
+        }),
+        check("course-marking", |bench, log| {
+            match missing(bench, log, &["course", "marking"])? {
+                Some(why) => Ok(Outcome::Skipped(why)),
+                None => script(bench, log, "tests/course-marking.sh"),
+            }
+        }),
         // One check: both build in the same directory.
-        check("course", |bench, log| match missing(bench, log)? {
-            Some(why) => Ok(Outcome::Skipped(why)),
-            None => {
-                few_tests(bench, log)?;
-                wrong_output(bench, log)?;
-                plain_script(bench, log)?;
-                without_runner(bench, log)?;
-                Ok(Outcome::Passed(FEW.len() + 4))
+        check("course", |bench, log| {
+            match missing(bench, log, &["c", "course"])? {
+                Some(why) => Ok(Outcome::Skipped(why)),
+                None => {
+                    few_tests(bench, log)?;
+                    wrong_output(bench, log)?;
+                    plain_script(bench, log)?;
+                    without_runner(bench, log)?;
+                    Ok(Outcome::Passed(FEW.len() + 4))
+                }
             }
         }),
     ]
 }
 
-/// The runner's own tests; they need no guest.
-fn runner(bench: &Bench, log: &mut Log) -> Result<Outcome> {
-    let command = front(bench, "tests/course-runner.sh", &[], &[]);
+/// Tests of the scripts themselves; they need no guest.
+fn script(bench: &Bench, log: &mut Log, tests: &str) -> Result<Outcome> {
+    let command = front(bench, tests, &[], &[]);
     let (status, output) = finish_within(LIMIT, log, command, None)?;
     ensure!(status == 0, "exit status {status}, wanted 0");
     let passed = output.lines().filter(|line| line.starts_with("ok: "));
@@ -45,8 +55,8 @@ fn runner(bench: &Bench, log: &mut Log) -> Result<Outcome> {
 }
 
 /// What would have to be installed and cannot.
-fn missing(bench: &Bench, log: &mut Log) -> Result<Option<String>> {
-    for what in ["c", "course"] {
+fn missing(bench: &Bench, log: &mut Log, parts: &[&str]) -> Result<Option<String>> {
+    for what in parts {
         let setup = front(bench, "scripts/setup", &[what], &[]);
         if finish_within(LIMIT, log, setup, None)?.0 != 0 {
             return Ok(Some(format!("scripts/setup {what} fails")));

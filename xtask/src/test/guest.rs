@@ -70,5 +70,5 @@ pub(super) fn start(
     let boot = boot_args(command);
     let qemu = qemu::command(&guest.kernel, disk, hardware, &boot, Console::Stdio)?;
     writeln!(log, "+ {qemu:?}")?;
-    Session::start(qemu, false, Stderr::Console)
+    Session::watched(qemu, guest, Stderr::Console)
 }

@@ -1,14 +1,15 @@
 //! What each hart keeps for itself. In the kernel `tp` points at it; in user mode `sscratch` does.
 
 use crate::arch::csr;
+use crate::arch::trap::TrapFrame;
 use crate::proc::Process;
-use crate::sync::rank::HeldRanks;
+use crate::sync::{Held, rank::HeldRanks};
 use abi::{EVENT_SLOTS, Event};
 use core::arch::asm;
 use core::cell::Cell;
 use core::mem::offset_of;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// Most harts that the kernel runs on.
 pub const MAX_HARTS: usize = 8;
@@ -23,12 +24,20 @@ pub struct Hart {
     index: Cell<usize>,
     /// The firmware's number of the hart.
     id: AtomicUsize,
-    current: Cell<*const Process>,
+    current: AtomicPtr<Process>,
     /// Spin locks held, and whether interrupts were on before the first.
     depth: Cell<usize>,
     were_on: Cell<bool>,
-    /// Lock ranks held, for the check in debug builds.
+    /// Spin locks held, in checked builds.
     pub ranks: HeldRanks,
+    /// The spin lock that the hart waits for.
+    pub spins: Held<1>,
+    /// When the clock last interrupted it.
+    pub ticked: AtomicU64,
+    /// What the interrupt that is handled at the moment interrupted.
+    pub interrupted: Cell<*const TrapFrame>,
+    /// Whether another hart has asked what this one does; see `debug/state.rs`.
+    pub asked: AtomicU8,
     /// Set by the timer: the running process has had its share.
     pub expired: Cell<bool>,
     /// What is in `satp`.
@@ -66,10 +75,14 @@ impl Hart {
             boot_satp: Cell::new(0),
             index: Cell::new(0),
             id: AtomicUsize::new(0),
-            current: Cell::new(ptr::null()),
+            current: AtomicPtr::new(ptr::null_mut()),
             depth: Cell::new(0),
             were_on: Cell::new(false),
             ranks: HeldRanks::new(),
+            spins: Held::new(),
+            ticked: AtomicU64::new(0),
+            interrupted: Cell::new(ptr::null()),
+            asked: AtomicU8::new(0),
             expired: Cell::new(false),
             loaded: Cell::new(0),
             idle: AtomicBool::new(false),
@@ -106,16 +119,17 @@ impl Hart {
         self.kernel_sp.set(top);
     }
 
-    /// The process that runs here; null when idle. Interrupts are off or the caller is the process.
+    /// The process that runs here; null when idle. It is sure to live on only if this is the caller's
+    /// hart, and interrupts are off or the caller is the process.
     #[inline(always)]
     pub fn current(&self) -> *const Process {
-        self.current.get()
+        self.current.load(Ordering::Relaxed)
     }
 
     /// Says which process runs here.
     #[inline(always)]
     pub fn set_current(&self, process: *const Process) {
-        self.current.set(process);
+        self.current.store(process.cast_mut(), Ordering::Relaxed);
     }
 
     /// Spin locks held here.

@@ -2,6 +2,7 @@
 
 pub mod boot;
 pub mod csr;
+pub mod detour;
 pub mod fpu;
 pub mod hart;
 pub mod layout;
@@ -10,4 +11,5 @@ pub mod sbi;
 pub mod switch;
 pub mod timer;
 pub mod trap;
+pub mod unwind;
 pub mod usercopy;

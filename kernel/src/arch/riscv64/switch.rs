@@ -33,6 +33,15 @@ impl Context {
     }
 }
 
+impl Context {
+    /// The frame pointer of a context that is not running; of one that is, any value.
+    pub fn frame_pointer(context: *const Context) -> usize {
+        // SAFETY: the context lives as long as its process, which the caller has. Another hart may be
+        // writing to it, hence volatile; the value is only looked at.
+        unsafe { (&raw const (*context).s[0]).read_volatile() }
+    }
+}
+
 /// Stores the running context in `from` and goes on with `to`.
 ///
 /// # Safety

@@ -24,6 +24,14 @@ pub fn frequency() -> u64 {
     FREQUENCY.load(Ordering::Relaxed)
 }
 
+/// Lets the host run something else than this hart for about a 20,000th of a second, or until there is
+/// an interrupt. Interrupts are off. The clock's interrupt comes early for it, and its handler sets the
+/// next one.
+pub fn pause() {
+    set(now() + frequency() / 20_000);
+    csr::wait_for_interrupt();
+}
+
 /// Asks for one interrupt on this hart at `time`, in place of the one asked for before.
 pub fn set(time: u64) {
     if HAS_SSTC.load(Ordering::Relaxed) {

@@ -45,6 +45,13 @@ impl TrapFrame {
         self.registers[16] as u64
     }
 
+    /// The same of a process that may be running: then, any number.
+    pub fn call_number_of(frame: *const TrapFrame) -> u64 {
+        // SAFETY: the frame lies on the stack of a process that the caller has. Another hart may be
+        // writing to it, hence volatile; the value is only looked up.
+        unsafe { (&raw const (*frame).registers[16]).read_volatile() as u64 }
+    }
+
     /// The call's arguments (`a0` to `a5`).
     pub fn arguments(&self) -> [u64; 6] {
         core::array::from_fn(|i| self.registers[9 + i] as u64)
@@ -53,6 +60,11 @@ impl TrapFrame {
     /// Sets what the call gives back (`a0`).
     pub fn set_result(&mut self, value: u64) {
         self.registers[9] = value as usize;
+    }
+
+    /// True if the trap came from the kernel.
+    pub fn is_of_kernel(&self) -> bool {
+        self.status & SSTATUS_SPP != 0
     }
 
     /// Frame pointer and return address, where a backtrace goes on.

@@ -6,7 +6,8 @@ use core::arch::asm;
 use core::fmt::Display;
 use ulib::io::{Read, Write};
 use ulib::string::String;
-use ulib::{mem, println, process, sys};
+use ulib::vec::Vec;
+use ulib::{inspect, mem, println, process, sys};
 
 /// Reads the byte at any address whatever; the process ends if it may not.
 pub fn peek(address: usize) -> u8 {
@@ -112,12 +113,21 @@ pub fn take_pages(most: usize) -> Result<u64, String> {
 pub fn same_pages(what: impl Display, act: impl FnOnce() -> Outcome) -> Outcome {
     // Once for practice.
     take_pages(1)?;
-    let before = take_pages(usize::MAX)?;
+    let (own, before) = (own_pages()?, take_pages(usize::MAX)?);
     act()?;
-    let after = take_pages(usize::MAX)?;
+    let (after, own_after) = (take_pages(usize::MAX)?, own_pages()?);
     println!("{before} pages for one process before {what}, {after} after");
+    crate::expect_eq!(own_after, own, "pages of the caller, region by region");
     crate::expect_eq!(after, before, "pages that one process can get");
     Ok(())
+}
+
+/// Start and resident pages of each of this process's regions.
+fn own_pages() -> Result<Vec<(u64, u64)>, String> {
+    let regions = inspect::regions(process::id()).or_fail("list the regions")?;
+    Ok(regions
+        .map(|region| (region.start, region.resident))
+        .collect())
 }
 
 /// Whether no more memory is promised than there is (the boot argument `commit=strict`).

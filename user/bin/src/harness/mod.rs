@@ -18,6 +18,7 @@ use crate::cli::{Text, complain};
 use abi::PAGE_SIZE;
 use core::fmt::{self, Debug, Display};
 use core::hint;
+use core::sync::atomic::{AtomicBool, Ordering};
 use ulib::string::String;
 use ulib::{env, format, println};
 
@@ -170,12 +171,16 @@ pub fn suite(groups: &[&[Test]]) -> i32 {
 /// Touches more of the stack than running tests does: what is on it is not the same in each.
 #[inline(never)]
 fn touch_stack() {
-    hint::black_box(&mut [0_u8; 3 * PAGE_SIZE]);
+    hint::black_box(&mut [0_u8; 6 * PAGE_SIZE]);
 }
 
 /// Makes this process touch, and the root directory grow to, all that running tests takes, so that
-/// the first test does not seem to lose it.
+/// the first test does not seem to lose it. Once is enough: from a deeper call it would touch more.
 pub fn warm_up() {
+    static WARM: AtomicBool = AtomicBool::new(false);
+    if WARM.swap(true, Ordering::Relaxed) {
+        return;
+    }
     touch_stack();
     Counts::warm_up();
     for _ in 0..2 {

@@ -1,0 +1,166 @@
+#!/bin/sh
+# Marks one student's tree, in a place of its own, so that many can be marked at the same time; `-h`
+# tells how.
+#
+# A built copy of this tree, the seed, is kept. Each marking copies the seed, puts the student's files
+# over it and builds what they differ in. Files keep their time where they are the same and get the
+# present one where not, which is what cargo goes by. Nothing of a student's is left for the next.
+set -eu
+base=$(cd "$(dirname "$0")/.." && pwd)
+. "$base/scripts/results.sh"
+
+usage() {
+    cat <<END
+usage: mark.sh [--lab LAB] [--take 'PART …'] [--limit s] TREE OUT [-- OPTION …]
+       mark.sh --prepare
+
+Marks TREE with test-mmap.sh, which gets the OPTIONs, and writes the results to OUT: Gradescope's
+results.json if the name ends in .json, JUnit's XML if it ends in .xml. What was said meanwhile is in the
+file with the extension .log. TREE is a changed tree of Pagoda, or a folder with one in it.
+
+  --lab LAB    mark with 'make grade LAB=…' instead: alloc or lazy
+  --take 'PART …'
+               the files and folders that count as the student's, where TREE has them; all others are
+               those of this tree ('$take')
+  --limit s    seconds that it may take ($limit); what was not run then has no points
+  --prepare    only build what all markings begin with
+
+The built copy that all begin with and those of the markings are in PAGODA_MARKING
+(/var/tmp/pagoda-marking-UID): on a disk of this machine, please.
+
+Exit status: 0 the tree was marked, whatever its points; 2 it could not be.
+END
+}
+
+die() { echo "mark.sh: $*" >&2; exit 2; }
+
+lab='' take='crates kernel Cargo.toml Cargo.lock' limit=1800 prepare=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --prepare) prepare=yes ;;
+        --lab | --take | --limit)
+            [ $# -ge 2 ] || die "$1 needs a value; -h tells the options"
+            case $1 in --lab) lab=$2 ;; --take) take=$2 ;; --limit) limit=$2 ;; esac
+            shift
+            ;;
+        -*) die "there is no option '$1'; -h tells those there are" ;;
+        *) break ;;
+    esac
+    shift
+done
+case $lab in '' | alloc | lazy) ;; *) die "there is no lab '$lab'; there are alloc and lazy" ;; esac
+case $limit in '' | *[!0-9]* | 0* | ???????*) die "--limit $limit: a number of seconds is wanted" ;; esac
+
+place=${PAGODA_MARKING:-/var/tmp/pagoda-marking-$(id -u)}
+seed=$place/seed
+mkdir -p -m 700 "$place" && [ -O "$place" ] || die "$place is not a directory of yours"
+
+# prepare_seed: brings the seed up to this tree, and builds what has changed.
+prepare_seed() {
+    for part in '' c course marking; do
+        # shellcheck disable=SC2086 # no argument where there is no part
+        "$base/scripts/setup" $part >&2 || die "scripts/setup $part fails"
+    done
+    [ -e "$seed" ] || echo "mark.sh: the first build, in $seed" >&2
+    mkdir -p "$seed"
+    (cd "$base" && rsync -rlpc --delete --exclude='*.img' --exclude=/course/tests-out \
+        .cargo Cargo.toml Cargo.lock Makefile README.md crates kernel user xtask scripts course tests "$seed/") ||
+        die "$seed could not be written"
+    "$seed/scripts/xtask" build >"$place/seed.log" 2>&1 ||
+        { tail -n 20 "$place/seed.log" >&2; die "$base does not build: $place/seed.log"; }
+}
+
+# tree_in FOLDER: the tree in it, which may be the folder itself.
+tree_in() {
+    for dir in "$1" "$1"/*/; do
+        for part in $take; do
+            if [ -e "$dir/$part" ]; then echo "${dir%/}"; return 0; fi
+        done
+    done
+    return 1
+}
+
+# put_over TREE: the student's parts in the place of those in the copy.
+put_over() {
+    for part in $take; do
+        if [ -d "$1/$part" ]; then
+            mkdir -p "$copy/$part"
+            rsync -rlc --delete --safe-links --chmod=u+rwX --exclude=/target --exclude='/*/target' \
+                "$1/$part/" "$copy/$part/"
+        elif [ -f "$1/$part" ]; then
+            cmp -s "$1/$part" "$copy/$part" || cp "$1/$part" "$copy/$part"
+        fi
+    done
+}
+
+exec 9>"$place/seed.lock"
+flock 9
+if [ -n "$prepare" ]; then
+    [ $# -eq 0 ] || die "--prepare takes no tree"
+    prepare_seed
+    exit 0
+fi
+
+[ $# -ge 2 ] || { usage >&2; exit 2; }
+student=$1 out=$2
+shift 2
+[ $# -eq 0 ] || [ "$1" = -- ] || die "'$1' stands behind the two names; options of test-mmap.sh stand behind --"
+[ $# -eq 0 ] || shift
+[ -z "$lab" ] || [ $# -eq 0 ] || die "--lab takes no options of test-mmap.sh"
+[ -d "$student" ] || die "there is no folder $student"
+case $out in
+    *.json) form=--gradescope ;;
+    *.xml) form=--junit ;;
+    *) die "$out: a name that ends in .json (Gradescope) or .xml (JUnit) is wanted" ;;
+esac
+case $out in /*) ;; *) out=$PWD/$out ;; esac
+log=${out%.*}.log
+# The results of another marking are none of this one, however it ends.
+mkdir -p "$(dirname "$out")" && rm -f "$out" && : >"$log" || die "$out cannot be written"
+name=$(cd "$student" && basename "$PWD")
+
+# report WHY: no points, and the reason.
+report() { report_nothing "$out" "$1" "$log"; echo "$name: $1"; }
+
+tree=$(tree_in "$student") || { report "nothing of a tree is there: $take"; exit 0; }
+
+prepare_seed
+# The first place that nobody works in; whatever this starts holds it as well.
+n=1
+until exec 8>"$place/$n.lock" && flock -n 8; do n=$((n + 1)); done
+copy=$place/$n
+child=''
+trap 'rm -rf "$copy"' EXIT
+trap '[ -z "$child" ] || { kill -TERM "$child"; wait "$child"; } 2>/dev/null; exit 2' INT TERM HUP
+rm -rf "$copy"
+cp -a --reflink=auto "$seed" "$copy"
+exec 9>&-
+: >"$place/$n.now"
+[ -z "$(find "$copy" -newer "$place/$n.now" -print -quit)" ] ||
+    die "files in $seed are from the future: was the clock set back? Remove $place"
+put_over "$tree" || die "$tree could not be copied to $copy"
+
+# A guest that hangs costs a minute.
+export XV6_BOOT_TIMEOUT="${XV6_BOOT_TIMEOUT:-60}"
+if [ -n "$lab" ]; then
+    set -- timeout -k 20 "$limit" make -s -C "$copy" grade LAB="$lab" OUT="$out"
+else
+    cd "$copy/course"
+    # By itself it ends a test after that time at most.
+    set -- timeout -k 20 $((limit + 300)) ./test-mmap.sh -c --total "$limit" \
+        --pre-timeout "$limit" "$form" "$out" "$@"
+fi
+"$@" </dev/null >"$log" 2>&1 &
+child=$!
+status=0
+wait "$child" || status=$?
+trap '' INT TERM HUP
+if [ -s "$out" ]; then
+    echo "$name: $(sed -n '$ { s/^run-tests.sh: //; s/; its output: .*//; p; }' "$log" | cut -c 1-200)"
+elif [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+    report "no end after $limit s"
+else
+    tail -n 20 "$log" >&2
+    die "$name could not be marked (status $status)"
+fi

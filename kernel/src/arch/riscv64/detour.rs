@@ -1,0 +1,60 @@
+//! A call from the middle of a function that, for the function, is an instruction that changes nothing:
+//! one that hardly ever calls need not save a register for it, nor have a frame.
+
+use core::arch::{asm, naked_asm};
+
+/// Calls [`crate::sync::contend`] with the address of a spin lock and its rank.
+#[inline(always)]
+pub fn contend(lock: usize, rank: u8) {
+    // SAFETY: `entry` returns with all registers but `t0` as they were. Memory may change, and does:
+    // the caller has the lock then.
+    unsafe {
+        asm!("call t0, {entry}", entry = sym entry, in("a0") lock, in("a1") usize::from(rank),
+             out("t0") _);
+    }
+}
+
+/// Saves what the calling convention lets a function change, returns to `t0`.
+#[unsafe(naked)]
+unsafe extern "C" fn entry() {
+    naked_asm!(
+        "addi sp, sp, -128",
+        "sd ra, 0(sp)",
+        "sd t0, 8(sp)",
+        "sd t1, 16(sp)",
+        "sd t2, 24(sp)",
+        "sd t3, 32(sp)",
+        "sd t4, 40(sp)",
+        "sd t5, 48(sp)",
+        "sd t6, 56(sp)",
+        "sd a0, 64(sp)",
+        "sd a1, 72(sp)",
+        "sd a2, 80(sp)",
+        "sd a3, 88(sp)",
+        "sd a4, 96(sp)",
+        "sd a5, 104(sp)",
+        "sd a6, 112(sp)",
+        "sd a7, 120(sp)",
+        "mv a2, t0",
+        "call {contend}",
+        "ld ra, 0(sp)",
+        "ld t0, 8(sp)",
+        "ld t1, 16(sp)",
+        "ld t2, 24(sp)",
+        "ld t3, 32(sp)",
+        "ld t4, 40(sp)",
+        "ld t5, 48(sp)",
+        "ld t6, 56(sp)",
+        "ld a0, 64(sp)",
+        "ld a1, 72(sp)",
+        "ld a2, 80(sp)",
+        "ld a3, 88(sp)",
+        "ld a4, 96(sp)",
+        "ld a5, 104(sp)",
+        "ld a6, 112(sp)",
+        "ld a7, 120(sp)",
+        "addi sp, sp, 128",
+        "jr t0",
+        contend = sym crate::sync::contend,
+    )
+}

@@ -1,0 +1,57 @@
+//! Who called whom, by the frame pointers (RISC-V calling convention: return address at fp - 8, the
+//! caller's frame pointer at fp - 16).
+
+use super::layout;
+use core::arch::asm;
+use core::ops::Range;
+
+/// The frame pointer of the function that this becomes a part of.
+#[inline(always)]
+pub fn frame_pointer() -> usize {
+    let fp;
+    // SAFETY: reads a register.
+    unsafe { asm!("mv {}, s0", out(reg) fp, options(nomem, nostack)) };
+    fp
+}
+
+/// Where the function that this becomes a part of returns to.
+#[inline(always)]
+pub fn return_address() -> usize {
+    record(frame_pointer(), &all_stacks()).map_or(0, |(pc, _)| pc)
+}
+
+/// The addresses that are returned to, from the frame with this frame pointer outwards, as long as the
+/// frames lie in `stack`.
+pub fn callers(fp: usize, stack: Range<usize>) -> impl Iterator<Item = usize> + Clone {
+    let mut next = Some(fp);
+    core::iter::from_fn(move || {
+        let fp = next?;
+        let (pc, outer) = record(fp, &stack)?;
+        next = (outer > fp).then_some(outer);
+        Some(pc)
+    })
+}
+
+/// All stacks of this kernel, with the holes between them: for the running code's own frames.
+pub fn all_stacks() -> Range<usize> {
+    layout::STACKS..usize::MAX - 7
+}
+
+fn record(fp: usize, stack: &Range<usize>) -> Option<(usize, usize)> {
+    let image = layout::image();
+    let on_boot_stack = (image.erodata..=image.end).contains(&fp);
+    // The frame lies below its pointer.
+    let on_stack = fp > stack.start + 15 && fp <= stack.end;
+    if !fp.is_multiple_of(8) || !(on_stack || on_boot_stack) {
+        return None;
+    }
+    let word = |address: usize| {
+        // SAFETY: an aligned address on a kernel stack. Volatile, since the stack may be one that
+        // another hart uses at this moment: whatever is read is only compared and looked up.
+        unsafe { (address as *const usize).read_volatile() }
+    };
+    let (pc, outer) = (word(fp - 8), word(fp - 16));
+    (image.text..image.etext)
+        .contains(&pc)
+        .then_some((pc, outer))
+}

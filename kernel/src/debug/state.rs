@@ -1,0 +1,207 @@
+//! What Ctrl-P prints: what each hart runs, what each process waits for, and the locks held. It is
+//! made in an interrupt, when perhaps no process can run any more. Each other hart is asked by an
+//! interrupt and tells for itself; of one that does not answer, its records are read. A lock that
+//! somebody holds is waited for a while only.
+//!
+//! Only checked builds record locks that are held. What is waited for is recorded in every build, when
+//! the wait begins.
+
+use super::backtrace::{Place, Way};
+use crate::arch::hart::{self, Hart};
+use crate::arch::trap::TrapFrame;
+use crate::arch::{sbi, timer, unwind};
+use crate::mm::ram::frames;
+use crate::println;
+use crate::proc::{Process, TABLE, Table};
+use crate::sync::{Awaited, patiently, rank};
+use core::fmt;
+use core::sync::atomic::Ordering;
+
+/// How often the usual patience a hart has for its answer.
+const ROUNDS: usize = 10;
+
+const NOT_ASKED: u8 = 0;
+const ASKED: u8 = 1;
+const ANSWERS: u8 = 2;
+
+/// Counts of the clock, printed in seconds.
+struct Seconds(u64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.0 / (timer::frequency() / 10).max(1);
+        let width = f.width().unwrap_or(0).saturating_sub(2);
+        write!(f, "{:width$}.{}", tenths / 10, tenths % 10)
+    }
+}
+
+/// Prints all of it.
+pub fn print() {
+    println!("\nstate after {} s:", Seconds(timer::now()));
+    let here = hart::this();
+    for hart in hart::all() {
+        if core::ptr::eq(hart, here) {
+            tell();
+        } else if !answers(hart) {
+            tell_of(hart);
+        }
+    }
+    match patiently(|| TABLE.try_lock()) {
+        Some(table) => print_processes(&table),
+        None => println!("the process table is locked"),
+    }
+    match patiently(|| frames().try_stats()) {
+        Some(stats) => println!("{} of {} pages free", stats.free, stats.total),
+        None => println!("the free pages are locked"),
+    }
+    if !cfg!(debug_assertions) {
+        println!("who holds a lock only a checked kernel knows (PROFILE=checked)");
+    }
+    println!("end of state");
+}
+
+/// Asks a hart to tell what it does; false if it does not begin to.
+fn answers(hart: &Hart) -> bool {
+    hart.asked.store(ASKED, Ordering::SeqCst);
+    sbi::send_interrupt(hart.id());
+    // The host may not run that hart at the moment, so there is more patience than with a lock.
+    let told = || (hart.asked.load(Ordering::SeqCst) == NOT_ASKED).then_some(());
+    if (0..ROUNDS).any(|_| patiently(told).is_some()) {
+        return true;
+    }
+    let revoked = hart
+        .asked
+        .compare_exchange(ASKED, NOT_ASKED, Ordering::SeqCst, Ordering::SeqCst);
+    if revoked.is_ok() {
+        return false;
+    }
+    patiently(told);
+    true
+}
+
+/// Tells what this hart does, if another one has asked. Called on an interrupt by another hart.
+#[inline]
+pub fn answer() {
+    if hart::this().asked.load(Ordering::Relaxed) != NOT_ASKED {
+        answer_now();
+    }
+}
+
+#[cold]
+fn answer_now() {
+    let asked = &hart::this().asked;
+    let begun = asked.compare_exchange(ASKED, ANSWERS, Ordering::SeqCst, Ordering::SeqCst);
+    if begun.is_ok() {
+        tell();
+        asked.store(NOT_ASKED, Ordering::SeqCst);
+    }
+}
+
+/// Prints what this hart was interrupted in. Interrupts were on then, so it held no spin lock.
+fn tell() {
+    let hart = hart::this();
+    let index = hart.index();
+    // SAFETY: the hart holds a reference to the process it runs.
+    let Some(process) = (unsafe { hart.current().as_ref() }) else {
+        println!("hart {index}: idle");
+        return;
+    };
+    // SAFETY: set on the interrupt that is handled at the moment; the frame lies on its stack.
+    let frame = unsafe { hart.interrupted.get().as_ref() };
+    let (pid, name) = (process.pid, Printable(process));
+    match frame {
+        Some(frame) if frame.is_of_kernel() => {
+            println!(
+                "hart {index}: pid {pid} {name} in the kernel: {}",
+                way(process, frame)
+            );
+        }
+        Some(frame) => println!("hart {index}: pid {pid} {name} at {:#x}", frame.pc),
+        None => println!("hart {index}: pid {pid} {name}"),
+    }
+}
+
+/// The instruction that was interrupted, and the calls that led there.
+fn way(process: &Process, frame: &TrapFrame) -> impl fmt::Display {
+    let callers = unwind::callers(frame.frame_pointer(), process.stack_range());
+    Way {
+        addresses: core::iter::once(frame.pc + 1).chain(callers),
+        call: process.call_number(),
+    }
+}
+
+/// Prints what is recorded of another hart.
+fn tell_of(hart: &Hart) {
+    let index = hart.index();
+    let since = timer::now().saturating_sub(hart.ticked.load(Ordering::Relaxed));
+    println!(
+        "hart {index}: does not answer; the clock interrupted it {} s ago",
+        Seconds(since)
+    );
+    let current = hart.current();
+    match current.is_null() {
+        true => println!("    runs no process"),
+        // SAFETY: the hart has a reference to the process. If it goes on and lets go of it just now, the
+        // memory is still there, in the direct map, and some number comes out; hence volatile.
+        false => println!("    runs pid {}", unsafe {
+            (&raw const (*current).pid).read_volatile()
+        }),
+    }
+    for lock in hart.spins.iter() {
+        let (name, place) = (rank::name(lock.kind), Place(lock.at));
+        println!("    spins for lock {:#x}, {name}, in{place}", lock.lock);
+    }
+    // The one that it spins for stands in both lists.
+    let wanted = hart.spins.iter().next().map(|lock| lock.lock);
+    for lock in hart.ranks.iter().filter(|lock| Some(lock.lock) != wanted) {
+        let (name, place) = (rank::name(lock.kind), Place(lock.at));
+        println!("    holds lock {:#x}, {name}, taken in{place}", lock.lock);
+    }
+}
+
+/// A process's name, unless it is being changed.
+struct Printable<'a>(&'a Process);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.try_name() {
+            Some(name) => name.fmt(f),
+            None => f.pad("?"),
+        }
+    }
+}
+
+fn print_processes(table: &Table) {
+    println!("  pid parent state   pages name             since, waits for");
+    table.for_each(|process, parent| {
+        let (pid, parent) = (process.pid, parent.unwrap_or(0));
+        let (state, pages) = (process.state().name(), process.resident());
+        let start = format_args!("{pid:5} {parent:6} {state:6} {pages:6}");
+        let name = Printable(process);
+        match process.awaits() {
+            Some((awaited, queue, since)) => {
+                let since = Seconds(timer::now().saturating_sub(since));
+                let way = Way {
+                    addresses: process.callers(),
+                    call: process.call_number(),
+                };
+                println!("{start} {name:16} {since:5} s {awaited}: {way}");
+                print_holder(table, queue);
+            }
+            None => println!("{start} {name}"),
+        }
+        for lock in process.held_locks().iter() {
+            let (name, place) = (Awaited::name(lock.kind), Place(lock.at));
+            println!("      holds the {name}, taken in{place}");
+        }
+    });
+}
+
+/// Who holds the sleeping lock with this wait queue.
+fn print_holder(table: &Table, queue: usize) {
+    table.for_each(|process, _| {
+        if process.held_locks().iter().any(|held| held.lock == queue) {
+            println!("      which pid {} holds", process.pid);
+        }
+    });
+}

@@ -1,0 +1,28 @@
+# Results in the files that graders read, JUnit's XML and Gradescope's results.json: what the scripts
+# that write them have in common. To be sourced by a POSIX shell.
+# shellcheck shell=sh
+
+# Standard input made fit to stand in such a file: no bytes but plain text.
+plain_text() { LC_ALL=C tr -cd '\11\12\40-\176'; }
+for_xml() { plain_text | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/"/\&quot;/g'; }
+# A string without its quotation marks.
+for_json() { plain_text | sed 's/\\/\\\\/g; s/"/\\"/g; s/	/\\t/g; $!s/$/\\n/' | tr -d '\n'; }
+
+# report_nothing FILE WHY LOG: writes the results of what could not be run at all: no points, the
+# reason, and the end of the log. FILE's extension tells the form.
+report_nothing() {
+    case $1 in
+        *.xml)
+            echo '<?xml version="1.0" encoding="UTF-8"?>'
+            echo '<testsuite name="preparation" tests="1" failures="0" errors="1" skipped="0">'
+            printf '<testcase name="preparation"><error message="%s">\n' "$(printf %s "$2" | for_xml)"
+            tail -c 8000 "$3" | for_xml
+            printf '</error></testcase>\n</testsuite>\n'
+            ;;
+        *)
+            printf '{"score": 0, "visibility": "visible", "stdout_visibility": "hidden", "output": "'
+            { printf '%s\n\n' "$2" && tail -c 8000 "$3"; } | for_json
+            printf '"}\n'
+            ;;
+    esac >"$1.new" && mv "$1.new" "$1"
+}

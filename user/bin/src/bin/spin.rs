@@ -1,0 +1,15 @@
+//! `spin`: computes until it is killed; something for `ps`, `kill` and Ctrl-P to look at.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use ulib::main;
+
+main!(main);
+
+fn main() -> i32 {
+    let mut count = 0_u64;
+    loop {
+        count = black_box(count.wrapping_add(1));
+    }
+}
