@@ -17,7 +17,6 @@ use std::{
     fmt, fs,
     io::{self, Write},
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -142,7 +141,8 @@ impl Part {
             &format!("{}{}", self.boot, boot_args(self.program)),
             Console::Stdio,
         )?;
-        let (end, text) = self.watch(qemu, guest)?;
+        let session = Session::watched(qemu, guest, Stderr::Console)?;
+        let (end, text) = self.watch(session)?;
         fs::write(log, &text).with_context(|| log.display().to_string())?;
         let text = String::from_utf8_lossy(&text);
 
@@ -167,8 +167,7 @@ impl Part {
     }
 
     /// Lets it run to its end, or until it was given time and room enough; what it printed.
-    fn watch(&self, qemu: Command, guest: &Guest) -> Result<(End, Vec<u8>)> {
-        let mut session = Session::watched(qemu, guest, Stderr::Console)?;
+    fn watch(&self, mut session: Session) -> Result<(End, Vec<u8>)> {
         let mut text = Capped::default();
         let end = match follow(&mut session, self.limit, &mut text) {
             Ok(Some(status)) => End::Status(status),
@@ -267,6 +266,7 @@ const fn word(passed: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
 
     #[test]
     fn points_are_for_whole_lines_of_a_run_that_ends() {
@@ -293,12 +293,14 @@ mod tests {
     #[test]
     fn a_guest_that_prints_without_end_is_ended() {
         let part = Part {
+            boot: "",
             program: "yes",
             limit: Duration::from_secs(3600),
             checks: &[],
         };
         // A program of the host in the guest's place.
-        let (end, text) = part.watch(Command::new("yes")).unwrap();
+        let yes = Session::start(Command::new("yes"), false, Stderr::Console).unwrap();
+        let (end, text) = part.watch(yes).unwrap();
         assert!(matches!(end, End::TooMuch), "{end:?}");
         assert_eq!(text.len(), MOST);
     }
