@@ -149,14 +149,30 @@ fn insert(functions: &mut BTreeMap<u64, Function>, address: u64, function: Funct
     }
 }
 
-/// The name as in the source, without the hash and without generic arguments of functions.
+/// The name as in the source, without the hash and without generic arguments. What a compiler's way of
+/// mangling keeps of those differs: older ones nothing of a function's, newer ones all.
 fn readable(symbol: &str) -> String {
-    let name = format!("{:#}", rustc_demangle::demangle(symbol));
+    let name = without_arguments(&format!("{:#}", rustc_demangle::demangle(symbol)));
+    // A method of the type's own.
+    match name.strip_prefix('<').and_then(|path| path.split_once('>')) {
+        Some((path, method)) if !path.contains([' ', '<']) => format!("{path}{method}"),
+        _ => name,
+    }
+}
+
+/// Cuts out the brackets that follow a name; others hold the type that a method is of.
+fn without_arguments(name: &str) -> String {
     let mut short = String::with_capacity(name.len());
-    let mut rest = name.as_str();
-    while let Some(start) = rest.find("::<") {
+    let mut rest = name;
+    while let Some(start) = rest.find('<') {
         short.push_str(&rest[..start]);
-        rest = behind_brackets(&rest[start + 2..]);
+        if short.ends_with(|end: char| end.is_alphanumeric() || "_:}".contains(end)) {
+            short.truncate(short.trim_end_matches("::").len());
+            rest = behind_brackets(&rest[start..]);
+        } else {
+            short.push('<');
+            rest = &rest[start + 1..];
+        }
     }
     short.push_str(rest);
     short
@@ -267,5 +283,25 @@ mod tests {
         );
         assert_eq!(readable("_RINvCs1234_7mycrate3foolE"), "mycrate::foo");
         assert_eq!(readable("trap_entry"), "trap_entry");
+        assert_eq!(
+            readable("_ZN6frames6frames15Frames$LT$L$GT$5alloc17h0123456789abcdefE"),
+            "frames::frames::Frames::alloc"
+        );
+        let pressure = "_RINvMNtCs2axmXh6lINe_6frames6framesINtB3_6FramesINtNtNtCs95Sxpudi0Tk_6kernel4sync\
+            4spin7RawSpinKh32_EE14under_pressurejNCNvB2_13alloc_presseds_0EBR_";
+        assert_eq!(readable(pressure), "frames::frames::Frames::under_pressure");
+    }
+
+    #[test]
+    fn only_arguments_are_cut() {
+        for (name, wanted) in [
+            ("a::b::{closure#0}::<c::D<e::F>>", "a::b::{closure#0}"),
+            ("<a::B<c::D> as e::F<g::H>>::i", "<a::B as e::F>::i"),
+            ("<<a::B as c::D>::E>::f", "<<a::B as c::D>::E>::f"),
+            ("a::b::<fn(c::D<e>) -> f>::g", "a::b::g"),
+            ("<&mut a::B<c> as d::E>::f", "<&mut a::B as d::E>::f"),
+        ] {
+            assert_eq!(without_arguments(name), wanted, "{name}");
+        }
     }
 }
