@@ -20,8 +20,9 @@ use std::collections::{BTreeMap, btree_map::Entry};
 /// "KSYM".
 const MAGIC: u32 = 0x4d59_534b;
 const SECTION: &str = ".ksyms";
-/// The length that names are cut to when the table does not fit otherwise.
-const SHORT: usize = 60;
+/// The lengths that names are cut to, one after the other, until the table fits: how many functions
+/// there are depends on the compiler.
+const LENGTHS: [usize; 6] = [255, 60, 45, 35, 25, 15];
 
 type Elf<'data> = ElfBytes<'data, LittleEndian>;
 
@@ -41,9 +42,12 @@ pub(crate) fn embed(file: &mut [u8]) -> Result<()> {
         usize::try_from(section.sh_size)?,
     );
 
-    let mut table = encode(&functions, usize::from(u8::MAX))?;
-    if table.len() > room {
-        table = encode(&functions, SHORT)?;
+    let mut table = Vec::new();
+    for longest in LENGTHS {
+        table = encode(&functions, longest)?;
+        if table.len() <= room {
+            break;
+        }
     }
     if table.len() > room {
         bail!(
