@@ -50,7 +50,7 @@ impl Family {
                 Event::Silence => {}
             }
             let family = Family::below(session.id());
-            if family.find(QEMU).is_ok() {
+            if family.has_guest() {
                 writeln!(log, "+ {:?}", family.0)?;
                 return Ok(family);
             }
@@ -79,6 +79,15 @@ impl Family {
                 .position(|(_, process)| in_family(process.parent));
         }
         Family(family)
+    }
+
+    /// Whether QEMU runs a kernel, and not only tells its version to the set-up.
+    fn has_guest(&self) -> bool {
+        self.find(QEMU).is_ok_and(|pid| {
+            let path = format!("/proc/{}/cmdline", pid.as_raw_nonzero());
+            let line = fs::read(path).unwrap_or_default();
+            line.split(|&byte| byte == 0).any(|word| word == b"-kernel")
+        })
     }
 
     /// The one with this name.
