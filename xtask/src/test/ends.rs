@@ -20,6 +20,8 @@ use std::{
 
 /// The kernel knows a process by the beginning of its name.
 const QEMU: &str = "qemu-system-ris";
+/// For env: what runs below does not take over that a hang-up is ignored, as below nohup.
+const HEARS: &str = "--default-signal=HUP";
 /// The longest that a guest may live on.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks.
@@ -146,8 +148,8 @@ fn with_caller(bench: &Bench, log: &mut Log) -> Result<Outcome> {
         ("xtask", Signal::KILL),
     ];
     for (name, signal) in cases {
-        let line = ["-c", "make -s run; exit 9"];
-        let script = front(bench, "sh", &line, &[("CMD", "cat")]);
+        let line = [HEARS, "sh", "-c", "make -s run; exit 9"];
+        let script = front(bench, "env", &line, &[("CMD", "cat")]);
         strike(log, script, name, signal)?;
     }
     Ok(Outcome::Passed(cases.len()))
@@ -157,7 +159,8 @@ fn with_caller(bench: &Bench, log: &mut Log) -> Result<Outcome> {
 /// no script(1).
 fn on_terminal(bench: &Bench, line: &str, settings: &[(&str, &str)]) -> Option<Command> {
     Command::new("script").arg("--version").output().ok()?;
-    let mut script = front(bench, "script", &["-qec", line, "/dev/null"], settings);
+    let line = [HEARS, "script", "-qec", line, "/dev/null"];
+    let mut script = front(bench, "env", &line, settings);
     script.env("SHELL", "/bin/sh");
     Some(script)
 }
