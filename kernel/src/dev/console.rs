@@ -45,8 +45,10 @@ static OUTPUT: SpinLock<(), { rank::OUTPUT }> = SpinLock::new(());
 /// Set by a panic: from then on output asks for no lock.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// From now on output goes out whoever holds the lock.
+/// From now on output goes out whoever holds the lock; what others print no longer does.
 pub fn panicked() {
+    // A line that is under way comes to its end.
+    core::mem::forget(patiently(|| OUTPUT.try_lock()));
     PANICKED.store(true, Ordering::SeqCst);
 }
 
@@ -57,7 +59,10 @@ const SOME: u8 = 1;
 const GREAT: u8 = 2;
 
 /// Prints something that must come out even if the holder of the lock does nothing any more.
-fn in_a_hurry(print: fn()) {
+pub fn in_a_hurry(print: impl FnOnce()) {
+    if PANICKED.load(Ordering::SeqCst) {
+        return;
+    }
     HASTE.store(SOME, Ordering::Relaxed);
     print();
     HASTE.store(NONE, Ordering::Relaxed);
