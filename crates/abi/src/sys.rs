@@ -100,4 +100,6 @@ calls! {
     /// `pagetable(pid, after, *mut TableEntry, count) -> records stored`: of the process's page table,
     /// what comes behind the record with the place `after`; 0 when there are no more.
     Pagetable = 34, "pagetable";
+    /// `errno() -> Errno`: why the caller's last call that failed has failed; 0 if none has.
+    Errno = 38, "errno";
 }

@@ -9,7 +9,7 @@ use crate::arch::{layout, timer, unwind};
 use crate::fs::{FileTable, InodeRef};
 use crate::mm::{KernelStack, Space, kernel_space, satp_of};
 use crate::sync::{Awaited, Held, SleepLock, SpinLock, WaitQueue, rank};
-use abi::ProcState;
+use abi::{Errno, ProcState};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::ops::Range;
@@ -59,6 +59,8 @@ pub struct Process {
     /// Whether a hart is on its stack, and what that hart does when it has left.
     presence: AtomicU8,
     status: AtomicI32,
+    /// Why its last call that failed has failed, or 0.
+    errno: AtomicU8,
     /// What it waits for, by the queue's name and address, and since when.
     awaited: AtomicU8,
     awaited_in: AtomicUsize,
@@ -181,6 +183,7 @@ impl Process {
             of_init: AtomicBool::new(false),
             presence: AtomicU8::new(AWAY),
             status: AtomicI32::new(0),
+            errno: AtomicU8::new(0),
             awaited: AtomicU8::new(0),
             awaited_in: AtomicUsize::new(0),
             since: AtomicU64::new(0),
@@ -307,6 +310,16 @@ impl Process {
     /// The floating point registers while the process does not run.
     pub(super) fn floats(&self) -> *mut FloatRegisters {
         self.floats.get()
+    }
+
+    /// Number of the reason why the process's last call that failed has failed; 0 if none has.
+    pub fn errno(&self) -> u64 {
+        u64::from(self.errno.load(Ordering::Relaxed))
+    }
+
+    /// Says why a call of the process fails.
+    pub fn set_errno(&self, error: Errno) {
+        self.errno.store(error as u8, Ordering::Relaxed);
     }
 
     /// True if `init` started the process, and did not just inherit it.

@@ -32,6 +32,10 @@ pub fn getpid() -> Result<u64, Errno> {
     Ok(sched::current().pid as u64)
 }
 
+pub fn errno() -> Result<u64, Errno> {
+    Ok(sched::current().errno())
+}
+
 pub fn exec(arguments: &Arguments) -> Result<u64, Errno> {
     let path = Path::read(arguments.address::<0>())?;
     let vector = arguments.address::<1>();
