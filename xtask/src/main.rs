@@ -3,6 +3,7 @@
 
 mod build;
 mod c;
+mod floors;
 mod grade;
 mod image;
 mod interactive;
@@ -22,7 +23,7 @@ mod typist;
 mod volume;
 mod watchdog;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use options::Options;
 use std::{
     path::{Path, PathBuf},
@@ -160,6 +161,8 @@ fn cc(toolchain: &Toolchain, options: &Options) -> Result<()> {
 }
 
 fn lint(toolchain: &Toolchain) -> Result<()> {
+    let problems = floors::check(&toolchain.root)?;
+    ensure!(problems.is_empty(), "floors:\n{}", problems.join("\n"));
     let mut host = toolchain.host_cargo("clippy");
     succeed(host.args(["--all-targets", "--", "-D", "warnings"]))?;
     let mut guest = toolchain.guest_cargo("clippy");

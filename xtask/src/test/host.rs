@@ -1,8 +1,8 @@
 //! The layers that need no guest: format, lints, the crates' own tests, and the builds.
 
 use super::{Bench, Check, Layer, Log, Outcome};
-use crate::{options::Profile, toolchain::GUEST_PACKAGES};
-use anyhow::{Result, bail};
+use crate::{floors, options::Profile, toolchain::GUEST_PACKAGES};
+use anyhow::{Result, bail, ensure};
 use std::process::Command;
 
 /// How many random sequences of operations the tests of `vm` run against their model; plain
@@ -14,6 +14,11 @@ pub(super) fn checks() -> Vec<Check> {
         Check::new("fmt", Layer::Host, |bench, log| {
             let mut cargo = bench.toolchain.cargo("fmt");
             tool(bench, log, "fmt", cargo.args(["--all", "--check"]))
+        }),
+        Check::new("floors", Layer::Host, |bench, _| {
+            let problems = floors::check(&bench.toolchain.root)?;
+            ensure!(problems.is_empty(), "{}", problems.join("\n"));
+            Ok(Outcome::Passed(1))
         }),
         Check::new("clippy-host", Layer::Host, |bench, log| {
             let mut cargo = bench.toolchain.host_cargo("clippy");
