@@ -25,6 +25,7 @@ pub enum Errno {
     NotDirectory = 20,
     IsDirectory = 21,
     Invalid = 22,
+    NotTerminal = 25,
     TextBusy = 26,
     FileTooLarge = 27,
     NoSpace = 28,

@@ -102,5 +102,9 @@ fn perform(call: Sys, arguments: &Arguments) -> Result<u64, Errno> {
         Sys::Procinfo => inspect::procinfo(arguments),
         Sys::Regions => inspect::regions(arguments),
         Sys::Pagetable => inspect::pagetable(arguments),
+        Sys::Setpgid => process::setpgid(arguments),
+        Sys::Getpgid => process::getpgid(arguments),
+        Sys::Tcsetpgrp => file::tcsetpgrp(arguments),
+        Sys::Tcgetpgrp => file::tcgetpgrp(arguments),
     }
 }
