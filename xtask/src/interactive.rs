@@ -99,11 +99,14 @@ fn wait_for_gdb(
 fn gdb_script(kernel: &Path, programs: &Path, port: u16) -> String {
     let (kernel, programs) = (kernel.display(), programs.display());
     format!(
-        "symbol-file \"{kernel}\"
+        "file \"{kernel}\"
 define user
   symbol-file
   symbol-file \"{kernel}\"
   add-symbol-file \"{programs}/$arg0\"
+  if !$_isvoid($_streq)
+    pagoda only $arg0
+  end
 end
 target remote 127.0.0.1:{port}
 "
