@@ -3,7 +3,7 @@
 use super::backtrace;
 use crate::arch::{csr, hart, sbi};
 use crate::dev::{console, power};
-use crate::println;
+use crate::{println, proc};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -38,9 +38,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         Some(place) => println!("  at {}:{}", place.file(), place.line()),
         None => {}
     }
-    let process = hart::this().current();
-    // SAFETY: the hart holds a reference to the process it runs.
-    match unsafe { process.as_ref() } {
+    match proc::try_current() {
         Some(process) => println!("  hart {}, pid {}", hart::this().id(), process.pid),
         None => println!("  hart {}, no process", hart::this().id()),
     }

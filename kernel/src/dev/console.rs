@@ -1,10 +1,10 @@
 //! The terminal: line editing on input, output of programs and of the kernel.
 
 use super::uart;
-use crate::debug::state;
-use crate::mm::{dump, user::UserRange};
-use crate::proc::{Process, group, sched};
-use crate::sync::{Awaited, SpinGuard, SpinLock, WaitQueue, patiently, rank};
+use crate::mm::user::UserRange;
+use crate::platform::Platform;
+use crate::sched::{self, Awaited, WaitQueue};
+use crate::sync::{Once, SpinGuard, SpinLock, patiently, rank};
 use abi::{Errno, FIRST_GROUP};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
@@ -13,6 +13,27 @@ use line::{Input, control};
 const CAPACITY: usize = 1024;
 /// Programs' bytes go in and out through a buffer of this size on the stack.
 const CHUNK: usize = 128;
+
+/// What others do for the terminal.
+pub struct Hooks {
+    /// Ends the job with this process group; false if there is none. Called by the interrupt handler.
+    pub interrupt: fn(i32) -> bool,
+    /// Whether the running process reads commands, and is none of this group, which is in the
+    /// foreground.
+    pub is_shell: fn(i32) -> bool,
+    /// Prints the state of memory.
+    pub dump_memory: fn(),
+    /// Prints what harts and processes do.
+    pub dump_state: fn(),
+}
+
+static HOOKS: Once<Hooks> = Once::new();
+
+/// Takes the serial port into use, and these for the keys that are none of a line's.
+pub fn init(platform: &Platform, hooks: Hooks) {
+    HOOKS.set(hooks);
+    uart::init(platform, interrupt_of_port);
+}
 
 /// Input not read yet.
 struct Typed {
@@ -143,7 +164,7 @@ pub fn write(from: UserRange) -> Result<usize, Errno> {
     let mut buffer = [0; CHUNK];
     let mut done = 0;
     while done < from.len() {
-        if sched::current().is_killed() {
+        if sched::current().is_interrupted() {
             return Err(Errno::Interrupted);
         }
         if PANICKED.load(Ordering::Relaxed) {
@@ -166,7 +187,7 @@ pub fn write(from: UserRange) -> Result<usize, Errno> {
 pub fn read(to: UserRange) -> Result<usize, Errno> {
     let mut buffer = [0; CHUNK];
     let mut done = 0;
-    let by_shell = is_shell(&sched::current());
+    let by_shell = (HOOKS.get().is_shell)(foreground());
     while done < to.len() {
         let mut typed = TYPED.lock();
         while !typed.input.has_line() {
@@ -196,11 +217,6 @@ pub fn read(to: UserRange) -> Result<usize, Errno> {
     Ok(done)
 }
 
-/// Whether the process reads commands: it does not belong to what Ctrl-C is to end.
-fn is_shell(process: &Process) -> bool {
-    process.is_of_init() || process.group() != foreground()
-}
-
 /// The process group that Ctrl-C ends.
 pub fn foreground() -> i32 {
     FOREGROUND.load(Ordering::Relaxed)
@@ -222,8 +238,8 @@ impl Typed {
 }
 
 /// True if another byte can be taken; otherwise the serial port is told to keep it until there is
-/// room, so that what is typed ahead is not lost. Called by the interrupt handler.
-pub fn has_room() -> bool {
+/// room, so that what is typed ahead is not lost.
+fn has_room() -> bool {
     let mut typed = TYPED.lock();
     let room = typed.input.has_room();
     if !room {
@@ -233,16 +249,22 @@ pub fn has_room() -> bool {
     room
 }
 
-/// Handles one typed byte; called by the interrupt handler.
-pub fn input(byte: u8) {
+fn interrupt_of_port() {
+    while let Some(byte) = uart::get(has_room) {
+        handle(byte);
+    }
+}
+
+/// Handles one typed byte.
+fn handle(byte: u8) {
     const INTERRUPT: u8 = control(b'C');
     const STATE: u8 = control(b'P');
     const MEMORY: u8 = control(b'T');
     match byte {
         0 => {}
         INTERRUPT => interrupt(),
-        STATE => in_a_hurry(state::print),
-        MEMORY => in_a_hurry(dump::print),
+        STATE => in_a_hurry(HOOKS.get().dump_state),
+        MEMORY => in_a_hurry(HOOKS.get().dump_memory),
         _ => add(byte),
     }
 }
@@ -265,7 +287,7 @@ fn interrupt() {
     typed.input.abandon(&mut put_locked);
     drop(output);
     drop(typed);
-    let ended = group::interrupt(foreground());
+    let ended = (HOOKS.get().interrupt)(foreground());
     TYPED.lock().input.forget(ended);
     LINES.wake_all();
 }

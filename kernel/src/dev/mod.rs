@@ -2,7 +2,6 @@
 
 pub mod console;
 pub mod disk;
-pub mod platform;
 pub mod plic;
 pub mod power;
 pub mod uart;
@@ -49,14 +48,5 @@ impl Device {
         match self {
             Device::Console => console::set_foreground(group),
         }
-    }
-}
-
-/// Handles one interrupt of a device.
-pub fn interrupt(number: u32) {
-    if uart::is_interrupt(number) {
-        uart::interrupt();
-    } else if disk::is_interrupt(number) {
-        disk::interrupt();
     }
 }

@@ -4,7 +4,7 @@ use super::inode::InodeRef;
 use super::pipe::{Pipe, ReadEnd, WriteEnd};
 use crate::dev::{self, Device};
 use crate::mm::user::UserRange;
-use crate::sync::{Awaited, SleepLock};
+use crate::sched::{Awaited, SleepLock};
 use abi::{Errno, FileType, OpenFlags, PAGE_SIZE, Stat};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use kmalloc::{KArc, KBox};

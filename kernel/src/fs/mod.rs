@@ -19,7 +19,8 @@ pub use pipe::pipes;
 pub use table::FileTable;
 
 use crate::dev::disk::Disk;
-use crate::sync::{Awaited, Once, SleepGuard, SleepLock};
+use crate::sched::{Awaited, SleepGuard, SleepLock};
+use crate::sync::Once;
 use abi::{Errno, FileType};
 use xv6fs::{Fs, ROOT};
 

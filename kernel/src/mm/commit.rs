@@ -6,7 +6,7 @@
 //! an error: Linux's `vm.overcommit_memory=2`, with page tables and the kernel's own memory counted.
 //! Otherwise promises are only counted.
 
-use super::{aside, heap, ram::frames, stack};
+use super::{heap, ram::frames, stack};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kmalloc::AllocError;
 
@@ -29,7 +29,7 @@ pub fn init() {
     if is_strict() {
         frames().shrink_all();
         let committed = committed();
-        let free = frames().stats().free + aside::count();
+        let free = frames().stats().free;
         LIMIT.store(committed + free as u64, Ordering::Relaxed);
     }
 }

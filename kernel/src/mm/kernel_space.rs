@@ -9,7 +9,7 @@ use super::{Commit, Frame, commit};
 use crate::arch::layout::{self, DEVICES, STACKS, phys_to_virt};
 use crate::arch::paging::{self, LEVEL_SIZE, Rights};
 use crate::arch::{hart, sbi};
-use crate::dev::platform::{Platform, Range};
+use crate::platform::{Platform, Range};
 use crate::sync::{Once, SpinLock, rank};
 use core::mem;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -4,7 +4,9 @@
 //! walk over the table. They lie in pieces of a page, which come and go with their entries: the table
 //! never needs pages in a row, and is no larger after many processes than before.
 
-use super::{INIT, Process};
+use super::INIT;
+use super::process::Process;
+use crate::mm::stack;
 use crate::sync::{SpinLock, rank};
 use abi::{Errno, FIRST_GROUP, PAGE_SIZE};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +21,8 @@ const DEFAULT_LIMIT: usize = 512;
 /// Of so many places one is left for what `init` and the shell start.
 const RESERVE: usize = 64;
 /// No boot parameter makes the limit higher: xv6's tests count on fork failing before 1000.
-pub const HIGHEST_LIMIT: usize = 999;
+const HIGHEST_LIMIT: usize = 999;
+const _: () = assert!(HIGHEST_LIMIT < stack::MOST);
 
 /// Sets the most processes at once.
 pub fn set_limit(limit: usize) {

@@ -5,7 +5,7 @@ mod inspect;
 mod memory;
 mod process;
 
-use crate::proc::Process;
+use crate::proc::Current;
 use abi::{Errno, MAXPATH, Sys};
 
 /// A call's arguments, as its registers have them.
@@ -49,11 +49,10 @@ impl Path {
     }
 }
 
-/// Does the call that the process's registers ask for and puts its result into them. The registers
-/// are not borrowed meanwhile: `fork` copies them and `exec` replaces them.
-pub fn dispatch(process: &Process) {
-    let frame = process.frame();
-    frame.pc += 4;
+/// Does the call that the process's registers ask for and puts its result into them.
+pub fn dispatch(process: &Current) {
+    let frame = process.thread().frame();
+    frame.skip_call();
     let (number, arguments) = (frame.call_number(), Arguments(frame.arguments()));
     let result = match Sys::from_number(number) {
         Some(call) => perform(call, &arguments),
@@ -67,7 +66,7 @@ pub fn dispatch(process: &Process) {
         process.set_errno(error);
         u64::MAX
     });
-    process.frame().set_result(value);
+    frame.set_result(value);
 }
 
 fn perform(call: Sys, arguments: &Arguments) -> Result<u64, Errno> {

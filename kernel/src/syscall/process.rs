@@ -4,7 +4,8 @@ use super::{Arguments, Path};
 use crate::arch::timer;
 use crate::dev::power;
 use crate::mm::user;
-use crate::proc::{exec, exit, fork, group, sched};
+use crate::proc::{current, exec, exit, fork, group};
+use crate::sched;
 use abi::{Errno, TICKS_PER_SECOND};
 
 pub fn fork() -> Result<u64, Errno> {
@@ -29,11 +30,11 @@ pub fn kill(arguments: &Arguments) -> Result<u64, Errno> {
 }
 
 pub fn getpid() -> Result<u64, Errno> {
-    Ok(sched::current().pid as u64)
+    Ok(current().pid as u64)
 }
 
 pub fn errno() -> Result<u64, Errno> {
-    Ok(sched::current().errno())
+    Ok(current().errno())
 }
 
 pub fn setpgid(arguments: &Arguments) -> Result<u64, Errno> {

@@ -1,15 +1,20 @@
 //! What each hart keeps for itself. In the kernel `tp` points at it; in user mode `sscratch` does.
 
 use crate::arch::csr;
+use crate::arch::held::Held;
 use crate::arch::trap::TrapFrame;
-use crate::proc::Process;
-use crate::sync::{Held, rank::HeldRanks};
 use abi::{EVENT_SLOTS, Event};
 use core::arch::asm;
 use core::cell::Cell;
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+/// Spin locks that one hart holds at most. Only checked builds record them.
+pub const LOCK_DEPTH: usize = if cfg!(debug_assertions) { 16 } else { 0 };
+
+/// The spin locks that one hart holds.
+pub type HeldLocks = Held<LOCK_DEPTH>;
 
 /// Most harts that the kernel runs on.
 pub const MAX_HARTS: usize = 8;
@@ -24,12 +29,12 @@ pub struct Hart {
     index: Cell<usize>,
     /// The firmware's number of the hart.
     id: AtomicUsize,
-    current: AtomicPtr<Process>,
+    current: AtomicPtr<()>,
     /// Spin locks held, and whether interrupts were on before the first.
     depth: Cell<usize>,
     were_on: Cell<bool>,
     /// Spin locks held, in checked builds.
-    pub ranks: HeldRanks,
+    pub locks: HeldLocks,
     /// The spin lock that the hart waits for.
     pub spins: Held<1>,
     /// When the clock last interrupted it.
@@ -78,7 +83,7 @@ impl Hart {
             current: AtomicPtr::new(ptr::null_mut()),
             depth: Cell::new(0),
             were_on: Cell::new(false),
-            ranks: HeldRanks::new(),
+            locks: HeldLocks::new(),
             spins: Held::new(),
             ticked: AtomicU64::new(0),
             interrupted: Cell::new(ptr::null()),
@@ -119,17 +124,16 @@ impl Hart {
         self.kernel_sp.set(top);
     }
 
-    /// The process that runs here; null when idle. It is sure to live on only if this is the caller's
-    /// hart, and interrupts are off or the caller is the process.
+    /// What runs here, as whoever switches has named it; null when idle.
     #[inline(always)]
-    pub fn current(&self) -> *const Process {
+    pub fn current(&self) -> *const () {
         self.current.load(Ordering::Relaxed)
     }
 
-    /// Says which process runs here.
+    /// Says what runs here.
     #[inline(always)]
-    pub fn set_current(&self, process: *const Process) {
-        self.current.store(process.cast_mut(), Ordering::Relaxed);
+    pub fn set_current(&self, current: *const ()) {
+        self.current.store(current.cast_mut(), Ordering::Relaxed);
     }
 
     /// Spin locks held here.
@@ -160,17 +164,17 @@ pub fn this() -> &'static Hart {
     }
 }
 
-/// The process on this hart, null when idle. One instruction reads it, so that no interrupt can come
-/// between finding the hart and asking it: a process always finds itself.
+/// [`Hart::current`] of this hart. One instruction reads it, so that no interrupt can come between finding
+/// the hart and asking it: whoever runs always finds itself.
 #[inline(always)]
-pub fn current_process() -> *const Process {
-    let process: *const Process;
+pub fn current() -> *const () {
+    let current: *const ();
     // SAFETY: `tp` points at this hart's `Hart`, see `this`.
     unsafe {
-        asm!("ld {}, {current}(tp)", out(reg) process, current = const CURRENT,
+        asm!("ld {}, {offset}(tp)", out(reg) current, offset = const CURRENT,
              options(readonly, nostack, preserves_flags));
     }
-    process
+    current
 }
 
 const _: () = assert!(Event::ALL.len() <= EVENT_SLOTS);

@@ -1,15 +1,18 @@
 //! Locks whose waiters sleep.
 
-use super::{Awaited, SpinGuard, SpinLock, Taken, WaitQueue, rank};
+use super::Awaited;
+use super::thread::try_current;
+use super::wait::{Interrupted, WaitQueue};
+use crate::arch::held::Taken;
 use crate::arch::{hart, unwind};
-use crate::proc::sched;
 use crate::symbols::Place;
+use crate::sync::{SpinGuard, SpinLock, rank};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 
 const RANK: u8 = rank::DEVICE;
 
-/// A value behind a lock that may be held over a wait for the disk. Only processes take it.
+/// A value behind a lock that may be held over a wait for the disk. Only threads take it.
 pub struct SleepLock<T> {
     raw: RawSleep,
     value: UnsafeCell<T>,
@@ -41,7 +44,7 @@ impl RawSleep {
     #[inline(never)]
     fn wait<'a>(&'a self, mut locked: SpinGuard<'a, bool, RANK>) -> SpinGuard<'a, bool, RANK> {
         while *locked {
-            locked = self.waiting.wait_surely(locked);
+            locked = self.waiting.wait_uninterruptible(locked);
         }
         locked
     }
@@ -56,46 +59,46 @@ impl RawSleep {
         taken
     }
 
-    /// Panics, in checked builds, if the running process would wait for itself.
+    /// Panics, in checked builds, if the running thread would wait for itself.
     #[cold]
     fn check_not_own(&self, at: usize) {
         let _off = hart::off();
-        let process = sched::try_current();
-        let held = process.and_then(|process| {
-            let mut held = process.held_locks().iter();
+        let thread = try_current();
+        let held = thread.and_then(|thread| {
+            let mut held = thread.held_locks().iter();
             held.find(|held| held.lock == self.waiting.address())
         });
         if let Some(held) = held {
             let (since, at) = (Place(held.at), Place(at));
             let name = Awaited::name(held.kind);
-            panic!("{name} taken twice by one process: in{since}, and again in{at}");
+            panic!("{name} taken twice by one thread: in{since}, and again in{at}");
         }
     }
 
-    /// Notes, in checked builds, that the running process has taken the lock.
+    /// Notes, in checked builds, that the running thread has taken the lock.
     fn record(&self, at: usize) {
-        // An interrupt may list what the process holds, and try locks of its own for that.
+        // An interrupt may list what the thread holds, and try locks of its own for that.
         let _off = hart::off();
-        if let Some(process) = sched::try_current() {
+        if let Some(thread) = try_current() {
             let (kind, lock) = (self.waiting.awaited() as u8, self.waiting.address());
-            process.held_locks().push(Taken { kind, lock, at });
+            thread.held_locks().push(Taken { kind, lock, at });
         }
     }
 
     #[inline(never)]
     fn unlock(&self) {
         if cfg!(debug_assertions)
-            && let Some(process) = sched::try_current()
+            && let Some(thread) = try_current()
         {
             let _off = hart::off();
-            process.held_locks().pop(self.waiting.address());
+            thread.held_locks().pop(self.waiting.address());
         }
         *self.locked.lock() = false;
         self.waiting.wake_one();
     }
 }
 
-// SAFETY: `raw` lets one holder in at a time; the value moves between processes, hence `Send`.
+// SAFETY: `raw` lets one holder in at a time; the value moves between threads, hence `Send`.
 unsafe impl<T: Send> Sync for SleepLock<T> {}
 
 impl<T> SleepLock<T> {
@@ -130,9 +133,9 @@ pub struct SleepGuard<'a, T> {
 }
 
 impl<'a, T> SleepGuard<'a, T> {
-    /// Lets go of the lock, waits in `queue`, takes the lock again; ends early when the process is
-    /// killed.
-    pub fn wait(self, queue: &WaitQueue) -> Result<SleepGuard<'a, T>, super::Interrupted> {
+    /// Lets go of the lock, waits in `queue`, takes the lock again; ends early when the thread is
+    /// interrupted.
+    pub fn wait(self, queue: &WaitQueue) -> Result<SleepGuard<'a, T>, Interrupted> {
         let lock = self.lock;
         queue.wait_after(true, || drop(self))?;
         Ok(lock.lock())
