@@ -1,7 +1,8 @@
 //! Open files.
 
-use super::inode::InodeRef;
+use super::cache::InodeRef;
 use super::pipe::{Pipe, ReadEnd, WriteEnd};
+use super::volume;
 use crate::dev::{self, Device};
 use crate::mm::user::UserRange;
 use crate::sched::{Awaited, SleepLock};
@@ -176,7 +177,7 @@ fn write_inode(inode: &InodeRef, offset: &mut u64, from: UserRange) -> Result<us
             Ok(count) => {
                 done += count;
                 *offset += count as u64;
-                if count < part.len() && count < super::lock().write_limit() {
+                if count < part.len() && count < volume::lock().write_limit() {
                     break;
                 }
             }

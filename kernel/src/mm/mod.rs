@@ -20,4 +20,8 @@ pub fn init(platform: &Platform) {
     kernel_space::init(platform);
     asid::init();
     stack::init();
+    commit::on_shortage(|| {
+        heap::drain();
+        stack::drain();
+    });
 }

@@ -1,6 +1,6 @@
 //! Calls about files.
 
-use super::{Arguments, Path};
+use super::arguments::{Arguments, Path};
 use crate::fs::{self, File, FileTable, InodeRef};
 use crate::mm::user::{self, UserRange};
 use crate::proc::{self, group};

@@ -4,7 +4,7 @@
 //! while numbers are taken from it and never while they are copied to the caller, whose own space
 //! may be that very one. So a long listing is made of parts, between which the process goes on.
 
-use super::Arguments;
+use super::arguments::Arguments;
 use crate::mm::user::UserRange;
 use crate::proc::{Process, TABLE};
 use crate::space::{Machine, Space};

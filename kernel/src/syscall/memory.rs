@@ -1,6 +1,6 @@
 //! Calls about memory.
 
-use super::Arguments;
+use super::arguments::Arguments;
 use crate::arch::paging;
 use crate::inspect::meminfo;
 use crate::mm::user::UserRange;

@@ -1,6 +1,6 @@
 //! Calls about processes.
 
-use super::{Arguments, Path};
+use super::arguments::{Arguments, Path};
 use crate::arch::timer;
 use crate::dev::power;
 use crate::mm::user;
