@@ -1,6 +1,5 @@
 //! The parts of the boot order that are longer than a line.
 
-use crate::arch::fpu::FloatRegisters;
 use crate::arch::trap::TrapFrame;
 use crate::arch::{boot, csr, hart, sbi, switch};
 use crate::debug::provoke::Mistake;
@@ -91,11 +90,10 @@ fn make_init(pid: i32, own: Own) -> Result<KArc<Thread>, Errno> {
     let start = Start {
         entry: run_init,
         argument: 0,
-        frame: TrapFrame::user(0, 0, [0, 0]),
-        floats: FloatRegisters::new(),
+        frame: &TrapFrame::user(0, 0, [0, 0]),
         ended: exit::tell,
     };
-    let thread = Thread::try_new(mm.handle().clone(), start)?;
+    let thread = Thread::try_new(mm.handle().clone(), &start)?;
     let init = Process::try_new(pid, Name::new(b"init"), own, mm, thread.clone())?;
     TABLE.lock().add(init, None)?;
     Ok(thread)

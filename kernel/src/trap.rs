@@ -30,13 +30,13 @@ fn trap_from_user(trap: &Trap) {
             csr::interrupts_on();
             user_fault(&process, trap, access)
         }
-        Cause::IllegalInstruction if process.thread().frame().float_state() == 0 => {
+        Cause::IllegalInstruction if process.frame().float_state() == 0 => {
             // Perhaps the first floating point instruction; any other traps again.
             process.thread().enable_floats();
             false
         }
         Cause::Software | Cause::Timer | Cause::External => {
-            interrupt(process.thread().frame(), trap.cause);
+            interrupt(process.frame(), trap.cause);
             false
         }
         Cause::IllegalInstruction | Cause::Other(_) => {
@@ -72,7 +72,7 @@ fn user_fault(process: &Current, trap: &Trap, access: Access) -> bool {
 }
 
 fn report(process: &Current, trap: &Trap) {
-    let (pid, pc) = (process.pid, process.thread().frame().pc());
+    let (pid, pc) = (process.pid, process.frame().pc());
     println!(
         "usertrap(): unexpected scause {:#018x} pid={pid}\n            sepc={:#018x} stval={:#018x}",
         trap.code, pc, trap.value

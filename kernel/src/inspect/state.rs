@@ -141,7 +141,7 @@ fn tell_of(hart: &Hart) {
         "hart {index}: does not answer; the clock interrupted it {} s ago",
         Seconds(since)
     );
-    match proc::number_of(hart.current()) {
+    match proc::number_of(hart.owner()) {
         None => println!("    runs no process"),
         Some(number) => println!("    runs pid {number}"),
     }

@@ -1,17 +1,28 @@
 //! The process that runs.
 
 use super::Process;
-use crate::sched::{self, Thread};
+use crate::arch::hart;
+use crate::arch::trap::{TrapFrame, own_frame};
+use crate::sched;
 use core::ops::Deref;
 
 /// The process whose thread runs this code.
-pub struct Current(sched::Current);
+pub struct Current(*const Process);
 
 impl Current {
     /// Its thread.
     #[inline]
-    pub fn thread(&self) -> &sched::Current {
-        &self.0
+    pub fn thread(&self) -> sched::Current {
+        sched::current()
+    }
+}
+
+impl Current {
+    /// Its user registers.
+    #[inline]
+    pub fn frame(&self) -> &TrapFrame {
+        // SAFETY: a process runs here, so its thread does, as long as its own code runs.
+        unsafe { own_frame() }
     }
 }
 
@@ -21,7 +32,7 @@ impl Deref for Current {
     fn deref(&self) -> &Process {
         // SAFETY: every thread that runs was made for a process, which is its owner. The table has that
         // process before the thread runs, and keeps it until the thread has left its stack for ever.
-        unsafe { &*self.0.owner().cast() }
+        unsafe { &*self.0 }
     }
 }
 
@@ -31,24 +42,23 @@ impl Deref for Current {
 /// If it is the idle loop or boot code, which is an error in the kernel.
 #[inline]
 pub fn current() -> Current {
-    Current(sched::current())
+    let process = hart::owner();
+    assert!(!process.is_null(), "no process here");
+    Current(process.cast())
 }
 
 /// The process that runs this code, if any.
 #[inline]
 pub fn try_current() -> Option<Current> {
-    sched::try_current().map(Current)
+    let process = hart::owner();
+    (!process.is_null()).then_some(Current(process.cast()))
 }
 
-/// The number of the process that a hart runs, by what that hart calls [`hart::Hart::current`]: of one that
+/// The number of the process that a hart runs, by what that hart calls [`hart::Hart::owner`]: of one that
 /// goes on meanwhile, any number.
-pub fn number_of(current: *const ()) -> Option<i32> {
-    let thread: *const Thread = current.cast();
-    // SAFETY: the hart has a reference to the thread, and the table to the process. If they let go of them
-    // just now, the memory is still there, in the direct map, and some number comes out; hence volatile.
-    let number = unsafe {
-        let owner = thread.as_ref()?.owner().cast::<Process>();
-        (&raw const (*owner.as_ref()?).pid).read_volatile()
-    };
-    Some(number)
+pub fn number_of(owner: *const ()) -> Option<i32> {
+    let process: *const Process = owner.cast();
+    // SAFETY: the table has the process. If it lets go of it just now, the memory is still there, in the
+    // direct map, and some number comes out; hence volatile.
+    (!process.is_null()).then(|| unsafe { (&raw const (*process).pid).read_volatile() })
 }

@@ -28,28 +28,24 @@ pub fn fork() -> Result<i32, Errno> {
         None => None,
     };
     let mm = Mm::try_new(space)?;
-    let thread = Thread::try_new(mm.handle().clone(), start_of_child(&parent))?;
+    // The child begins where the parent is, with 0 for the call's result.
+    let frame = parent.frame().clone();
+    frame.set_result(0);
+    if frame.float_state() != 0 {
+        frame.set_float_state(csr::SSTATUS_FS_CLEAN);
+    }
+    let start = Start {
+        entry: enter_child,
+        argument: 0,
+        frame: &frame,
+        ended: exit::tell,
+    };
+    let thread = Thread::try_new(mm.handle().clone(), &start)?;
     let pid = TABLE.lock().next_number();
     let child = Process::try_new(pid, parent.name(), own, mm, thread)?;
     TABLE.lock().add(child.clone(), Some(&parent))?;
     sched::start(child.thread().clone());
     Ok(pid)
-}
-
-/// The child begins where the parent is, with 0 for the call's result.
-fn start_of_child(parent: &super::Current) -> Start {
-    let frame = parent.thread().frame().clone();
-    frame.set_result(0);
-    if frame.float_state() != 0 {
-        frame.set_float_state(csr::SSTATUS_FS_CLEAN);
-    }
-    Start {
-        entry: enter_child,
-        argument: 0,
-        frame,
-        floats: parent.thread().float_registers(),
-        ended: exit::tell,
-    }
 }
 
 extern "C" fn enter_child(_: usize) {

@@ -125,6 +125,7 @@ impl<T: Queued> Queue<T> {
     }
 
     /// Takes the first thread out.
+    #[inline]
     pub fn pop(&mut self) -> Option<KArc<T>> {
         let thread = self.first.take()?;
         // SAFETY: the thread was in this queue, so its link is ours.

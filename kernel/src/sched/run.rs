@@ -137,7 +137,8 @@ fn switch_to(next: Option<KArc<Thread>>) {
             hart.set_kernel_sp(thread.stack_top());
             asid::enter(hart, thread.space());
             let to = thread.context();
-            hart.set_current(KArc::into_raw(thread).cast());
+            let owner = thread.owner();
+            hart.set_current(KArc::into_raw(thread).cast(), owner);
             current().load_floats();
             if was_idle {
                 start_quantum();
@@ -145,7 +146,7 @@ fn switch_to(next: Option<KArc<Thread>>) {
             to
         }
         None => {
-            hart.set_current(core::ptr::null());
+            hart.set_current(core::ptr::null(), core::ptr::null());
             asid::enter_kernel(hart);
             own.idle.get()
         }

@@ -20,21 +20,27 @@ pub struct SleepLock<T> {
 
 /// The part of the lock that does not know the value.
 struct RawSleep {
-    locked: SpinLock<bool, RANK>,
+    state: SpinLock<State, RANK>,
     waiting: WaitQueue,
+}
+
+struct State {
+    held: bool,
+    /// Threads in the queue, or on their way into it or out of it.
+    waiters: u32,
 }
 
 impl RawSleep {
     #[inline(never)]
     fn lock(&self) {
-        let mut locked = self.locked.lock();
-        if *locked {
+        let mut state = self.state.lock();
+        if state.held {
             if cfg!(debug_assertions) {
                 self.check_not_own(unwind::return_address());
             }
-            locked = self.wait(locked);
+            state = self.wait(state);
         }
-        *locked = true;
+        state.held = true;
         if cfg!(debug_assertions) {
             self.record(unwind::return_address());
         }
@@ -42,17 +48,19 @@ impl RawSleep {
 
     #[cold]
     #[inline(never)]
-    fn wait<'a>(&'a self, mut locked: SpinGuard<'a, bool, RANK>) -> SpinGuard<'a, bool, RANK> {
-        while *locked {
-            locked = self.waiting.wait_uninterruptible(locked);
+    fn wait<'a>(&'a self, mut state: SpinGuard<'a, State, RANK>) -> SpinGuard<'a, State, RANK> {
+        state.waiters += 1;
+        while state.held {
+            state = self.waiting.wait_uninterruptible(state);
         }
-        locked
+        state.waiters -= 1;
+        state
     }
 
     #[inline(never)]
     fn try_lock(&self) -> bool {
-        let locked = self.locked.try_lock();
-        let taken = locked.is_some_and(|mut locked| !core::mem::replace(&mut *locked, true));
+        let state = self.state.try_lock();
+        let taken = state.is_some_and(|mut state| !core::mem::replace(&mut state.held, true));
         if cfg!(debug_assertions) && taken {
             self.record(unwind::return_address());
         }
@@ -93,8 +101,13 @@ impl RawSleep {
             let _off = hart::off();
             thread.held_locks().pop(self.waiting.address());
         }
-        *self.locked.lock() = false;
-        self.waiting.wake_one();
+        let mut state = self.state.lock();
+        state.held = false;
+        let waited_for = state.waiters > 0;
+        drop(state);
+        if waited_for {
+            self.waiting.wake_one();
+        }
     }
 }
 
@@ -106,7 +119,10 @@ impl<T> SleepLock<T> {
     pub const fn new(name: Awaited, value: T) -> SleepLock<T> {
         SleepLock {
             raw: RawSleep {
-                locked: SpinLock::new(false),
+                state: SpinLock::new(State {
+                    held: false,
+                    waiters: 0,
+                }),
                 waiting: WaitQueue::new(name),
             },
             value: UnsafeCell::new(value),

@@ -5,7 +5,7 @@ use super::queue::{Kind, Queue, QueueLink, Queued};
 use crate::arch::fpu::FloatRegisters;
 use crate::arch::held::Held;
 use crate::arch::switch::Context;
-use crate::arch::trap::{TrapFrame, frame_at};
+use crate::arch::trap::{TrapFrame, frame_at, own_frame};
 use crate::arch::{csr, hart, layout, timer, unwind};
 use crate::mm::{KernelStack, asid};
 use core::cell::UnsafeCell;
@@ -57,15 +57,14 @@ pub(super) enum Left {
 }
 
 /// How a thread begins.
-pub struct Start {
+pub struct Start<'a> {
     /// Called first, in the kernel; when it returns the thread goes to user mode.
     pub entry: extern "C" fn(usize),
     /// Its argument.
     pub argument: usize,
-    /// The registers in user mode.
-    pub frame: TrapFrame,
-    /// The floating point registers.
-    pub floats: FloatRegisters,
+    /// The registers in user mode. Where these say that floating point registers are in use, they are
+    /// those of the running thread.
+    pub frame: &'a TrapFrame,
     /// Called with the owner when nobody is on the thread's stack any more, and that for good.
     pub ended: fn(*const ()),
 }
@@ -117,12 +116,21 @@ impl Queued for Thread {
 
 impl Thread {
     /// A thread that begins when it is first switched to, in this address space.
-    pub fn try_new(space: KArc<asid::Handle>, start: Start) -> Result<KArc<Thread>, AllocError> {
+    pub fn try_new(
+        space: KArc<asid::Handle>,
+        start: &Start<'_>,
+    ) -> Result<KArc<Thread>, AllocError> {
         let stack = KernelStack::try_new()?;
-        let frame = frame_at(stack.top());
+        let place = frame_at(stack.top());
+        let mut floats = FloatRegisters::new();
         // SAFETY: the stack is mapped and nobody uses it yet.
-        unsafe { frame.write(start.frame) };
-        let context = Context::start(start.entry, start.argument, frame as usize);
+        unsafe { core::ptr::copy_nonoverlapping(start.frame, place, 1) };
+        if start.frame.float_state() != 0 {
+            // The hart's registers are the running thread's, whether or not they were saved before.
+            let _off = hart::off();
+            floats.save();
+        }
+        let context = Context::start(start.entry, start.argument, place as usize);
         KArc::try_new(Thread {
             state: AtomicU8::new(RUNNABLE),
             interrupted: AtomicBool::new(false),
@@ -135,7 +143,7 @@ impl Thread {
             runnable: QueueLink::new(),
             last_hart: AtomicUsize::new(hart::this().index()),
             context: UnsafeCell::new(context),
-            floats: UnsafeCell::new(start.floats),
+            floats: UnsafeCell::new(floats),
             stack,
             space,
             deadline: AtomicU64::new(0),
@@ -325,19 +333,18 @@ pub fn try_current() -> Option<Current> {
 }
 
 impl Current {
+    /// The user registers.
+    #[inline]
+    pub fn frame(&self) -> &TrapFrame {
+        // SAFETY: a thread runs here, and lives as long as its own code runs; only it has references.
+        unsafe { own_frame() }
+    }
+
     /// A counted reference.
     pub fn to_arc(&self) -> KArc<Thread> {
         // SAFETY: the pointer came out of `KArc::into_raw`; the hart's own count stays.
         let hart_own = core::mem::ManuallyDrop::new(unsafe { KArc::from_raw(self.0) });
         KArc::clone(&hart_own)
-    }
-
-    /// The user registers.
-    #[inline]
-    pub fn frame(&self) -> &TrapFrame {
-        // SAFETY: the top of the kernel stack is reserved for the frame and mapped as long as the thread
-        // lives. Only the thread itself has references to it, and all of it is cells.
-        unsafe { &*frame_at(self.stack_top()) }
     }
 
     /// The running thread has ended, and leaves its stack for the last time. Interrupts are off.
@@ -351,17 +358,6 @@ impl Current {
         let _off = hart::off();
         self.space.change(satp);
         asid::enter(hart::this(), &self.space);
-    }
-
-    /// The floating point registers, as this thread has them now.
-    pub fn float_registers(&self) -> FloatRegisters {
-        let mut floats = FloatRegisters::new();
-        if self.frame().float_state() != 0 {
-            // The hart's registers are the thread's, whether or not they were saved before.
-            let _off = hart::off();
-            floats.save();
-        }
-        floats
     }
 
     /// Turns the floating point unit on, with its registers zero.

@@ -12,7 +12,7 @@ use arguments::Arguments;
 
 /// Does the call that the process's registers ask for and puts its result into them.
 pub fn dispatch(process: &Current) {
-    let frame = process.thread().frame();
+    let frame = process.frame();
     frame.skip_call();
     let (number, arguments) = (frame.call_number(), Arguments::new(frame.arguments()));
     let result = match Sys::from_number(number) {

@@ -30,6 +30,7 @@ pub struct Hart {
     /// The firmware's number of the hart.
     id: AtomicUsize,
     current: AtomicPtr<()>,
+    owner: AtomicPtr<()>,
     /// Spin locks held, and whether interrupts were on before the first.
     depth: Cell<usize>,
     were_on: Cell<bool>,
@@ -62,6 +63,7 @@ pub const USER_SP: usize = offset_of!(Hart, user_sp);
 /// Offset of the firmware's number of the hart.
 pub const HART_ID: usize = offset_of!(Hart, id);
 const CURRENT: usize = offset_of!(Hart, current);
+const OWNER: usize = offset_of!(Hart, owner);
 /// Offset of the `satp` a hart starts with.
 pub const BOOT_SATP: usize = offset_of!(Hart, boot_satp);
 
@@ -81,6 +83,7 @@ impl Hart {
             index: Cell::new(0),
             id: AtomicUsize::new(0),
             current: AtomicPtr::new(ptr::null_mut()),
+            owner: AtomicPtr::new(ptr::null_mut()),
             depth: Cell::new(0),
             were_on: Cell::new(false),
             locks: HeldLocks::new(),
@@ -130,10 +133,17 @@ impl Hart {
         self.current.load(Ordering::Relaxed)
     }
 
-    /// Says what runs here.
+    /// What that runs for, as it has been named with it.
     #[inline(always)]
-    pub fn set_current(&self, current: *const ()) {
+    pub fn owner(&self) -> *const () {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    /// Says what runs here, and for what.
+    #[inline(always)]
+    pub fn set_current(&self, current: *const (), owner: *const ()) {
         self.current.store(current.cast_mut(), Ordering::Relaxed);
+        self.owner.store(owner.cast_mut(), Ordering::Relaxed);
     }
 
     /// Spin locks held here.
@@ -164,17 +174,35 @@ pub fn this() -> &'static Hart {
     }
 }
 
-/// [`Hart::current`] of this hart. One instruction reads it, so that no interrupt can come between finding
-/// the hart and asking it: whoever runs always finds itself.
+/// Reads a word of this hart's own. One instruction does, so that no interrupt can come between finding the
+/// hart and asking it: whoever runs always finds itself.
 #[inline(always)]
-pub fn current() -> *const () {
-    let current: *const ();
+fn read<const OFFSET: usize>() -> usize {
+    let value: usize;
     // SAFETY: `tp` points at this hart's `Hart`, see `this`.
     unsafe {
-        asm!("ld {}, {offset}(tp)", out(reg) current, offset = const CURRENT,
+        asm!("ld {}, {offset}(tp)", out(reg) value, offset = const OFFSET,
              options(readonly, nostack, preserves_flags));
     }
-    current
+    value
+}
+
+/// [`Hart::current`] of this hart.
+#[inline(always)]
+pub fn current() -> *const () {
+    ptr::with_exposed_provenance(read::<CURRENT>())
+}
+
+/// [`Hart::owner`] of this hart.
+#[inline(always)]
+pub fn owner() -> *const () {
+    ptr::with_exposed_provenance(read::<OWNER>())
+}
+
+/// Top of the kernel stack of what runs here.
+#[inline(always)]
+pub fn kernel_sp() -> usize {
+    read::<KERNEL_SP>()
 }
 
 const _: () = assert!(Event::ALL.len() <= EVENT_SLOTS);

@@ -217,6 +217,16 @@ unsafe extern "Rust" {
     safe fn trap_stack_overflow(pc: usize, sp: usize, frame_pointer: usize, address: usize) -> !;
 }
 
+/// The frame of what runs on this hart.
+///
+/// # Safety
+/// Something runs, and is the caller. The frame stays as long as its stack.
+#[inline]
+pub unsafe fn own_frame<'a>() -> &'a TrapFrame {
+    // SAFETY: the top of the kernel stack is reserved for the frame. All of it is cells.
+    unsafe { &*frame_at(hart::kernel_sp()) }
+}
+
 extern "C" fn from_user() {
     trap_from_user(&Trap::read());
 }
