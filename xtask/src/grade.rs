@@ -7,6 +7,7 @@ use crate::{
     image,
     options::Options,
     qemu::{self, Console},
+    resolver::Resolver,
     results::{Results, Target, Test, Verdict},
     run::{boot_args, follow},
     session::{Session, Stderr},
@@ -142,7 +143,7 @@ impl Part {
             Console::Stdio,
         )?;
         let session = Session::watched(qemu, guest, Stderr::Console)?;
-        let (end, text) = self.watch(session)?;
+        let (end, text) = self.watch(session, &guest.kernel)?;
         fs::write(log, &text).with_context(|| log.display().to_string())?;
         let text = String::from_utf8_lossy(&text);
 
@@ -167,9 +168,10 @@ impl Part {
     }
 
     /// Lets it run to its end, or until it was given time and room enough; what it printed.
-    fn watch(&self, mut session: Session) -> Result<(End, Vec<u8>)> {
+    fn watch(&self, mut session: Session, kernel: &Path) -> Result<(End, Vec<u8>)> {
         let mut text = Capped::default();
-        let end = match follow(&mut session, self.limit, &mut text) {
+        let mut console = Resolver::new(&mut text, kernel);
+        let end = match follow(&mut session, self.limit, &mut console) {
             Ok(Some(status)) => End::Status(status),
             Ok(None) => End::TimeUp(self.limit),
             Err(_) if text.full => {
@@ -300,7 +302,7 @@ mod tests {
         };
         // A program of the host in the guest's place.
         let yes = Session::start(Command::new("yes"), false, Stderr::Console).unwrap();
-        let (end, text) = part.watch(yes).unwrap();
+        let (end, text) = part.watch(yes, Path::new("")).unwrap();
         assert!(matches!(end, End::TooMuch), "{end:?}");
         assert_eq!(text.len(), MOST);
     }

@@ -62,7 +62,7 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     )?;
     let mut session = Session::watched(qemu, &guest, Stderr::Ours)?;
     let console = std::io::stdout().lock();
-    let mut console = Resolver::new(console, &guest.kernel, &toolchain.root);
+    let mut console = Resolver::new(console, &guest.kernel);
     let status = match lines {
         None => follow(&mut session, options.timeout, &mut console)?,
         Some(lines) => {
