@@ -7,7 +7,7 @@
 
 use core::str;
 
-const SIZE: usize = 11 << 10;
+const SIZE: usize = 10 << 10;
 const MAGIC: u32 = 0x4d59_534b;
 const HEADER: usize = 16;
 
