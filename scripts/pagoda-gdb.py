@@ -37,6 +37,8 @@ def register(name):
 @contextlib.contextmanager
 def in_kernel():
     """The kernel's memory can be read, which QEMU refuses while the hart is in user mode."""
+    if gdb.selected_thread() is None:
+        raise gdb.GdbError("no machine is connected")
     before = int(gdb.parse_and_eval("$priv"))
     if before == SUPERVISOR:
         yield
@@ -316,6 +318,8 @@ def reading(what):
             return what()
     except gdb.MemoryError as error:
         raise gdb.GdbError("%s: has the kernel started?" % error)
+    except gdb.error as error:
+        raise gdb.GdbError(str(error))
 
 
 class Pagoda(gdb.Command):
@@ -343,8 +347,9 @@ class Ps(gdb.Command):
         super().__init__("pagoda ps", gdb.COMMAND_STATUS)
 
     def invoke(self, _argument, _from_tty):
+        lines = reading(lambda: [self.line(*each) for each in processes()])
         print("  PID PARENT  PAGES NAME             STATE")
-        for line in reading(lambda: [self.line(*each) for each in processes()]):
+        for line in lines:
             print(line)
 
     def line(self, process, parent):
