@@ -1,6 +1,7 @@
 //! The parts of the boot order that are longer than a line.
 
 use crate::arch::{boot, csr, hart, sbi, switch};
+use crate::debug::provoke::Mistake;
 use crate::dev::disk::Disk;
 use crate::dev::platform::Platform;
 use crate::dev::power;
@@ -13,6 +14,7 @@ use kmalloc::KVec;
 
 /// What stands behind `--` in the boot arguments: it becomes init's argument.
 static INIT_ARGUMENT: Once<KVec<u8>> = Once::new();
+static MISTAKE: Once<Mistake> = Once::new();
 static DISK: SpinLock<Option<Disk>, { rank::DEVICE }> = SpinLock::new(None);
 
 /// Reads the boot arguments: options of the kernel, then `--` and init's own argument.
@@ -33,6 +35,7 @@ pub fn read_arguments(platform: &Platform) {
             _ if text == "commit=lazy" => commit::set_strict(false),
             Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),
+            _ if provoke(text) => {}
             _ => println!("boot argument {text} is not known"),
         }
     }
@@ -41,6 +44,12 @@ pub fn read_arguments(platform: &Platform) {
     if copy.try_extend_from_slice(argument).is_ok() {
         INIT_ARGUMENT.set(copy);
     }
+}
+
+/// Notes the mistake that a boot argument asks for, if it is one that asks.
+fn provoke(option: &str) -> bool {
+    let mistake = option.strip_prefix("provoke=").and_then(Mistake::from_name);
+    mistake.map(|mistake| MISTAKE.set(mistake)).is_some()
 }
 
 /// Makes the first process; it mounts the disk and becomes `/init`.
@@ -66,6 +75,7 @@ pub fn spawn_init(disk: Option<Disk>) {
 
 extern "C" fn run_init(_: usize) {
     sched::enter_new_context();
+    MISTAKE.try_get().inspect(|mistake| mistake.make());
     let Some(disk) = DISK.lock().take() else {
         panic!("no disk")
     };

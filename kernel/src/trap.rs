@@ -46,9 +46,9 @@ pub fn from_user(trap: &Trap) {
     if hart::this().expired.get() {
         sched::yield_now();
     }
-    if killed || process.is_killed() {
+    if let Some(status) = process.killed_with().or(killed.then_some(KILLED)) {
         csr::interrupts_on();
-        exit::exit(KILLED);
+        exit::exit(status);
     }
 }
 

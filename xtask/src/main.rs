@@ -6,6 +6,7 @@ mod c;
 mod grade;
 mod image;
 mod interactive;
+mod ksyms;
 mod lines;
 mod options;
 mod program;

@@ -34,7 +34,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     println!("panic: {}", info.message());
     let fault = FAULT_PC.load(Ordering::Relaxed);
     match info.location() {
-        _ if fault != 0 => println!("  pc {fault:#x}{}", backtrace::Place(fault)),
+        _ if fault != 0 => println!("  pc {fault:#x}{}", crate::symbols::Place(fault)),
         Some(place) => println!("  at {}:{}", place.file(), place.line()),
         None => {}
     }
