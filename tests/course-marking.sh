@@ -2,6 +2,7 @@
 # Tests course/mark.sh with a tree whose build is a few lines of shell that go by times, as cargo does.
 # Prints a line for each check and ends with 1 if one of them failed.
 set -uo pipefail
+unset PAGODA
 root=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=checks.sh
 . "$root/tests/checks.sh"
@@ -13,7 +14,7 @@ cd "$place" || exit 1
 # --- The tree -------------------------------------------------------------------------------------
 
 mkdir -p "$base"/{.cargo,crates/one,crates/two,kernel,user,xtask,tests,scripts,course/tests,course/src}
-cp "$root"/scripts/{above.sh,grade,results.sh} "$base/scripts/"
+cp "$root"/scripts/{above.sh,grade,results.sh,tree-state} "$base/scripts/"
 cp -r "$root"/course/{mark.sh,test-mmap.sh,tester} "$base/course/"
 touch "$base"/{Cargo.toml,Cargo.lock,README.md}
 # shellcheck disable=SC2016 # for make

@@ -2,6 +2,7 @@
 # Tests course/tester/run-tests.sh with tests that need no guest. Prints a line for each check and
 # ends with 1 if one of them failed.
 set -uo pipefail
+unset PAGODA
 "$(dirname "$0")/../scripts/setup" tests || exit 1
 runner=$(cd "$(dirname "$0")/../course/tester" && pwd)/run-tests.sh
 # shellcheck source=checks.sh
