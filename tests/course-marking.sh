@@ -84,6 +84,11 @@ assert "syntax error of eve" in results["output"], results'
 mark class/ann results.xml
 is 'junit: status' 0 "$status"
 is 'junit: results' 1 "$(grep -c '<failure' results.xml)"
+is 'junit: the tree' 1 "$(grep -c "<property name=\"tree\" value=\"$place/class/ann\"/>" results.xml)"
+PAGODA=$place/class/bob mark class/ann results.json
+checked 'a tree: the name, whatever the caller works with' '
+assert results["extra_data"]["tree"].endswith("/class/ann"), results
+assert tests[0]["score"] == 1, tests'
 
 mkdir class/gus
 cp -r class/ann class/gus/pagoda
@@ -92,7 +97,9 @@ checked 'a tree in a folder' '"ann'"'"'s one" in tests[1]["output"]'
 mkdir -p class/nil/notes
 mark class/nil results.json
 is 'no tree: status' 0 "$status"
-checked 'no tree: no points, and why' 'assert results["score"] == 0 and "nothing of a tree" in results["output"]'
+checked 'no tree: no points, and why' '
+assert results["score"] == 0 and "nothing of a tree" in results["output"], results
+assert results["extra_data"]["tree"] == "class/nil", results'
 
 student mal kernel/lib "mal's kernel"
 mkdir -p class/mal/course/tests class/mal/scripts
@@ -135,7 +142,23 @@ until [ -e "$GATE.reached" ]; do sleep 0.1; done
 kill -TERM "$marking"
 wait "$marking"
 is 'interrupted: status' 2 "$?"
+said=$(cat interrupted)
+says 'interrupted: it says so' 'hal: interrupted'
 if [ ! -e results.json ]; then ok 'interrupted: no results'; else bad 'interrupted: there are results'; fi
+
+# While what all begin with is built.
+rm -f "$GATE.reached"
+echo 'waiting build' >"$base/kernel/lib"
+PAGODA_MARKING=$place/other "$base/course/mark.sh" class/ann results.json >interrupted 2>&1 &
+marking=$!
+until [ -e "$GATE.reached" ]; do sleep 0.1; done
+kill -TERM "$marking"
+wait "$marking"
+is 'interrupted at its beginning: status' 2 "$?"
+said=$(cat interrupted)
+says 'interrupted at its beginning: it says so' 'ann: interrupted'
+if flock -n other/seed.lock true; then ok 'interrupted at its beginning: nothing goes on'; else bad 'it goes on'; fi
+echo "the teacher's kernel" >"$base/kernel/lib"
 
 # A shell ends while what it started goes on, and takes the guests with it.
 rm -f "$GATE.reached"
