@@ -120,7 +120,8 @@ mark --lab alloc class/eve results.json
 is 'a lab that does not build: status' 0 "$status"
 says 'a lab that does not build: its line' 'eve: Score: 0'
 checked 'a lab that does not build: no points, and why' '
-assert results["score"] == 0 and "syntax error of eve" in results["output"], results'
+assert results["score"] == 0 and "syntax error of eve" in results["output"], results
+assert results["extra_data"]["tree"].endswith("/class/eve"), results'
 mark --lab alloc class/eve results.xml
 is 'a lab that does not build: junit' 1 "$(grep -c 'syntax error of eve' results.xml)"
 mark --lab other class/ann results.json

@@ -38,7 +38,8 @@ first_difference() {
     # Bytes that both begin with.
     count=$(sed -n 's/.* byte \([0-9]*\).*/\1/p' <<<"$first")
     [[ $first != *differ:* ]] || count=$((count - 1))
-    read -r line column < <({ tr -d '\r' <"$2" | head -c "${count:-0}"; echo x; } | LC_ALL=C awk 'END { print NR, length($0) }')
+    read -r line column < <({ tr -d '\r' <"$2" | head -c "${count:-0}"; echo x; } |
+        LC_ALL=C awk 'END { print NR, length($0) }')
     if [ -f "$1" ]; then
         echo "expected: $(line_of "$1" "$line" "$column")"
     else

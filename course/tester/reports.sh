@@ -25,7 +25,8 @@ write_junit() {
     [ -z "$problem" ] || errors=1 total=$((total + 1))
     {
         echo '<?xml version="1.0" encoding="UTF-8"?>'
-        echo "<testsuite name=\"$(for_xml <<<"$dir${tree_name:+ of $tree_name}")\" tests=\"$total\" failures=\"$failed\" errors=\"$errors\" skipped=\"$skipped\">"
+        printf '<testsuite name="%s" tests="%s" failures="%s" errors="%s" skipped="%s">\n' \
+            "$(for_xml <<<"$dir${tree_name:+ of $tree_name}")" "$total" "$failed" "$errors" "$skipped"
         if [ -n "$tree_name" ]; then
             echo '<properties>'
             echo "<property name=\"tree\" value=\"$(for_xml <<<"$tree_name")\"/>"
@@ -66,7 +67,8 @@ write_gradescope() {
     {
         printf '{"score": %s, "execution_time": %s, "visibility": "%s", "stdout_visibility": "hidden",\n' \
             "$score" "$SECONDS" "$visibility"
-        [ -z "$tree_name" ] || printf '"extra_data": {"tree": "%s", "state": "%s"},\n' "$(for_json <<<"$tree_name")" "${tree_now%% *}"
+        [ -z "$tree_name" ] ||
+            printf '"extra_data": {"tree": "%s", "state": "%s"},\n' "$(for_json <<<"$tree_name")" "${tree_now%% *}"
         printf '"output": "%s",\n"tests": [' "$({
             [ -z "$tree_name" ] || echo "$tree_name${tree_now:+, state ${tree_now%% *}}"
             echo "${problem:-$summary}"

@@ -101,10 +101,7 @@ fn wrong_output(bench: &Bench, log: &mut Log) -> Result<()> {
     let (status, output) = finish_within(LIMIT, log, test_mmap(bench, &["-d", tests]), None)?;
     wanted(&output, "test 1: FAILED")?;
     let line = "1.out:1: XV6_TEST_OUTPUT";
-    wanted(
-        &output,
-        &format!("expected: {tests}/{line} another text"),
-    )?;
+    wanted(&output, &format!("expected: {tests}/{line} another text"))?;
     wanted(&output, &format!("tests-out/{line} ok: one object"))?;
     ensure!(status == 1, "exit status {status}, wanted 1");
     Ok(())
