@@ -107,5 +107,9 @@ fn perform(call: Sys, arguments: &Arguments) -> Result<u64, Errno> {
         Sys::Regions => inspect::regions(arguments),
         Sys::Pagetable => inspect::pagetable(arguments),
         Sys::Errno => process::errno(),
+        Sys::Setpgid => process::setpgid(arguments),
+        Sys::Getpgid => process::getpgid(arguments),
+        Sys::Tcsetpgrp => file::tcsetpgrp(arguments),
+        Sys::Tcgetpgrp => file::tcgetpgrp(arguments),
     }
 }
