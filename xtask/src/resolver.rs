@@ -25,6 +25,11 @@ pub(crate) struct Resolver<W> {
 }
 
 impl<W: Write> Resolver<W> {
+    /// Where the console goes.
+    pub(crate) fn sink(&self) -> &W {
+        &self.sink
+    }
+
     /// For the console of this kernel.
     pub(crate) fn new(sink: W, kernel: &Path) -> Resolver<W> {
         Resolver {
