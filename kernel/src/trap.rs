@@ -23,7 +23,7 @@ fn trap_from_user(trap: &Trap) {
         Cause::Call => {
             hart::note(Event::Call);
             csr::interrupts_on();
-            syscall::dispatch(&process);
+            syscall::dispatch(&process, process.frame());
             false
         }
         Cause::PageFault(access) => {

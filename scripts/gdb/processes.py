@@ -49,7 +49,18 @@ def this_hart():
 def current():
     """The process of the selected hart as a pointer; null when it has none, None before boot."""
     hart = this_hart()
-    return bare(hart["current"]) if hart is not None else None
+    if hart is None:
+        return None
+    pointer = bare(hart["owner"])
+    return pointer.cast(gdb.lookup_type("kernel::proc::process::Process").pointer())
+
+
+def thread(process):
+    return target(process["thread"]).dereference()
+
+
+def mm(process):
+    return target(process["mm"]).dereference()
 
 
 def processes():
@@ -80,18 +91,19 @@ def process(pid):
     raise gdb.GdbError("there is no process %d" % pid)
 
 
-# As `Process::state` has it.
+# As `Thread::state` has it.
 STATES = ["ready", "sleep", "wait", "ended"]
 ASLEEP = (1, 2)
 
 
 def state(process):
-    state = int(bare(process["state"]))
-    if state == 0 and int(bare(process["presence"])) != 0:
-        return "run on hart %d" % int(bare(process["last_hart"]))
+    its = thread(process)
+    state = int(bare(its["state"]))
+    if state == 0 and int(bare(its["presence"])) != 0:
+        return "run on hart %d" % int(bare(its["last_hart"]))
     if state in ASLEEP:
-        reasons = gdb.lookup_type("kernel::sync::awaited::Awaited").fields()
-        awaited = int(bare(process["awaited"]))
+        reasons = gdb.lookup_type("kernel::sched::awaited::Awaited").fields()
+        awaited = int(bare(its["awaited"]))
         names = [field.name for field in reasons if field.enumval == awaited]
         return STATES[state] + ", for " + names[0].rpartition("::")[2]
     return STATES[state]
@@ -99,7 +111,7 @@ def state(process):
 
 def regions(process):
     """The regions of a process's address space, by address."""
-    space = some(locked(process["space"])[0])
+    space = some(locked(mm(process)["space"])[0])
     waiting, link = [], some(space["regions"]["root"]) if space is not None else None
     while waiting or link is not None:
         while link is not None:
@@ -167,7 +179,7 @@ class Ps(gdb.Command):
             print(line)
 
     def line(self, process, parent):
-        pages = int(bare(process["resident"]))
+        pages = int(bare(mm(process)["resident"]))
         name = text(locked(process["name"])[0])
         return "%5d %6d %6d %-16s %s" % (int(process["pid"]), parent, pages, name, state(process))
 
@@ -239,7 +251,7 @@ def inner(value):
     name = name_of(value.type)
     if name.startswith(("kmalloc::karc::KArc<", "kmalloc::kbox::KBox<")):
         return target(value).dereference()
-    if name.startswith(("lock_api::mutex::Mutex<", "kernel::sync::sleep::SleepLock<")):
+    if name.startswith(("lock_api::mutex::Mutex<", "kernel::sched::sleep::SleepLock<")):
         return locked(value)[0]
     return bare(value)
 

@@ -72,7 +72,7 @@ def locked(lock):
     """The value in a spin lock or a sleeping lock, and whether somebody holds it."""
     if name_of(lock.type).startswith("lock_api::"):
         return bare(lock["data"]), bool(bare(lock["raw"]["locked"]))
-    return bare(lock["value"]), bool(locked(lock["raw"]["locked"])[0])
+    return bare(lock["value"]), bool(locked(lock["raw"]["state"])[0]["held"])
 
 
 def text(name):
@@ -171,7 +171,7 @@ def printers():
     all.add_printer("option", r"^core::option::Option<", Optional)
     all.add_printer("KVec", r"^kmalloc::kvec::KVec<", Vector)
     all.add_printer("spin lock", r"^lock_api::mutex::Mutex<kernel::", Lock)
-    all.add_printer("sleeping lock", r"^kernel::sync::sleep::SleepLock<", Lock)
+    all.add_printer("sleeping lock", r"^kernel::sched::sleep::SleepLock<", Lock)
     all.add_printer("name", r"^kernel::proc::process::Name$", Text)
     return all
 

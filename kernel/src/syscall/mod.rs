@@ -6,13 +6,13 @@ mod inspect;
 mod memory;
 mod process;
 
-use crate::proc::Current;
+use crate::arch::trap::TrapFrame;
+use crate::proc::Process;
 use abi::{Errno, Sys};
 use arguments::Arguments;
 
-/// Does the call that the process's registers ask for and puts its result into them.
-pub fn dispatch(process: &Current) {
-    let frame = process.frame();
+/// Does the call that the process's registers in `frame` ask for and puts its result into them.
+pub fn dispatch(process: &Process, frame: &TrapFrame) {
     frame.skip_call();
     let (number, arguments) = (frame.call_number(), Arguments::new(frame.arguments()));
     let result = match Sys::from_number(number) {

@@ -157,12 +157,12 @@ fn kernel(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
         bench,
         log,
         &[
-            "hbreak kernel::syscall::dispatch if process.pid == 3",
+            "hbreak kernel::syscall::perform if $current().pid == 3",
             "continue",
             "backtrace",
-            "print process.pid",
-            "print $parent(process).pid",
-            "print $parent($parent(process)).pid",
+            "print $current().pid",
+            "print $parent($current()).pid",
+            "print $parent($parent($current())).pid",
             "pagoda ps",
             "pagoda pmap 2",
             "print $process(2).name",
@@ -171,7 +171,7 @@ fn kernel(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
         ],
     )?;
     for text in [
-        "kernel::trap::from_user (trap=",
+        "kernel::trap::trap_from_user (trap=",
         "$1 = 3\n",
         "$2 = 2\n",
         "$3 = 1\n",
@@ -207,11 +207,7 @@ fn fault(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
         "continue",
     ];
     gdb.run(bench, log, &commands)?;
-    let output = read(
-        &mut guest,
-        log,
-        "kernel::arch::riscv64::trap::from_user\r\n",
-    )?;
+    let output = read(&mut guest, log, "kernel::arch::riscv64::trap::from_user+")?;
     let (_, panic) = output.split_once("panic: ").context("no panic")?;
     let lines: Vec<&str> = panic.lines().collect();
     wanted(lines[0], "kernel fault: write to 0x10 (scause 0xf, sp 0x")?;
