@@ -2,6 +2,7 @@
 //! the last line counts them all.
 
 mod c_sources;
+mod counting;
 mod course;
 mod ends;
 mod foreign;
@@ -11,6 +12,7 @@ mod list;
 mod power;
 mod report;
 mod scenarios;
+mod settings;
 
 use crate::{
     build::{self, Guest},
@@ -108,6 +110,8 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     checks.extend(list::checks(&toolchain.root.join("tests/guest.list"))?);
     checks.extend(scenarios::checks());
     checks.extend(ends::checks());
+    checks.extend(counting::checks());
+    checks.extend(settings::checks());
     checks.extend(foreign::checks());
     checks.extend(c_sources::checks());
     checks.extend(power::checks());

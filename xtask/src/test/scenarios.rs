@@ -56,6 +56,7 @@ pub(super) fn front(
     for setting in [
         "CPUS",
         "MEM",
+        "ICOUNT",
         "CMD",
         "ADD",
         "QEMUEXTRA",

@@ -3,8 +3,7 @@
 use crate::memory::Area;
 use crate::meter::Meter;
 use crate::{END, Operation, operations};
-use core::convert::Infallible;
-use core::ptr::{null, null_mut};
+use core::ptr::null;
 use ulib::fs::File;
 use ulib::io::{Error, Read, Result, Write};
 use ulib::{env, process, sys, vec};
@@ -35,19 +34,24 @@ fn fork(meter: &mut Meter, memory: fn() -> Result<Area>) -> Result<()> {
 /// A child that ends at once. The bare calls, as anything that a process writes to after a fork is
 /// copied.
 pub fn fork_and_wait() -> Result<()> {
-    fork_wait_and(|| sys::exit(0))
+    fork_wait_and(|| {})
 }
 
 #[inline(always)]
-fn fork_wait_and(child: impl FnOnce() -> Infallible) -> Result<()> {
+fn fork_wait_and(child: impl FnOnce()) -> Result<()> {
     match sys::fork() {
         -1 => return Err(Error::Refused),
-        0 => match child() {},
+        0 => {
+            child();
+            sys::exit(0);
+        }
         _ => {}
     }
-    // SAFETY: no status is asked for.
-    match unsafe { sys::wait(null_mut()) } {
+    let mut status = 0;
+    // SAFETY: `status` is ours to fill.
+    match unsafe { sys::wait(&mut status) } {
         -1 => Err(Error::Refused),
+        _ if status != 0 => Err(Error::Refused),
         _ => Ok(()),
     }
 }
@@ -61,7 +65,7 @@ fn exec(meter: &mut Meter, memory: fn() -> Result<Area>) -> Result<()> {
         meter.once(|| {
             fork_wait_and(|| {
                 sys::exec(program.as_ptr(), arguments.as_ptr());
-                sys::exit(1)
+                sys::exit(1);
             })
         })
     })
