@@ -5,7 +5,7 @@ use core::fmt::{self, Display};
 use ulib::io::Result;
 use ulib::time::rdinstret;
 use ulib::vec::Vec;
-use ulib::{mem, println};
+use ulib::{mem, println, vec};
 
 /// Takes a sample of each repetition of an operation.
 pub struct Meter {
@@ -19,10 +19,9 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// For so many repetitions. Its memory is taken now and not in the midst of them.
+    /// For so many repetitions. Its memory is touched now and not in the midst of them.
     pub fn new(times: usize) -> Result<Meter> {
-        let mut samples = Vec::with_capacity(times);
-        samples.resize(times, 0);
+        let mut samples = vec![1; times];
         samples.clear();
         let mut meter = Meter {
             times,
@@ -35,9 +34,9 @@ impl Meter {
         Ok(meter)
     }
 
-    /// Measures all of an operation, again and again.
+    /// Measures all of an operation, again and again, with the end of what it makes.
     pub fn each<T>(&mut self, mut operation: impl FnMut() -> Result<T>) -> Result<()> {
-        self.rounds(|meter| meter.once(&mut operation).map(drop))
+        self.rounds(|meter| meter.once(|| operation().map(drop)))
     }
 
     /// Does rounds of which each measures a part. The first one does not count: it finds nothing in the
