@@ -12,6 +12,7 @@ mod fs;
 mod mm;
 mod proc;
 mod start;
+mod symbols;
 mod sync;
 mod syscall;
 mod trap;
@@ -35,6 +36,7 @@ extern "C" fn start(hart_id: usize, device_tree: u64, direct_map_offset: usize) 
     dev::uart::init(&platform);
     dev::plic::init(&platform);
     println!("\nPagoda is booting");
+    sync::on_long_spin(debug::state::tell_long_spin);
     fs::init_cache();
     start::read_arguments(&platform);
     dev::uart::enable_input();

@@ -1,6 +1,7 @@
 //! The parts of the boot order that are longer than a line.
 
 use crate::arch::{boot, csr, hart, sbi, switch};
+use crate::debug::provoke::Mistake;
 use crate::dev::disk::Disk;
 use crate::dev::platform::Platform;
 use crate::dev::power;
@@ -14,6 +15,7 @@ use kmalloc::KVec;
 
 /// What stands behind `--` in the boot arguments: it becomes init's argument.
 static INIT_ARGUMENT: Once<KVec<u8>> = Once::new();
+static MISTAKE: Once<Mistake> = Once::new();
 static DISK: SpinLock<Option<Disk>, { rank::DEVICE }> = SpinLock::new(None);
 
 /// Reads the boot arguments: options of the kernel, then `--` and init's own argument.
@@ -34,6 +36,7 @@ pub fn read_arguments(platform: &Platform) {
             _ if text == "commit=lazy" => commit::set_strict(false),
             Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),
+            _ if provoke(text) => {}
             _ => println!("boot argument {text} is not known"),
         }
     }
@@ -42,6 +45,12 @@ pub fn read_arguments(platform: &Platform) {
     if copy.try_extend_from_slice(argument).is_ok() {
         INIT_ARGUMENT.set(copy);
     }
+}
+
+/// Notes the mistake that a boot argument asks for, if it is one that asks.
+fn provoke(option: &str) -> bool {
+    let mistake = option.strip_prefix("provoke=").and_then(Mistake::from_name);
+    mistake.map(|mistake| MISTAKE.set(mistake)).is_some()
 }
 
 /// Makes the first process; it mounts the disk and becomes `/init`.
@@ -67,6 +76,7 @@ pub fn spawn_init(disk: Option<Disk>) {
 
 extern "C" fn run_init(_: usize) {
     sched::enter_new_context();
+    MISTAKE.try_get().inspect(|mistake| mistake.make());
     let Some(disk) = DISK.lock().take() else {
         unreachable!("the first process has the disk")
     };
@@ -79,7 +89,7 @@ extern "C" fn run_init(_: usize) {
     }
     match fs::root() {
         Ok(root) => sched::current().own.lock().directory = Some(root),
-        Err(error) => give_up(format_args!("no root directory: {error:?}")),
+        Err(error) => give_up(format_args!("no root directory: {error}")),
     }
     commit::init();
     let done = exec::Arguments::try_new().and_then(|mut arguments| {
@@ -91,7 +101,7 @@ extern "C" fn run_init(_: usize) {
         exec::exec(b"/init", &arguments)
     });
     if let Err(error) = done {
-        give_up(format_args!("/init cannot be run: {error:?}"));
+        give_up(format_args!("/init cannot be run: {error}"));
     }
     csr::interrupts_off();
 }

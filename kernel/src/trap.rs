@@ -46,9 +46,9 @@ pub fn from_user(trap: &Trap) {
     if hart::this().expired.get() {
         sched::yield_now();
     }
-    if killed || process.is_killed() {
+    if let Some(status) = process.killed_with().or(killed.then_some(KILLED)) {
         csr::interrupts_on();
-        exit::exit(KILLED);
+        exit::exit(status);
     }
 }
 
@@ -111,10 +111,10 @@ fn kernel_fault(frame: &TrapFrame, trap: &Trap) -> ! {
     debug_assert!(frame.status & SSTATUS_SPP != 0);
     crate::debug::set_panic_frame(frame.pc, frame.frame_pointer());
     panic!(
-        "kernel trap: scause={:#x} sepc={:#x} stval={:#x} sp={:#x}",
-        trap.code,
-        frame.pc,
+        "kernel fault: {} {:#x} (scause {:#x}, sp {:#x})",
+        trap.deed(),
         trap.value,
+        trap.code,
         frame.sp()
     );
 }

@@ -5,6 +5,7 @@ use crate::{
     image,
     options::Options,
     qemu::{self, Console, Disk},
+    resolver::Resolver,
     session::{Session, Stderr},
     terminal,
     toolchain::Toolchain,
@@ -23,8 +24,8 @@ use std::{
 
 /// Boots to a prompt on standard input and output.
 pub(crate) fn qemu(toolchain: &Toolchain, options: &Options) -> Result<u8> {
-    let (qemu, _disk) = machine(toolchain, options, console())?;
-    attend(qemu)
+    let (qemu, kernel, _disk) = machine(toolchain, options, console())?;
+    attend(qemu, &kernel, toolchain)
 }
 
 /// Boots a kernel and an image that somebody else made.
@@ -48,7 +49,7 @@ pub(crate) fn boot(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     if options.wait {
         wait_for_gdb(toolchain, options, kernel, &mut qemu)?;
     }
-    attend(qemu)
+    attend(qemu, kernel, toolchain)
 }
 
 fn console() -> Console {
@@ -59,23 +60,22 @@ fn console() -> Console {
 }
 
 /// Leaves a terminal to QEMU, or types what comes through a pipe.
-fn attend(qemu: Command) -> Result<u8> {
+fn attend(qemu: Command, kernel: &Path, toolchain: &Toolchain) -> Result<u8> {
     if stdin().is_terminal() {
-        return terminal::attend(qemu);
+        return terminal::attend(qemu, kernel, toolchain);
     }
     let session = Session::start(qemu, true, Stderr::Ours)?;
-    let status = Typist::new(session, lines()).run(&mut stdout(), None)?;
+    let mut console = Resolver::new(stdout(), kernel, &toolchain.root);
+    let status = Typist::new(session, lines()).run(&mut console, None)?;
     Ok(status.unwrap_or_default())
 }
 
 /// Boots, stops before the first instruction, and waits for gdb.
 pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     check_port(options.gdb_port)?;
-    let (mut qemu, _disk) = machine(toolchain, options, Console::Terminal)?;
-    let dir = build::directory(options.profile, &options.features);
-    let kernel = toolchain.target_dir().join("pagoda").join(dir);
-    wait_for_gdb(toolchain, options, &kernel.join("kernel"), &mut qemu)?;
-    terminal::attend(qemu)
+    let (mut qemu, kernel, _disk) = machine(toolchain, options, Console::Terminal)?;
+    wait_for_gdb(toolchain, options, &kernel, &mut qemu)?;
+    terminal::attend(qemu, &kernel, toolchain)
 }
 
 /// Refuses a port that QEMU could not listen on.
@@ -115,18 +115,26 @@ fn wait_for_gdb(
 fn gdb_script(kernel: &Path, programs: &Path, port: u16) -> String {
     let (kernel, programs) = (kernel.display(), programs.display());
     format!(
-        "symbol-file \"{kernel}\"
+        "file \"{kernel}\"
 define user
   symbol-file
   symbol-file \"{kernel}\"
   add-symbol-file \"{programs}/$arg0\"
+  if !$_isvoid($_streq)
+    pagoda only $arg0
+  end
 end
 target remote 127.0.0.1:{port}
 "
     )
 }
 
-fn machine(toolchain: &Toolchain, options: &Options, console: Console) -> Result<(Command, Disk)> {
+/// A QEMU with the kernel that it boots, and its disk.
+fn machine(
+    toolchain: &Toolchain,
+    options: &Options,
+    console: Console,
+) -> Result<(Command, PathBuf, Disk)> {
     options.keep.as_deref().map_or(Ok(()), image::check)?;
     let guest = build::guest(toolchain, options.profile, &options.features)?;
     let image = options
@@ -135,7 +143,7 @@ fn machine(toolchain: &Toolchain, options: &Options, console: Console) -> Result
         .unwrap_or_else(|| toolchain.target_dir().join("fs.img"));
     let disk = image::lasting(toolchain, &guest, &image, &options.add)?;
     let qemu = qemu::command(&guest.kernel, &disk, &options.hardware, "", console)?;
-    Ok((qemu, disk))
+    Ok((qemu, guest.kernel, disk))
 }
 
 /// Standard input as it comes, cut behind the end of each line.

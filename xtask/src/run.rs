@@ -4,6 +4,7 @@ use crate::{
     build, image,
     options::Options,
     qemu::{self, Console},
+    resolver::Resolver,
     session::{Event, Session, Stderr},
     toolchain::Toolchain,
     typist::Typist,
@@ -61,7 +62,8 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         Console::Stdio,
     )?;
     let mut session = Session::watched(qemu, &guest, Stderr::Ours)?;
-    let mut console = std::io::stdout().lock();
+    let console = std::io::stdout().lock();
+    let mut console = Resolver::new(console, &guest.kernel, &toolchain.root);
     let status = match lines {
         None => follow(&mut session, options.timeout, &mut console)?,
         Some(lines) => {

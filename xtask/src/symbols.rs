@@ -1,29 +1,12 @@
 //! The kernel's own symbol table, for the function names in its backtraces.
-//!
-//! The kernel leaves a section `.ksyms` of zero bytes among its read-only data. After linking, the
-//! table goes into it, all numbers little-endian:
-//!
-//! ```text
-//! u32 magic "KSYM"    u32 count    u64 base
-//! count times, sorted:    u16 half the distance from the function before (from base)
-//!                         u8 bytes of that one's name that begin this one's    u8 further bytes
-//!                         the further bytes
-//! ```
-//!
-//! `base` is the lowest function's address. Neighbours are mostly of one module, so that what their
-//! names have in common is more than what they have not.
+//! The kernel leaves a section of zero bytes among its read-only data, which is filled after linking.
 
+use crate::ksyms;
 use anyhow::{Context, Result, bail};
 use elf::{ElfBytes, abi, endian::LittleEndian};
 use std::collections::{BTreeMap, btree_map::Entry};
 
-/// "KSYM".
-const MAGIC: u32 = 0x4d59_534b;
 const SECTION: &str = ".ksyms";
-/// The lengths that names are cut to, one after the other, until the table fits: how many functions
-/// there are depends on the compiler.
-const LENGTHS: [usize; 6] = [255, 60, 45, 35, 25, 15];
-
 type Elf<'data> = ElfBytes<'data, LittleEndian>;
 
 /// Fills the section of the kernel in `file`.
@@ -42,13 +25,7 @@ pub(crate) fn embed(file: &mut [u8]) -> Result<()> {
         usize::try_from(section.sh_size)?,
     );
 
-    let mut table = Vec::new();
-    for longest in LENGTHS {
-        table = encode(&functions, longest)?;
-        if table.len() <= room {
-            break;
-        }
-    }
+    let table = ksyms::encode(&functions)?;
     if table.len() > room {
         bail!(
             "the symbol table has {} bytes and the kernel's section {SECTION} {room}: \
@@ -155,7 +132,7 @@ fn insert(functions: &mut BTreeMap<u64, Function>, address: u64, function: Funct
 
 /// The name as in the source, without the hash and without generic arguments. What a compiler's way of
 /// mangling keeps of those differs: older ones nothing of a function's, newer ones all.
-fn readable(symbol: &str) -> String {
+pub(crate) fn readable(symbol: &str) -> String {
     let name = without_arguments(&format!("{:#}", rustc_demangle::demangle(symbol)));
     // A method of the type's own.
     match name.strip_prefix('<').and_then(|path| path.split_once('>')) {
@@ -200,84 +177,9 @@ fn behind_brackets(text: &str) -> &str {
     ""
 }
 
-/// The table, no name in it longer than `longest` bytes (at most 255).
-fn encode(functions: &BTreeMap<u64, String>, longest: usize) -> Result<Vec<u8>> {
-    let base = *functions
-        .keys()
-        .next()
-        .context("the kernel has no functions")?;
-    let mut table = Vec::new();
-    table.extend(MAGIC.to_le_bytes());
-    table.extend(u32::try_from(functions.len())?.to_le_bytes());
-    table.extend(base.to_le_bytes());
-    let (mut from, mut before) = (base, "");
-    for (&address, name) in functions {
-        let distance = u16::try_from((address - from) / 2).context("a function of over 128 KiB")?;
-        let name = cut(name, longest);
-        let alike = before.bytes().zip(name.bytes());
-        let alike = alike.take_while(|(one, other)| one == other).count();
-        table.extend(distance.to_le_bytes());
-        table.extend([alike as u8, (name.len() - alike) as u8]);
-        table.extend(&name.as_bytes()[alike..]);
-        // What a function at an odd address would lose is not lost twice.
-        (from, before) = (from + 2 * u64::from(distance), name);
-    }
-    Ok(table)
-}
-
-/// At most the last `longest` bytes: a path's end says more than its start.
-fn cut(name: &str, longest: usize) -> &str {
-    let mut start = name.len().saturating_sub(longest);
-    while !name.is_char_boundary(start) {
-        start += 1;
-    }
-    &name[start..]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn table() -> BTreeMap<u64, String> {
-        let base = 0xffff_ffc0_8020_0000;
-        [
-            (base, "_start"),
-            (base + 0x40, "kernel::main"),
-            (base + 0x1000, "kernel::main"),
-            (base + 0x1002, "kernel::mm"),
-        ]
-        .map(|(address, name)| (address, name.to_owned()))
-        .into()
-    }
-
-    #[test]
-    fn layout() {
-        let bytes = encode(&table(), 255).unwrap();
-        assert_eq!(&bytes[..4], b"KSYM");
-        assert_eq!(bytes[4..8], 4u32.to_le_bytes());
-        assert_eq!(bytes[8..16], 0xffff_ffc0_8020_0000u64.to_le_bytes());
-        assert_eq!(
-            &bytes[16..],
-            b"\x00\x00\x00\x06_start\x20\x00\x00\x0ckernel::main\xe0\x07\x0c\x00\x01\x00\x09\x01m"
-        );
-    }
-
-    #[test]
-    fn long_names_keep_their_end() {
-        let bytes = encode(&table(), 4).unwrap();
-        assert_eq!(
-            &bytes[16..],
-            b"\x00\x00\x00\x04tart\x20\x00\x00\x04main\xe0\x07\x04\x00\x01\x00\x00\x04::mm"
-        );
-    }
-
-    #[test]
-    fn functions_too_far_apart_are_an_error() {
-        let far = [(0x1000, "a"), (0x1000 + (1 << 17), "b")];
-        let far = far.map(|(address, name)| (address, name.to_owned()));
-        let result = encode(&far.into(), 255);
-        assert!(result.is_err(), "{result:?}");
-    }
 
     #[test]
     fn names_are_readable() {

@@ -19,11 +19,13 @@ pub const MAX_CPUS: usize = 8;
 /// Blocks of `1 << order` frames, order 0 to [`MAX_ORDER`], aligned to their size. `R` is the lock
 /// of each CPU's cache, of the shared part, and of the blocks that can be parted; a CPU's lock may be
 /// held while the shared one is taken, never the other way round, the third with no other, and none
-/// while a [`Shrinker`] runs. An allocator that interrupt handlers use needs an `R` that keeps
+/// while a [`Shrinker`] runs. So locks held together are taken in ascending order of address, which a
+/// checker of locks can go by. An allocator that interrupt handlers use needs an `R` that keeps
 /// interrupts off.
 ///
 /// The `cpu` that calls take is a hint which cache to use: any number is safe, the number of the
 /// CPU that the caller runs on is fast, and a number beyond those of [`Frames::new`] uses none.
+#[repr(C)]
 pub struct Frames<R: RawMutex> {
     /// The number of the first frame that has records.
     base: usize,

@@ -1,8 +1,8 @@
 //! Places in the kernel's code, with names.
 
-use super::symbols;
 use crate::arch::unwind;
 use crate::println;
+use crate::symbols::{self, Place};
 use abi::Sys;
 use core::fmt;
 
@@ -10,13 +10,22 @@ const MOST: usize = 32;
 
 /// Prints the way to the caller or, where given, to a fault's instruction and frame pointer.
 pub fn print(fault_pc: usize, fault_fp: usize) {
-    println!("backtrace:");
-    let mut fp = fault_fp;
     if fault_pc != 0 {
-        line(fault_pc);
+        print_from(fault_pc, fault_fp);
     } else {
-        fp = unwind::frame_pointer();
+        println!("backtrace:");
+        print_callers(unwind::frame_pointer());
     }
+}
+
+/// Prints the way to an instruction in the function that this frame pointer belongs to.
+pub fn print_from(pc: usize, fp: usize) {
+    println!("backtrace:");
+    line(pc);
+    print_callers(fp);
+}
+
+fn print_callers(fp: usize) {
     for pc in unwind::callers(fp, unwind::all_stacks()).take(MOST) {
         // The call is the instruction before the one returned to.
         line(pc - 1);
@@ -25,20 +34,6 @@ pub fn print(fault_pc: usize, fault_fp: usize) {
 
 fn line(pc: usize) {
     println!("  {pc:#x}{}", Place(pc));
-}
-
-/// An address in the kernel's code. Printed as a blank, the function's name and the distance from its
-/// start; as nothing where no function is known.
-pub struct Place(pub usize);
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut name = [0; _];
-        match symbols::find(self.0, &mut name) {
-            Some((name, offset)) => write!(f, " {name}+{offset:#x}"),
-            None => Ok(()),
-        }
-    }
 }
 
 /// The functions on the way to a place, innermost first, without those that only wait. It ends with the

@@ -2,7 +2,7 @@
 
 mod backtrace;
 mod panic;
+pub mod provoke;
 pub mod state;
-mod symbols;
 
 pub use panic::set_panic_frame;

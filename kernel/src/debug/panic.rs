@@ -32,8 +32,11 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     FIRST_HART.store(hart::this().index(), Ordering::SeqCst);
     console::panicked();
     println!("panic: {}", info.message());
-    if let Some(place) = info.location() {
-        println!("  at {}:{}", place.file(), place.line());
+    let fault = FAULT_PC.load(Ordering::Relaxed);
+    match info.location() {
+        _ if fault != 0 => println!("  pc {fault:#x}{}", crate::symbols::Place(fault)),
+        Some(place) => println!("  at {}:{}", place.file(), place.line()),
+        None => {}
     }
     let process = hart::this().current();
     // SAFETY: the hart holds a reference to the process it runs.
@@ -41,10 +44,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         Some(process) => println!("  hart {}, pid {}", hart::this().id(), process.pid),
         None => println!("  hart {}, no process", hart::this().id()),
     }
-    backtrace::print(
-        FAULT_PC.load(Ordering::Relaxed),
-        FAULT_FP.load(Ordering::Relaxed),
-    );
+    backtrace::print(fault, FAULT_FP.load(Ordering::Relaxed));
     power::off_after_panic()
 }
 

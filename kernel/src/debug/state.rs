@@ -6,14 +6,16 @@
 //! Only checked builds record locks that are held. What is waited for is recorded in every build, when
 //! the wait begins.
 
-use super::backtrace::{Place, Way};
+use super::backtrace::{self, Way};
 use crate::arch::hart::{self, Hart};
 use crate::arch::trap::TrapFrame;
 use crate::arch::{sbi, timer, unwind};
+use crate::dev::console;
 use crate::mm::ram::frames;
-use crate::println;
 use crate::proc::{Process, TABLE, Table};
-use crate::sync::{Awaited, patiently, rank};
+use crate::symbols::Place;
+use crate::sync::{Awaited, LONG_SPIN, Taken, patiently, rank};
+use crate::{print, println};
 use core::fmt;
 use core::sync::atomic::Ordering;
 
@@ -148,8 +150,7 @@ fn tell_of(hart: &Hart) {
         }),
     }
     for lock in hart.spins.iter() {
-        let (name, place) = (rank::name(lock.kind), Place(lock.at));
-        println!("    spins for lock {:#x}, {name}, in{place}", lock.lock);
+        println!("    spins for {}", Asked(lock));
     }
     // The one that it spins for stands in both lists.
     let wanted = hart.spins.iter().next().map(|lock| lock.lock);
@@ -157,6 +158,44 @@ fn tell_of(hart: &Hart) {
         let (name, place) = (rank::name(lock.kind), Place(lock.at));
         println!("    holds lock {:#x}, {name}, taken in{place}", lock.lock);
     }
+}
+
+/// A spin lock that is waited for.
+struct Asked(Taken);
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Taken { kind, lock, at } = self.0;
+        write!(f, "lock {lock:#x}, {}, in{}", rank::name(kind), Place(at))
+    }
+}
+
+/// Prints that this hart spins for a lock since [`LONG_SPIN`] seconds, who it is and, in a checked
+/// kernel, who has the lock.
+pub fn tell_long_spin(wanted: Taken) {
+    console::in_a_hurry(|| {
+        let hart = hart::this();
+        print!(
+            "\nhart {} spins for {LONG_SPIN} s for {}",
+            hart.index(),
+            Asked(wanted)
+        );
+        // SAFETY: the hart holds a reference to the process it runs.
+        match unsafe { hart.current().as_ref() } {
+            Some(process) => println!(", for pid {} {}", process.pid, Printable(process)),
+            None => println!(", for no process"),
+        }
+        for other in hart::all()
+            .iter()
+            .filter(|other| !core::ptr::eq(*other, hart))
+        {
+            let held = other.ranks.iter().find(|held| held.lock == wanted.lock);
+            if let Some(held) = held {
+                println!("hart {} took it in{}", other.index(), Place(held.at));
+            }
+        }
+        backtrace::print(0, 0);
+    });
 }
 
 /// A process's name, unless it is being changed.

@@ -150,7 +150,7 @@ struct Copies {
 
 const COPY_SIZE: usize = 32;
 
-static COPIES: SpinLock<Copies, { rank::DEVICE }> = SpinLock::new(Copies {
+static COPIES: SpinLock<Copies, { rank::BOUNCE }> = SpinLock::new(Copies {
     request: [0; COPY_SIZE],
     response: [0; COPY_SIZE],
 });

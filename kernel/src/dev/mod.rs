@@ -36,6 +36,20 @@ impl Device {
             Device::Console => console::write(from),
         }
     }
+
+    /// The process group that Ctrl-C at this terminal ends.
+    pub fn foreground(self) -> i32 {
+        match self {
+            Device::Console => console::foreground(),
+        }
+    }
+
+    /// Has Ctrl-C end another one.
+    pub fn set_foreground(self, group: i32) {
+        match self {
+            Device::Console => console::set_foreground(group),
+        }
+    }
 }
 
 /// Handles one interrupt of a device.

@@ -142,6 +142,14 @@ impl File {
         }
     }
 
+    /// The terminal that this is.
+    pub fn terminal(&self) -> Result<Device, Errno> {
+        match self.source {
+            Source::Device { device, .. } => device.ok_or(Errno::NotTerminal),
+            _ => Err(Errno::NotTerminal),
+        }
+    }
+
     /// What `fstat` tells; a pipe has nothing to tell.
     pub fn stat(&self) -> Result<Stat, Errno> {
         match &self.source {

@@ -65,11 +65,10 @@ pub fn create(
     let (directory, name) = fs.resolve_parent(start.inum(), path)?;
     if let Some(inum) = fs.lookup(directory, name)? {
         let info = fs.stat(inum)?;
-        let openable = matches!(info.kind, FileType::File | FileType::Device);
-        return if reuse && openable {
-            cache::get(&mut fs, inum)
-        } else {
-            Err(Errno::Exists)
+        return match info.kind {
+            _ if !reuse => Err(Errno::Exists),
+            FileType::Directory => Err(Errno::IsDirectory),
+            FileType::File | FileType::Device => cache::get(&mut fs, inum),
         };
     }
     let inum = fs.create(directory, name, kind, numbers.0, numbers.1)?;

@@ -8,7 +8,7 @@ use core::ops::Range;
 use frames::{Pfn, Shrinker};
 use vm::{Placed, Reserve};
 
-static ASIDE: SpinLock<Reserve, { rank::FRAMES }> = SpinLock::new(Reserve::new());
+static ASIDE: SpinLock<Reserve, { rank::RESERVE }> = SpinLock::new(Reserve::new());
 
 struct Aside;
 

@@ -3,7 +3,7 @@
 use super::{INIT, Process, TABLE, TestObjects, oom, sched};
 use crate::arch::hart;
 use crate::mm::kernel_space;
-use abi::Errno;
+use abi::{Errno, KILLED};
 use core::mem;
 use kmalloc::KArc;
 
@@ -83,6 +83,6 @@ pub fn kill(pid: i32) -> Result<(), Errno> {
     if pid == INIT {
         return Err(Errno::NotPermitted);
     }
-    Process::kill(&process);
+    Process::kill(&process, KILLED);
     Ok(())
 }

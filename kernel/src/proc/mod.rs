@@ -3,6 +3,7 @@
 pub mod exec;
 pub mod exit;
 pub mod fork;
+pub mod group;
 mod objects;
 pub mod oom;
 mod process;

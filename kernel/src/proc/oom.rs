@@ -106,7 +106,7 @@ pub fn relieve(process: &Process) -> Relief {
             let pages = victim.footprint();
             println!("pid {pid} {name}: out of memory, killed with {pages} pages");
         }
-        Process::kill(&victim);
+        Process::kill(&victim, abi::KILLED);
         if own {
             return Relief::Die;
         }

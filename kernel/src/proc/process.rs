@@ -9,7 +9,7 @@ use crate::arch::{layout, timer, unwind};
 use crate::fs::{FileTable, InodeRef};
 use crate::mm::{KernelStack, Space, kernel_space, satp_of};
 use crate::sync::{Awaited, Held, SleepLock, SpinLock, WaitQueue, rank};
-use abi::ProcState;
+use abi::{Errno, ProcState};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::ops::Range;
@@ -53,12 +53,17 @@ pub struct Process {
     /// Number for programs.
     pub pid: i32,
     state: AtomicU8,
-    killed: AtomicBool,
+    /// The status to end with, once it was killed; 0 before.
+    killed: AtomicI32,
+    /// Its process group; changes under the lock of the table.
+    group: AtomicI32,
     /// Whether `init` started it: then it is a shell, to be kept as long as possible.
     of_init: AtomicBool,
     /// Whether a hart is on its stack, and what that hart does when it has left.
     presence: AtomicU8,
     status: AtomicI32,
+    /// Why its last call that failed has failed, or 0.
+    errno: AtomicU8,
     /// What it waits for, by the queue's name and address, and since when.
     awaited: AtomicU8,
     awaited_in: AtomicUsize,
@@ -177,10 +182,12 @@ impl Process {
         KArc::try_new(Process {
             pid,
             state: AtomicU8::new(RUNNABLE),
-            killed: AtomicBool::new(false),
+            killed: AtomicI32::new(0),
+            group: AtomicI32::new(pid),
             of_init: AtomicBool::new(false),
             presence: AtomicU8::new(AWAY),
             status: AtomicI32::new(0),
+            errno: AtomicU8::new(0),
             awaited: AtomicU8::new(0),
             awaited_in: AtomicUsize::new(0),
             since: AtomicU64::new(0),
@@ -309,6 +316,16 @@ impl Process {
         self.floats.get()
     }
 
+    /// Number of the reason why the process's last call that failed has failed; 0 if none has.
+    pub fn errno(&self) -> u64 {
+        u64::from(self.errno.load(Ordering::Relaxed))
+    }
+
+    /// Says why a call of the process fails.
+    pub fn set_errno(&self, error: Errno) {
+        self.errno.store(error as u8, Ordering::Relaxed);
+    }
+
     /// True if `init` started the process, and did not just inherit it.
     pub fn is_of_init(&self) -> bool {
         self.of_init.load(Ordering::Relaxed)
@@ -321,15 +338,34 @@ impl Process {
 
     /// True once the process was killed; it ends before it next returns to user mode.
     pub fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::SeqCst)
+        self.killed_with().is_some()
     }
 
-    /// Kills the process; if it waits for something, it waits no longer.
-    pub fn kill(this: &KArc<Process>) {
-        this.killed.store(true, Ordering::SeqCst);
+    /// The status that it ends with because it was killed.
+    pub fn killed_with(&self) -> Option<i32> {
+        let status = self.killed.load(Ordering::SeqCst);
+        (status != 0).then_some(status)
+    }
+
+    /// Kills the process, which ends with this status, not 0, unless it was killed before; if it waits
+    /// for something, it waits no longer.
+    pub fn kill(this: &KArc<Process>, status: i32) {
+        let _ = this
+            .killed
+            .compare_exchange(0, status, Ordering::SeqCst, Ordering::SeqCst);
         if this.state.load(Ordering::SeqCst) == SLEEPING {
             super::sched::wake(this.clone());
         }
+    }
+
+    /// The number of its process group.
+    pub fn group(&self) -> i32 {
+        self.group.load(Ordering::Relaxed)
+    }
+
+    /// Puts it into another process group; the caller has the table locked.
+    pub(super) fn set_group(&self, group: i32) {
+        self.group.store(group, Ordering::Relaxed);
     }
 
     /// The process is about to wait, for this, in the queue at this address.

@@ -16,7 +16,7 @@ pub use awaited::Awaited;
 pub use held::{Held, Taken};
 pub use once::Once;
 pub use sleep::{SleepGuard, SleepLock};
-pub use spin::{RawSpin, SpinGuard, SpinLock, contend};
+pub use spin::{LONG_SPIN, RawSpin, SpinGuard, SpinLock, contend, on_long_spin};
 pub use wait::{Interrupted, WaitQueue};
 
 use crate::arch::timer;

@@ -2,6 +2,7 @@
 //! assertions check it on every acquisition.
 
 use super::{Held, Taken};
+use crate::symbols::Place;
 
 /// Who dies when memory ends.
 pub const OOM: u8 = 5;
@@ -13,8 +14,14 @@ pub const CACHE: u8 = 15;
 pub const TIMER: u8 = 20;
 /// A device or its buffers.
 pub const DEVICE: u8 = 30;
+/// The disk's bounce buffers.
+pub const BOUNCE: u8 = 35;
 /// kmalloc.
 pub const KMALLOC: u8 = 40;
+/// Memory set aside for large pages.
+pub const RESERVE: u8 = 45;
+/// The pages kept for kmalloc.
+pub const KEPT: u8 = 46;
 /// The frame allocator.
 pub const FRAMES: u8 = 50;
 /// A queue of waiting processes.
@@ -32,7 +39,10 @@ pub fn name(rank: u8) -> &'static str {
         CACHE => "list of a cache",
         TIMER => "sleepers",
         DEVICE => "device or sleeping lock",
+        BOUNCE => "bounce buffers",
         KMALLOC => "kmalloc",
+        RESERVE => "memory set aside",
+        KEPT => "pages kept for kmalloc",
         FRAMES => "frames",
         WAIT => "wait queue",
         RUN => "run queue",
@@ -41,23 +51,47 @@ pub fn name(rank: u8) -> &'static str {
     }
 }
 
+/// True for ranks with several locks that are held together: these are taken in ascending order of
+/// address. Of any other rank a hart holds one lock at a time.
+const fn by_address(rank: u8) -> bool {
+    // A CPU's cache, then the shared part, see `frames::Frames`.
+    rank == FRAMES
+}
+
 /// Spin locks that one hart holds at most. Only checked builds record them.
 const DEPTH: usize = if cfg!(debug_assertions) { 16 } else { 0 };
 
 /// The spin locks that one hart holds.
 pub type HeldRanks = Held<DEPTH>;
 
-/// Records an acquisition. Interrupts are off.
+/// Records that a lock is about to be taken. Interrupts are off.
 ///
 /// # Panics
-/// If a lock of a higher rank is held, or too many.
+/// If the hart holds the lock already, or one that comes after it, or too many.
 pub fn push(held: &HeldRanks, taken: Taken) {
-    let (rank, top) = (taken.kind, held.iter().map(|taken| taken.kind).max());
-    assert!(
-        top.is_none_or(|top| rank >= top),
-        "lock of rank {rank} taken while one of rank {top:?} is held"
-    );
+    for before in held.iter() {
+        let ordered = match taken.kind == before.kind {
+            true => by_address(taken.kind) && taken.lock > before.lock,
+            false => taken.kind > before.kind,
+        };
+        if !ordered {
+            refuse(taken, before);
+        }
+    }
     push_tried(held, taken);
+}
+
+#[cold]
+fn refuse(taken: Taken, before: Taken) -> ! {
+    let (wanted, at) = (name(taken.kind), Place(taken.at));
+    let (other, since) = (name(before.kind), Place(before.at));
+    if taken.lock == before.lock {
+        panic!("lock of {wanted} taken twice on one hart: in{since}, and again in{at}");
+    }
+    panic!(
+        "lock of {wanted} ({}) wanted in{at} while that of {other} ({}), taken in{since}, is held",
+        taken.kind, before.kind
+    );
 }
 
 /// Records an acquisition that did not wait: such a one closes no circle, whatever its rank.

@@ -3,6 +3,7 @@
 use super::{Awaited, SpinGuard, SpinLock, Taken, WaitQueue, rank};
 use crate::arch::{hart, unwind};
 use crate::proc::sched;
+use crate::symbols::Place;
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 
@@ -25,6 +26,9 @@ impl RawSleep {
     fn lock(&self) {
         let mut locked = self.locked.lock();
         if *locked {
+            if cfg!(debug_assertions) {
+                self.check_not_own(unwind::return_address());
+            }
             locked = self.wait(locked);
         }
         *locked = true;
@@ -50,6 +54,22 @@ impl RawSleep {
             self.record(unwind::return_address());
         }
         taken
+    }
+
+    /// Panics, in checked builds, if the running process would wait for itself.
+    #[cold]
+    fn check_not_own(&self, at: usize) {
+        let _off = hart::off();
+        let process = sched::try_current();
+        let held = process.and_then(|process| {
+            let mut held = process.held_locks().iter();
+            held.find(|held| held.lock == self.waiting.address())
+        });
+        if let Some(held) = held {
+            let (since, at) = (Place(held.at), Place(at));
+            let name = Awaited::name(held.kind);
+            panic!("{name} taken twice by one process: in{since}, and again in{at}");
+        }
     }
 
     /// Notes, in checked builds, that the running process has taken the lock.

@@ -1,6 +1,6 @@
 //! Spin locks: interrupts are off while one is held, so an interrupt never waits for its own hart.
 
-use super::{Taken, rank};
+use super::{Once, Taken, rank};
 use crate::arch::{detour, hart, timer, unwind};
 use core::hint;
 use core::ptr;
@@ -65,6 +65,16 @@ fn acquire(locked: &AtomicBool, rank: u8) {
 /// How often a hart looks at a lock before it lets the host run others for a moment.
 const LOOKS: usize = 10_000;
 
+/// Seconds after which a hart that still spins says so, once.
+pub const LONG_SPIN: u64 = 5;
+
+static REPORT: Once<fn(Taken)> = Once::new();
+
+/// Says what is to be called, with interrupts off, when a hart has spun for [`LONG_SPIN`] seconds.
+pub fn on_long_spin(report: fn(Taken)) {
+    REPORT.set(report);
+}
+
 /// Waits until the lock is free and takes it; `at` is behind the call that asks for it. For others to
 /// see, the hart records what it waits for. A lock is held for a few hundred instructions, unless the
 /// host does not run the holder's hart; to spin on would only keep the host from it.
@@ -73,11 +83,13 @@ pub extern "C" fn contend(lock: usize, rank: u8, at: usize) {
     // SAFETY: `acquire` is the one caller, with the address of a lock that it has a reference to.
     let locked = unsafe { &*(lock as *const AtomicBool) };
     let hart = hart::this();
-    hart.spins.push(Taken {
+    let wanted = Taken {
         kind: rank,
         lock,
         at,
-    });
+    };
+    hart.spins.push(wanted);
+    let mut report_at = timer::now() + LONG_SPIN * timer::frequency();
     loop {
         let free = (0..LOOKS).any(|_| {
             hint::spin_loop();
@@ -85,6 +97,10 @@ pub extern "C" fn contend(lock: usize, rank: u8, at: usize) {
         });
         if !free {
             timer::pause();
+            if timer::now() >= report_at {
+                report_at = u64::MAX;
+                REPORT.try_get().inspect(|report| report(wanted));
+            }
         } else if !locked.swap(true, Ordering::Acquire) {
             break;
         }

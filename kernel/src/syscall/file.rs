@@ -3,8 +3,8 @@
 use super::{Arguments, Path};
 use crate::fs::{self, File, FileTable, InodeRef};
 use crate::mm::user::{self, UserRange};
-use crate::proc::sched;
-use abi::{Errno, FileType, OpenFlags};
+use crate::proc::{group, sched};
+use abi::{Errno, FileType, NO_GROUP, OpenFlags};
 use kmalloc::KArc;
 use zerocopy::IntoBytes;
 
@@ -145,4 +145,18 @@ pub fn chdir(arguments: &Arguments) -> Result<u64, Errno> {
     let left = sched::current().own.lock().directory.replace(inode);
     drop(left);
     Ok(0)
+}
+
+pub fn tcsetpgrp(arguments: &Arguments) -> Result<u64, Errno> {
+    let terminal = file(arguments.int::<0>())?.terminal()?;
+    let group = arguments.int::<1>();
+    if group != NO_GROUP && !group::exists(group) {
+        return Err(Errno::NotPermitted);
+    }
+    terminal.set_foreground(group);
+    Ok(0)
+}
+
+pub fn tcgetpgrp(arguments: &Arguments) -> Result<u64, Errno> {
+    Ok(file(arguments.int::<0>())?.terminal()?.foreground() as u64)
 }

@@ -63,7 +63,11 @@ pub fn dispatch(process: &Process) {
             Err(Errno::NoSuchCall)
         }
     };
-    process.frame().set_result(result.unwrap_or(u64::MAX));
+    let value = result.unwrap_or_else(|error| {
+        process.set_errno(error);
+        u64::MAX
+    });
+    process.frame().set_result(value);
 }
 
 fn perform(call: Sys, arguments: &Arguments) -> Result<u64, Errno> {
@@ -102,5 +106,10 @@ fn perform(call: Sys, arguments: &Arguments) -> Result<u64, Errno> {
         Sys::Procinfo => inspect::procinfo(arguments),
         Sys::Regions => inspect::regions(arguments),
         Sys::Pagetable => inspect::pagetable(arguments),
+        Sys::Errno => process::errno(),
+        Sys::Setpgid => process::setpgid(arguments),
+        Sys::Getpgid => process::getpgid(arguments),
+        Sys::Tcsetpgrp => file::tcsetpgrp(arguments),
+        Sys::Tcgetpgrp => file::tcgetpgrp(arguments),
     }
 }

@@ -4,7 +4,7 @@ use super::{Arguments, Path};
 use crate::arch::timer;
 use crate::dev::power;
 use crate::mm::user;
-use crate::proc::{exec, exit, fork, sched};
+use crate::proc::{exec, exit, fork, group, sched};
 use abi::{Errno, TICKS_PER_SECOND};
 
 pub fn fork() -> Result<u64, Errno> {
@@ -30,6 +30,18 @@ pub fn kill(arguments: &Arguments) -> Result<u64, Errno> {
 
 pub fn getpid() -> Result<u64, Errno> {
     Ok(sched::current().pid as u64)
+}
+
+pub fn errno() -> Result<u64, Errno> {
+    Ok(sched::current().errno())
+}
+
+pub fn setpgid(arguments: &Arguments) -> Result<u64, Errno> {
+    group::set(arguments.int::<0>(), arguments.int::<1>()).map(|()| 0)
+}
+
+pub fn getpgid(arguments: &Arguments) -> Result<u64, Errno> {
+    Ok(group::of(arguments.int::<0>())? as u64)
 }
 
 pub fn exec(arguments: &Arguments) -> Result<u64, Errno> {

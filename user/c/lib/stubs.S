@@ -3,6 +3,7 @@
 
 /* Calls that the library wraps. */
 #define OWN_sbrk
+#define OWN_errno
 #ifdef __CLASSIC
 #define OWN_exit
 #define OWN_wait

@@ -5,6 +5,7 @@
 #include "kernel/fcntl.h"
 #include "kernel/riscv.h"
 #include "user/user.h"
+#include <pagoda/errno.h>
 #include <pagoda/extra.h>
 #include <pagoda/counters.h>
 
@@ -172,6 +173,23 @@ static void test_memory_calls(void)
     check(info.total > 1000 && info.free > 0 && info.free <= info.total, "what meminfo tells");
 }
 
+static void test_perror(void)
+{
+    int ends[2], kept = dup(2);
+    if (pipe(ends) < 0 || kept < 0)
+        check(0, "pipe and dup");
+    close(2);
+    dup(ends[1]);
+    if (open("missing", O_RDONLY) < 0)
+        perror("missing");
+    close(2);
+    dup(kept);
+    close(kept);
+    close(ends[1]);
+    same(printed(ends[0]), "missing: no such file or directory\n");
+    close(ends[0]);
+}
+
 static void test_calls(void)
 {
     struct stat st;
@@ -182,6 +200,11 @@ static void test_calls(void)
     close(fd);
     unlink("ctest.tmp");
     check(stat("ctest.tmp", &st) == -1, "stat of what is not there");
+    check(errno == ENOENT, "errno after it");
+    check(getpid() > 0 && errno == ENOENT, "errno after a call that did not fail");
+    check(close(-1) == -1 && errno == EBADF, "errno of the last one that failed");
+    same(strerror(ENOENT), "no such file or directory");
+    same(strerror(12345), "unknown error");
     int start = uptime();
     pause(1);
     check(uptime() > start, "pause and uptime");
@@ -214,6 +237,7 @@ int main(int argc, char *argv[])
     test_memory_calls();
     test_calls();
     test_counters();
+    test_perror();
     if (!failures)
         printf("ctest: OK\n");
     return failures;

@@ -71,7 +71,7 @@ impl File {
             got if got == fd => Ok(()),
             got => {
                 sys::close(got);
-                Err(Error::Refused)
+                Err(Error::Other)
             }
         }
     }

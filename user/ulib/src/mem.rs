@@ -46,7 +46,7 @@ pub unsafe fn mmap(
 ) -> Result<NonNull<u8>> {
     // SAFETY: the caller's promise.
     let base = unsafe { sys::mmap(hint, length, prot.bits(), flags.bits(), fd, offset) };
-    NonNull::new(checked(base)? as *mut u8).ok_or(crate::io::Error::Refused)
+    NonNull::new(checked(base)? as *mut u8).ok_or(crate::io::Error::Other)
 }
 
 /// Takes mappings away.
@@ -101,7 +101,7 @@ pub unsafe fn mremap(
 ) -> Result<NonNull<u8>> {
     // SAFETY: the caller's promise.
     let base = unsafe { sys::mremap(base as usize, old, new, flags.bits()) };
-    NonNull::new(checked(base)? as *mut u8).ok_or(crate::io::Error::Refused)
+    NonNull::new(checked(base)? as *mut u8).ok_or(crate::io::Error::Other)
 }
 
 /// Stores in `told` for each page from `base` on whether it has a frame (1) or not (0).

@@ -112,6 +112,12 @@ pub fn chdir(path: *const u8) -> isize {
     unsafe { call3(Sys::Chdir, path as usize, 0, 0) }
 }
 
+/// Number of the reason why this process's last call that failed has failed.
+pub fn errno() -> isize {
+    // SAFETY: no memory is concerned.
+    unsafe { call3(Sys::Errno, 0, 0, 0) }
+}
+
 /// Gives an open file one more number, the lowest free one.
 pub fn dup(fd: i32) -> isize {
     // SAFETY: no memory is concerned.

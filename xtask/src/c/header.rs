@@ -1,13 +1,19 @@
 //! The part of the C headers that is made from `crates/abi`, so that numbers are written down once.
 
-use abi::{Advice, FileType, MapFlags, MemInfo, MemInfoFlags, OpenFlags, Prot, RemapFlags, Sys};
+use abi::{
+    Advice, Errno, FileType, MapFlags, MemInfo, MemInfoFlags, OpenFlags, Prot, RemapFlags, Sys,
+};
 use anyhow::{Context, Result};
 use std::{fs, path::Path};
 
-/// Writes `abi.h` and `calls.inc` into the folder, where they are not as they should be.
+/// Writes `abi.h`, `calls.inc` and `errors.inc` into the folder, where they are not as they should be.
 pub(super) fn write(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir)?;
-    for (name, text) in [("abi.h", abi_h()), ("calls.inc", calls_inc())] {
+    for (name, text) in [
+        ("abi.h", abi_h()),
+        ("calls.inc", calls_inc()),
+        ("errors.inc", errors_inc()),
+    ] {
         let path = dir.join(name);
         if !fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
             crate::build::replace(&path, text.as_bytes()).with_context(|| name.to_owned())?;
@@ -27,6 +33,15 @@ fn calls_inc() -> String {
     format!("/* Made from crates/abi. */\n{stubs}")
 }
 
+/// What each reason for a failure says; `lib/errno.c` has the macro.
+fn errors_inc() -> String {
+    let errors = Errno::ALL.iter();
+    let lines: String = errors
+        .map(|(_, name, text)| format!("ERROR({name}, \"{text}\")\n"))
+        .collect();
+    format!("/* Made from crates/abi. */\n{lines}")
+}
+
 fn abi_h() -> String {
     let mut text =
         "/* Made from crates/abi. */\n#ifndef PAGODA_ABI_H\n#define PAGODA_ABI_H\n\n".to_owned();
@@ -43,6 +58,9 @@ fn abi_h() -> String {
         define(&format!("SYS_{name}"), number);
     }
     define("SYS_pause", Sys::Sleep as u64);
+    for &(number, name, _) in Errno::ALL {
+        define(name, number.into());
+    }
     for (name, value) in [
         ("PGSIZE", abi::PAGE_SIZE as u64),
         ("MAXVA", abi::MAXVA),

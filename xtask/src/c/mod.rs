@@ -128,7 +128,7 @@ impl Place {
     fn runtime(&self, compiler: &Compiler, dialect: Dialect) -> Result<Vec<PathBuf>> {
         header::write(&self.built.join("include/pagoda"))?;
         let parts = ["start.S", "start.c", "stubs.S", "string.c", "print.c"];
-        let parts = parts.into_iter().chain(["malloc.c", "files.c"]);
+        let parts = parts.into_iter().chain(["malloc.c", "files.c", "errno.c"]);
         let own = format!("{}.c", dialect.name());
         let compile = |part: &str| {
             let source = self.sources.join("lib").join(part);

@@ -4,6 +4,7 @@
 mod c_sources;
 mod counting;
 mod course;
+mod endless;
 mod ends;
 mod foreign;
 mod guest;
@@ -109,6 +110,7 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let mut checks = host::checks();
     checks.extend(list::checks(&toolchain.root.join("tests/guest.list"))?);
     checks.extend(scenarios::checks());
+    checks.extend(endless::checks());
     checks.extend(ends::checks());
     checks.extend(counting::checks());
     checks.extend(settings::checks());

@@ -3,7 +3,6 @@
 use super::{Bench, Check, Layer, Log, Outcome};
 use crate::{
     image,
-    run::TIMED_OUT,
     session::{Event, Session, Stderr},
     volume::Volume,
 };
@@ -31,9 +30,6 @@ pub(super) fn checks() -> Vec<Check> {
         check("typed-ahead", typed_ahead),
         check("exit-status", exit_status),
         check("make-run", make_run),
-        check("timeout", timeout),
-        check("watchdog", watchdog),
-        check("watchdog-without-kernel", watchdog_without_kernel),
         check("added-file", added_file),
         check("kept-image", kept_image),
         check("changed-program", changed_program),
@@ -228,69 +224,6 @@ fn memory_key(bench: &Bench, log: &mut Log) -> Result<()> {
     ensure!(answer, "the shell does not answer afterwards");
     ensure!(status == 0, "exit status {status}, wanted 0");
     Ok(())
-}
-
-/// A command without an end is ended.
-fn timeout(bench: &Bench, log: &mut Log) -> Result<()> {
-    let start = Instant::now();
-    let (status, output) = run(bench, log, &[("CMD", "cat"), ("TIMEOUT", "4")])?;
-    ensure!(
-        status == TIMED_OUT,
-        "exit status {status}, wanted {TIMED_OUT}"
-    );
-    wanted(&output, "no end after 4 s")?;
-    ensure!(
-        start.elapsed() < Duration::from_secs(30),
-        "it took {:?}",
-        start.elapsed()
-    );
-    Ok(())
-}
-
-/// When the time is up the console says what each hart runs and what each process waits for.
-fn watchdog(bench: &Bench, log: &mut Log) -> Result<()> {
-    let settings = [
-        ("CMD", "cat & zombie; spin"),
-        ("TIMEOUT", "10"),
-        ("PROFILE", "checked"),
-    ];
-    let (status, output) = run(bench, log, &settings)?;
-    ensure!(status == TIMED_OUT, "exit status {status}");
-    let (_, state) = output
-        .split_once("\nstate after ")
-        .context("no \"state after\"")?;
-    let line = |parts: &[&str]| {
-        let found = state
-            .lines()
-            .any(|line| parts.iter().all(|part| line.contains(part)));
-        ensure!(found, "no line of the state has {parts:?}");
-        Ok(())
-    };
-    for hart in ["hart 0: ", "hart 1: ", "hart 2: "] {
-        line(&[hart])?;
-    }
-    line(&["hart ", " spin at 0x", "main"])?;
-    line(&[" sleep ", " init ", " s child: wait"])?;
-    line(&[" sleep ", " sh ", " s child: wait"])?;
-    line(&[" sleep ", " cat ", " s line of input: read"])?;
-    line(&[" run ", " spin"])?;
-    line(&["end of state"])?;
-    wanted(state, "no end after 10 s")
-}
-
-/// A guest that no instruction of runs cannot tell; QEMU tells where its harts are.
-fn watchdog_without_kernel(bench: &Bench, log: &mut Log) -> Result<()> {
-    let settings = [
-        ("CMD", "echo hi"),
-        ("TIMEOUT", "1"),
-        ("QEMUEXTRA", "-S"),
-        ("CPUS", "2"),
-    ];
-    let (status, output) = run(bench, log, &settings)?;
-    ensure!(status == TIMED_OUT, "exit status {status}");
-    wanted(&output, "no hart tells the state")?;
-    wanted(&output, "hart 0: at 0x1000, ")?;
-    wanted(&output, "hart 1: at 0x1000, ")
 }
 
 /// Files of the host are in the image's root, programs without their underscore.

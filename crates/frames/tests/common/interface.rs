@@ -63,16 +63,3 @@ macro_rules! implement {
 
 interface!(declare);
 interface!(implement Frames<Spin>);
-
-/// An allocator over this memory for as long as `work` runs, which keeps nothing of it.
-pub fn with<A: Allocator, R>(layout: &Layout, cpus: usize, work: impl FnOnce(&A) -> R) -> R {
-    let words = layout.metadata_bytes() / 8;
-    // What was in the metadata before must not matter.
-    let metadata = Box::into_raw(vec![0x5555_5555_5555_5555; words].into_boxed_slice());
-    // SAFETY: the memory is nobody else's, and is freed only when the allocator is gone.
-    let allocator = A::new(layout, unsafe { &mut *metadata }, cpus);
-    let result = work(&allocator.expect("metadata of the size that was asked for"));
-    // SAFETY: it came from a box, and the allocator that used it was moved and dropped above.
-    drop(unsafe { Box::from_raw(metadata) });
-    result
-}

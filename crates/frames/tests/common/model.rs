@@ -1,6 +1,7 @@
 //! A plain model of an allocator: which frames are in use, with which order and how often.
 
-use crate::interface::{Allocator, with};
+use crate::common::with;
+use crate::interface::Allocator;
 use crate::large::Large;
 use crate::steps::{BOTTOM, Machine, Step, TOP};
 use frames::{Layout, MAX_ORDER, OutOfMemory, Pfn, State, WrongFree};
@@ -31,7 +32,7 @@ pub fn run<A: Allocator>(machine: &Machine, steps: impl IntoIterator<Item = Step
         cpus,
     } = machine;
     let layout = Layout { usable, reserved };
-    with(&layout, *cpus, |frames: &A| {
+    with(&layout, *cpus, A::new, |frames: &A| {
         let is_free: Vec<bool> = (BOTTOM..TOP).map(|n| machine.is_managed(n)).collect();
         let mut model = Model {
             frames,

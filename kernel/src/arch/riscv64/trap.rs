@@ -143,6 +143,17 @@ impl Trap {
             value: csr::stval::read(),
         }
     }
+
+    /// What was tried, in words that go before the value.
+    pub fn deed(&self) -> &'static str {
+        match self.code {
+            0 | 1 | 12 => "execution at",
+            4 | 5 | 13 => "read of",
+            6 | 7 | 15 => "write to",
+            2 => "illegal instruction",
+            _ => "trap with",
+        }
+    }
 }
 
 /// Prepares this hart for traps; the kernel's half of the work is done in `trap::…` of the crate.
@@ -188,10 +199,10 @@ extern "C" fn from_kernel(frame: &mut TrapFrame) {
     crate::trap::from_kernel(frame, &trap);
 }
 
-extern "C" fn stack_overflow(sp: usize) -> ! {
+extern "C" fn stack_overflow(sp: usize, frame_pointer: usize) -> ! {
+    crate::debug::set_panic_frame(csr::sepc::read(), frame_pointer);
     panic!(
-        "kernel stack overflow: sp={sp:#x} sepc={:#x} stval={:#x}",
-        csr::sepc::read(),
+        "kernel stack overflow: sp {sp:#x}, stval {:#x}",
         csr::stval::read()
     );
 }
@@ -320,6 +331,7 @@ unsafe extern "C" fn entry() {
         "3:",
         "csrrw tp, sscratch, zero",
         "mv a0, sp",
+        "mv a1, s0",
         "lla sp, boot_stack_end",
         "li s0, 0",
         "call {stack_overflow}",

@@ -17,8 +17,8 @@ fn main() -> i32 {
     for name in env::args_bytes().skip(1) {
         let copied = match File::open(name) {
             Ok(mut file) => copy(&mut file, name),
-            Err(_) => {
-                complain(format_args!("cannot open {}", Text(name)));
+            Err(error) => {
+                complain(format_args!("cannot open {}: {error}", Text(name)));
                 false
             }
         };
@@ -37,15 +37,15 @@ fn copy(from: &mut impl Read, name: &[u8]) -> bool {
         let n = match from.read(&mut buffer) {
             Ok(0) => return true,
             Ok(n) => n,
-            Err(_) => {
-                complain(format_args!("cannot read {}", Text(name)));
+            Err(error) => {
+                complain(format_args!("cannot read {}: {error}", Text(name)));
                 return false;
             }
         };
         // Whatever there is goes on at once, a part of a line too.
         let written = out.write_all(&buffer[..n]).and_then(|()| out.flush());
-        if written.is_err() {
-            complain("cannot write");
+        if let Err(error) = written {
+            complain(format_args!("cannot write: {error}"));
             return false;
         }
     }

@@ -31,7 +31,7 @@ fn main() -> i32 {
         match search(&pattern, stdin(), None) {
             Ok(any) => found |= any,
             Err(error) => {
-                complain(error);
+                complain(format_args!("cannot read standard input: {error}"));
                 failed = true;
             }
         }
@@ -40,8 +40,8 @@ fn main() -> i32 {
         let label = (names.len() > 1).then_some(*name);
         match File::open(name).and_then(|file| search(&pattern, file, label)) {
             Ok(any) => found |= any,
-            Err(_) => {
-                complain(format_args!("cannot read {}", Text(name)));
+            Err(error) => {
+                complain(format_args!("cannot read {}: {error}", Text(name)));
                 failed = true;
             }
         }

@@ -13,8 +13,13 @@ fn main() -> i32 {
     }
     let mut status = 0;
     for text in env::args_bytes().skip(1) {
-        if number(text).is_none_or(|pid| process::kill(pid).is_err()) {
-            complain(format_args!("no process {}", Text(text)));
+        let Some(pid) = number(text) else {
+            complain(format_args!("{}: a process number is wanted", Text(text)));
+            status = 1;
+            continue;
+        };
+        if let Err(error) = process::kill(pid) {
+            complain(format_args!("cannot kill {pid}: {error}"));
             status = 1;
         }
     }

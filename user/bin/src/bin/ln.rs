@@ -15,8 +15,12 @@ fn main() -> i32 {
     };
     match fs::hard_link(old, new) {
         Ok(()) => 0,
-        Err(_) => {
-            complain(format_args!("cannot link {} to {}", Text(new), Text(old)));
+        Err(error) => {
+            complain(format_args!(
+                "cannot link {} to {}: {error}",
+                Text(new),
+                Text(old)
+            ));
             1
         }
     }

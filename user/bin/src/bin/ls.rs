@@ -44,7 +44,7 @@ fn list(name: &[u8]) -> Result<()> {
         path.extend_from_slice(entry.file_name());
         match fs::metadata(&path) {
             Ok(about) => show(entry.file_name(), &about),
-            Err(_) => complain(format_args!("cannot look at {}", Text(&path))),
+            Err(error) => complain(format_args!("cannot look at {}: {error}", Text(&path))),
         }
     }
     Ok(())

@@ -13,8 +13,8 @@ fn main() -> i32 {
     }
     let mut status = 0;
     for name in env::args_bytes().skip(1) {
-        if fs::create_dir(name).is_err() {
-            complain(format_args!("cannot make {}", Text(name)));
+        if let Err(error) = fs::create_dir(name) {
+            complain(format_args!("cannot make {}: {error}", Text(name)));
             status = 1;
         }
     }

@@ -4,7 +4,7 @@
 #![no_main]
 
 use abi::{PAGE_SIZE, Prot, RegionInfo, RegionUse, TableEntry};
-use programs::cli::{complain, number, padded, usage};
+use programs::cli::{Text, complain, number, padded, usage};
 use ulib::string::String;
 use ulib::vec::Vec;
 use ulib::{env, format, inspect, main, println};
@@ -20,11 +20,17 @@ fn main() -> i32 {
         [pid] => (regions, pid),
         _ => return usage("pmap [-t] PID"),
     };
-    let shown = number(pid).is_some_and(|pid| show(pid).is_ok());
-    if !shown {
-        complain(format_args!("no process {}", programs::cli::Text(pid)));
+    let Some(number) = number(pid) else {
+        complain(format_args!("{}: a process number is wanted", Text(pid)));
+        return 1;
+    };
+    match show(number) {
+        Ok(()) => 0,
+        Err(error) => {
+            complain(format_args!("process {number}: {error}"));
+            1
+        }
     }
-    i32::from(!shown)
 }
 
 fn regions(pid: i32) -> ulib::io::Result<()> {

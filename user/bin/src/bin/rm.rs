@@ -13,8 +13,8 @@ fn main() -> i32 {
     }
     let mut status = 0;
     for name in env::args_bytes().skip(1) {
-        if fs::remove_file(name).is_err() {
-            complain(format_args!("cannot remove {}", Text(name)));
+        if let Err(error) = fs::remove_file(name) {
+            complain(format_args!("cannot remove {}: {error}", Text(name)));
             status = 1;
         }
     }

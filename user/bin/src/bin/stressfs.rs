@@ -24,8 +24,8 @@ fn main() -> i32 {
                 1
             }
         });
-        if child.is_err() {
-            complain("cannot start another process");
+        if let Err(error) = child {
+            complain(format_args!("cannot start another process: {error}"));
             return 1;
         }
     }

@@ -24,7 +24,7 @@ fn main() -> i32 {
                 0
             }
             Err(error) => {
-                complain(error);
+                complain(format_args!("cannot read standard input: {error}"));
                 1
             }
         };
@@ -39,8 +39,8 @@ fn main() -> i32 {
                 total.words += counts.words;
                 total.bytes += counts.bytes;
             }
-            Err(_) => {
-                complain(format_args!("cannot read {}", Text(name)));
+            Err(error) => {
+                complain(format_args!("cannot read {}: {error}", Text(name)));
                 status = 1;
             }
         }

@@ -5,7 +5,7 @@ use crate::fs::File;
 use crate::io::{Error, Read, Result};
 use crate::path::Path;
 use crate::sys;
-use abi::MAXARG;
+use abi::{Errno, MAXARG};
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
@@ -125,7 +125,7 @@ impl Command {
     pub fn exec(&mut self) -> Result<Infallible> {
         let path = self.path?;
         if self.count > MAXARG {
-            return Err(Error::InvalidInput);
+            return Err(Error::Kernel(Errno::ArgumentsTooLong));
         }
         let mut argv = [core::ptr::null(); MAXARG + 1];
         let starts = self.words.split_inclusive(|&b| b == 0).map(<[u8]>::as_ptr);
@@ -134,7 +134,7 @@ impl Command {
         }
         crate::io::flush_at_exit();
         sys::exec(path.as_ptr(), argv.as_ptr());
-        Err(Error::Refused)
+        Err(Error::last())
     }
 
     /// Starts the program in a new process. One that cannot be started ends with status 127. A

@@ -14,7 +14,7 @@ pub const OPERATIONS: &[Operation] = operations! {
 
 fn kmalloc(meter: &mut Meter) -> Result<()> {
     meter.each(|| match sys::kmalloc(64) {
-        -1 | 0 => Err(Error::Refused),
+        -1 | 0 => Err(Error::last()),
         object => Ok(sys::kfree(object)),
     })
 }

@@ -23,7 +23,7 @@ impl Scratch {
     fn new() -> Result<Scratch> {
         let name = format!("count.{}", process::id());
         match File::open(&name) {
-            Ok(_) => Err(Error::InvalidInput),
+            Ok(_) => Err(Error::Kernel(abi::Errno::Exists)),
             Err(_) => Ok(Scratch(name)),
         }
     }

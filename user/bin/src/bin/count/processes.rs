@@ -40,7 +40,7 @@ pub fn fork_and_wait() -> Result<()> {
 #[inline(always)]
 fn fork_wait_and(child: impl FnOnce()) -> Result<()> {
     match sys::fork() {
-        -1 => return Err(Error::Refused),
+        -1 => return Err(Error::last()),
         0 => {
             child();
             sys::exit(0);
@@ -50,8 +50,8 @@ fn fork_wait_and(child: impl FnOnce()) -> Result<()> {
     let mut status = 0;
     // SAFETY: `status` is ours to fill.
     match unsafe { sys::wait(&mut status) } {
-        -1 => Err(Error::Refused),
-        _ if status != 0 => Err(Error::Refused),
+        -1 => Err(Error::last()),
+        _ if status != 0 => Err(Error::Other),
         _ => Ok(()),
     }
 }

@@ -37,8 +37,8 @@ fn main() -> i32 {
         [option, ..] if option.starts_with(b"-") => usage("sh [-c LINES | FILE]"),
         [file] => match fs::read(file) {
             Ok(lines) => run_all(&lines),
-            Err(_) => {
-                complain(format_args!("cannot read {}", Text(file)));
+            Err(error) => {
+                complain(format_args!("cannot read {}: {error}", Text(file)));
                 MISUSED
             }
         },

@@ -1,11 +1,13 @@
 //! Running commands.
 
 use crate::parse::{Chain, Command, Condition, List, Mode, Pipeline, Redirect, What};
+use abi::Errno;
 use programs::cli::{Text, complain};
+use ulib::env;
 use ulib::fs::{self, File};
+use ulib::io::{self, Error};
 use ulib::process::{self, Fork};
 use ulib::vec::Vec;
-use ulib::{env, io};
 
 /// Status of something that could not be done.
 const FAILED: i32 = 1;
@@ -24,7 +26,7 @@ pub(crate) fn list(list: &List, mut status: i32) -> i32 {
         status = match process::fork() {
             Ok(Fork::Child) => process::exit(chain(&item.chain, 0)),
             Ok(Fork::Parent(_)) => 0,
-            Err(_) => cannot_fork(),
+            Err(error) => cannot_fork(error),
         };
     }
     status
@@ -57,8 +59,8 @@ fn pipeline(pipeline: &Pipeline, before: i32) -> i32 {
         } else {
             match process::pipe() {
                 Ok((read, write)) => (Some(read), Some(write)),
-                Err(_) => {
-                    complain("cannot make a pipe");
+                Err(error) => {
+                    complain(format_args!("cannot make a pipe: {error}"));
                     failed = Some(FAILED);
                     break;
                 }
@@ -70,8 +72,8 @@ fn pipeline(pipeline: &Pipeline, before: i32) -> i32 {
                 process::exit(child(command, input, output));
             }
             Ok(Fork::Parent(pid)) => children.push(pid),
-            Err(_) => {
-                failed = Some(cannot_fork());
+            Err(error) => {
+                failed = Some(cannot_fork(error));
                 break;
             }
         }
@@ -82,8 +84,8 @@ fn pipeline(pipeline: &Pipeline, before: i32) -> i32 {
     failed.unwrap_or(status)
 }
 
-fn cannot_fork() -> i32 {
-    complain("cannot start another process");
+fn cannot_fork(error: io::Error) -> i32 {
+    complain(format_args!("cannot start another process: {error}"));
     FAILED
 }
 
@@ -108,8 +110,8 @@ fn wait_for_all(children: &[i32]) -> i32 {
 /// What the child does that runs a command of a pipeline; its status.
 fn child(command: &Command, input: Option<File>, output: Option<File>) -> i32 {
     for (fd, file) in [(0, input), (1, output)] {
-        if file.is_some_and(|file| file.become_fd(fd).is_err()) {
-            complain("cannot connect a pipe");
+        if let Some(Err(error)) = file.map(|file| file.become_fd(fd)) {
+            complain(format_args!("cannot connect a pipe: {error}"));
             return FAILED;
         }
     }
@@ -133,7 +135,12 @@ fn open(redirect: &Redirect) -> io::Result<File> {
             .create(true)
             .open(&redirect.file),
     }
-    .inspect_err(|_| complain(format_args!("cannot open {}", Text(&redirect.file))))
+    .inspect_err(|error| {
+        complain(format_args!(
+            "cannot open {}: {error}",
+            Text(&redirect.file)
+        ))
+    })
 }
 
 /// Puts the file in place of standard input or output; whether that worked.
@@ -143,7 +150,10 @@ fn apply(redirect: &Redirect) -> bool {
         Err(_) => false,
         Ok(file) => file
             .become_fd(fd)
-            .inspect_err(|_| complain(format_args!("cannot redirect to {}", Text(&redirect.file))))
+            .inspect_err(|error| {
+                let file = Text(&redirect.file);
+                complain(format_args!("cannot redirect to {file}: {error}"));
+            })
             .is_ok(),
     }
 }
@@ -184,8 +194,11 @@ fn cd(arguments: &[Vec<u8>]) -> i32 {
     };
     match env::set_current_dir(directory) {
         Ok(()) => 0,
-        Err(_) => {
-            complain(format_args!("cannot change to {}", Text(directory)));
+        Err(error) => {
+            complain(format_args!(
+                "cannot change to {}: {error}",
+                Text(directory)
+            ));
             FAILED
         }
     }
@@ -211,9 +224,16 @@ fn exit(arguments: &[Vec<u8>], before: i32) -> i32 {
 /// Turns this process into the program that `words` name; the status if that fails.
 fn exec(words: &[Vec<u8>]) -> i32 {
     let Some(name) = words.first() else { return 0 };
-    let Some(path) = find(name) else {
-        complain(format_args!("{}: not found", Text(name)));
-        return NOT_FOUND;
+    let path = match find(name) {
+        Ok(path) => path,
+        Err(Error::Kernel(Errno::NotFound)) => {
+            complain(format_args!("{}: not found", Text(name)));
+            return NOT_FOUND;
+        }
+        Err(error) => {
+            complain(format_args!("{}: {error}", Text(name)));
+            return NOT_RUNNABLE;
+        }
     };
     let mut command = process::Command::new(&path);
     let Err(error) = command.arg0(name).args(&words[1..]).exec();
@@ -221,13 +241,18 @@ fn exec(words: &[Vec<u8>]) -> i32 {
     NOT_RUNNABLE
 }
 
-/// Where the program with this name is.
-fn find(name: &[u8]) -> Option<Vec<u8>> {
-    let is_program = |path: &[u8]| fs::metadata(path).is_ok_and(|about| about.is_file());
-    if name.contains(&b'/') || is_program(name) {
-        return is_program(name).then(|| name.into());
+/// Where the program with this name is: here or in the root directory.
+fn find(name: &[u8]) -> io::Result<Vec<u8>> {
+    let file = |path: &[u8]| match fs::metadata(path)?.is_dir() {
+        true => Err(Error::Kernel(Errno::IsDirectory)),
+        false => Ok(Vec::from(path)),
+    };
+    let here = file(name);
+    if here.is_ok() || name.contains(&b'/') {
+        return here;
     }
     let mut path = Vec::from(*b"/");
     path.extend_from_slice(name);
-    is_program(&path).then_some(path)
+    // What is here says more than that there is nothing in the root.
+    file(&path).or(here)
 }

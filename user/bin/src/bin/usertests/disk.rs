@@ -26,7 +26,7 @@ fn free_blocks() -> Result<u64, ulib::string::String> {
 }
 
 /// Writes files until a write fails; how many files it made.
-fn fill() -> Result<usize, ulib::string::String> {
+pub(crate) fn fill() -> Result<usize, ulib::string::String> {
     let piece = [b'd'; 16 * 1024];
     for number in 0.. {
         let Ok(mut file) = File::create(format!("fill{number}")) else {

@@ -20,6 +20,7 @@ mod links;
 mod pipes;
 mod pointers;
 mod processes;
+mod reasons;
 mod registers;
 mod runtime;
 mod scarce;
@@ -64,6 +65,7 @@ fn tests() -> i32 {
         device::TESTS,
         concurrent::TESTS,
         exec::TESTS,
+        reasons::TESTS,
         shell::TESTS,
         runtime::TESTS,
     ])

@@ -35,9 +35,9 @@ pub(crate) const TESTS: &[Test] = tests! {
 };
 
 /// What a program prints to one file, and its status.
-struct Seen {
-    text: String,
-    status: i32,
+pub(crate) struct Seen {
+    pub(crate) text: String,
+    pub(crate) status: i32,
 }
 
 fn finish(command: &mut Command) -> Result<Seen, String> {
@@ -50,7 +50,7 @@ fn finish(command: &mut Command) -> Result<Seen, String> {
     })
 }
 
-fn sh(line: &str) -> Result<Seen, String> {
+pub(crate) fn sh(line: &str) -> Result<Seen, String> {
     finish(Command::new("/sh").arg("-c").arg(line))
 }
 

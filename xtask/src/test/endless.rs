@@ -1,0 +1,100 @@
+//! Guests that do not end, and what is said of them.
+
+use super::{
+    Bench, Check, Layer, Log, Outcome,
+    scenarios::{LIMIT, run, wanted},
+};
+use crate::run::TIMED_OUT;
+use anyhow::{Context, Result, ensure};
+use std::time::{Duration, Instant};
+
+pub(super) fn checks() -> Vec<Check> {
+    let check = |name: &str, work: fn(&Bench, &mut Log) -> Result<()>| {
+        Check::new(name, Layer::Guest(LIMIT), move |bench, log| {
+            work(bench, log).map(|()| Outcome::Passed(1))
+        })
+    };
+    vec![
+        check("timeout", timeout),
+        check("watchdog", watchdog),
+        check("watchdog-without-kernel", watchdog_without_kernel),
+        check("locks-long-spin", long_spin),
+    ]
+}
+
+/// A command without an end is ended.
+fn timeout(bench: &Bench, log: &mut Log) -> Result<()> {
+    let start = Instant::now();
+    let (status, output) = run(bench, log, &[("CMD", "cat"), ("TIMEOUT", "4")])?;
+    ensure!(
+        status == TIMED_OUT,
+        "exit status {status}, wanted {TIMED_OUT}"
+    );
+    wanted(&output, "no end after 4 s")?;
+    ensure!(
+        start.elapsed() < Duration::from_secs(30),
+        "it took {:?}",
+        start.elapsed()
+    );
+    Ok(())
+}
+
+/// When the time is up the console says what each hart runs and what each process waits for.
+fn watchdog(bench: &Bench, log: &mut Log) -> Result<()> {
+    let settings = [
+        ("CMD", "cat & zombie; spin"),
+        ("TIMEOUT", "10"),
+        ("PROFILE", "checked"),
+    ];
+    let (status, output) = run(bench, log, &settings)?;
+    ensure!(status == TIMED_OUT, "exit status {status}");
+    let (_, state) = output
+        .split_once("\nstate after ")
+        .context("no \"state after\"")?;
+    let line = |parts: &[&str]| {
+        let found = state
+            .lines()
+            .any(|line| parts.iter().all(|part| line.contains(part)));
+        ensure!(found, "no line of the state has {parts:?}");
+        Ok(())
+    };
+    for hart in ["hart 0: ", "hart 1: ", "hart 2: "] {
+        line(&[hart])?;
+    }
+    line(&["hart ", " spin at 0x", "main"])?;
+    line(&[" sleep ", " init ", " s child: wait"])?;
+    line(&[" sleep ", " sh ", " s child: wait"])?;
+    line(&[" sleep ", " cat ", " s line of input: read"])?;
+    line(&[" run ", " spin"])?;
+    line(&["end of state"])?;
+    wanted(state, "no end after 10 s")
+}
+
+/// A guest that no instruction of runs cannot tell; QEMU tells where its harts are.
+fn watchdog_without_kernel(bench: &Bench, log: &mut Log) -> Result<()> {
+    let settings = [
+        ("CMD", "echo hi"),
+        ("TIMEOUT", "1"),
+        ("QEMUEXTRA", "-S"),
+        ("CPUS", "2"),
+    ];
+    let (status, output) = run(bench, log, &settings)?;
+    ensure!(status == TIMED_OUT, "exit status {status}");
+    wanted(&output, "no hart tells the state")?;
+    wanted(&output, "hart 0: at 0x1000, ")?;
+    wanted(&output, "hart 1: at 0x1000, ")
+}
+
+/// In a release kernel nobody knows who holds a lock; a hart that waits for ever says so.
+fn long_spin(bench: &Bench, log: &mut Log) -> Result<()> {
+    let settings = [
+        ("CMD", "echo hi"),
+        ("BOOT", "provoke=spinlock"),
+        ("TIMEOUT", "15"),
+    ];
+    let (status, output) = run(bench, log, &settings)?;
+    ensure!(status == TIMED_OUT, "exit status {status}");
+    wanted(&output, " spins for 5 s for lock ")?;
+    wanted(&output, ", process table, in kernel::")?;
+    wanted(&output, ", for pid 1 init")
+}
