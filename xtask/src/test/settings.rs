@@ -1,19 +1,14 @@
 //! Settings with which no guest can run: a line says why, and what they name stays as it is.
 
 use super::{
-    Bench, Check, Layer, Log, Outcome,
-    scenarios::{LIMIT, finish, front, run, text, wanted},
+    Bench, Check, Log,
+    scenarios::{check, finish, front, run, text, wanted},
 };
 use crate::options::Profile;
 use anyhow::{Context, Result, ensure};
 use std::{fs, net::TcpListener};
 
 pub(super) fn checks() -> Vec<Check> {
-    let check = |name: &str, work: fn(&Bench, &mut Log) -> Result<()>| {
-        Check::new(name, Layer::Guest(LIMIT), move |bench, log| {
-            work(bench, log).map(|()| Outcome::Passed(1))
-        })
-    };
     vec![
         check("least-memory", least_memory),
         check("busy-port", busy_port),
