@@ -10,8 +10,8 @@ use ulib::{format, process};
 pub const OPERATIONS: &[Operation] = operations! {
     "open", 200, "open of a file to read, and close" => open;
     "read-16k", 100, "read of 16 KiB that are cached" => read;
-    "write-16k", 20, "write of 16 KiB to a new file" => write;
-    "create", 50, "open that makes a file, close, unlink" => create;
+    "write-16k", 20, "write of 16 KiB to a new file; varies with the disk" => write;
+    "create", 50, "open that makes a file, close, unlink; varies with the disk" => create;
 };
 
 const SIZE: usize = 16 << 10;
