@@ -12,6 +12,7 @@ mod guest;
 mod host;
 mod list;
 mod power;
+mod prompt;
 mod report;
 mod scenarios;
 mod settings;
@@ -115,6 +116,7 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     checks.extend(ends::checks());
     checks.extend(counting::checks());
     checks.extend(settings::checks());
+    checks.extend(prompt::checks());
     checks.extend(foreign::checks());
     checks.extend(c_sources::checks());
     checks.extend(debugger::checks());
