@@ -129,7 +129,7 @@ fn plain_lines(terminal: &mut Terminal<'_>) -> Result<usize> {
         (b"wc\rtwo words\r\x04", "wc\r\ntwo words\r\n1 2 10\r\n$ "),
         (b"cat\rno end\x04", "cat\r\nno endno end$ "),
         (b"\r", "\r\n$ "),
-        (b"echo \x01\x1f\r", "echo \x01\x1f\r\n\x01\x1f\r\n$ "),
+        (b"echo \x02\x1f\r", "echo \x02\x1f\r\n\x02\x1f\r\n$ "),
     ];
     for (keys, answer) in cases {
         terminal.answers(keys, answer)?;
