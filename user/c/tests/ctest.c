@@ -211,6 +211,14 @@ static void test_calls(void)
     if (fork() == 0)
         exit(7);
     check(wait(&status) > 0 && status == 7, "fork, exit and wait");
+    int child = fork();
+    if (child == 0)
+        for (;;)
+            ;
+    check(getpgid(child) == getpgid(0) && setpgid(child, 0) == 0, "groups");
+    check(getpgid(child) == child && setpgid(1, 0) == -1 && errno == ESRCH, "whose group");
+    check(tcgetpgrp(0) >= 0 && tcsetpgrp(0, -1) == -1 && errno == EPERM, "the foreground");
+    check(kill(child) == 0 && wait(&status) == child && status == -1, "kill");
     char *old = sbrklazy(PGSIZE);
     check(sys_sbrk(0, SBRK_EAGER) == old + PGSIZE, "sbrklazy and sys_sbrk");
     sbrk(-PGSIZE);

@@ -151,13 +151,13 @@ const LEFT: &str = "\x1b[D";
 fn line_editing(terminal: &mut Terminal<'_>) -> Result<usize> {
     let cases = [
         (format!("echo wrld{LEFT}{LEFT}{LEFT}o"), "world"),
-        (format!("cho left\x1b[He"), "left"),
-        (format!("cho left\x1bOHe\x1bOF right"), "left right"),
+        ("cho left\x1b[He".into(), "left"),
+        ("cho left\x1bOHe\x1bOF right".into(), "left right"),
         (format!("echo xab{LEFT}{LEFT}{LEFT}\x1b[3~"), "ab"),
         (format!("echo abx{LEFT}{RIGHT}\x7f"), "ab"),
         (format!("echo äö{LEFT}\x7fü"), "üö"),
         (format!("echo {LEFT}{LEFT}{LEFT}\x15echo gone"), "gone"),
-        (format!("echo a\x1b[1;5C\x1b[15~\x1bOP\x1b[2~b"), "ab"),
+        ("echo a\x1b[1;5C\x1b[15~\x1bOP\x1b[2~b".into(), "ab"),
         ("echo first".into(), "first"),
         ("echo second".into(), "second"),
         (UP.into(), "second"),

@@ -1,9 +1,10 @@
 //! Who may put whom into which group.
 
-use abi::NO_GROUP;
+use abi::{Errno, NO_GROUP};
 use programs::harness::{Expect, Gate, Kid, Outcome, Test, ends_with};
 use programs::{expect, expect_eq, tests};
 use ulib::fs::File;
+use ulib::io::{Error, Result};
 use ulib::process::{self, getpgid, setpgid, tcgetpgrp, tcsetpgrp};
 use ulib::string::String;
 
@@ -12,14 +13,21 @@ pub(crate) const TESTS: &[Test] = tests! {
     "group-inherited" = inherited,
     "group-joined" = joined,
     "group-of-ended" = of_ended,
-    "group-refused" = refused,
+    "group-refused" = strangers,
     "foreground" = foreground,
     "foreground-refused" = foreground_refused;
     slow:;
 };
 
+const fn refused(reason: Errno) -> Result<()> {
+    Err(Error::Kernel(reason))
+}
+
+const NO_PROCESS: Result<()> = refused(Errno::NoProcess);
+const NOT_PERMITTED: Result<()> = refused(Errno::NotPermitted);
+
 /// The group of a process.
-fn group_of(pid: i32) -> Result<i32, String> {
+fn group_of(pid: i32) -> core::result::Result<i32, String> {
     getpgid(pid).or_fail("tell a group")
 }
 
@@ -89,14 +97,16 @@ fn has_ended(pid: i32) -> bool {
     state == Ok(abi::ProcState::Ended as u32)
 }
 
-fn refused() -> Outcome {
+fn strangers() -> Outcome {
     let own = group_of(0)?;
     let parent = ulib::inspect::process(process::id()).or_fail("ask about this process")?;
     for pid in [1, parent.parent, -1, i32::MIN, i32::MAX] {
-        expect!(setpgid(pid, 0).is_err(), "process {pid} to be refused");
+        let seen = setpgid(pid, 0);
+        expect_eq!(seen, NO_PROCESS, "a group for process {pid}");
     }
     for group in [-1, i32::MIN, i32::MAX, process::id() + 10_000] {
-        expect!(setpgid(0, group).is_err(), "group {group} to be refused");
+        let seen = setpgid(0, group);
+        expect_eq!(seen, NOT_PERMITTED, "group {group}");
     }
     for pid in [-1, i32::MAX] {
         expect!(getpgid(pid).is_err(), "no group of process {pid}");
@@ -129,7 +139,7 @@ fn refused() -> Outcome {
     Ok(())
 }
 
-fn terminal() -> Result<File, String> {
+fn terminal() -> core::result::Result<File, String> {
     File::open("/console").or_fail("open the console")
 }
 
@@ -155,13 +165,14 @@ fn foreground_refused() -> Outcome {
     for other in [&read, &write, &file] {
         let fd = other.as_raw_fd();
         expect!(tcgetpgrp(fd).is_err(), "no foreground of a file");
-        expect!(tcsetpgrp(fd, NO_GROUP).is_err(), "none to be set");
+        let seen = tcsetpgrp(fd, NO_GROUP);
+        expect_eq!(seen, refused(Errno::NotTerminal), "foreground of a file");
     }
     expect!(tcgetpgrp(99).is_err(), "no foreground of a file not open");
     let before = tcgetpgrp(terminal.as_raw_fd()).or_fail("tell the foreground")?;
     for group in [-1, i32::MIN, i32::MAX] {
-        let set = tcsetpgrp(terminal.as_raw_fd(), group);
-        expect!(set.is_err(), "group {group} to be refused");
+        let seen = tcsetpgrp(terminal.as_raw_fd(), group);
+        expect_eq!(seen, NOT_PERMITTED, "group {group} in the foreground");
     }
     let after = tcgetpgrp(terminal.as_raw_fd()).or_fail("tell the foreground")?;
     expect_eq!(after, before, "the foreground after all that");
