@@ -243,6 +243,8 @@ fn interrupt_jobs(terminal: &mut Terminal<'_>) -> Result<usize> {
         let line = terminal.shows("\r\n")?;
         if line.starts_with("press Ctrl-C: ") {
             terminal.press(b"a line typed ahead\rhalf a line\x03")?;
+        } else if line.starts_with("press only Ctrl-C: ") {
+            terminal.press(b"half a line\x03")?;
         } else if line.starts_with("press Enter") {
             terminal.press(b"\r")?;
         } else if line.ends_with(": OK\r\n") {

@@ -274,10 +274,11 @@ fn behind() -> Outcome {
     other.kill("the job behind")
 }
 
-/// Where nobody is to be ended, the reader gets an empty line for all that was typed.
+/// Where nobody is to be ended, the reader gets an empty line for what was typed. A finished line before
+/// that could be read before the key comes.
 fn nobody() -> Outcome {
     let foreground = Foreground::give(NO_GROUP)?;
-    ask("nobody is ended");
+    println!("press only Ctrl-C: nobody is ended");
     let mut line = [0; 40];
     let count = stdin().read(&mut line).or_fail("read a line")?;
     expect_eq!(&line[..count], b"\n", "the line after Ctrl-C");
