@@ -7,6 +7,7 @@ use crate::{
     image,
     options::Options,
     qemu::{self, Console},
+    resolver::Resolver,
     results::{Results, Target, Test, Verdict},
     run::{Followed, boot_args, follow, follow_until},
     session::{Session, Stderr},
@@ -146,7 +147,7 @@ impl Part {
             Console::Stdio,
         )?;
         let session = Session::watched(qemu, guest, Stderr::Console)?;
-        let (end, text) = self.watch(session, options.boot_timeout)?;
+        let (end, text) = self.watch(session, options.boot_timeout, &guest.kernel)?;
         fs::write(log, &text).with_context(|| log.display().to_string())?;
         let text = String::from_utf8_lossy(&text);
 
@@ -171,9 +172,10 @@ impl Part {
     }
 
     /// Lets it run to its end, or until it was given time and room enough; what it printed.
-    fn watch(&self, mut session: Session, boot: Duration) -> Result<(End, Vec<u8>)> {
+    fn watch(&self, mut session: Session, boot: Duration, kernel: &Path) -> Result<(End, Vec<u8>)> {
         let mut text = Capped::default();
-        let end = match self.follow(&mut session, boot, &mut text) {
+        let mut console = Resolver::new(&mut text, kernel);
+        let end = match self.follow(&mut session, boot, &mut console) {
             Ok(end) => end,
             Err(_) if text.full => {
                 session.kill()?;
@@ -184,8 +186,13 @@ impl Part {
         Ok((end, text.bytes))
     }
 
-    fn follow(&self, session: &mut Session, boot: Duration, text: &mut Capped) -> Result<End> {
-        match follow_until(session, boot, text, |text| text.booted)? {
+    fn follow(
+        &self,
+        session: &mut Session,
+        boot: Duration,
+        text: &mut Resolver<&mut Capped>,
+    ) -> Result<End> {
+        match follow_until(session, boot, text, |text| text.sink().booted)? {
             Followed::Ended(status) => return Ok(End::Status(status)),
             Followed::TimeUp => {
                 session.time_is_up(text)?;
@@ -323,7 +330,7 @@ mod tests {
         };
         // A program of the host in the guest's place.
         let yes = Session::start(Command::new("yes"), false, Stderr::Console).unwrap();
-        let (end, text) = part.watch(yes, part.limit).unwrap();
+        let (end, text) = part.watch(yes, part.limit, Path::new("")).unwrap();
         assert!(matches!(end, End::TooMuch), "{end:?}");
         assert_eq!(text.len(), MOST);
     }
@@ -340,7 +347,7 @@ mod tests {
             let mut shell = Command::new("sh");
             shell.args(["-c", script]);
             let session = Session::start(shell, false, Stderr::Console).unwrap();
-            part.watch(session, boot).unwrap().0
+            part.watch(session, boot, Path::new("")).unwrap().0
         };
         let hangs = watch("echo a kernel; exec sleep 3600", Duration::from_millis(100));
         assert!(matches!(hangs, End::NoPrompt(_)), "{hangs:?}");

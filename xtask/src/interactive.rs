@@ -14,7 +14,8 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use std::{
     fs,
-    io::{IsTerminal, Read, stdin, stdout},
+    io::{ErrorKind, IsTerminal, Read, stdin, stdout},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
     sync::mpsc::{Receiver, channel},
@@ -24,7 +25,7 @@ use std::{
 /// Boots to a prompt on standard input and output.
 pub(crate) fn qemu(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let (qemu, kernel, _disk) = machine(toolchain, options, console())?;
-    attend(qemu, &kernel, toolchain)
+    attend(qemu, &kernel)
 }
 
 /// Boots a kernel and an image that somebody else made.
@@ -40,12 +41,15 @@ pub(crate) fn boot(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         Disk::Kept(image)
     };
     let kernel = &std::path::absolute(kernel)?;
+    if options.wait {
+        check_port(options.gdb_port)?;
+    }
     let console = console();
     let mut qemu = qemu::command(kernel, &disk, &options.hardware, "", console)?;
     if options.wait {
         wait_for_gdb(toolchain, options, kernel, &mut qemu)?;
     }
-    attend(qemu, kernel, toolchain)
+    attend(qemu, kernel)
 }
 
 fn console() -> Console {
@@ -56,21 +60,33 @@ fn console() -> Console {
 }
 
 /// Leaves a terminal to QEMU, or types what comes through a pipe.
-fn attend(qemu: Command, kernel: &Path, toolchain: &Toolchain) -> Result<u8> {
+fn attend(qemu: Command, kernel: &Path) -> Result<u8> {
     if stdin().is_terminal() {
-        return terminal::attend(qemu, kernel, toolchain);
+        return terminal::attend(qemu, kernel);
     }
     let session = Session::start(qemu, true, Stderr::Ours)?;
-    let mut console = Resolver::new(stdout(), kernel, &toolchain.root);
+    let mut console = Resolver::new(stdout(), kernel);
     let status = Typist::new(session, lines()).run(&mut console, None)?;
     Ok(status.unwrap_or_default())
 }
 
 /// Boots, stops before the first instruction, and waits for gdb.
 pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
+    check_port(options.gdb_port)?;
     let (mut qemu, kernel, _disk) = machine(toolchain, options, Console::Terminal)?;
     wait_for_gdb(toolchain, options, &kernel, &mut qemu)?;
-    terminal::attend(qemu, &kernel, toolchain)
+    terminal::attend(qemu, &kernel)
+}
+
+/// Refuses a port that QEMU could not listen on.
+fn check_port(port: u16) -> Result<()> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bail!("GDBPORT={port}: something else listens there; another port may be free")
+        }
+        Err(error) => bail!("GDBPORT={port}: {error}"),
+    }
 }
 
 /// Lets QEMU wait for gdb, and writes down what gdb must know.
@@ -96,14 +112,18 @@ fn wait_for_gdb(
 
 /// What `.gdbinit` cannot know: the profile and the port. Programs' symbols come one at a time, since
 /// all programs are linked at the same address.
-fn gdb_script(kernel: &Path, programs: &Path, port: u16) -> String {
+pub(crate) fn gdb_script(kernel: &Path, programs: &Path, port: u16) -> String {
     let (kernel, programs) = (kernel.display(), programs.display());
     format!(
         "file \"{kernel}\"
+set $user_there = 0
 define user
-  symbol-file
-  symbol-file \"{kernel}\"
+  if $user_there
+    remove-symbol-file -a 0
+    set $user_there = 0
+  end
   add-symbol-file \"{programs}/$arg0\"
+  set $user_there = 1
   if !$_isvoid($_streq)
     pagoda only $arg0
   end
@@ -119,6 +139,7 @@ fn machine(
     options: &Options,
     console: Console,
 ) -> Result<(Command, PathBuf, Disk)> {
+    options.keep.as_deref().map_or(Ok(()), image::check)?;
     let guest = build::guest(toolchain, options.profile, &options.features)?;
     let image = options
         .keep

@@ -84,3 +84,88 @@ impl Lines {
             .map_or(file, |(_, crates)| crates)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::toolchain::Toolchain;
+    use std::{fs, hint::black_box};
+
+    const INNER: u32 = line!() + 3;
+    #[inline(always)]
+    fn inner(number: u32) -> u32 {
+        black_box(number) + 1
+    }
+
+    const OUTER: u32 = line!() + 3;
+    #[inline(never)]
+    fn outer(number: u32) -> u32 {
+        inner(black_box(number)) * 3
+    }
+
+    /// The file of the program that runs here: one with debug information.
+    pub(crate) fn own_file() -> PathBuf {
+        std::env::current_exe().unwrap()
+    }
+
+    pub(crate) fn root() -> PathBuf {
+        Toolchain::find().root
+    }
+
+    /// An address in `outer` where `inner` is inlined, and the frames there.
+    pub(crate) fn outer_with_inner() -> (u64, Vec<Frame>) {
+        assert_eq!(black_box(outer as fn(u32) -> u32)(1), 6);
+        let file = fs::read(own_file()).unwrap();
+        let elf = ElfBytes::<endian::LittleEndian>::minimal_parse(&file).unwrap();
+        let (symbols, strings) = elf.symbol_table().unwrap().unwrap();
+        let name = |symbol: &elf::symbol::Symbol| strings.get(symbol.st_name as usize).unwrap();
+        let is_outer =
+            |symbol: &elf::symbol::Symbol| readable(name(symbol)).ends_with("lines::tests::outer");
+        let symbol = symbols.iter().find(is_outer).expect("no symbol `outer`");
+        let lines = Lines::of(&file, &root()).unwrap();
+        let mut addresses = symbol.st_value..symbol.st_value + symbol.st_size;
+        let found = addresses.find_map(|address| {
+            let frames = lines.at(address);
+            let is_inner = frames.first()?.function.ends_with("::inner");
+            is_inner.then_some((address, frames))
+        });
+        found.expect("`inner` is inlined nowhere")
+    }
+
+    #[test]
+    fn an_address_has_its_functions_innermost_first() {
+        let (_, frames) = outer_with_inner();
+        let wanted = [("inner", INNER), ("outer", OUTER)].map(|(name, line)| Frame {
+            function: format!("xtask::lines::tests::{name}"),
+            place: format!("xtask/src/lines.rs:{line}"),
+        });
+        assert_eq!(frames, wanted);
+    }
+
+    #[test]
+    fn of_what_is_not_there_nothing_is_known() {
+        let file = fs::read(own_file()).unwrap();
+        assert_eq!(Lines::of(&file, &root()).unwrap().at(u64::MAX - 8), []);
+        assert!(Lines::of(b"no ELF file", &root()).is_err());
+    }
+
+    #[test]
+    fn names_of_files_are_short() {
+        let file = fs::read(own_file()).unwrap();
+        let lines = Lines::of(&file, Path::new("/a/tree")).unwrap();
+        for (file, wanted) in [
+            ("/a/tree/kernel/src/main.rs", "kernel/src/main.rs"),
+            (
+                "/rustc/0123abcd/library/core/src/option.rs",
+                "core/src/option.rs",
+            ),
+            (
+                "/home/x/.cargo/registry/src/index-1/elf-0.8.0/src/lib.rs",
+                "elf-0.8.0/src/lib.rs",
+            ),
+            ("/elsewhere/main.c", "/elsewhere/main.c"),
+        ] {
+            assert_eq!(lines.short(file), wanted);
+        }
+    }
+}

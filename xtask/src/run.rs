@@ -42,6 +42,7 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         !cmd.contains('\0'),
         "a command line cannot hold a zero byte"
     );
+    options.keep.as_deref().map_or(Ok(()), image::check)?;
     let foreign = match &options.keep {
         Some(image) if image::is_foreign(image)? => Some(image),
         _ => None,
@@ -62,7 +63,7 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     )?;
     let mut session = Session::watched(qemu, &guest, Stderr::Ours)?;
     let console = std::io::stdout().lock();
-    let mut console = Resolver::new(console, &guest.kernel, &toolchain.root);
+    let mut console = Resolver::new(console, &guest.kernel);
     let status = match lines {
         None => follow(&mut session, options.timeout, &mut console)?,
         Some(lines) => {

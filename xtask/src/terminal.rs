@@ -1,6 +1,6 @@
 //! A guest that has the terminal for itself.
 
-use crate::{resolver::Resolver, session::code, ties, toolchain::Toolchain};
+use crate::{resolver::Resolver, session::code, ties};
 use anyhow::{Context, Result};
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -33,7 +33,7 @@ const ENDS: [i32; 4] = [
 
 /// Runs QEMU on standard input until it ends, or a signal ends both, and its console to standard output;
 /// then the terminal is again as it was. The exit status.
-pub(crate) fn attend(mut qemu: Command, kernel: &Path, toolchain: &Toolchain) -> Result<u8> {
+pub(crate) fn attend(mut qemu: Command, kernel: &Path) -> Result<u8> {
     let told = Arc::new(AtomicUsize::new(0));
     for signal in ENDS {
         flag::register_usize(signal, Arc::clone(&told), signal as usize)?;
@@ -46,7 +46,7 @@ pub(crate) fn attend(mut qemu: Command, kernel: &Path, toolchain: &Toolchain) ->
     // The command holds an end of the pipe, which would keep it open.
     drop(qemu);
     let output = Output(File::from(stdout().as_fd().try_clone_to_owned()?));
-    let mut output = Resolver::new(output, kernel, &toolchain.root);
+    let mut output = Resolver::new(output, kernel);
     let copier = thread::spawn(move || io::copy(&mut console, &mut output));
     let status = loop {
         if let Some(status) = child.try_wait()? {

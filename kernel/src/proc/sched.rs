@@ -351,7 +351,7 @@ pub fn idle_loop() -> ! {
             continue;
         }
         timer::set(NEXT_DEADLINE.load(Ordering::SeqCst));
-        csr::wait_for_interrupt();
+        hart::waiting(csr::wait_for_interrupt);
         hart.idle.store(false, Ordering::SeqCst);
         hart::leave();
         // The interrupt that ended the wait is taken here.

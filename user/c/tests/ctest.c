@@ -7,6 +7,7 @@
 #include "user/user.h"
 #include <pagoda/errno.h>
 #include <pagoda/extra.h>
+#include <pagoda/counters.h>
 
 static int failures;
 
@@ -215,6 +216,16 @@ static void test_calls(void)
     sbrk(-PGSIZE);
 }
 
+static void test_counters(void)
+{
+    uint64 time = rdtime(), cycles = rdcycle(), instructions = rdinstret();
+    for (volatile int i = 0; i < 10000; i++)
+        ;
+    check(rdinstret() > instructions, "instret counts");
+    check(rdcycle() > cycles, "cycle counts");
+    check(rdtime() > time, "time goes on");
+}
+
 int main(int argc, char *argv[])
 {
     check(argc == 2 && strcmp(argv[1], "runs") == 0 && argv[2] == 0, "the arguments");
@@ -225,6 +236,7 @@ int main(int argc, char *argv[])
     test_heap();
     test_memory_calls();
     test_calls();
+    test_counters();
     test_perror();
     if (!failures)
         printf("ctest: OK\n");

@@ -2,7 +2,9 @@
 //! the last line counts them all.
 
 mod c_sources;
+mod counting;
 mod course;
+mod debugger;
 mod endless;
 mod ends;
 mod foreign;
@@ -12,6 +14,7 @@ mod list;
 mod power;
 mod report;
 mod scenarios;
+mod settings;
 
 use crate::{
     build::{self, Guest},
@@ -110,8 +113,11 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     checks.extend(scenarios::checks());
     checks.extend(endless::checks());
     checks.extend(ends::checks());
+    checks.extend(counting::checks());
+    checks.extend(settings::checks());
     checks.extend(foreign::checks());
     checks.extend(c_sources::checks());
+    checks.extend(debugger::checks());
     checks.extend(power::checks());
     checks.extend(course::checks());
     let wanted = |name: &str| {
