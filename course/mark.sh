@@ -83,8 +83,9 @@ attend() {
 interrupted() {
     trap '' INT TERM HUP
     if [ -n "$child" ]; then
-        # What was only just forked may miss the first.
-        while kill -TERM "$child" 2>/dev/null; do sleep 0.1; done
+        # More than once: what was only just forked may miss a signal, bash one that comes just before it waits,
+        # and timeout hands on the first only. It has a process group of its own, others have not.
+        while kill -TERM "-$child" 2>/dev/null || kill -TERM "$child" 2>/dev/null; do sleep 0.1; done
         wait "$child" || :
     fi
     [ -z "$out" ] || rm -f "$out"

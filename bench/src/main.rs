@@ -1,8 +1,9 @@
 //! What Pagoda's allocators and others cost, in instructions: a table that is the same on every
 //! run, and exit status 1 when Pagoda misses a target.
 //!
-//! `bench-host` alone prints the table, `bench-host NAME…` that of the allocators named, and
-//! `bench-host run TRACE NAME` runs one trace, for a look at it with callgrind or a debugger.
+//! `bench-host` alone prints the table, `bench-host NAME…` that of the allocators named, `--help` lists
+//! the names, and `bench-host run TRACE NAME` runs one trace, for a look at it with callgrind or a
+//! debugger.
 
 mod callgrind;
 mod frame;
@@ -66,6 +67,10 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["run", trace, name] => run_one(trace, name).map(|()| true),
+        ["-h" | "--help"] => {
+            println!("usage: scripts/bench-host [NAME...]\n{}", names());
+            Ok(true)
+        }
         _ => print_table(&words),
     };
     match result {
@@ -75,6 +80,25 @@ fn main() -> ExitCode {
             eprintln!("bench-host: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The names that there are.
+fn names() -> String {
+    let list = |names: &[&str]| names.join(" ");
+    format!(
+        "page frames: {}\nobjects:     {}",
+        list(&FRAME_NAMES),
+        list(&OBJECT_NAMES)
+    )
+}
+
+/// Refuses names of which there is no allocator.
+fn check_names(wanted: &[&str]) -> Result<()> {
+    let is_known = |name: &&str| FRAME_NAMES.contains(name) || OBJECT_NAMES.contains(name);
+    match wanted.iter().find(|name| !is_known(name)) {
+        Some(name) => bail!("there is no allocator {name}; there are\n{}", names()),
+        None => Ok(()),
     }
 }
 
@@ -128,6 +152,7 @@ struct Job {
 }
 
 fn print_table(only: &[&str]) -> Result<bool> {
+    check_names(only)?;
     let wanted = |name: &&&str| only.is_empty() || only.contains(*name);
     let mut jobs = Vec::new();
     for (objects, names, traces) in [
@@ -143,9 +168,6 @@ fn print_table(only: &[&str]) -> Result<bool> {
             };
             jobs.extend(traces.iter().map(job));
         }
-    }
-    if jobs.is_empty() {
-        bail!("no allocator has one of these names: {}", only.join(", "));
     }
     let (frames, objects) = run_all(jobs)?;
     let good = table::print(&FRAME_NAMES, &OBJECT_NAMES, &frames, &objects);

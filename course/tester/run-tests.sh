@@ -214,9 +214,12 @@ finish() {
 # stop_all: ends the tests that still run.
 stop_all() {
     local running
-    running=$(jobs -p)
-    # shellcheck disable=SC2086 # a list of numbers
-    [ -z "$running" ] || kill -TERM $running 2>/dev/null
+    # More than once, because bash may miss a signal that comes just before it waits.
+    while running=$(jobs -rp) && [ -n "$running" ]; do
+        # shellcheck disable=SC2086 # a list of numbers
+        kill -TERM $running 2>/dev/null
+        sleep 0.1
+    done
     wait
 }
 

@@ -3,6 +3,8 @@
 
 #[path = "../../crates/frames/tests/common/mod.rs"]
 mod common;
+#[path = "../../crates/frames/tests/common/interface.rs"]
+mod interface;
 #[path = "../../crates/frames/tests/common/large.rs"]
 mod large;
 #[path = "../../crates/frames/tests/common/model.rs"]
@@ -16,7 +18,7 @@ use steps::{Machine, Step};
 fuzz_target!(|data: &[u8]| {
     if let Some((machine, data)) = data.split_first_chunk() {
         let steps = data.as_chunks().0;
-        model::run(
+        model::run::<common::TestFrames>(
             &Machine::decode(*machine),
             steps.iter().copied().map(Step::decode),
         );

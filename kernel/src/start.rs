@@ -16,6 +16,7 @@ use crate::sched::{self, Start, Thread};
 use crate::space::Mm;
 use crate::sync::{Once, SpinLock, rank};
 use abi::Errno;
+use core::fmt;
 use kmalloc::{KArc, KVec};
 
 /// What stands behind `--` in the boot arguments: it becomes init's argument.
@@ -69,7 +70,7 @@ fn provoke(option: &str) -> bool {
 /// Makes the first process; it mounts the disk and becomes `/init`.
 pub fn spawn_init(disk: Option<Disk>) {
     if disk.is_none() {
-        panic!("no disk");
+        give_up(format_args!("there is no disk"));
     }
     *DISK.lock() = disk;
     let own = Own {
@@ -103,14 +104,18 @@ extern "C" fn run_init(_: usize) {
     sched::enter_new_context();
     MISTAKE.try_get().inspect(|mistake| mistake.make());
     let Some(disk) = DISK.lock().take() else {
-        panic!("no disk")
+        unreachable!("the first process has the disk")
     };
-    if let Err(error) = fs::mount(disk) {
-        panic!("the disk has no file system that can be mounted: {error:?}");
+    match fs::mount(disk) {
+        Ok(()) => {}
+        Err(xv6fs::Error::Corrupt(what)) => give_up(format_args!(
+            "the disk has no sound xv6 file system ({what})"
+        )),
+        Err(error) => give_up(format_args!("the disk cannot be mounted: {error:?}")),
     }
     match fs::root() {
         Ok(root) => proc::current().own.lock().directory = Some(root),
-        Err(error) => panic!("no root directory: {error:?}"),
+        Err(error) => give_up(format_args!("no root directory: {error}")),
     }
     commit::init();
     let done = exec::Arguments::try_new().and_then(|mut arguments| {
@@ -122,9 +127,15 @@ extern "C" fn run_init(_: usize) {
         exec::exec(b"/init", &arguments)
     });
     if let Err(error) = done {
-        panic!("/init cannot be run: {error:?}");
+        give_up(format_args!("/init cannot be run: {error}"));
     }
     csr::interrupts_off();
+}
+
+/// Ends the machine because what it was given to start with is not good for it.
+fn give_up(why: fmt::Arguments<'_>) -> ! {
+    println!("cannot start: {why}");
+    power::off(power::CANNOT_START)
 }
 
 /// Starts the other harts, each on a stack of its own.

@@ -47,6 +47,26 @@ pub(crate) fn is_foreign(path: &Path) -> Result<bool> {
     Ok(start != MARK)
 }
 
+/// The file system in this file, which is left as it is.
+fn open(path: &Path) -> Result<Volume> {
+    let foreign = is_foreign(path)?;
+    let name = path.display();
+    let image = fs::read(path).with_context(|| name.to_string())?;
+    Volume::open(image).with_context(|| match foreign {
+        false => format!("{name} is damaged: delete it to get a new one"),
+        true => format!("{name} cannot be used as a disk"),
+    })
+}
+
+/// Refuses a file that is there and has no sound file system: the guest could only say that it cannot
+/// start.
+pub(crate) fn check(path: &Path) -> Result<()> {
+    match path.exists() {
+        true => open(path).map(drop),
+        false => Ok(()),
+    }
+}
+
 /// The disk for one run: its own, or the image `keep`, which is made if it is not there. The files
 /// `add` are copied into its root.
 pub(crate) fn disk(
@@ -87,13 +107,9 @@ pub(crate) fn lasting(
     if !path.exists() {
         replace(path, &fresh(toolchain, guest)?)?;
     }
+    let mut volume = open(path)?;
     let foreign = is_foreign(path)?;
     let name = path.display();
-    let image = fs::read(path).with_context(|| name.to_string())?;
-    let mut volume = Volume::open(image).with_context(|| match foreign {
-        false => format!("{name} is damaged: delete it to get a new one"),
-        true => format!("{name} cannot be used"),
-    })?;
     let added = added(toolchain, add)?;
     let mut refreshed = Vec::new();
     if foreign {

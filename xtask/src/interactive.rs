@@ -14,7 +14,8 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use std::{
     fs,
-    io::{IsTerminal, Read, stdin, stdout},
+    io::{ErrorKind, IsTerminal, Read, stdin, stdout},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
     sync::mpsc::{Receiver, channel},
@@ -40,6 +41,9 @@ pub(crate) fn boot(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         Disk::Kept(image)
     };
     let kernel = &std::path::absolute(kernel)?;
+    if options.wait {
+        check_port(options.gdb_port)?;
+    }
     let console = console();
     let mut qemu = qemu::command(kernel, &disk, &options.hardware, "", console)?;
     if options.wait {
@@ -68,9 +72,21 @@ fn attend(qemu: Command, kernel: &Path) -> Result<u8> {
 
 /// Boots, stops before the first instruction, and waits for gdb.
 pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
+    check_port(options.gdb_port)?;
     let (mut qemu, kernel, _disk) = machine(toolchain, options, Console::Terminal)?;
     wait_for_gdb(toolchain, options, &kernel, &mut qemu)?;
     terminal::attend(qemu, &kernel)
+}
+
+/// Refuses a port that QEMU could not listen on.
+fn check_port(port: u16) -> Result<()> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bail!("GDBPORT={port}: something else listens there; another port may be free")
+        }
+        Err(error) => bail!("GDBPORT={port}: {error}"),
+    }
 }
 
 /// Lets QEMU wait for gdb, and writes down what gdb must know.
@@ -123,6 +139,7 @@ fn machine(
     options: &Options,
     console: Console,
 ) -> Result<(Command, PathBuf, Disk)> {
+    options.keep.as_deref().map_or(Ok(()), image::check)?;
     let guest = build::guest(toolchain, options.profile, &options.features)?;
     let image = options
         .keep

@@ -53,7 +53,9 @@ usage: xtask VERB [OPTION…]      (or scripts/xtask, which looks after the tool
 
 Each option may be given as an environment variable too:
   --cpus N (CPUS)          harts, 1 to 8; default 3
-  --mem SIZE (MEM)         RAM, as QEMU writes it; default 128M
+  --mem SIZE (MEM)         RAM, as QEMU writes it, 5M at least; default 128M
+  --icount 1 (ICOUNT)      QEMU counts instructions: each is a nanosecond of the guest's clock; one
+                           hart, unless --cpus says more
   --profile NAME (PROFILE) the kernel: release (default), or checked, with assertions
   --features NAMES (FEATURES) of the kernel, separated by spaces: kmalloc-debug
   --qemu ARGS (QEMUEXTRA)  more arguments for QEMU, separated by spaces

@@ -1,7 +1,7 @@
 //! What the user asked for: flags, or environment variables of the names that `make` knows.
 
 use crate::c::Dialect;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use lexopt::prelude::*;
 use rustix::process::Pid;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
@@ -38,6 +38,8 @@ pub(crate) struct Hardware {
     pub(crate) cpus: u32,
     /// As QEMU writes it, `128M`.
     pub(crate) mem: String,
+    /// One instruction is one nanosecond of the guest's clock.
+    pub(crate) icount: bool,
     pub(crate) extra: Vec<String>,
     /// Boot arguments for the kernel itself.
     pub(crate) boot: String,
@@ -89,6 +91,46 @@ fn env(name: &str) -> Option<String> {
 
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The least memory that Pagoda comes to a prompt with, and runs `ls | wc`; with less, QEMU finds no place
+/// for the device tree behind the kernel.
+const LEAST_MEMORY: f64 = 5.0 * MIB;
+const MIB: f64 = (1 << 20) as f64;
+
+/// Checks a size of memory, written as QEMU takes it: in MiB, or with a unit behind it.
+fn memory(text: &str) -> Result<()> {
+    let wrong = || format!("MEM={text}: a size is wanted, like 128M or 1G");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "B" => 1.0,
+        "K" => MIB / 1024.0,
+        "" | "M" => MIB,
+        "G" => MIB * 1024.0,
+        "T" => MIB * 1024.0 * 1024.0,
+        _ => bail!(wrong()),
+    };
+    let plain = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let count: f64 = digits.parse().ok().filter(|_| plain).with_context(wrong)?;
+    ensure!(
+        count * unit >= LEAST_MEMORY,
+        "MEM={text}: Pagoda needs {}M at least",
+        LEAST_MEMORY / MIB
+    );
+    Ok(())
+}
+
+fn port(text: &str) -> Result<u16> {
+    let port = text.parse().ok().filter(|&port: &u16| port > 0);
+    port.with_context(|| format!("GDBPORT={text}: a port from 1 to 65535 is wanted"))
+}
+
+fn switch(what: &str, text: &str) -> Result<bool> {
+    match text {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        _ => bail!("{what}={text}: 1 or 0 is wanted"),
+    }
 }
 
 fn number<T: std::str::FromStr>(what: &str, text: &str) -> Result<T> {
@@ -146,6 +188,7 @@ impl Options {
                 }
                 Long("cpus") => &mut set.cpus,
                 Long("mem") => &mut set.mem,
+                Long("icount") => &mut set.icount,
                 Long("profile") => &mut set.profile,
                 Long("features") => &mut set.features,
                 Long("qemu") => &mut set.qemu,
@@ -185,6 +228,7 @@ fn string(value: OsString) -> Result<String> {
 struct Settings {
     cpus: Option<String>,
     mem: Option<String>,
+    icount: Option<String>,
     profile: Option<String>,
     features: Option<String>,
     qemu: Option<String>,
@@ -209,6 +253,7 @@ impl Settings {
         Settings {
             cpus: env("CPUS"),
             mem: env("MEM"),
+            icount: env("ICOUNT"),
             profile: env("PROFILE"),
             features: env("FEATURES"),
             qemu: env("QEMUEXTRA"),
@@ -230,16 +275,22 @@ impl Settings {
     }
 
     fn check(self, verb: String, rest: Vec<String>) -> Result<Options> {
-        let cpus = number("CPUS", self.cpus.as_deref().unwrap_or("3"))?;
+        let icount = switch("ICOUNT", self.icount.as_deref().unwrap_or("0"))?;
+        // Where instructions are counted, harts take turns: one is what can be measured best.
+        let default = if icount { "1" } else { "3" };
+        let cpus = number("CPUS", self.cpus.as_deref().unwrap_or(default))?;
         if !(1..=8).contains(&cpus) {
             bail!("CPUS={cpus}: Pagoda runs on 1 to 8 harts");
         }
+        let mem = self.mem.unwrap_or_else(|| "128M".into());
+        memory(&mem)?;
         Ok(Options {
             verb,
             rest,
             hardware: Hardware {
                 cpus,
-                mem: self.mem.unwrap_or_else(|| "128M".into()),
+                mem,
+                icount,
                 extra: words(&self.qemu.unwrap_or_default()),
                 boot: self.boot.unwrap_or_default(),
             },
@@ -255,7 +306,7 @@ impl Settings {
                 "TIMEOUT",
                 self.timeout.as_deref().unwrap_or("120"),
             )?),
-            gdb_port: number("GDBPORT", self.port.as_deref().unwrap_or("26000"))?,
+            gdb_port: port(self.port.as_deref().unwrap_or("26000"))?,
             jobs: self.jobs.map(|jobs| number("JOBS", &jobs)).transpose()?,
             list: false,
             programs: self.programs.as_deref().map(words),
@@ -325,6 +376,7 @@ mod tests {
             ("CPUS", "9"),
             ("CPUS", "two"),
             ("TIMEOUT", "-1"),
+            ("ICOUNT", "yes"),
         ] {
             assert!(
                 parse(&["run"], &[environment]).is_err(),
@@ -332,5 +384,55 @@ mod tests {
             );
         }
         assert!(parse(&["run", "--frobnicate"], &[]).is_err());
+    }
+
+    fn refusal(name: &str, value: &str) -> String {
+        parse(&["run"], &[(name, value)]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn memory_is_what_pagoda_can_run_in() {
+        for size in ["5M", "5", "5120K", "128m", "1G", "0.5g", "5242880B", "1T"] {
+            let options = parse(&["run"], &[("MEM", size)]).expect(size);
+            assert_eq!(options.hardware.mem, size);
+        }
+        for size in ["0", "1", "1K", "4M", "4.9M", "5119K", "5242879B", "0G"] {
+            let expected = format!("MEM={size}: Pagoda needs 5M at least");
+            assert_eq!(refusal("MEM", size), expected);
+        }
+        for size in [
+            "lots",
+            "128MB",
+            "-1G",
+            "1e3",
+            "size=128M",
+            "M",
+            "1..2",
+            "inf",
+        ] {
+            let expected = format!("MEM={size}: a size is wanted, like 128M or 1G");
+            assert_eq!(refusal("MEM", size), expected);
+        }
+    }
+
+    #[test]
+    fn a_port_is_one() {
+        let options = parse(&["gdb"], &[("GDBPORT", "65535")]).unwrap();
+        assert_eq!(options.gdb_port, 65535);
+        for port in ["0", "65536", "99999", "-1", "gdb"] {
+            let expected = format!("GDBPORT={port}: a port from 1 to 65535 is wanted");
+            assert_eq!(refusal("GDBPORT", port), expected);
+        }
+    }
+
+    #[test]
+    fn counting_instructions_takes_one_hart_unless_told() {
+        let icount = ("ICOUNT", "1");
+        let options = parse(&["run"], &[icount]).unwrap();
+        assert_eq!((options.hardware.icount, options.hardware.cpus), (true, 1));
+        let options = parse(&["run"], &[icount, ("CPUS", "4")]).unwrap();
+        assert_eq!((options.hardware.icount, options.hardware.cpus), (true, 4));
+        let options = parse(&["run"], &[]).unwrap();
+        assert!(!options.hardware.icount);
     }
 }

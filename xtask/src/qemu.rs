@@ -87,6 +87,9 @@ pub(crate) fn command(
         "-no-reboot",
     ]);
     qemu.args(["-m", &hardware.mem, "-smp", &hardware.cpus.to_string()]);
+    if hardware.icount {
+        qemu.args(["-icount", "shift=0"]);
+    }
     qemu.args(match console {
         Console::Terminal => ["-serial", "mon:stdio"].as_slice(),
         Console::Stdio => &["-monitor", "none", "-serial", "stdio"],

@@ -42,6 +42,7 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         !cmd.contains('\0'),
         "a command line cannot hold a zero byte"
     );
+    options.keep.as_deref().map_or(Ok(()), image::check)?;
     let foreign = match &options.keep {
         Some(image) if image::is_foreign(image)? => Some(image),
         _ => None,

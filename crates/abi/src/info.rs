@@ -86,6 +86,12 @@ pub struct MemInfo {
     pub committed: u64,
     /// The most that `committed` may be; 0 where nothing limits it.
     pub commit_limit: u64,
+    // Since version 5:
+    /// Harts that run.
+    pub harts: u64,
+    /// By how much the counter `instret` went on while harts waited for an interrupt or for the disk to
+    /// be flushed: QEMU lets it go on with the clock.
+    pub waited: u64,
 }
 
 /// Room for events.
@@ -114,7 +120,7 @@ pub struct SlabInfo {
 
 impl MemInfo {
     /// The layout described here.
-    pub const VERSION: u64 = 4;
+    pub const VERSION: u64 = 5;
 }
 
 bitflags! {

@@ -1,6 +1,16 @@
-//! Random steps against a plain model, which is in `common/model.rs`.
+//! Random steps against a plain model, which is in `common/model.rs`: on the crate's allocator, and on that
+//! of `examples/bitmap`.
 
+#[path = "../examples/bitmap/bitmap.rs"]
+mod bitmap;
+#[path = "../examples/bitmap/bits.rs"]
+mod bits;
+#[path = "../examples/bitmap/blocks.rs"]
+mod blocks;
 mod common;
+#[macro_use]
+#[path = "common/interface.rs"]
+mod interface;
 #[path = "common/large.rs"]
 mod large;
 #[path = "common/model.rs"]
@@ -8,9 +18,19 @@ mod model;
 #[path = "common/steps.rs"]
 mod steps;
 
+use common::{Spin, TestFrames};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use steps::{BOTTOM, MACHINE_BYTES, Machine, STEP_BYTES, Step, TOP};
+
+mod of_the_bitmap {
+    use crate::bitmap::Bitmap;
+    use crate::common::Spin;
+    use frames::{Layout, MAX_ORDER, OutOfMemory, Pfn, State, Stats, WrongFree};
+    use std::sync::atomic::AtomicU32;
+
+    interface!(implement Bitmap<Spin>);
+}
 
 /// Steps of a case, at most; under Miri a step takes a thousand times as long.
 const STEPS: usize = if cfg!(miri) { 60 } else { 2000 };
@@ -36,7 +56,15 @@ proptest! {
         machine in machine(),
         steps in prop::collection::vec(step(), 1..STEPS),
     ) {
-        model::run(&machine, steps);
+        model::run::<TestFrames>(&machine, steps);
+    }
+
+    #[test]
+    fn the_bitmap_behaves_like_the_model(
+        machine in machine(),
+        steps in prop::collection::vec(step(), 1..STEPS),
+    ) {
+        model::run::<bitmap::Bitmap<Spin>>(&machine, steps);
     }
 
     #[test]

@@ -128,7 +128,8 @@ impl BlockDevice for Disk {
 
     fn flush(&mut self) -> Result<(), DeviceError> {
         // The driver crate waits for this one by polling.
-        let done = SHARED.get().device.lock().flush();
+        let mut device = SHARED.get().device.lock();
+        let done = hart::waiting(|| device.flush());
         done.map_err(|_| DeviceError)
     }
 }

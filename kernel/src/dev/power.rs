@@ -14,6 +14,8 @@ const FINISH_FAIL: u32 = 0x3333;
 
 /// Exit status of QEMU after a kernel panic.
 const PANIC_STATUS: u8 = 101;
+/// That of a machine whose disk has nothing that can be started.
+pub const CANNOT_START: u8 = 102;
 
 /// Maps the device with which QEMU's exit status can be chosen, where there is one.
 pub fn init(platform: &Platform) {

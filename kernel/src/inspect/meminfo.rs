@@ -40,6 +40,8 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     for (to, count) in info.blocks.iter_mut().zip(stats.blocks) {
         *to = count as u64;
     }
+    info.harts = hart::count() as u64;
+    info.waited = hart::waited();
     info.files = fs::open_files() as u64;
     info.pipes = fs::pipes() as u64;
     info.inodes = fs::counts() as u64;

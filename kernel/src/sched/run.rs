@@ -223,7 +223,7 @@ pub fn idle_loop() -> ! {
             continue;
         }
         start_idling();
-        csr::wait_for_interrupt();
+        hart::waiting(csr::wait_for_interrupt);
         hart.idle.store(false, Ordering::SeqCst);
         hart::leave();
         // The interrupt that ended the wait is taken here.

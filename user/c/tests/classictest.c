@@ -6,6 +6,7 @@
 #include "fcntl.h"
 #include "mmu.h"
 #include "mman.h"
+#include <pagoda/counters.h>
 
 /* That the casts work is what is tried here; that they are warned of need not be read at every build. */
 #pragma GCC diagnostic ignored "-Wpointer-to-int-cast"
@@ -183,6 +184,17 @@ static void test_stack(void)
     free(page);
 }
 
+static void test_counters(void)
+{
+    uint64 time = rdtime(), cycles = rdcycle(), instructions = rdinstret();
+    volatile int i;
+    for (i = 0; i < 10000; i++)
+        ;
+    check(rdinstret() > instructions, "instret counts");
+    check(rdcycle() > cycles, "cycle counts");
+    check(rdtime() > time, "time goes on");
+}
+
 void main(int argc, char *argv[])
 {
     test_printf();
@@ -192,6 +204,7 @@ void main(int argc, char *argv[])
     test_files();
     test_heap();
     test_stack();
+    test_counters();
     if (failures)
         exit(1);
     printf(1, "%s: OK\n", argv[0]);

@@ -7,6 +7,7 @@
 #include "user/user.h"
 #include <pagoda/errno.h>
 #include <pagoda/extra.h>
+#include <pagoda/counters.h>
 
 static int failures;
 
@@ -210,9 +211,27 @@ static void test_calls(void)
     if (fork() == 0)
         exit(7);
     check(wait(&status) > 0 && status == 7, "fork, exit and wait");
+    int child = fork();
+    if (child == 0)
+        for (;;)
+            ;
+    check(getpgid(child) == getpgid(0) && setpgid(child, 0) == 0, "groups");
+    check(getpgid(child) == child && setpgid(1, 0) == -1 && errno == ESRCH, "whose group");
+    check(tcgetpgrp(0) >= 0 && tcsetpgrp(0, -1) == -1 && errno == EPERM, "the foreground");
+    check(kill(child) == 0 && wait(&status) == child && status == -1, "kill");
     char *old = sbrklazy(PGSIZE);
     check(sys_sbrk(0, SBRK_EAGER) == old + PGSIZE, "sbrklazy and sys_sbrk");
     sbrk(-PGSIZE);
+}
+
+static void test_counters(void)
+{
+    uint64 time = rdtime(), cycles = rdcycle(), instructions = rdinstret();
+    for (volatile int i = 0; i < 10000; i++)
+        ;
+    check(rdinstret() > instructions, "instret counts");
+    check(rdcycle() > cycles, "cycle counts");
+    check(rdtime() > time, "time goes on");
 }
 
 int main(int argc, char *argv[])
@@ -225,6 +244,7 @@ int main(int argc, char *argv[])
     test_heap();
     test_memory_calls();
     test_calls();
+    test_counters();
     test_perror();
     if (!failures)
         printf("ctest: OK\n");

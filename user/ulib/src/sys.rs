@@ -321,6 +321,30 @@ pub unsafe fn pagetable(pid: i32, after: usize, to: *mut TableEntry, count: usiz
     unsafe { call(Sys::Pagetable as usize, args) }
 }
 
+/// Puts a process into a group.
+pub fn setpgid(pid: i32, group: i32) -> isize {
+    // SAFETY: no memory is concerned.
+    unsafe { call3(Sys::Setpgid, pid as usize, group as usize, 0) }
+}
+
+/// A process's group.
+pub fn getpgid(pid: i32) -> isize {
+    // SAFETY: no memory is concerned.
+    unsafe { call3(Sys::Getpgid, pid as usize, 0, 0) }
+}
+
+/// Has Ctrl-C at this terminal end a group.
+pub fn tcsetpgrp(fd: i32, group: i32) -> isize {
+    // SAFETY: no memory is concerned.
+    unsafe { call3(Sys::Tcsetpgrp, fd as usize, group as usize, 0) }
+}
+
+/// The group that Ctrl-C at this terminal ends.
+pub fn tcgetpgrp(fd: i32) -> isize {
+    // SAFETY: no memory is concerned.
+    unsafe { call3(Sys::Tcgetpgrp, fd as usize, 0, 0) }
+}
+
 /// Ends the machine.
 pub fn shutdown(status: i32) -> ! {
     // SAFETY: nothing runs afterwards.

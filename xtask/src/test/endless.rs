@@ -1,19 +1,14 @@
 //! Guests that do not end, and what is said of them.
 
 use super::{
-    Bench, Check, Layer, Log, Outcome,
-    scenarios::{LIMIT, run, wanted},
+    Bench, Check, Log,
+    scenarios::{check, run, wanted},
 };
 use crate::run::TIMED_OUT;
 use anyhow::{Context, Result, ensure};
 use std::time::{Duration, Instant};
 
 pub(super) fn checks() -> Vec<Check> {
-    let check = |name: &str, work: fn(&Bench, &mut Log) -> Result<()>| {
-        Check::new(name, Layer::Guest(LIMIT), move |bench, log| {
-            work(bench, log).map(|()| Outcome::Passed(1))
-        })
-    };
     vec![
         check("timeout", timeout),
         check("watchdog", watchdog),

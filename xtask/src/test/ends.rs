@@ -157,7 +157,7 @@ fn with_caller(bench: &Bench, log: &mut Log) -> Result<Outcome> {
 
 /// A command line on a terminal of its own, which has gone when this process ends; nothing where there is
 /// no script(1).
-fn on_terminal(bench: &Bench, line: &str, settings: &[(&str, &str)]) -> Option<Command> {
+pub(super) fn on_terminal(bench: &Bench, line: &str, settings: &[(&str, &str)]) -> Option<Command> {
     Command::new("script").arg("--version").output().ok()?;
     let line = [HEARS, "script", "-qec", line, "/dev/null"];
     let mut script = front(bench, "env", &line, settings);
@@ -165,7 +165,7 @@ fn on_terminal(bench: &Bench, line: &str, settings: &[(&str, &str)]) -> Option<C
     Some(script)
 }
 
-fn no_terminal() -> Outcome {
+pub(super) fn no_terminal() -> Outcome {
     Outcome::Skipped("there is no script(1) to make a terminal with".into())
 }
 
@@ -232,7 +232,7 @@ enum Leave {
 }
 
 /// Reads the console until the text is there, or to its end.
-fn read(
+pub(super) fn read(
     session: &mut Session,
     log: &mut Log,
     output: &mut String,

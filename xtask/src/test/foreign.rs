@@ -3,6 +3,7 @@
 
 use super::{
     Bench, Check, Layer, Log, Outcome,
+    prompt::Terminal,
     scenarios::{LIMIT, finish, front, run, text, wanted},
 };
 use crate::{c::Compiler, image, options::Profile, run::TIMED_OUT, volume::Volume};
@@ -34,6 +35,7 @@ pub(super) fn checks() -> Vec<Check> {
         check("foreign-stays", stays),
         check("foreign-run", runs),
         check("foreign-ends", ends),
+        check("foreign-interrupt", interrupt),
     ]
 }
 
@@ -43,7 +45,7 @@ fn make(bench: &Bench) -> Result<Vec<u8>> {
     let sources: [PathBuf; 2] = ["init.c", "sh.c"].map(|name| dir.join(name));
     let empty = Volume::format(SIZE)?.into_image();
     let mut volume = Volume::open(image::with_files(&bench.toolchain, empty, &sources)?)?;
-    for name in ["cat", "echo", "kmalloctest", "vmstat"] {
+    for name in ["cat", "echo", "kmalloctest", "ps", "spin", "vmstat"] {
         let mut programs = bench.guest(Profile::Release)?.programs.iter();
         let found = programs.find(|(program, _)| program == name);
         let (_, program) = found.with_context(|| format!("there is no {name}"))?;
@@ -120,6 +122,31 @@ fn runs(bench: &Bench, log: &mut Log, image: &Path) -> Result<()> {
     let problems = image::problems(fs::read(image)?)?;
     ensure!(problems.is_empty(), "fsck: {}", problems.join("; "));
     Ok(())
+}
+
+/// Ctrl-C where no shell makes process groups: it ends what the shell waits for, not what is left to init.
+fn interrupt(bench: &Bench, log: &mut Log, image: &Path) -> Result<()> {
+    let terminal = Terminal::boot(bench, log, image, &[])?;
+    let mut terminal = terminal.context("there is no script(1) to make a terminal with")?;
+    terminal.start("spin", &[" spin"])?;
+    terminal.interrupt()?;
+    terminal.start("spin &", &["      1 run ", " spin"])?;
+    terminal.start("cat", &[" cat ", "line of input: read"])?;
+    terminal.press(b"half a line\x03")?;
+    terminal.shows("^C\r\n$ ")?;
+    terminal.interrupt()?;
+    // Lines come back here, too.
+    terminal.press(b"\x1b[A")?;
+    terminal.shows("cat")?;
+    terminal.press(b"\x15ps\r")?;
+    let processes = terminal.shows("ps\r\n$ ")?;
+    let has = |name: &str| processes.lines().any(|line| line.ends_with(name));
+    ensure!(
+        has(" spin") && has(" sh"),
+        "what is not waited for was ended"
+    );
+    ensure!(!has(" cat"), "what the shell waits for was not ended");
+    terminal.leave()
 }
 
 /// How it may end otherwise.

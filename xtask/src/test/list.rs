@@ -16,6 +16,7 @@ pub(super) struct Entry {
     pub(super) profile: Profile,
     pub(super) cpus: u32,
     pub(super) mem: String,
+    pub(super) icount: bool,
     /// Boot arguments for the kernel.
     pub(super) boot: String,
     pub(super) limit: Duration,
@@ -50,6 +51,7 @@ impl Entry {
         Hardware {
             cpus: self.cpus,
             mem: self.mem.clone(),
+            icount: self.icount,
             extra: Vec::new(),
             boot: self.boot.clone(),
         }
@@ -113,6 +115,7 @@ fn entry(line: &str) -> Result<Entry> {
         profile,
         cpus,
         mem,
+        icount: false,
         boot: String::new(),
         limit,
         command,
@@ -124,6 +127,10 @@ fn entry(line: &str) -> Result<Entry> {
 }
 
 fn condition(entry: &mut Entry, line: &str) -> Result<()> {
+    if line == "icount" {
+        entry.icount = true;
+        return Ok(());
+    }
     let (word, rest) = line
         .split_once(' ')
         .context("a condition without a value")?;
@@ -134,7 +141,7 @@ fn condition(entry: &mut Entry, line: &str) -> Result<()> {
         ("shows", text) => entry.shows.push(text.to_owned()),
         ("lacks", text) => entry.lacks.push(text.to_owned()),
         ("adds", path) => entry.adds.push(path.into()),
-        _ => bail!("a condition is boot, exit, shows, lacks or adds"),
+        _ => bail!("a condition is icount, boot, exit, shows, lacks or adds"),
     }
     Ok(())
 }
@@ -153,6 +160,7 @@ panic   checked 3 64M 20  kmalloctest panic; echo no
     shows panic: kmalloc
     lacks no
     adds user/c/tests/ctest.c
+    icount
 plain   release 1 128M 5  echo hi
 ";
         let entries = parse(text).unwrap();
@@ -172,6 +180,7 @@ plain   release 1 128M 5  echo hi
             (&panic.shows[..], &panic.lacks[..]),
             (&["panic: kmalloc".into()][..], &["no".into()][..])
         );
+        assert!(panic.icount && !entries[1].icount);
         assert_eq!(panic.adds, [Path::new("user/c/tests/ctest.c")]);
         assert_eq!(entries[1].status, Status::Exactly(0));
     }

@@ -2,6 +2,7 @@
 //! the last line counts them all.
 
 mod c_sources;
+mod counting;
 mod course;
 mod debugger;
 mod endless;
@@ -11,8 +12,10 @@ mod guest;
 mod host;
 mod list;
 mod power;
+mod prompt;
 mod report;
 mod scenarios;
+mod settings;
 
 use crate::{
     build::{self, Guest},
@@ -111,6 +114,9 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     checks.extend(scenarios::checks());
     checks.extend(endless::checks());
     checks.extend(ends::checks());
+    checks.extend(counting::checks());
+    checks.extend(settings::checks());
+    checks.extend(prompt::checks());
     checks.extend(foreign::checks());
     checks.extend(c_sources::checks());
     checks.extend(debugger::checks());

@@ -111,6 +111,7 @@ fn hardware() -> Hardware {
     Hardware {
         cpus: 3,
         mem: "128M".into(),
+        icount: false,
         extra: Vec::new(),
         boot: String::new(),
     }

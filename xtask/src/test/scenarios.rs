@@ -18,12 +18,14 @@ use std::{
 /// The longest that one of these may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(90);
 
+/// A check that goes through the front door.
+pub(super) fn check(name: &str, work: fn(&Bench, &mut Log) -> Result<()>) -> Check {
+    Check::new(name, Layer::Guest(LIMIT), move |bench, log| {
+        work(bench, log).map(|()| Outcome::Passed(1))
+    })
+}
+
 pub(super) fn checks() -> Vec<Check> {
-    let check = |name: &str, work: fn(&Bench, &mut Log) -> Result<()>| {
-        Check::new(name, Layer::Guest(LIMIT), move |bench, log| {
-            work(bench, log).map(|()| Outcome::Passed(1))
-        })
-    };
     vec![
         check("piped-session", piped_session),
         check("piped-halt", piped_halt),
@@ -52,6 +54,7 @@ pub(super) fn front(
     for setting in [
         "CPUS",
         "MEM",
+        "ICOUNT",
         "CMD",
         "ADD",
         "QEMUEXTRA",

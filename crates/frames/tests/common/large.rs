@@ -1,5 +1,6 @@
 //! The steps on blocks that can be parted, for the model.
 
+use crate::interface::Allocator;
 use crate::model::Model;
 use crate::steps::Step;
 use frames::{MAX_ORDER, Pfn, State, WrongFree};
@@ -20,7 +21,7 @@ pub trait Large {
     fn large(&mut self, step: Step);
 }
 
-impl Large for Model<'_> {
+impl<A: Allocator> Large for Model<'_, A> {
     fn large(&mut self, step: Step) {
         match step {
             Step::TryAlloc { order } => try_alloc(self, order),
@@ -55,7 +56,11 @@ impl Large for Model<'_> {
 }
 
 /// The frame that is named, and the order: a recent block, or what is around any one.
-fn target(model: &Model<'_>, which: usize, wanted: Option<usize>) -> Option<(u32, usize)> {
+fn target<A: Allocator>(
+    model: &Model<'_, A>,
+    which: usize,
+    wanted: Option<usize>,
+) -> Option<(u32, usize)> {
     let Some(wanted) = wanted else {
         return model.recent.get(which % RECENT).copied();
     };
@@ -63,13 +68,13 @@ fn target(model: &Model<'_>, which: usize, wanted: Option<usize>) -> Option<(u32
     Some((first & !((1 << wanted.min(MAX_ORDER)) - 1), wanted))
 }
 
-fn is_whole(model: &mut Model<'_>, first: u32, order: usize) {
+fn is_whole<A: Allocator>(model: &mut Model<'_, A>, first: u32, order: usize) {
     model.whole.insert(first);
     model.recent.insert(0, (first, order));
     model.recent.truncate(RECENT);
 }
 
-fn found(model: &Model<'_>, first: u32, order: usize) -> Found {
+fn found<A: Allocator>(model: &Model<'_, A>, first: u32, order: usize) -> Found {
     match model.live.get(&first) {
         Some(&(o, _)) if o == order && model.whole.contains(&first) => Found::Whole,
         Some((0, _)) if order <= MAX_ORDER => Found::Single,
@@ -78,7 +83,7 @@ fn found(model: &Model<'_>, first: u32, order: usize) -> Found {
 }
 
 /// The single frames in use from `first` on, up to the end of the block; and whether that is all.
-fn singles(model: &Model<'_>, first: u32, order: usize) -> (Vec<u32>, bool) {
+fn singles<A: Allocator>(model: &Model<'_, A>, first: u32, order: usize) -> (Vec<u32>, bool) {
     let single = |n: &u32| matches!(model.live.get(n), Some((0, _)));
     let singles: Vec<u32> = (first..first + (1 << order)).take_while(single).collect();
     let all = singles.len() == 1 << order;
@@ -86,8 +91,8 @@ fn singles(model: &Model<'_>, first: u32, order: usize) -> (Vec<u32>, bool) {
 }
 
 /// The result of a verb that went through single frames: the frame behind the good ones is named.
-fn went_through(
-    model: &Model<'_>,
+fn went_through<A: Allocator>(
+    model: &Model<'_, A>,
     first: u32,
     good: usize,
     all: bool,
@@ -100,7 +105,7 @@ fn went_through(
     }
 }
 
-fn try_alloc(model: &mut Model<'_>, order: usize) {
+fn try_alloc<A: Allocator>(model: &mut Model<'_, A>, order: usize) {
     let blocks = model.frames.free_blocks();
     let possible = blocks.iter().skip(order).any(|&n| n > 0);
     match model.frames.try_alloc(order) {
@@ -115,7 +120,7 @@ fn try_alloc(model: &mut Model<'_>, order: usize) {
     }
 }
 
-fn retain(model: &mut Model<'_>, first: u32, order: usize) {
+fn retain<A: Allocator>(model: &mut Model<'_, A>, first: u32, order: usize) {
     let result = model.frames.retain_block(Pfn::new(first), order);
     let (held, all) = match found(model, first, order) {
         Found::Whole => (vec![first], true),
@@ -128,7 +133,7 @@ fn retain(model: &mut Model<'_>, first: u32, order: usize) {
     }
 }
 
-fn release(model: &mut Model<'_>, cpu: usize, first: u32, order: usize) {
+fn release<A: Allocator>(model: &mut Model<'_, A>, cpu: usize, first: u32, order: usize) {
     let frame = Pfn::new(first);
     let unique = model.frames.is_block_unique(frame, order);
     let result = model.frames.release_block(cpu, frame, order);
@@ -153,7 +158,7 @@ fn release(model: &mut Model<'_>, cpu: usize, first: u32, order: usize) {
     went_through(model, first, good, all, result);
 }
 
-fn part(model: &mut Model<'_>, first: u32, order: usize) {
+fn part<A: Allocator>(model: &mut Model<'_, A>, first: u32, order: usize) {
     let result = model.frames.part(Pfn::new(first), order);
     match found(model, first, order) {
         Found::Whole => {
@@ -171,7 +176,7 @@ fn part(model: &mut Model<'_>, first: u32, order: usize) {
     }
 }
 
-fn join(model: &mut Model<'_>, first: u32, order: usize) {
+fn join<A: Allocator>(model: &mut Model<'_, A>, first: u32, order: usize) {
     let result = model.frames.join(Pfn::new(first), order);
     let unique = |n: u32| model.live.get(&n) == Some(&(0, 1));
     if order > MAX_ORDER {
@@ -193,7 +198,7 @@ fn join(model: &mut Model<'_>, first: u32, order: usize) {
     }
 }
 
-fn release_unless_last(model: &mut Model<'_>, first: u32, refs: u32) {
+fn release_unless_last<A: Allocator>(model: &mut Model<'_, A>, first: u32, refs: u32) {
     let result = model.frames.release_unless_last(Pfn::new(first));
     if model.whole.contains(&first) {
         return model.refused(first, result);

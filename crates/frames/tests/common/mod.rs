@@ -78,19 +78,16 @@ pub fn make(usable: &[Range<Pfn>], reserved: &[Range<Pfn>], cpus: usize) -> Test
     Frames::new(&layout, metadata, cpus).expect("metadata of the size that was asked for")
 }
 
-/// The same for as long as `work` runs, which keeps nothing of it.
-pub fn with<R>(
-    usable: &[Range<Pfn>],
-    reserved: &[Range<Pfn>],
-    cpus: usize,
-    work: impl FnOnce(&TestFrames) -> R,
-) -> R {
-    let layout = Layout { usable, reserved };
+/// How an allocator is made.
+type New<A> = fn(&Layout<'_>, &'static mut [u64], usize) -> Option<A>;
+
+/// An allocator that `new` makes, for as long as `work` runs, which keeps nothing of it.
+pub fn with<A, R>(layout: &Layout<'_>, cpus: usize, new: New<A>, work: impl FnOnce(&A) -> R) -> R {
     let words = layout.metadata_bytes() / 8;
     let metadata = Box::into_raw(vec![0x5555_5555_5555_5555; words].into_boxed_slice());
     // SAFETY: the memory is nobody else's, and is freed only when the allocator is gone.
-    let frames = Frames::new(&layout, unsafe { &mut *metadata }, cpus);
-    let result = work(&frames.expect("metadata of the size that was asked for"));
+    let allocator = new(layout, unsafe { &mut *metadata }, cpus);
+    let result = work(&allocator.expect("metadata of the size that was asked for"));
     // SAFETY: it came from a box, and the allocator that used it was moved and dropped above.
     drop(unsafe { Box::from_raw(metadata) });
     result

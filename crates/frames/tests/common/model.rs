@@ -1,16 +1,17 @@
 //! A plain model of an allocator: which frames are in use, with which order and how often.
 
-use crate::common::{TestFrames, with};
+use crate::common::with;
+use crate::interface::Allocator;
 use crate::large::Large;
 use crate::steps::{BOTTOM, Machine, Step, TOP};
-use frames::{MAX_ORDER, OutOfMemory, Pfn, State, WrongFree};
+use frames::{Layout, MAX_ORDER, OutOfMemory, Pfn, State, WrongFree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 /// The allocator, and what must be true of it.
-pub struct Model<'a> {
-    pub frames: &'a TestFrames,
+pub struct Model<'a, A> {
+    pub frames: &'a A,
     /// Whether it is free, of each frame from [`BOTTOM`] on.
     is_free: Vec<bool>,
     free: usize,
@@ -22,15 +23,16 @@ pub struct Model<'a> {
     pub recent: Vec<(u32, usize)>,
 }
 
-/// Does the steps on a new allocator, checks it after each, gives everything back and checks that it
+/// Does the steps on a new allocator of type `A`, checks it after each, gives everything back and checks that it
 /// is as it was.
-pub fn run(machine: &Machine, steps: impl IntoIterator<Item = Step>) {
+pub fn run<A: Allocator>(machine: &Machine, steps: impl IntoIterator<Item = Step>) {
     let Machine {
         usable,
         reserved,
         cpus,
     } = machine;
-    with(usable, reserved, *cpus, |frames| {
+    let layout = Layout { usable, reserved };
+    with(&layout, *cpus, A::new, |frames: &A| {
         let is_free: Vec<bool> = (BOTTOM..TOP).map(|n| machine.is_managed(n)).collect();
         let mut model = Model {
             frames,
@@ -80,7 +82,7 @@ fn count(all: &[bool], order: usize, blocks: &mut [usize]) {
     }
 }
 
-impl Model<'_> {
+impl<A: Allocator> Model<'_, A> {
     pub fn is_free(&self, number: u32) -> bool {
         (BOTTOM..TOP).contains(&number) && self.is_free[(number - BOTTOM) as usize]
     }

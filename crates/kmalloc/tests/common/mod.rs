@@ -64,7 +64,11 @@ pub fn with(pages: u32, work: impl FnOnce(&'static TestKmalloc, &'static TestFra
     // SAFETY: the size is not zero.
     let ram = NonNull::new(unsafe { alloc_zeroed(layout) }).expect("memory for the test");
     let all = [frames_common::range(0x80000, 0x80000 + pages)];
-    frames_common::with(&all, &[], 2, |frames| {
+    let memory = frames::Layout {
+        usable: &all,
+        reserved: &[],
+    };
+    frames_common::with(&memory, 2, TestFrames::new, |frames| {
         // SAFETY: it goes when `frames_common::with` returns, and nobody has it then.
         let frames: &'static TestFrames = unsafe { NonNull::from(frames).as_ref() };
         // SAFETY: the memory is as long as the frames are many, is freed when nobody has the frames any

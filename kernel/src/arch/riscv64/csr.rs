@@ -79,6 +79,8 @@ csr! {
     stimecmp = "0x14d";
     /// Real time.
     time = "time";
+    /// Instructions that this hart has finished.
+    instret = "instret";
 }
 
 /// `sstatus`: interrupts on.

@@ -50,6 +50,8 @@ pub struct Hart {
     pub loaded: Cell<usize>,
     /// True while the hart waits for an interrupt.
     pub idle: AtomicBool,
+    /// By how much `instret` went on while the hart waited for a device or an interrupt.
+    waited: AtomicU64,
     /// Mappings of the kernel half that this hart has heard of.
     pub heard_of: Cell<u64>,
     /// How often what has happened here.
@@ -94,6 +96,7 @@ impl Hart {
             expired: Cell::new(false),
             loaded: Cell::new(0),
             idle: AtomicBool::new(false),
+            waited: AtomicU64::new(0),
             heard_of: Cell::new(0),
             events: [const { AtomicU64::new(0) }; Event::ALL.len()],
         }
@@ -217,6 +220,22 @@ pub fn note(event: Event) {
 pub fn noted(event: Event) -> u64 {
     let each = all().iter().map(|hart| &hart.events[event as usize]);
     each.map(|count| count.load(Ordering::Relaxed)).sum()
+}
+
+/// Waits for something outside of the hart; interrupts are off.
+#[inline(always)]
+pub fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+    let before = csr::instret::read();
+    let result = wait();
+    let waited = csr::instret::read().wrapping_sub(before);
+    this().waited.fetch_add(waited as u64, Ordering::Relaxed);
+    result
+}
+
+/// By how much `instret` went on meanwhile, on all harts together.
+pub fn waited() -> u64 {
+    let each = all().iter().map(|hart| hart.waited.load(Ordering::Relaxed));
+    each.sum()
 }
 
 /// Harts that run.

@@ -22,12 +22,16 @@ const MESSAGE: usize = 600;
 pub fn isolated(test: impl FnOnce() -> Outcome) -> Outcome {
     let before = Counts::take()?;
     let found = in_child(test);
-    let removed = ends_with(0, "removing the test's directory", || {
-        i32::from(remove_tree(Vec::from(SCRATCH)).is_err())
-    });
     found
-        .and(removed)
+        .and(remove_scratch())
         .and_then(|()| before.nothing_lost_since())
+}
+
+/// Removes the directory of a test, if there is one.
+pub(super) fn remove_scratch() -> Outcome {
+    ends_with(0, "removing the test's directory", || {
+        i32::from(remove_tree(Vec::from(SCRATCH)).is_err())
+    })
 }
 
 fn in_child(test: impl FnOnce() -> Outcome) -> Outcome {

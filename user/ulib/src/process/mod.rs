@@ -1,14 +1,16 @@
 //! Processes and pipes.
 
 mod command;
+mod group;
 
 pub use command::{Child, Command, Stdio};
+pub use group::{getpgid, setpgid, tcgetpgrp, tcsetpgrp};
 
 use crate::fs::File;
 use crate::io::{Result, checked};
 use crate::solo::Solo;
 use crate::sys;
-use abi::KILLED;
+use abi::{INTERRUPTED, KILLED};
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt;
@@ -61,15 +63,22 @@ impl ExitStatus {
         self.0
     }
 
-    /// Whether it was killed, by another process or by the kernel for a fault.
+    /// Whether it was killed: by another process, by the kernel for a fault, or by Ctrl-C.
     pub fn killed(self) -> bool {
-        self.0 == KILLED
+        self.0 == KILLED || self.interrupted()
+    }
+
+    /// Whether Ctrl-C ended it.
+    pub fn interrupted(self) -> bool {
+        self.0 == INTERRUPTED
     }
 }
 
 impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.killed() {
+        if self.interrupted() {
+            f.write_str("interrupted")
+        } else if self.killed() {
             f.write_str("killed")
         } else {
             write!(f, "status {}", self.0)

@@ -6,16 +6,19 @@
 //! - `A | B` connects two commands, `A && B` and `A || B` run B if A succeeded or failed;
 //! - `A ; B` runs one after the other, `A &` does not wait, `(A)` runs in a shell of its own;
 //! - `'…'`, `"…"` and `\` quote, `#` begins a comment;
-//! - `cd [DIRECTORY]`, `exit [STATUS]`, and `wait` for everything that runs behind.
+//! - `cd [DIRECTORY]`, `exit [STATUS]`, and `wait` for everything that runs behind;
+//! - at a terminal, Ctrl-C ends the command that the shell waits for, and the rest of its line.
 //!
 //! Its status is that of the last command.
 #![no_std]
 #![no_main]
 
+mod job;
 mod lex;
 mod parse;
 mod run;
 
+use abi::INTERRUPTED;
 use programs::cli::{Text, complain, usage};
 use ulib::fs::{self, File};
 use ulib::io::{Read, stdin};
@@ -26,6 +29,9 @@ main!(main);
 
 /// Status of a line that makes no sense, or a file that cannot be read.
 const MISUSED: i32 = 2;
+/// Status of a shell whose last command was ended by Ctrl-C: 128 and the number of Unix's signal for
+/// that, as shells tell it.
+const STOPPED: i32 = 128 + 2;
 /// Bytes of a line, at most.
 const LONGEST: usize = 64 << 10;
 
@@ -51,6 +57,7 @@ fn run_all(lines: &[u8]) -> i32 {
     let mut status = 0;
     for line in lines.split(|&b| b == b'\n') {
         match run_line(line, status) {
+            Some(INTERRUPTED) => return STOPPED,
             Some(new) => status = new,
             None => return MISUSED,
         }
@@ -62,6 +69,9 @@ fn run_all(lines: &[u8]) -> i32 {
 fn interact() -> i32 {
     let about = core::mem::ManuallyDrop::new(File::from_raw_fd(0)).metadata();
     let prompts = about.is_ok_and(|about| about.is_device());
+    if prompts {
+        job::control();
+    }
     let mut status = 0;
     let mut line = Vec::new();
     loop {
@@ -69,7 +79,12 @@ fn interact() -> i32 {
             eprint!("$ ");
         }
         match read_line(&mut line) {
-            Line::Complete => status = run_line(&line, status).unwrap_or(MISUSED),
+            Line::Complete => {
+                status = match run_line(&line, status).unwrap_or(MISUSED) {
+                    INTERRUPTED => STOPPED,
+                    status => status,
+                }
+            }
             Line::TooLong => {
                 complain(format_args!("line too long, at most {LONGEST} bytes"));
                 status = MISUSED;

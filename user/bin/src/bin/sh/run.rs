@@ -1,7 +1,8 @@
 //! Running commands.
 
+use crate::job::{self, Job};
 use crate::parse::{Chain, Command, Condition, List, Mode, Pipeline, Redirect, What};
-use abi::Errno;
+use abi::{Errno, INTERRUPTED};
 use programs::cli::{Text, complain};
 use ulib::env;
 use ulib::fs::{self, File};
@@ -16,14 +17,18 @@ const NOT_RUNNABLE: i32 = 126;
 /// Status of a program that is not there.
 const NOT_FOUND: i32 = 127;
 
-/// Runs a list; the status of its last command, or the one before if it is empty.
+/// Runs a list; the status of its last command, or the one before if it is empty. What Ctrl-C ends is
+/// the last.
 pub(crate) fn list(list: &List, mut status: i32) -> i32 {
     for item in &list.0 {
         if !item.behind {
             status = chain(&item.chain, status);
+            if status == INTERRUPTED {
+                break;
+            }
             continue;
         }
-        status = match process::fork() {
+        status = match Job::behind().fork() {
             Ok(Fork::Child) => process::exit(chain(&item.chain, 0)),
             Ok(Fork::Parent(_)) => 0,
             Err(error) => cannot_fork(error),
@@ -35,6 +40,9 @@ pub(crate) fn list(list: &List, mut status: i32) -> i32 {
 fn chain(chain: &Chain, before: i32) -> i32 {
     let mut status = pipeline(&chain.first, before);
     for (condition, next) in &chain.rest {
+        if status == INTERRUPTED {
+            break;
+        }
         if (status == 0) == (*condition == Condition::IfDone) {
             status = pipeline(next, status);
         }
@@ -50,6 +58,7 @@ fn pipeline(pipeline: &Pipeline, before: i32) -> i32 {
         return status;
     }
     let mut children = Vec::new();
+    let mut job = Job::in_front();
     let mut input = None;
     let mut failed = None;
     let last = pipeline.0.len() - 1;
@@ -66,7 +75,7 @@ fn pipeline(pipeline: &Pipeline, before: i32) -> i32 {
                 }
             }
         };
-        match process::fork() {
+        match job.fork() {
             Ok(Fork::Child) => {
                 drop(next);
                 process::exit(child(command, input, output));
@@ -84,27 +93,33 @@ fn pipeline(pipeline: &Pipeline, before: i32) -> i32 {
     failed.unwrap_or(status)
 }
 
-fn cannot_fork(error: io::Error) -> i32 {
+/// Complains; the status.
+pub(crate) fn cannot_fork(error: io::Error) -> i32 {
     complain(format_args!("cannot start another process: {error}"));
     FAILED
 }
 
-/// Waits for these children and collects others that end meanwhile; the status of the last one.
+/// Waits for these children and collects others that end meanwhile; the status of the last one, unless
+/// Ctrl-C ended one of them.
 fn wait_for_all(children: &[i32]) -> i32 {
     let mut left = children.len();
     let mut last = 0;
+    let mut interrupted = false;
     while left > 0 {
         let Ok((pid, status)) = process::wait() else {
             return FAILED;
         };
         if children.contains(&pid) {
             left -= 1;
+            interrupted |= status.interrupted();
+        } else {
+            job::collected();
         }
         if children.last() == Some(&pid) {
             last = status.code();
         }
     }
-    last
+    if interrupted { INTERRUPTED } else { last }
 }
 
 /// What the child does that runs a command of a pipeline; its status.
@@ -175,10 +190,7 @@ fn own(words: &[Vec<u8>], redirects: &[Redirect], before: i32) -> Option<i32> {
     Some(match name {
         b"cd" => cd(arguments),
         b"exit" => exit(arguments, before),
-        b"wait" => {
-            while process::wait().is_ok() {}
-            0
-        }
+        b"wait" => job::wait_for_behind(),
         _ => 0,
     })
 }
