@@ -32,11 +32,14 @@ pub(crate) struct Guest {
 /// the disk.
 pub(crate) fn guest(toolchain: &Toolchain, profile: Profile, features: &[String]) -> Result<Guest> {
     let kernel = kernel(toolchain, profile, features)?;
-    compile(toolchain, "programs", Profile::Release, &[])?;
-
     let output = toolchain.target_dir().join(TARGET);
-    let sources = toolchain.root.join("user/bin/src/bin");
-    let binaries = binaries(&sources, &output.join(Profile::Release.name()))?;
+    let output = output.join(Profile::Release.name());
+    let mut binaries = Vec::new();
+    for package in ["programs", "tests"] {
+        compile(toolchain, package, Profile::Release, &[])?;
+        let sources = toolchain.root.join("user").join(package).join("src/bin");
+        binaries.extend(self::binaries(&sources, &output)?);
+    }
     let in_c = c::standard_programs(toolchain)?;
     Ok(Guest {
         dir: dir(toolchain, profile, features),

@@ -11,7 +11,7 @@ use std::{
 /// What the kernel and its programs are compiled for.
 pub(crate) const TARGET: &str = "riscv64gc-unknown-none-elf";
 /// The packages that are for [`TARGET`] only.
-pub(crate) const GUEST_PACKAGES: [&str; 3] = ["kernel", "ulib", "programs"];
+pub(crate) const GUEST_PACKAGES: [&str; 4] = ["kernel", "ulib", "programs", "tests"];
 
 /// How to call cargo.
 #[derive(Clone, Debug)]

@@ -1,0 +1,5 @@
+//! What several programs share.
+#![no_std]
+
+pub mod cli;
+pub mod pattern;

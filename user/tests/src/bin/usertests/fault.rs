@@ -1,0 +1,191 @@
+//! What a program may not touch ends it, and it alone.
+
+use crate::pointers::WILD;
+use abi::PAGE_SIZE;
+use core::arch::asm;
+use harness::{Expect, Outcome, Test, dies, grow_touched, peek, poke};
+use harness::{expect_eq, tests};
+use ulib::{env, mem};
+
+pub(crate) const TESTS: &[Test] = tests! {
+    quick:
+    "fault-read" = reads,
+    "fault-write" = writes,
+    "fault-jump" = jumps,
+    "fault-write-text" = write_text,
+    "fault-write-constants" = write_constants,
+    "fault-run-data" = run_data,
+    "fault-behind-break" = behind_break,
+    "fault-below-stack" = below_stack,
+    "stack-is-whole" = stack_is_whole,
+    "stack-overflow" = stack_overflow,
+    "fault-instructions" = instructions,
+    "fault-in-one-of-many" = one_of_many;
+    slow:;
+};
+
+/// The stack that the link script asks for.
+const STACK: usize = 64 << 10;
+
+fn reads() -> Outcome {
+    WILD.into_iter()
+        .try_for_each(|address| dies("reading a wild address", || peek(address)))
+}
+
+fn writes() -> Outcome {
+    WILD.into_iter().try_for_each(|address| {
+        // SAFETY: nothing of ours is there.
+        dies("writing a wild address", || unsafe { poke(address, 1) })
+    })
+}
+
+/// Jumps to an address. The process ends, or `a7` and `a0` as they are here make what it finds
+/// there harmless.
+fn jump(address: usize) {
+    // SAFETY: the callers jump to where no code is.
+    unsafe { asm!("jalr {}", in(reg) address & !1, clobber_abi("C")) };
+}
+
+fn jumps() -> Outcome {
+    WILD.into_iter()
+        .try_for_each(|address| dies("jumping to a wild address", || jump(address)))
+}
+
+fn write_text() -> Outcome {
+    for address in [0, PAGE_SIZE, jump as fn(usize) as usize] {
+        // SAFETY: must not happen, and ends the process.
+        dies("writing to its code", || unsafe { poke(address, 0) })?;
+    }
+    Ok(())
+}
+
+fn write_constants() -> Outcome {
+    static CONSTANT: [u8; 4] = *b"same";
+    let address = CONSTANT.as_ptr() as usize;
+    // SAFETY: must not happen, and ends the process.
+    dies("writing to its constants", || unsafe { poke(address, 0) })?;
+    expect_eq!(peek(address), b's', "the constant");
+    Ok(())
+}
+
+fn run_data() -> Outcome {
+    // `ret`, twice in its short form.
+    let mut code = [0x82, 0x80, 0x82, 0x80];
+    let on_stack = code.as_mut_ptr() as usize;
+    dies("running its stack", || jump(on_stack))?;
+    let heap = grow_touched(1)?;
+    for (i, byte) in code.into_iter().enumerate() {
+        // SAFETY: the page is ours.
+        unsafe { poke(heap + i, byte) };
+    }
+    dies("running its heap", || jump(heap))?;
+    static CONSTANT: [u8; 4] = [0x82, 0x80, 0x82, 0x80];
+    dies("running its constants", || jump(CONSTANT.as_ptr() as usize))
+}
+
+fn behind_break() -> Outcome {
+    let base = grow_touched(3)?;
+    let end = base + 3 * PAGE_SIZE;
+    dies("reading behind the break", || {
+        peek(end.next_multiple_of(PAGE_SIZE))
+    })?;
+    // SAFETY: nothing was allocated since, and the test's pages are not used below.
+    unsafe { mem::sbrk(-2 * PAGE_SIZE as isize) }.or_fail("give memory back")?;
+    let end = (base + PAGE_SIZE).next_multiple_of(PAGE_SIZE);
+    // SAFETY: not ours any more, which must end the process.
+    dies("writing behind the lowered break", || unsafe {
+        poke(end, 1)
+    })
+}
+
+/// The lowest address of the stack: its top is the end of the page that holds the arguments.
+fn stack_bottom() -> usize {
+    let argument = env::args_bytes()
+        .next()
+        .map_or(0, |name| name.as_ptr() as usize);
+    argument.next_multiple_of(PAGE_SIZE) - STACK
+}
+
+fn below_stack() -> Outcome {
+    let bottom = stack_bottom();
+    dies("reading below its stack", || peek(bottom - 1))?;
+    dies("reading a page below its stack", || {
+        peek(bottom - PAGE_SIZE)
+    })?;
+    // SAFETY: nothing of ours is there.
+    dies("writing below its stack", || unsafe { poke(bottom - 8, 1) })
+}
+
+fn stack_is_whole() -> Outcome {
+    let bottom = stack_bottom();
+    for address in (bottom..bottom + STACK / 2).step_by(PAGE_SIZE) {
+        expect_eq!(
+            peek(address),
+            0,
+            "an unused byte of the stack at {address:#x}"
+        );
+        // SAFETY: far below what this program uses of its stack.
+        unsafe { poke(address, 1) };
+        expect_eq!(
+            peek(address),
+            1,
+            "a written byte of the stack at {address:#x}"
+        );
+    }
+    Ok(())
+}
+
+fn stack_overflow() -> Outcome {
+    fn recurse(depth: usize) -> usize {
+        if core::hint::black_box(depth) == usize::MAX {
+            return 0;
+        }
+        let frame = core::hint::black_box([depth; 32]);
+        frame[depth % 32] + core::hint::black_box(recurse(depth + 1))
+    }
+    dies("endless recursion", || recurse(0))
+}
+
+fn instructions() -> Outcome {
+    macro_rules! instruction {
+        ($what:literal, $text:literal) => {
+            dies($what, || {
+                // SAFETY: not for programs, which must end the process.
+                unsafe { asm!($text, out("a0") _) };
+            })?
+        };
+    }
+    instruction!("an instruction that is none", ".word 0");
+    instruction!("another that is none", ".word 0xffffffff");
+    instruction!("reading the kernel's status register", "csrr a0, sstatus");
+    instruction!("reading the page table register", "csrr a0, satp");
+    instruction!("reading the machine's status register", "csrr a0, mstatus");
+    instruction!("returning from a trap", "sret");
+    instruction!("flushing the translations", "sfence.vma");
+    instruction!("a breakpoint", "ebreak");
+    Ok(())
+}
+
+/// Ten processes fault at once; an eleventh goes on.
+fn one_of_many() -> Outcome {
+    use harness::{Gate, Kid};
+    let gate = Gate::new()?;
+    let mut faulting = ulib::vec::Vec::new();
+    for i in 0..10 {
+        let address = WILD[i % WILD.len()];
+        faulting.push(Kid::start(|| {
+            gate.pass();
+            i32::from(peek(address))
+        })?);
+    }
+    let good = Kid::start(|| {
+        gate.pass();
+        let sum = (0..100_000_u64).fold(0, |sum, i| core::hint::black_box(sum + i));
+        i32::from(sum != 4_999_950_000)
+    })?;
+    gate.open();
+    good.ends_with(0, "counting while others fault")?;
+    faulting
+        .into_iter()
+        .try_for_each(|kid| kid.ends_with(abi::KILLED, "a fault"))
+}
