@@ -33,6 +33,11 @@ impl Level {
         self.0
     }
 
+    /// All levels, from the pages upwards.
+    pub fn all() -> impl DoubleEndedIterator<Item = Level> {
+        Level(format::LEVELS).all_below()
+    }
+
     /// All levels below this one, from the pages upwards.
     pub fn all_below(self) -> impl DoubleEndedIterator<Item = Level> {
         (0..self.0).map(Level)
@@ -70,7 +75,7 @@ impl Level {
 
     /// The highest level with an entry that begins at `addr`, a multiple of the page.
     pub(crate) fn starting_at(addr: u64) -> Level {
-        let mut levels = Level(format::LEVELS).all_below();
+        let mut levels = Level::all();
         let aligned = |level: &Level| addr.is_multiple_of(level.entry_span());
         levels.rfind(aligned).unwrap_or(Level::LEAF)
     }

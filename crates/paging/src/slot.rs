@@ -95,6 +95,13 @@ impl<'a> Slot<'a> {
         self.word.store(entry.bits(), Ordering::Relaxed);
     }
 
+    /// As [`init`](Self::init), the same entry as at another place.
+    #[inline(always)]
+    pub fn init_like(self, other: Slot<'_>) {
+        let bits = other.word.load(Ordering::Relaxed);
+        self.word.store(bits, Ordering::Relaxed);
+    }
+
     /// Writes the entry, where there is none. The contents of what it points to come before it, for
     /// other walkers.
     #[inline(always)]

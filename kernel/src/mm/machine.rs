@@ -1,14 +1,15 @@
 //! What the crate `vm` needs of this machine.
 
-use super::ram::{self, Frame, address_of, frames};
+use super::ram::{self, DirectMap, Frame, address_of, frames};
 use super::{asid, aside, commit, kernel_space};
-use crate::arch::{hart, paging};
+use crate::arch::{self, hart};
 use crate::fs::MappedFile;
 use crate::sync::Once;
 use abi::Event;
 use core::ops::Range;
 use core::sync::atomic::AtomicU64;
 use frames::{FRAME_SIZE, Pfn, WrongFree};
+use paging::Tables;
 use vm::{AddressSpace, Flush, Placed, SpaceId};
 
 /// This machine's RAM and page tables. It has no state of its own.
@@ -44,7 +45,7 @@ fn checked<T>(result: Result<T, WrongFree>) -> T {
 
 /// The value of `satp` for an address space.
 pub fn satp_of(space: &Space) -> usize {
-    paging::satp(space.root().addr())
+    arch::paging::satp(space.root().addr())
 }
 
 // SAFETY: `table` and the copying functions reach frames through the direct map, which has all RAM
@@ -121,7 +122,7 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn table(&self, pfn: Pfn) -> &[AtomicU64; 512] {
-        kernel_space::table(pfn)
+        DirectMap.table(pfn)
     }
 
     fn copy_page(&self, from: Pfn, to: Pfn) {
