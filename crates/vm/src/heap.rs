@@ -2,11 +2,11 @@
 //! other rights.
 
 use crate::region::Backing;
-use crate::sv39::{page_down, page_up};
 use crate::table::Whole;
 use crate::tree::Node;
 use crate::{AddressSpace, Error, Machine, Region, RegionKind};
 use abi::Prot;
+use paging::{page_down, page_up};
 
 /// Where the heap is.
 #[derive(Clone, Copy, Default)]

@@ -28,7 +28,7 @@
 //!   the space as it was.
 //! - Rights follow at once: what `mprotect` takes away is gone from the table, and what it gives
 //!   comes with the next fault where somebody else may have the frame. A page without any right
-//!   keeps its frame in an entry that is not valid. (`protect.rs`, `sv39.rs`)
+//!   keeps its frame in an entry that is not valid. (`protect.rs`)
 //! - Nothing stays behind: pages, and tables without entries, go back as soon as their region goes.
 //!   (`unmap.rs`, `table.rs`)
 //!
@@ -52,7 +52,6 @@ mod remap;
 mod reserve;
 mod shared;
 mod space;
-mod sv39;
 mod table;
 mod tree;
 mod unmap;

@@ -2,12 +2,12 @@
 
 use crate::commit::Promise;
 use crate::heap::Heap;
-use crate::sv39::page_down;
 use crate::table::PageTable;
 use crate::tree::{Node, RegionTree};
 use crate::{Error, Machine, Region, Regions, SpaceId};
 use abi::Prot;
 use frames::Pfn;
+use paging::page_down;
 
 /// What a space has at the moment, in pages unless said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,9 +7,8 @@ use crate::fs::MappedFile;
 use crate::sync::Once;
 use abi::Event;
 use core::ops::Range;
-use core::sync::atomic::AtomicU64;
 use frames::{FRAME_SIZE, Pfn, WrongFree};
-use paging::Tables;
+use paging::{Table, Tables};
 use vm::{AddressSpace, Flush, Placed, SpaceId};
 
 /// This machine's RAM and page tables. It has no state of its own.
@@ -46,6 +45,13 @@ fn checked<T>(result: Result<T, WrongFree>) -> T {
 /// The value of `satp` for an address space.
 pub fn satp_of(space: &Space) -> usize {
     arch::paging::satp(space.root().addr())
+}
+
+impl Tables for Machine {
+    #[inline]
+    fn table(&self, pfn: Pfn) -> &Table {
+        DirectMap.table(pfn)
+    }
 }
 
 // SAFETY: `table` and the copying functions reach frames through the direct map, which has all RAM
@@ -119,10 +125,6 @@ unsafe impl vm::Machine for Machine {
 
     fn zero_page(&self) -> Pfn {
         *ZERO_PAGE.get()
-    }
-
-    fn table(&self, pfn: Pfn) -> &[AtomicU64; 512] {
-        DirectMap.table(pfn)
     }
 
     fn copy_page(&self, from: Pfn, to: Pfn) {

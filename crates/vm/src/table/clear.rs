@@ -1,12 +1,12 @@
 //! Taking pages and empty tables out.
 
 use super::large::FRAMES;
-use super::{PageTable, Stale, part};
+use super::{PageTable, Stale};
 use crate::Machine;
-use crate::sv39::{Entry, Level, PAGE, Table};
 use core::mem::replace;
 use core::ops::Range;
 use frames::Pfn;
+use paging::{Entry, Level};
 
 /// Tables that wait for one flush at most.
 const BATCH: usize = 16;
@@ -102,30 +102,34 @@ impl<M: Machine> PageTable<M> {
         clearing: &mut Clearing<'_>,
     ) -> bool {
         let span = level.table_around(range.start);
-        let Some(below) = level.below() else {
-            self.clear_leaf(table, &range, clearing);
-            return lies_in(&span, clearing.free)
-                || is_empty(self.machine.table(table), level.index(range.start));
-        };
-        let mut addr = range.start;
-        while addr < range.end {
-            let next = below.table_around(addr).end.min(range.end);
-            let (index, part) = (level.index(addr), addr..next);
-            let entry = Entry::load(&self.machine.table(table)[index]);
-            addr = next;
-            let gone = match self.clear_entry(below, entry, part, clearing) {
+        match level.below() {
+            None => self.clear_pages(table, &range, clearing),
+            Some(below) => self.clear_above(level, below, table, &range, clearing),
+        }
+        let empty = || self.machine.is_empty(table, level, range.start);
+        level != Level::ROOT && (lies_in(&span, clearing.free) || empty())
+    }
+
+    fn clear_above(
+        &mut self,
+        level: Level,
+        below: Level,
+        table: Pfn,
+        range: &Range<u64>,
+        clearing: &mut Clearing<'_>,
+    ) {
+        let machine = self.machine.clone();
+        for (part, slot) in machine.slots(table, level, range) {
+            let gone = match self.clear_entry(below, slot.get(), part, clearing) {
                 Gone::Nothing => continue,
                 gone => gone,
             };
-            Entry::VACANT.store(&self.machine.table(table)[index]);
+            slot.take();
             clearing.stale = Stale::Many;
             if let Gone::Table(unlinked) = gone {
                 self.part_with(unlinked, clearing);
             }
         }
-        level != Level::ROOT
-            && (lies_in(&span, clearing.free)
-                || is_empty(self.machine.table(table), level.index(range.start)))
     }
 
     /// Clears the part of what an entry above the leaves points to; tells whether that has gone.
@@ -136,16 +140,16 @@ impl<M: Machine> PageTable<M> {
         range: Range<u64>,
         clearing: &mut Clearing<'_>,
     ) -> Gone {
-        if entry.is_vacant() {
-            return Gone::Nothing;
-        }
-        if !entry.is_table() {
-            self.machine.release_large(entry.pfn());
-            self.large -= 1;
-            clearing.pages += FRAMES;
-            return Gone::Large;
-        }
-        let table = entry.pfn();
+        let table = match entry {
+            Entry::Empty => return Gone::Nothing,
+            Entry::Branch(table) => table,
+            Entry::Leaf(leaf) => {
+                self.machine.release_large(leaf.pfn());
+                self.large -= 1;
+                clearing.pages += FRAMES;
+                return Gone::Large;
+            }
+        };
         let mut common = false;
         if below == Level::LEAF && !self.machine.is_unique(table) {
             let span = below.table_around(range.start);
@@ -154,7 +158,7 @@ impl<M: Machine> PageTable<M> {
                 return Gone::Nothing;
             }
             if !clearing.all {
-                clearing.pages += self.pages_among(self.machine.table(table));
+                clearing.pages += self.pages_among(table, &span);
             }
             common = true;
         } else if !self.clear_in(below, table, range, clearing) {
@@ -196,32 +200,20 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
-    fn clear_leaf(&self, table: Pfn, range: &Range<u64>, clearing: &mut Clearing<'_>) {
-        let mut addr = range.start;
-        for slot in part(self.machine.table(table), range) {
-            let entry = Entry::load(slot);
-            if !entry.is_vacant() {
-                Entry::VACANT.store(slot);
-                if self.counts(entry) {
-                    self.machine.release(entry.pfn());
-                    clearing.pages += 1;
-                }
-                clearing.stale = clearing.stale.and_page(addr);
+    fn clear_pages(&self, table: Pfn, range: &Range<u64>, clearing: &mut Clearing<'_>) {
+        for (addr, slot) in self.pages(table, range) {
+            if slot.get() == Entry::Empty {
+                continue;
             }
-            addr += PAGE;
+            if let Some(leaf) = slot.take().leaf().filter(|leaf| self.counts(leaf)) {
+                self.machine.release(leaf.pfn());
+                clearing.pages += 1;
+            }
+            clearing.stale = clearing.stale.and_page(addr);
         }
     }
 }
 
 fn lies_in(inner: &Range<u64>, outer: &Range<u64>) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
-}
-
-/// Whether all entries are vacant; looks at those around `near` first, where any are likely.
-fn is_empty(table: &Table, near: usize) -> bool {
-    let (below, above) = table.split_at(near & 511);
-    above
-        .iter()
-        .chain(below.iter().rev())
-        .all(|slot| Entry::load(slot).is_vacant())
 }
