@@ -112,6 +112,7 @@ impl<T: Tables> Cursor<T> {
     }
 
     /// The table has ended: the next entry is in one above.
+    #[inline(never)]
     fn climb(&mut self) {
         (self.table, self.level) = (self.root, Level::ROOT);
         let level = Level::starting_at(self.addr);
@@ -121,6 +122,7 @@ impl<T: Tables> Cursor<T> {
     /// Goes on to the next entry in use, this one first, from the address it is at to `end`; `None`
     /// when there is no more. Branches above `level` are followed, and count as nothing where nothing
     /// is behind them.
+    #[inline(always)]
     pub fn find(&mut self, level: Level, end: u64) -> Option<Entry> {
         while self.addr < end {
             match self.entry() {
@@ -135,12 +137,18 @@ impl<T: Tables> Cursor<T> {
     /// The entries that [`find`](Self::find) finds one after the other, each with the part of the
     /// addresses that it spans. Those that were not reached yet may change meanwhile.
     pub fn entries(mut self, level: Level, end: u64) -> impl Iterator<Item = (Entry, Range<u64>)> {
-        from_fn(move || {
-            let entry = self.find(level, end)?;
-            let (start, last) = (self.addr, self.addr | (self.level.entry_span() - 1));
-            self.advance();
-            Some((entry, start..last.min(end - 1) + 1))
+        from_fn(move || match self.addr < end {
+            true => self.next_entry(level, end),
+            false => None,
         })
+    }
+
+    #[inline(never)]
+    fn next_entry(&mut self, level: Level, end: u64) -> Option<(Entry, Range<u64>)> {
+        let entry = self.find(level, end)?;
+        let (start, last) = (self.addr, self.addr | (self.level.entry_span() - 1));
+        self.advance();
+        Some((entry, start..last.min(end - 1) + 1))
     }
 
     /// Splits a superpage: makes `table`, a frame of any content, a table of pages one level down with

@@ -65,6 +65,7 @@ pub struct Leaf(u64);
 
 impl Leaf {
     /// A page for user programs. What can be written can be read.
+    #[inline(always)]
     pub fn user(pfn: Pfn, prot: Prot) -> Leaf {
         Leaf(format::user(pfn, prot))
     }
@@ -113,6 +114,7 @@ impl Leaf {
 
     /// The same page for user programs with the rights `prot`, but write access only where it has that
     /// already.
+    #[inline(always)]
     pub fn with_rights(self, prot: Prot) -> Leaf {
         let gained = match self.is_writable() {
             true => prot,

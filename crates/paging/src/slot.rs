@@ -20,22 +20,21 @@ pub trait Tables {
     fn table(&self, pfn: Pfn) -> &Table;
 
     /// The places of a table of `level` for `range`, which is not empty and within what the table
-    /// spans, each with the part of the range that it is for.
+    /// spans, each with the address that its entry begins at.
     #[inline(always)]
     fn slots(
         &self,
         table: Pfn,
         level: Level,
         range: &Range<u64>,
-    ) -> impl Iterator<Item = (Range<u64>, Slot<'_>)> {
+    ) -> impl Iterator<Item = (u64, Slot<'_>)> {
         let (first, last) = (level.index(range.start), level.index(range.end - 1));
         let words = self.table(table).get(first..=last).unwrap_or(&[]);
-        let (within, end) = (level.entry_span() - 1, range.end);
-        let mut next = range.start;
+        let mut next = range.start & !(level.entry_span() - 1);
         words.iter().map(move |word| {
-            let (start, last) = (next, next | within);
-            next = last.wrapping_add(1);
-            (start..last.min(end - 1) + 1, Slot { word, level })
+            let addr = next;
+            next = addr.wrapping_add(level.entry_span());
+            (addr, Slot { word, level })
         })
     }
 

@@ -51,6 +51,7 @@ pub(crate) fn is_branch(entry: u64) -> bool {
 }
 
 /// A page for user programs.
+#[inline(always)]
 pub(crate) fn user(pfn: Pfn, prot: Prot) -> u64 {
     page(pfn, prot, Bits::USER)
 }
@@ -63,6 +64,7 @@ pub(crate) fn kernel(pfn: Pfn, prot: Prot) -> u64 {
 /// What can be written can be read, as the format has no other way. "Accessed" and "dirty" are set
 /// from the start: nothing reads them, and hardware that leaves them to software would fault for
 /// each. Without any right the entry only keeps the frame: a valid one would be a branch.
+#[inline(always)]
 fn page(pfn: Pfn, prot: Prot, whose: Bits) -> u64 {
     let mut bits = Bits::VALID | Bits::ACCESSED | whose;
     bits.set(Bits::READ, prot.intersects(Prot::READ | Prot::WRITE));

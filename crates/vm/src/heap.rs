@@ -84,7 +84,7 @@ impl<M: Machine> AddressSpace<M> {
         let (old_end, new_end) = (self.heap.end(old), self.heap.end(new));
         if new_end > old_end {
             self.grow_heap(old_end, new_end)?;
-        } else {
+        } else if new_end < old_end {
             let range = new_end..old_end;
             let spare = self.table.reserve(&range, Whole::Go)?;
             self.take_out(range, spare);

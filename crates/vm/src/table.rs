@@ -156,8 +156,7 @@ impl<M: Machine> PageTable<M> {
     /// The places of a table of pages for `range`, which is within its span.
     #[inline(always)]
     fn pages(&self, table: Pfn, range: &Range<u64>) -> impl Iterator<Item = (u64, Slot<'_>)> {
-        let slots = self.machine.slots(table, Level::LEAF, range);
-        slots.map(|(page, slot)| (page.start, slot))
+        self.machine.slots(table, Level::LEAF, range)
     }
 
     /// All places of a table of pages.

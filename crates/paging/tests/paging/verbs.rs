@@ -123,8 +123,11 @@ fn the_last_page_of_all_is_one_like_others() {
     );
     let range = last - PAGE..u64::MAX;
     let slots = ram.slots(cursor.table(), Level::LEAF, &range);
-    let parts: Vec<_> = slots.map(|(part, _)| part).collect();
-    assert_eq!(parts, [last - PAGE..last, last..u64::MAX]);
+    let entries: Vec<_> = slots.map(|(addr, slot)| (addr, slot.get())).collect();
+    assert_eq!(
+        entries,
+        [(last - PAGE, Entry::Empty), (last, cursor.entry())]
+    );
 }
 
 #[test]

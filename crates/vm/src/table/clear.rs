@@ -18,13 +18,6 @@ struct Unlinked {
     common: bool,
 }
 
-/// What became of an entry above the leaves.
-enum Gone {
-    Nothing,
-    Large,
-    Table(Unlinked),
-}
-
 /// How a range is cleared.
 struct Clearing<'a> {
     /// A range around it that has no entries but those of the range.
@@ -70,7 +63,7 @@ impl<M: Machine> PageTable<M> {
     pub(crate) fn clear(&mut self, range: Range<u64>, free: &Range<u64>) {
         self.close_placed(&range);
         let mut clearing = Clearing::new(free, false);
-        self.clear_in(Level::ROOT, self.root, range, &mut clearing);
+        self.clear_in(Level::ROOT, self.root, &range, &mut clearing);
         self.resident -= clearing.pages;
         self.settle(&mut clearing);
     }
@@ -83,7 +76,7 @@ impl<M: Machine> PageTable<M> {
     pub(crate) fn tear_down(&mut self, range: Range<u64>, free: &Range<u64>) {
         self.close_placed(&range);
         let mut clearing = Clearing::new(free, true);
-        self.clear_in(Level::ROOT, self.root, range, &mut clearing);
+        self.clear_in(Level::ROOT, self.root, &range, &mut clearing);
     }
 
     /// Nothing is left after [`tear_down`](Self::tear_down), which counts no pages: it need not look
@@ -92,80 +85,70 @@ impl<M: Machine> PageTable<M> {
         self.resident = 0;
     }
 
-    /// Clears the part of one table that `range`, not empty and inside its span, covers; tells
-    /// whether the table is empty then.
+    /// Clears the part of a table above the leaf level that `range`, not empty and inside its span,
+    /// covers.
     fn clear_in(
         &mut self,
         level: Level,
-        table: Pfn,
-        range: Range<u64>,
-        clearing: &mut Clearing<'_>,
-    ) -> bool {
-        let span = level.table_around(range.start);
-        match level.below() {
-            None => self.clear_pages(table, &range, clearing),
-            Some(below) => self.clear_above(level, below, table, &range, clearing),
-        }
-        let empty = || self.machine.is_empty(table, level, range.start);
-        level != Level::ROOT && (lies_in(&span, clearing.free) || empty())
-    }
-
-    fn clear_above(
-        &mut self,
-        level: Level,
-        below: Level,
         table: Pfn,
         range: &Range<u64>,
         clearing: &mut Clearing<'_>,
     ) {
         let machine = self.machine.clone();
-        for (part, slot) in machine.slots(table, level, range) {
-            let gone = match self.clear_entry(below, slot.get(), part, clearing) {
-                Gone::Nothing => continue,
-                gone => gone,
+        for (addr, slot) in machine.slots(table, level, range) {
+            let part = addr.max(range.start)..(addr + level.entry_span()).min(range.end);
+            let gone = match slot.get() {
+                Entry::Empty => continue,
+                Entry::Branch(table) => match self.clear_below(level, table, &part, clearing) {
+                    Some(unlinked) => Some(unlinked),
+                    None => continue,
+                },
+                Entry::Leaf(leaf) => {
+                    self.machine.release_large(leaf.pfn());
+                    self.large -= 1;
+                    clearing.pages += FRAMES;
+                    None
+                }
             };
             slot.take();
             clearing.stale = Stale::Many;
-            if let Gone::Table(unlinked) = gone {
+            if let Some(unlinked) = gone {
                 self.part_with(unlinked, clearing);
             }
         }
     }
 
-    /// Clears the part of what an entry above the leaves points to; tells whether that has gone.
-    fn clear_entry(
+    /// Clears the part of a table below `level` that `range` covers; returns the table if nothing else
+    /// is in it.
+    fn clear_below(
         &mut self,
-        below: Level,
-        entry: Entry,
-        range: Range<u64>,
+        level: Level,
+        table: Pfn,
+        range: &Range<u64>,
         clearing: &mut Clearing<'_>,
-    ) -> Gone {
-        let table = match entry {
-            Entry::Empty => return Gone::Nothing,
-            Entry::Branch(table) => table,
-            Entry::Leaf(leaf) => {
-                self.machine.release_large(leaf.pfn());
-                self.large -= 1;
-                clearing.pages += FRAMES;
-                return Gone::Large;
-            }
-        };
-        let mut common = false;
-        if below == Level::LEAF && !self.machine.is_unique(table) {
-            let span = below.table_around(range.start);
-            if !clearing.all && span != range && !lies_in(&span, clearing.free) {
+    ) -> Option<Unlinked> {
+        let level = level.below()?;
+        let span = level.table_around(range.start);
+        let free = lies_in(&span, clearing.free);
+        let common = level == Level::LEAF && !self.machine.is_unique(table);
+        if common && !clearing.all {
+            if span != *range && !free {
                 // Nobody made it the space's own, so nothing in it is the range's.
-                return Gone::Nothing;
+                return None;
             }
-            if !clearing.all {
-                clearing.pages += self.pages_among(table, &span);
+            clearing.pages += self.pages_among(table, &span);
+        }
+        if !common {
+            match level {
+                Level::LEAF => self.clear_pages(table, range, clearing),
+                _ => self.clear_in(level, table, range, clearing),
             }
-            common = true;
-        } else if !self.clear_in(below, table, range, clearing) {
-            return Gone::Nothing;
+            if !free && !self.machine.is_empty(table, level, range.start) {
+                return None;
+            }
         }
         self.tables -= 1;
-        Gone::Table(Unlinked { table, common })
+        Some(Unlinked { table, common })
     }
 
     /// Gives back a table, now or with the next flush.
@@ -200,6 +183,7 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
+    #[inline(never)]
     fn clear_pages(&self, table: Pfn, range: &Range<u64>, clearing: &mut Clearing<'_>) {
         for (addr, slot) in self.pages(table, range) {
             if slot.get() == Entry::Empty {
