@@ -90,6 +90,7 @@ impl Leaf {
     /// whatever reason, but for the frame of a superpage that is not aligned (see [`frame_at`]).
     ///
     /// [`frame_at`]: Self::frame_at
+    #[inline(always)]
     pub fn prot(self) -> Prot {
         format::prot(self.0)
     }

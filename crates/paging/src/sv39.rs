@@ -88,6 +88,7 @@ pub(crate) fn plus(entry: u64, frames: u64) -> u64 {
 
 /// What a user program may do with the page: nothing where the hardware would fault, for whatever
 /// reason.
+#[inline(always)]
 pub(crate) fn prot(entry: u64) -> Prot {
     let bits = Bits::from_bits_truncate(entry);
     let usable = Bits::VALID | Bits::USER | Bits::ACCESSED;
