@@ -11,6 +11,8 @@ base=$(cd "$(dirname "$0")/.." && pwd)
 . "$base/scripts/above.sh"
 look_above
 above_first=$above
+# What is marked is the copy, whatever tree the caller works with.
+unset PAGODA
 
 usage() {
     cat <<END
@@ -37,7 +39,7 @@ END
 
 die() { echo "mark.sh: $*" >&2; exit 2; }
 
-lab='' take='crates kernel Cargo.toml Cargo.lock' limit=1800 prepare=''
+lab='' out='' name='' take='crates kernel Cargo.toml Cargo.lock' limit=1800 prepare=''
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
@@ -59,6 +61,38 @@ place=${PAGODA_MARKING:-/var/tmp/pagoda-marking-$(id -u)}
 seed=$place/seed
 mkdir -p -m 700 "$place" && [ -O "$place" ] || die "$place is not a directory of yours"
 
+copy='' child=''
+# attend LOG COMMAND…: runs the command, in a way that signals are heard meanwhile.
+attend() {
+    heard=''
+    # Until it is known what to end.
+    trap 'heard=yes' INT TERM HUP
+    attended=$1
+    shift
+    "$@" </dev/null >"$attended" 2>&1 &
+    child=$!
+    trap interrupted INT TERM HUP
+    [ -z "$heard" ] || interrupted
+    attended=0
+    wait "$child" || attended=$?
+    child=''
+    return "$attended"
+}
+
+# What was not marked to its end has no results.
+interrupted() {
+    trap '' INT TERM HUP
+    if [ -n "$child" ]; then
+        # What was only just forked may miss the first.
+        while kill -TERM "$child" 2>/dev/null; do sleep 0.1; done
+        wait "$child" || :
+    fi
+    [ -z "$out" ] || rm -f "$out"
+    die "${name:-}${name:+: }interrupted"
+}
+trap '[ -z "$copy" ] || rm -rf "$copy"' EXIT
+trap interrupted INT TERM HUP
+
 # prepare_seed: brings the seed up to this tree, and builds what has changed.
 prepare_seed() {
     for part in '' c course marking; do
@@ -70,7 +104,7 @@ prepare_seed() {
     (cd "$base" && rsync -rlpc --delete --exclude='*.img' --exclude=/course/tests-out \
         .cargo Cargo.toml Cargo.lock Makefile README.md crates kernel user xtask scripts course tests "$seed/") ||
         die "$seed could not be written"
-    "$seed/scripts/xtask" build >"$place/seed.log" 2>&1 ||
+    attend "$place/seed.log" "$seed/scripts/xtask" build ||
         { tail -n 20 "$place/seed.log" >&2; die "$base does not build: $place/seed.log"; }
 }
 
@@ -98,7 +132,7 @@ put_over() {
 }
 
 exec 9>"$place/seed.lock"
-flock 9
+attend /dev/null flock 9 || die "$place/seed.lock cannot be locked"
 if [ -n "$prepare" ]; then
     [ $# -eq 0 ] || die "--prepare takes no tree"
     prepare_seed
@@ -124,29 +158,16 @@ mkdir -p "$(dirname "$out")" && rm -f "$out" && : >"$log" || die "$out cannot be
 name=$(cd "$student" && basename "$PWD")
 
 # report WHY: no points, and the reason.
-report() { report_nothing "$out" "$1" "$log"; echo "$name: $1"; }
+report() { report_nothing "$out" "$1" "$log" "$tree"; echo "$name: $1"; }
 
-# What was not marked to its end has no results.
-interrupted() {
-    trap '' INT TERM HUP
-    if [ -n "$child" ]; then
-        kill -TERM "$child" 2>/dev/null || :
-        wait "$child" || :
-    fi
-    rm -f "$out"
-    die "$name: interrupted"
-}
-
-tree=$(tree_in "$student") || { report "nothing of a tree is there: $take"; exit 0; }
+tree=$(tree_in "$student") || { tree=$student; report "nothing of a tree is there: $take"; exit 0; }
+tree=$(realpath "$tree")
 
 prepare_seed
 # The first place that nobody works in; whatever this starts holds it as well.
 n=1
 until exec 8>"$place/$n.lock" && flock -n 8; do n=$((n + 1)); done
 copy=$place/$n
-child=''
-trap 'rm -rf "$copy"' EXIT
-trap interrupted INT TERM HUP
 rm -rf "$copy"
 cp -a --reflink=auto "$seed" "$copy"
 exec 9>&-
@@ -155,20 +176,18 @@ exec 9>&-
     die "files in $seed are from the future: was the clock set back? Remove $place"
 put_over "$tree" || die "$tree could not be copied to $copy"
 
-# A guest that hangs costs a minute.
+# Trees that are built beside this one make its boot slow.
 export XV6_BOOT_TIMEOUT="${XV6_BOOT_TIMEOUT:-60}"
 if [ -n "$lab" ]; then
-    set -- timeout -k 20 "$limit" make -s -C "$copy" grade LAB="$lab" OUT="$out"
+    set -- timeout -k 20 "$limit" make -s -C "$copy" grade LAB="$lab" OUT="$out" TREE="$tree"
 else
     cd "$copy/course"
     # By itself it ends a test after that time at most.
     set -- timeout -k 20 $((limit + 300)) ./test-mmap.sh -c --total "$limit" \
-        --pre-timeout "$limit" "$form" "$out" "$@"
+        --pre-timeout "$limit" --name "$tree" "$form" "$out" "$@"
 fi
-"$@" </dev/null >"$log" 2>&1 &
-child=$!
 status=0
-wait "$child" || status=$?
+attend "$log" "$@" || status=$?
 trap '' INT TERM HUP
 # Guests end with those who started them, which is no fault of the student's.
 look_above

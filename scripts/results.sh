@@ -8,20 +8,23 @@ for_xml() { plain_text | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/"/\&quot
 # A string without its quotation marks.
 for_json() { plain_text | sed 's/\\/\\\\/g; s/"/\\"/g; s/	/\\t/g; $!s/$/\\n/' | tr -d '\n'; }
 
-# report_nothing FILE WHY LOG: writes the results of what could not be run at all: no points, the
+# report_nothing FILE WHY LOG TREE: writes the results of what could not be run at all: no points, the
 # reason, and the end of the log. FILE's extension tells the form.
 report_nothing() {
     case $1 in
         *.xml)
             echo '<?xml version="1.0" encoding="UTF-8"?>'
-            echo '<testsuite name="preparation" tests="1" failures="0" errors="1" skipped="0">'
+            printf '<testsuite name="preparation of %s" tests="1" failures="0" errors="1" skipped="0">\n' \
+                "$(printf %s "$4" | for_xml)"
+            printf '<properties><property name="tree" value="%s"/></properties>\n' "$(printf %s "$4" | for_xml)"
             printf '<testcase name="preparation"><error message="%s">\n' "$(printf %s "$2" | for_xml)"
             tail -c 8000 "$3" | for_xml
             printf '</error></testcase>\n</testsuite>\n'
             ;;
         *)
-            printf '{"score": 0, "visibility": "visible", "stdout_visibility": "hidden", "output": "'
-            { printf '%s\n\n' "$2" && tail -c 8000 "$3"; } | for_json
+            printf '{"score": 0, "visibility": "visible", "stdout_visibility": "hidden",\n'
+            printf '"extra_data": {"tree": "%s"}, "output": "' "$(printf %s "$4" | for_json)"
+            { printf '%s\n%s\n\n' "$4" "$2" && tail -c 8000 "$3"; } | for_json
             printf '"}\n'
             ;;
     esac >"$1.new" && mv "$1.new" "$1"

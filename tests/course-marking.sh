@@ -2,6 +2,7 @@
 # Tests course/mark.sh with a tree whose build is a few lines of shell that go by times, as cargo does.
 # Prints a line for each check and ends with 1 if one of them failed.
 set -uo pipefail
+unset PAGODA
 root=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=checks.sh
 . "$root/tests/checks.sh"
@@ -13,7 +14,7 @@ cd "$place" || exit 1
 # --- The tree -------------------------------------------------------------------------------------
 
 mkdir -p "$base"/{.cargo,crates/one,crates/two,kernel,user,xtask,tests,scripts,course/tests,course/src}
-cp "$root"/scripts/{above.sh,grade,results.sh} "$base/scripts/"
+cp "$root"/scripts/{above.sh,grade,results.sh,tree-state} "$base/scripts/"
 cp -r "$root"/course/{mark.sh,test-mmap.sh,tester} "$base/course/"
 touch "$base"/{Cargo.toml,Cargo.lock,README.md}
 # shellcheck disable=SC2016 # for make
@@ -83,6 +84,11 @@ assert "syntax error of eve" in results["output"], results'
 mark class/ann results.xml
 is 'junit: status' 0 "$status"
 is 'junit: results' 1 "$(grep -c '<failure' results.xml)"
+is 'junit: the tree' 1 "$(grep -c "<property name=\"tree\" value=\"$place/class/ann\"/>" results.xml)"
+PAGODA=$place/class/bob mark class/ann results.json
+checked 'a tree: the name, whatever the caller works with' '
+assert results["extra_data"]["tree"].endswith("/class/ann"), results
+assert tests[0]["score"] == 1, tests'
 
 mkdir class/gus
 cp -r class/ann class/gus/pagoda
@@ -91,7 +97,9 @@ checked 'a tree in a folder' '"ann'"'"'s one" in tests[1]["output"]'
 mkdir -p class/nil/notes
 mark class/nil results.json
 is 'no tree: status' 0 "$status"
-checked 'no tree: no points, and why' 'assert results["score"] == 0 and "nothing of a tree" in results["output"]'
+checked 'no tree: no points, and why' '
+assert results["score"] == 0 and "nothing of a tree" in results["output"], results
+assert results["extra_data"]["tree"] == "class/nil", results'
 
 student mal kernel/lib "mal's kernel"
 mkdir -p class/mal/course/tests class/mal/scripts
@@ -112,7 +120,8 @@ mark --lab alloc class/eve results.json
 is 'a lab that does not build: status' 0 "$status"
 says 'a lab that does not build: its line' 'eve: Score: 0'
 checked 'a lab that does not build: no points, and why' '
-assert results["score"] == 0 and "syntax error of eve" in results["output"], results'
+assert results["score"] == 0 and "syntax error of eve" in results["output"], results
+assert results["extra_data"]["tree"].endswith("/class/eve"), results'
 mark --lab alloc class/eve results.xml
 is 'a lab that does not build: junit' 1 "$(grep -c 'syntax error of eve' results.xml)"
 mark --lab other class/ann results.json
@@ -134,7 +143,23 @@ until [ -e "$GATE.reached" ]; do sleep 0.1; done
 kill -TERM "$marking"
 wait "$marking"
 is 'interrupted: status' 2 "$?"
+said=$(cat interrupted)
+says 'interrupted: it says so' 'hal: interrupted'
 if [ ! -e results.json ]; then ok 'interrupted: no results'; else bad 'interrupted: there are results'; fi
+
+# While what all begin with is built.
+rm -f "$GATE.reached"
+echo 'waiting build' >"$base/kernel/lib"
+PAGODA_MARKING=$place/other "$base/course/mark.sh" class/ann results.json >interrupted 2>&1 &
+marking=$!
+until [ -e "$GATE.reached" ]; do sleep 0.1; done
+kill -TERM "$marking"
+wait "$marking"
+is 'interrupted at its beginning: status' 2 "$?"
+said=$(cat interrupted)
+says 'interrupted at its beginning: it says so' 'ann: interrupted'
+if flock -n other/seed.lock true; then ok 'interrupted at its beginning: nothing goes on'; else bad 'it goes on'; fi
+echo "the teacher's kernel" >"$base/kernel/lib"
 
 # A shell ends while what it started goes on, and takes the guests with it.
 rm -f "$GATE.reached"

@@ -2,6 +2,7 @@
 # Tests course/tester/run-tests.sh with tests that need no guest. Prints a line for each check and
 # ends with 1 if one of them failed.
 set -uo pipefail
+unset PAGODA
 "$(dirname "$0")/../scripts/setup" tests || exit 1
 runner=$(cd "$(dirname "$0")/../course/tester" && pwd)/run-tests.sh
 # shellcheck source=checks.sh
@@ -73,6 +74,8 @@ is 'wrong output: status' 1 "$status"
 says 'wrong output: the test' 'test 2: FAILED'
 says 'wrong output: the file expected' tests/2.out
 says 'wrong output: the file got' tests-out/2.out
+says 'wrong output: the line expected' 'expected: tests/2.out:1: three'
+says 'wrong output: the line got' 'got:      tests-out/2.out:1: two'
 silent 'wrong output: it stops there' 'test 3'
 says 'wrong output: some were not run' '1 not run'
 go -c
@@ -94,6 +97,26 @@ says 'wrong errors: the files' 'diff tests/2.err tests-out/2.err'
 put 2 'printf two' $'two\n'
 go -t 2
 is 'a line without an end is another line' 1 "$status"
+says 'a line without an end: it says so' 'got:      tests-out/2.out:1: two (the line has no end)'
+put 2 'seq 5' $'1\n2\n3\n'
+go -t 2
+says 'too much: the line expected' 'expected: tests/2.out ends before line 4'
+says 'too much: the line got' 'got:      tests-out/2.out:4: 4'
+put 2 'seq 2' $'1\r\n2\n3\n'
+go -t 2
+says 'too little: the line expected' 'expected: tests/2.out:3: 3'
+says 'too little: the line got' 'got:      tests-out/2.out ends before line 3'
+put 2 'true' $'1\n'
+go -t 2
+says 'nothing: the line got' 'got:      nothing (tests-out/2.out is empty)'
+put 2 'printf "%0500d\n" 2' "$(printf %0500d 1)"
+go -t 2
+says 'a long line: where it differs' '00002'
+if [ "$(wc -L <<<"$said")" -lt 200 ]; then ok 'a long line: cut'; else bad 'a long line: cut'; fi
+put 2 'echo two; cat here' $'two\n'
+go -t 2 --out elsewhere
+says 'another place: named' 'diff tests/2.err elsewhere/2.err'
+if [ -s elsewhere/2.err ]; then ok 'another place: the results'; else bad 'another place: the results'; fi
 
 # Files that are not there.
 fresh
@@ -106,6 +129,7 @@ is 'any status will do' 0 "$status"
 echo 'echo x' >tests/1.run
 go
 is 'nothing expected, output seen' 1 "$status"
+says 'nothing expected, output seen: the line' 'got:      tests-out/1.out:1: x'
 says 'nothing expected, output seen: it says so' 'unexpected standard output'
 echo 'echo x >&2' >tests/1.run
 go

@@ -25,7 +25,14 @@ write_junit() {
     [ -z "$problem" ] || errors=1 total=$((total + 1))
     {
         echo '<?xml version="1.0" encoding="UTF-8"?>'
-        echo "<testsuite name=\"$(for_xml <<<"$dir")\" tests=\"$total\" failures=\"$failed\" errors=\"$errors\" skipped=\"$skipped\">"
+        printf '<testsuite name="%s" tests="%s" failures="%s" errors="%s" skipped="%s">\n' \
+            "$(for_xml <<<"$dir${tree_name:+ of $tree_name}")" "$total" "$failed" "$errors" "$skipped"
+        if [ -n "$tree_name" ]; then
+            echo '<properties>'
+            echo "<property name=\"tree\" value=\"$(for_xml <<<"$tree_name")\"/>"
+            echo "<property name=\"state\" value=\"${tree_now%% *}\"/>"
+            echo '</properties>'
+        fi
         if [ -n "$problem" ]; then
             echo "<testcase classname=\"$(for_xml <<<"$dir")\" name=\"preparation\"><error message=\"$(for_xml <<<"$problem")\">"
             tail -c "$shown_most" "$problem_log" | for_xml
@@ -41,7 +48,7 @@ junit_case() {
     printf '<testcase classname="%s" name="%s: %s" time="%s">' \
         "$(for_xml <<<"$dir")" "$(for_xml <<<"$n")" "$(describe "$n" | for_xml)" "${took[$n]:-0}"
     case ${verdict[$n]:-} in
-        '') printf '<skipped/>' ;;
+        '') printf '<skipped%s/>' "${unreached:+ message=\"not reached: $unreached\"}" ;;
         passed) ;;
         *)
             printf '<failure message="%s">\n' "$(for_xml <<<"${verdict[$n]}")"
@@ -60,14 +67,22 @@ write_gradescope() {
     {
         printf '{"score": %s, "execution_time": %s, "visibility": "%s", "stdout_visibility": "hidden",\n' \
             "$score" "$SECONDS" "$visibility"
-        printf '"output": "%s",\n"tests": [' \
-            "$({ echo "${problem:-$summary}"; tail -c "$shown_most" "$problem_log"; } | for_json)"
+        [ -z "$tree_name" ] ||
+            printf '"extra_data": {"tree": "%s", "state": "%s"},\n' "$(for_json <<<"$tree_name")" "${tree_now%% *}"
+        printf '"output": "%s",\n"tests": [' "$({
+            [ -z "$tree_name" ] || echo "$tree_name${tree_now:+, state ${tree_now%% *}}"
+            echo "${problem:-$summary}"
+            tail -c "$shown_most" "$problem_log"
+        } | for_json)"
         for n in "${order[@]}"; do
             points=${worth[$n]:-1}
             printf '%s\n{"name": "%s", "max_score": %s, "visibility": "%s", ' "$separator" \
                 "$(printf '%s: ' "$n"; describe "$n" | for_json)" "$points" "$visibility"
             case ${verdict[$n]:-} in
-                '') printf '"score": 0, "status": "failed", "output": "not run"}' ;;
+                '')
+                    printf '"score": 0, "status": "failed", "output": "%s"}' \
+                        "${unreached:+not reached: }${unreached:-not run}"
+                    ;;
                 passed) printf '"score": %s, "status": "passed", "output": ""}' "$points" ;;
                 *)
                     printf '"score": 0, "status": "failed", "output": "%s"}' \

@@ -7,22 +7,32 @@ me=${0##*/}
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=../../scripts/results.sh
 . "$here/../../scripts/results.sh" || exit 2
+# shellcheck source=tree.sh
+. "$here/tree.sh" || exit 2
+# shellcheck source=judge.sh
+. "$here/judge.sh" || exit 2
 # shellcheck source=reports.sh
 . "$here/reports.sh" || exit 2
 
 usage() {
     cat <<END
-usage: $me [-h] [-v] [-c] [-s] [-t n] [-d dir] [-j n] [--timeout s] [--pre-timeout s] [--total s]
-       [--junit file] [--gradescope file] [--visibility word]
+usage: $me [-h] [-v] [-c] [-s] [-t n] [-d dir] [-j n] [--out dir] [--course dir]
+       [--timeout s] [--boot-timeout s] [--pre-timeout s] [--total s]
+       [--junit file] [--gradescope file] [--visibility word] [--name text]
 
   -h            this text
   -v            tell what each test is about, what is run, and how the output differs
   -t n          only test n; may be given more than once
   -c            go on after a test that fails
   -d dir        the tests are in dir, not in tests/
-  -s            leave out dir/pre, which is otherwise run once, before the first test
+  -s            leave out dir/pre, which is otherwise run once, before the first test, and builds; what
+                was built has to be of the same tree and tests, in the same state
   -j n          up to n tests at the same time
+  --out dir     what the tests really gave goes to dir, not to tests-out/
+  --course dir  the folder to run in, with src/ and tests/; names in other options are seen from here
   --timeout s   seconds that one test may take (300)
+  --boot-timeout s
+                seconds until a guest's first prompt, once it is built (XV6_BOOT_TIMEOUT, else 30)
   --pre-timeout s
                 seconds that dir/pre may take (900)
   --total s     seconds after which no further test begins; without it there is no limit
@@ -32,6 +42,10 @@ usage: $me [-h] [-v] [-c] [-s] [-t n] [-d dir] [-j n] [--timeout s] [--pre-timeo
   --visibility word
                 for Gradescope, when students see them: visible (which it is without this option),
                 hidden, after_due_date or after_published
+  --name text   what the results call the tree under test, instead of its path
+
+The tree whose kernel is tested is the one that PAGODA names. When two tests in a row see no prompt, no
+other one is begun.
 
 Test n is the file n.run, and those of the following that it needs:
   n.run   commands that make the test; run from the current directory
@@ -44,7 +58,7 @@ Test n is the file n.run, and those of the following that it needs:
   n.post  commands to run after it, however it ended
 Numbers start at 1. What a test really gave is in tests-out/, under the same names. The ends of lines
 may have carriage returns on one side and none on the other. tests-out/n.console is the whole console of
-a test that run-xv6-command.exp ran.
+a test that run-xv6-command.exp ran; tests-out/n.err has the end of it if no prompt came.
 
 Exit status: 0 all tests ran and passed, 1 some did not, 2 there was nothing that could be run.
 END
@@ -58,11 +72,11 @@ die() {
 }
 
 verbose='' keep_going='' skip_pre='' junit='' gradescope='' visibility=visible
-dir=tests jobs=1 limit=300 pre_limit=900 total='' problem='' problem_log=/dev/null
+dir='' out='' course='' tree_name=''
+jobs=1 limit=300 boot_limit='' pre_limit=900 total='' problem='' problem_log=/dev/null unreached=''
 # Bytes that dir/pre may print, and those of one text in a file for graders.
 most=4000000 shown_most=8000
 chosen=()
-out=tests-out
 declare -A verdict=() took=() started=() worth=()
 order=()
 
@@ -80,11 +94,6 @@ command_for() {
     if [ "$head" = '#!' ] && [ -x "$path" ]; then runner=("$path"); else runner=(bash "$path"); fi
 }
 
-# Whether two files hold the same text. A terminal's lines end in a carriage return and a line feed.
-same() {
-    cmp -s "$1" "$2" || cmp -s <(tr -d '\r' <"$1") <(tr -d '\r' <"$2")
-}
-
 # --- One test -----------------------------------------------------------------------------------
 
 # run_test N: runs the test and leaves its verdict in $work/N.verdict: a line that says `passed` or
@@ -92,10 +101,12 @@ same() {
 run_test() {
     local n=$1 begin child='' status=0 stopped=''
     trap '[ -z "$child" ] || kill -TERM "$child" 2>/dev/null; stopped=yes' TERM INT HUP
+    exec 9<&- # whatever of this outlives the tests holds no lock
     begin=$(now)
     rm -f "$out/$n".{out,err,rc,log,console}
     # run-xv6-command.exp writes there what the test itself may not show.
-    export XV6_CONSOLE=$PWD/$out/$n.console
+    export XV6_CONSOLE
+    XV6_CONSOLE=$(realpath "$out")/$n.console
     if [ -f "$dir/$n.pre" ]; then
         command_for "$dir/$n.pre"
         "${runner[@]}" </dev/null >"$out/$n.log" 2>&1 || status=$?
@@ -122,52 +133,6 @@ run_test() {
     [ -n "$stopped" ] || mv "$work/$n.new" "$work/$n.verdict"
 }
 
-# ran_out STATUS BEGIN: whether a test was ended because it took too long. It may also have chosen
-# such a status by itself.
-ran_out() {
-    case $1 in
-        124 | 137) awk -v a="$2" -v b="$(now)" -v limit="$limit" 'BEGIN { exit !(b - a >= limit) }' ;;
-        *) false ;;
-    esac
-}
-
-# judge N STATUS BEGIN: prints the verdict.
-judge() {
-    local n=$1 status=$2 kind what wanted bad=() tell=()
-    if [ -n "$have_timeout" ] && ran_out "$status" "$3"; then
-        bad+=("no end after $limit s")
-    elif [ -f "$dir/$n.rc" ]; then
-        wanted=$(tr -d ' \r\n' <"$dir/$n.rc")
-        if [ "$wanted" != "$status" ]; then
-            bad+=("exit status $status instead of $wanted")
-            tell+=("expected: $dir/$n.rc" "got:      $out/$n.rc")
-        fi
-    fi
-    for kind in out err; do
-        wanted=$dir/$n.$kind
-        what='standard output'
-        [ "$kind" = out ] || what='standard error'
-        if [ ! -f "$wanted" ]; then
-            [ -s "$out/$n.$kind" ] || continue
-            bad+=("unexpected $what")
-            tell+=("expected: nothing (there is no $wanted)" "got:      $out/$n.$kind")
-        elif ! same "$wanted" "$out/$n.$kind"; then
-            bad+=("other $what than expected")
-            tell+=("expected: $wanted" "got:      $out/$n.$kind")
-            tell+=("compare:  diff $wanted $out/$n.$kind")
-        fi
-    done
-    if [ ${#bad[@]} -eq 0 ]; then
-        echo passed
-    else
-        local all
-        all=$(printf '%s, ' "${bad[@]}")
-        echo "${all%, }"
-        [ ! -f "$XV6_CONSOLE" ] || tell+=("console:  $out/$n.console")
-        printf '%s\n' "${tell[@]}" "the test: $dir/$n.run"
-    fi
-}
-
 # --- Before all tests ---------------------------------------------------------------------------
 
 # run_pre: runs dir/pre, with its output in $out/pre.log; gives its exit status.
@@ -179,8 +144,23 @@ run_pre() {
     runner=(bash -c 'log=$1 most=$2; shift 2; set -o pipefail
         "$@" </dev/null 2>&1 | stdbuf -o0 head -c "$most" | tee "$log"' pre "$out/pre.log" "$most" "${runner[@]}")
     [ -z "$have_timeout" ] || runner=(timeout -k 5 "$pre_limit" "${runner[@]}")
-    if [ -n "$verbose" ]; then "${runner[@]}" & else "${runner[@]}" >/dev/null & fi
+    if [ -n "$verbose" ]; then "${runner[@]}" 9<&- & else "${runner[@]}" >/dev/null 9<&- & fi
     wait $!
+}
+
+# pre_failed STATUS: what came of it, in place of all tests.
+pre_failed() {
+    local why="failed with status $1" booted
+    [ -n "$verbose" ] || tail -n 20 "$out/pre.log" | head -c "$shown_most" | sed 's/^/    | /' >&2
+    problem_log=$out/pre.log
+    booted=$(no_prompt "$out/pre.log")
+    if [ -n "$booted" ]; then
+        why+=", $booted"
+        unreached='the kernel does not boot'
+    elif [ "$1" -eq 124 ] && [ "$SECONDS" -ge "$pre_limit" ]; then
+        why="had not ended after $pre_limit s"
+    fi
+    die "$dir/pre $why; its output: $out/pre.log"
 }
 
 # --- Reports ------------------------------------------------------------------------------------
@@ -214,14 +194,6 @@ report() {
         for kind in out err; do differences "$n" "$kind" | sed 's/^/    | /'; done
     fi
     return 1
-}
-
-# differences N KIND: the first lines in which expected and real output differ.
-differences() {
-    local wanted=$dir/$1.$2 got=$out/$1.$2
-    [ -f "$wanted" ] || wanted=/dev/null
-    [ -f "$got" ] || return 0
-    same "$wanted" "$got" || diff -a -u --strip-trailing-cr "$wanted" "$got" | head -n 20 | head -c 4000
 }
 
 work='' summary=''
@@ -265,22 +237,27 @@ while [ $# -gt 0 ]; do
         -v) verbose=yes ;;
         -c) keep_going=yes ;;
         -s) skip_pre=yes ;;
-        -t | -d | -j | --junit | --gradescope | --visibility | --timeout | --pre-timeout | --total)
+        -t | -d | -j | --out | --course | --name | --junit | --gradescope | --visibility | \
+            --timeout | --boot-timeout | --pre-timeout | --total)
             [ $# -ge 2 ] || die "$1 needs a value; -h tells the options"
             case $1 in
                 -t) chosen+=("$2") ;;
                 -d) dir=${2%/} ;;
                 -j) jobs=$2 ;;
+                --out) out=${2%/} ;;
+                --course) course=$2 ;;
+                --name) tree_name=$2 ;;
                 --junit) junit=$2 ;;
                 --gradescope) gradescope=$2 ;;
                 --visibility) visibility=$2 ;;
                 --timeout) limit=$2 ;;
+                --boot-timeout) boot_limit=$2 ;;
                 --pre-timeout) pre_limit=$2 ;;
                 --total) total=$2 ;;
             esac
             shift
             ;;
-        --junit=* | --gradescope=* | --visibility=* | --timeout=* | --pre-timeout=* | --total=*)
+        --*=*)
             set -- "${1%%=*}" "${1#*=}" "${@:2}"
             continue
             ;;
@@ -294,6 +271,10 @@ whole_number "$jobs" || die "-j $jobs: a number of tests is wanted"
 whole_number "$limit" || die "--timeout $limit: a number of seconds is wanted"
 whole_number "$pre_limit" || die "--pre-timeout $pre_limit: a number of seconds is wanted"
 [ -z "$total" ] || whole_number "$total" || die "--total $total: a number of seconds is wanted"
+if [ -n "$boot_limit" ]; then
+    whole_number "$boot_limit" || die "--boot-timeout $boot_limit: a number of seconds is wanted"
+    export XV6_BOOT_TIMEOUT=$boot_limit
+fi
 case $visibility in
     visible | hidden | after_due_date | after_published) ;;
     *) bad=$visibility visibility=visible; die "--visibility $bad: it may be visible, hidden, after_due_date or after_published" ;;
@@ -301,6 +282,13 @@ esac
 # The results of another run are none of this one, however it ends.
 [ -z "$junit" ] || rm -f "$junit"
 [ -z "$gradescope" ] || rm -f "$gradescope"
+if [ -n "$course" ] && ! [ "$course" -ef . ]; then
+    for file in dir out junit gradescope PAGODA; do
+        [[ -z ${!file:-} || ${!file} == /* ]] || printf -v "$file" %s "$PWD/${!file}"
+    done
+    cd "$course" || die "there is no folder $course"
+fi
+dir=${dir:-tests} out=${out:-tests-out}
 [ -d "$dir" ] || die "there is no directory $dir with tests"
 for n in "${chosen[@]}"; do
     [ -f "$dir/$n.run" ] || die "there is no test $n: no file $dir/$n.run"
@@ -343,22 +331,19 @@ trap interrupted INT TERM HUP
 # A test may call make, which is not to think itself part of another one.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
+look_at_tree
+if [ -n "$skip_pre" ]; then expect_built; else claim_src; fi
+[ -z "$tree_name" ] || echo "testing $tree_name${tree_now:+, state ${tree_now%% *}}"
 if [ -z "$skip_pre" ] && [ -f "$dir/pre" ]; then
     echo "preparing the tests with $dir/pre (-s leaves this out)"
-    run_pre || {
-        status=$?
-        [ -n "$verbose" ] || tail -n 20 "$out/pre.log" | head -c "$shown_most" | sed 's/^/    | /' >&2
-        problem_log=$out/pre.log
-        why="failed with status $status"
-        if [ "$status" -eq 124 ] && [ "$SECONDS" -ge "$pre_limit" ]; then why="had not ended after $pre_limit s"; fi
-        die "$dir/pre $why; its output: $out/pre.log"
-    }
+    run_pre || pre_failed $?
+    note_built
 fi
 
 # in_time: whether another test may begin.
 in_time() { [ -z "$total" ] || [ "$SECONDS" -lt "$total" ]; }
 
-next=0 shown=0 failed=0 passed=0 running=0
+next=0 shown=0 failed=0 passed=0 running=0 no_prompts=0
 while [ "$shown" -lt ${#order[@]} ]; do
     while [ "$running" -lt "$jobs" ] && [ "$next" -lt ${#order[@]} ] && in_time; do
         n=${order[next]}
@@ -388,6 +373,11 @@ while [ "$shown" -lt ${#order[@]} ]; do
             failed=$((failed + 1))
             [ -n "$keep_going" ] || break 2
         fi
+        case ${verdict[$n]} in 'no prompt'*) no_prompts=$((no_prompts + 1)) ;; *) no_prompts=0 ;; esac
+        if [ "$no_prompts" -eq 2 ]; then
+            unreached='the kernel does not boot'
+            break 2
+        fi
     done
 done
 stop_all
@@ -397,7 +387,7 @@ summary="$passed of ${#order[@]} tests passed"
 if [ "$left" -ne 0 ]; then
     why='-c goes on after a failure'
     [ "$failed" -ne 0 ] && [ -z "$keep_going" ] || why="the $total s for all tests were up"
-    summary+=", $left not run ($why)"
+    if [ -n "$unreached" ]; then summary+=", $left not reached: $unreached"; else summary+=", $left not run ($why)"; fi
 fi
 echo "$summary"
 [ -z "$gap" ] || echo "$me: $gap was not run: the numbers end at ${#order[@]}" >&2

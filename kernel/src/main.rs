@@ -9,8 +9,12 @@ mod dev;
 mod arch;
 mod debug;
 mod fs;
+mod inspect;
 mod mm;
+mod platform;
 mod proc;
+mod sched;
+mod space;
 mod start;
 mod symbols;
 mod sync;
@@ -18,10 +22,12 @@ mod syscall;
 mod trap;
 
 use arch::{hart, layout, timer};
-use dev::platform::Platform;
+use platform::Platform;
 
-/// The boot hart's first Rust code, in the upper half, on the boot stack.
-extern "C" fn start(hart_id: usize, device_tree: u64, direct_map_offset: usize) -> ! {
+/// The boot hart's first Rust code, in the upper half, on the boot stack. `arch` calls it by its symbol.
+// SAFETY: nothing else has this symbol.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_start(hart_id: usize, device_tree: u64, direct_map_offset: usize) -> ! {
     layout::set_direct_map_offset(direct_map_offset);
     hart::this().prepare(0, hart_id);
     arch::trap::init();
@@ -31,12 +37,15 @@ extern "C" fn start(hart_id: usize, device_tree: u64, direct_map_offset: usize) 
         panic!("no usable device tree at {device_tree:#x}");
     };
     timer::init(platform.timer_frequency, platform.has_sstc);
+    mm::ram::init(&platform);
+    space::reserve::init();
     mm::init(&platform);
+    space::init();
     dev::power::init(&platform);
-    dev::uart::init(&platform);
+    dev::console::init(&platform, start::TERMINAL);
     dev::plic::init(&platform);
     println!("\nPagoda is booting");
-    sync::on_long_spin(debug::state::tell_long_spin);
+    sync::on_long_spin(inspect::state::tell_long_spin);
     fs::init_cache();
     start::read_arguments(&platform);
     dev::uart::enable_input();
@@ -46,10 +55,12 @@ extern "C" fn start(hart_id: usize, device_tree: u64, direct_map_offset: usize) 
 }
 
 /// Every other hart's first Rust code, on its own stack, with the kernel's page table.
-extern "C" fn start_hart() -> ! {
+// SAFETY: nothing else has this symbol.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_start_hart() -> ! {
     hart::this().loaded.set(mm::kernel_space::satp());
     arch::trap::init();
     mm::asid::check();
     dev::uart::enable_input();
-    proc::sched::idle_loop()
+    sched::idle_loop()
 }

@@ -1,20 +1,34 @@
 //! The parts of the boot order that are longer than a line.
 
+use crate::arch::trap::TrapFrame;
 use crate::arch::{boot, csr, hart, sbi, switch};
 use crate::debug::provoke::Mistake;
+use crate::dev::console::Hooks;
 use crate::dev::disk::Disk;
-use crate::dev::platform::Platform;
 use crate::dev::power;
 use crate::fs::{self, FileTable};
+use crate::inspect::{memory, state};
 use crate::mm::{KernelStack, asid, commit, kernel_space};
+use crate::platform::Platform;
 use crate::println;
-use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, sched};
+use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, exit, group};
+use crate::sched::{self, Start, Thread};
+use crate::space::Mm;
 use crate::sync::{Once, SpinLock, rank};
-use kmalloc::KVec;
+use abi::Errno;
+use kmalloc::{KArc, KVec};
 
 /// What stands behind `--` in the boot arguments: it becomes init's argument.
 static INIT_ARGUMENT: Once<KVec<u8>> = Once::new();
 static MISTAKE: Once<Mistake> = Once::new();
+/// What the terminal's keys do that are none of a line's.
+pub const TERMINAL: Hooks = Hooks {
+    interrupt: group::interrupt,
+    is_shell: group::is_shell,
+    dump_memory: memory::print,
+    dump_state: state::print,
+};
+
 static DISK: SpinLock<Option<Disk>, { rank::DEVICE }> = SpinLock::new(None);
 
 /// Reads the boot arguments: options of the kernel, then `--` and init's own argument.
@@ -64,13 +78,25 @@ pub fn spawn_init(disk: Option<Disk>) {
         objects: TestObjects::new(),
     };
     let pid = TABLE.lock().next_number();
-    let Ok(init) = Process::try_new(pid, Name::new(b"init"), own, None, run_init, 0) else {
+    let made = make_init(pid, own);
+    let Ok(thread) = made else {
         panic!("no memory for the first process");
     };
-    if TABLE.lock().add(init.clone(), None).is_err() {
-        panic!("no memory for the first process");
-    }
-    sched::start(init);
+    sched::start(thread);
+}
+
+fn make_init(pid: i32, own: Own) -> Result<KArc<Thread>, Errno> {
+    let mm = Mm::try_new(None)?;
+    let start = Start {
+        entry: run_init,
+        argument: 0,
+        frame: &TrapFrame::user(0, 0, [0, 0]),
+        ended: exit::tell,
+    };
+    let thread = Thread::try_new(mm.handle().clone(), &start)?;
+    let init = Process::try_new(pid, Name::new(b"init"), own, mm, thread.clone())?;
+    TABLE.lock().add(init, None)?;
+    Ok(thread)
 }
 
 extern "C" fn run_init(_: usize) {
@@ -83,7 +109,7 @@ extern "C" fn run_init(_: usize) {
         panic!("the disk has no file system that can be mounted: {error:?}");
     }
     match fs::root() {
-        Ok(root) => sched::current().own.lock().directory = Some(root),
+        Ok(root) => proc::current().own.lock().directory = Some(root),
         Err(error) => panic!("no root directory: {error:?}"),
     }
     commit::init();

@@ -1,21 +1,24 @@
 //! What the kernel does on a trap; `arch` has saved the registers.
 
-use crate::arch::csr::{self, SSTATUS_SPP};
+use crate::arch::csr;
 use crate::arch::hart;
 use crate::arch::trap::{Cause, Trap, TrapFrame, clear_software_interrupt};
-use crate::debug::state;
 use crate::dev::plic;
-use crate::mm::{self, Denied};
+use crate::inspect::state;
 use crate::println;
 use crate::proc::oom::{self, Relief};
-use crate::proc::{Process, exit, sched};
+use crate::proc::{self, Current, exit};
+use crate::sched;
+use crate::space::{self, Denied};
 use crate::syscall;
 use abi::{Event, KILLED};
 use vm::Access;
 
 /// A trap from user mode; returns when the process goes on.
-pub fn from_user(trap: &Trap) {
-    let process = sched::current();
+// SAFETY: nothing else has this symbol, and `arch` declares it with this type.
+#[unsafe(no_mangle)]
+fn trap_from_user(trap: &Trap) {
+    let process = proc::current();
     let killed = match trap.cause {
         Cause::Call => {
             hart::note(Event::Call);
@@ -29,7 +32,7 @@ pub fn from_user(trap: &Trap) {
         }
         Cause::IllegalInstruction if process.frame().float_state() == 0 => {
             // Perhaps the first floating point instruction; any other traps again.
-            sched::enable_floats(&process);
+            process.thread().enable_floats();
             false
         }
         Cause::Software | Cause::Timer | Cause::External => {
@@ -46,15 +49,15 @@ pub fn from_user(trap: &Trap) {
     if hart::this().expired.get() {
         sched::yield_now();
     }
-    if killed || process.is_killed() {
+    if let Some(status) = process.killed_with().or(killed.then_some(KILLED)) {
         csr::interrupts_on();
-        exit::exit(KILLED);
+        exit::exit(status);
     }
 }
 
 /// A fault of a program: true if that ends it.
-fn user_fault(process: &Process, trap: &Trap, access: Access) -> bool {
-    match mm::resolve(process, trap.value as u64, access) {
+fn user_fault(process: &Current, trap: &Trap, access: Access) -> bool {
+    match space::resolve(process.mm(), trap.value as u64, access) {
         Ok(()) => false,
         Err(Denied::Refused) => {
             report(process, trap);
@@ -68,8 +71,8 @@ fn user_fault(process: &Process, trap: &Trap, access: Access) -> bool {
     }
 }
 
-fn report(process: &Process, trap: &Trap) {
-    let (pid, pc) = (process.pid, process.frame().pc);
+fn report(process: &Current, trap: &Trap) {
+    let (pid, pc) = (process.pid, process.frame().pc());
     println!(
         "usertrap(): unexpected scause {:#018x} pid={pid}\n            sepc={:#018x} stval={:#018x}",
         trap.code, pc, trap.value
@@ -96,7 +99,9 @@ fn interrupt(frame: &TrapFrame, cause: Cause) {
 }
 
 /// A trap in the kernel, other than one from the user copies.
-pub fn from_kernel(frame: &mut TrapFrame, trap: &Trap) {
+// SAFETY: nothing else has this symbol, and `arch` declares it with this type.
+#[unsafe(no_mangle)]
+fn trap_from_kernel(frame: &TrapFrame, trap: &Trap) {
     match trap.cause {
         Cause::Software | Cause::Timer | Cause::External => interrupt(frame, trap.cause),
         _ => kernel_fault(frame, trap),
@@ -108,26 +113,28 @@ pub fn from_kernel(frame: &mut TrapFrame, trap: &Trap) {
 }
 
 fn kernel_fault(frame: &TrapFrame, trap: &Trap) -> ! {
-    debug_assert!(frame.status & SSTATUS_SPP != 0);
-    crate::debug::set_panic_frame(frame.pc, frame.frame_pointer());
+    debug_assert!(frame.is_of_kernel());
+    crate::debug::set_panic_frame(frame.pc(), frame.frame_pointer());
     panic!(
-        "kernel trap: scause={:#x} sepc={:#x} stval={:#x} sp={:#x}",
-        trap.code,
-        frame.pc,
+        "kernel fault: {} {:#x} (scause {:#x}, sp {:#x})",
+        trap.deed(),
         trap.value,
+        trap.code,
         frame.sp()
     );
 }
 
 /// A fault of the kernel's user copies: true if the access may be tried again.
-pub fn user_copy_fault(address: u64, access: Access) -> bool {
-    let Some(process) = sched::try_current() else {
+// SAFETY: nothing else has this symbol, and `arch` declares it with this type.
+#[unsafe(no_mangle)]
+fn trap_from_user_copy(address: u64, access: Access) -> bool {
+    let Some(process) = proc::try_current() else {
         return false;
     };
     csr::interrupts_on();
-    let mut mended = mm::resolve(&process, address, access);
+    let mut mended = space::resolve(process.mm(), address, access);
     while mended == Err(Denied::OutOfMemory) && oom::is_promised(&process) {
-        mended = mm::resolve(&process, address, access);
+        mended = space::resolve(process.mm(), address, access);
     }
     csr::interrupts_off();
     if mended == Err(Denied::OutOfMemory) {
@@ -138,4 +145,12 @@ pub fn user_copy_fault(address: u64, access: Access) -> bool {
         );
     }
     mended.is_ok()
+}
+
+/// The kernel stack is used up.
+// SAFETY: nothing else has this symbol, and `arch` declares it with this type.
+#[unsafe(no_mangle)]
+fn trap_stack_overflow(pc: usize, sp: usize, frame_pointer: usize, address: usize) -> ! {
+    crate::debug::set_panic_frame(pc, frame_pointer);
+    panic!("kernel stack overflow: sp {sp:#x}, stval {address:#x}");
 }

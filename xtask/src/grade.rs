@@ -7,8 +7,9 @@ use crate::{
     image,
     options::Options,
     qemu::{self, Console},
+    resolver::Resolver,
     results::{Results, Target, Test, Verdict},
-    run::{boot_args, follow},
+    run::{Followed, boot_args, follow, follow_until},
     session::{Session, Stderr},
     toolchain::Toolchain,
 };
@@ -22,6 +23,8 @@ use std::{
 
 /// QEMU's exit status after a panic of the kernel.
 const PANICKED: u8 = 101;
+/// What init says before it runs a program.
+const BOOTED: &[u8] = b"init: starting sh";
 /// Bytes that a guest may print; no lab's programs come near.
 const MOST: usize = 4 << 20;
 
@@ -100,8 +103,10 @@ pub(crate) fn grade(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     fs::create_dir_all(&logs)?;
     let start = Instant::now();
     let checks = parts.iter().flat_map(|part| part.checks);
+    let root = || toolchain.root.display().to_string();
     let mut results = Results {
         lab: lab.to_owned(),
+        tree: options.tree.clone().unwrap_or_else(root),
         tests: checks.map(Check::not_run).collect(),
         seconds: 0.0,
     };
@@ -142,7 +147,7 @@ impl Part {
             Console::Stdio,
         )?;
         let session = Session::watched(qemu, guest, Stderr::Console)?;
-        let (end, text) = self.watch(session)?;
+        let (end, text) = self.watch(session, options.boot_timeout, &guest.kernel)?;
         fs::write(log, &text).with_context(|| log.display().to_string())?;
         let text = String::from_utf8_lossy(&text);
 
@@ -167,11 +172,11 @@ impl Part {
     }
 
     /// Lets it run to its end, or until it was given time and room enough; what it printed.
-    fn watch(&self, mut session: Session) -> Result<(End, Vec<u8>)> {
+    fn watch(&self, mut session: Session, boot: Duration, kernel: &Path) -> Result<(End, Vec<u8>)> {
         let mut text = Capped::default();
-        let end = match follow(&mut session, self.limit, &mut text) {
-            Ok(Some(status)) => End::Status(status),
-            Ok(None) => End::TimeUp(self.limit),
+        let mut console = Resolver::new(&mut text, kernel);
+        let end = match self.follow(&mut session, boot, &mut console) {
+            Ok(end) => end,
             Err(_) if text.full => {
                 session.kill()?;
                 End::TooMuch
@@ -180,12 +185,32 @@ impl Part {
         };
         Ok((end, text.bytes))
     }
+
+    fn follow(
+        &self,
+        session: &mut Session,
+        boot: Duration,
+        text: &mut Resolver<&mut Capped>,
+    ) -> Result<End> {
+        match follow_until(session, boot, text, |text| text.sink().booted)? {
+            Followed::Ended(status) => return Ok(End::Status(status)),
+            Followed::TimeUp => {
+                session.time_is_up(text)?;
+                return Ok(End::NoPrompt(boot));
+            }
+            Followed::Enough => {}
+        }
+        let status = follow(session, self.limit, text)?;
+        Ok(status.map_or(End::TimeUp(self.limit), End::Status))
+    }
 }
 
 /// How a part's guest ended.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Status(u8),
+    /// It ran no program within this time.
+    NoPrompt(Duration),
     TimeUp(Duration),
     TooMuch,
 }
@@ -195,6 +220,7 @@ impl fmt::Display for End {
         match self {
             End::Status(PANICKED) => write!(f, "the kernel panicked"),
             End::Status(status) => write!(f, "it ended with status {status}"),
+            End::NoPrompt(limit) => write!(f, "no prompt within {} s", limit.as_secs()),
             End::TimeUp(limit) => write!(f, "no end after {} s", limit.as_secs()),
             End::TooMuch => write!(f, "ended because it printed more than {MOST} bytes"),
         }
@@ -206,13 +232,17 @@ impl fmt::Display for End {
 struct Capped {
     bytes: Vec<u8>,
     full: bool,
+    booted: bool,
 }
 
 impl Write for Capped {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = bytes.len().min(MOST - self.bytes.len());
         self.full |= taken < bytes.len();
+        let unseen = self.bytes.len().saturating_sub(BOOTED.len());
         self.bytes.extend_from_slice(&bytes[..taken]);
+        let mut places = self.bytes[unseen..].windows(BOOTED.len());
+        self.booted |= places.any(|place| place == BOOTED);
         // Zero for a writer that has to go on is an error to whoever writes all.
         Ok(taken)
     }
@@ -300,8 +330,29 @@ mod tests {
         };
         // A program of the host in the guest's place.
         let yes = Session::start(Command::new("yes"), false, Stderr::Console).unwrap();
-        let (end, text) = part.watch(yes).unwrap();
+        let (end, text) = part.watch(yes, part.limit, Path::new("")).unwrap();
         assert!(matches!(end, End::TooMuch), "{end:?}");
         assert_eq!(text.len(), MOST);
+    }
+
+    #[test]
+    fn a_guest_that_does_not_boot_costs_no_more_than_the_time_for_that() {
+        let part = Part {
+            boot: "",
+            program: "sh",
+            limit: Duration::from_secs(3600),
+            checks: &[],
+        };
+        let watch = |script: &str, boot| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script]);
+            let session = Session::start(shell, false, Stderr::Console).unwrap();
+            part.watch(session, boot, Path::new("")).unwrap().0
+        };
+        let hangs = watch("echo a kernel; exec sleep 3600", Duration::from_millis(100));
+        assert!(matches!(hangs, End::NoPrompt(_)), "{hangs:?}");
+        let slowly = "printf 'init: '; sleep 0.1; echo starting sh; exit 7";
+        let boots = watch(slowly, Duration::from_secs(3600));
+        assert!(matches!(boots, End::Status(7)), "{boots:?}");
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     image,
     options::Options,
     qemu::{self, Console, Disk},
+    resolver::Resolver,
     session::{Session, Stderr},
     terminal,
     toolchain::Toolchain,
@@ -22,8 +23,8 @@ use std::{
 
 /// Boots to a prompt on standard input and output.
 pub(crate) fn qemu(toolchain: &Toolchain, options: &Options) -> Result<u8> {
-    let (qemu, _disk) = machine(toolchain, options, console())?;
-    attend(qemu)
+    let (qemu, kernel, _disk) = machine(toolchain, options, console())?;
+    attend(qemu, &kernel)
 }
 
 /// Boots a kernel and an image that somebody else made.
@@ -44,7 +45,7 @@ pub(crate) fn boot(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     if options.wait {
         wait_for_gdb(toolchain, options, kernel, &mut qemu)?;
     }
-    attend(qemu)
+    attend(qemu, kernel)
 }
 
 fn console() -> Console {
@@ -55,22 +56,21 @@ fn console() -> Console {
 }
 
 /// Leaves a terminal to QEMU, or types what comes through a pipe.
-fn attend(qemu: Command) -> Result<u8> {
+fn attend(qemu: Command, kernel: &Path) -> Result<u8> {
     if stdin().is_terminal() {
-        return terminal::attend(qemu);
+        return terminal::attend(qemu, kernel);
     }
     let session = Session::start(qemu, true, Stderr::Ours)?;
-    let status = Typist::new(session, lines()).run(&mut stdout(), None)?;
+    let mut console = Resolver::new(stdout(), kernel);
+    let status = Typist::new(session, lines()).run(&mut console, None)?;
     Ok(status.unwrap_or_default())
 }
 
 /// Boots, stops before the first instruction, and waits for gdb.
 pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
-    let (mut qemu, _disk) = machine(toolchain, options, Console::Terminal)?;
-    let dir = build::directory(options.profile, &options.features);
-    let kernel = toolchain.target_dir().join("pagoda").join(dir);
-    wait_for_gdb(toolchain, options, &kernel.join("kernel"), &mut qemu)?;
-    terminal::attend(qemu)
+    let (mut qemu, kernel, _disk) = machine(toolchain, options, Console::Terminal)?;
+    wait_for_gdb(toolchain, options, &kernel, &mut qemu)?;
+    terminal::attend(qemu, &kernel)
 }
 
 /// Lets QEMU wait for gdb, and writes down what gdb must know.
@@ -96,21 +96,33 @@ fn wait_for_gdb(
 
 /// What `.gdbinit` cannot know: the profile and the port. Programs' symbols come one at a time, since
 /// all programs are linked at the same address.
-fn gdb_script(kernel: &Path, programs: &Path, port: u16) -> String {
+pub(crate) fn gdb_script(kernel: &Path, programs: &Path, port: u16) -> String {
     let (kernel, programs) = (kernel.display(), programs.display());
     format!(
-        "symbol-file \"{kernel}\"
+        "file \"{kernel}\"
+set $user_there = 0
 define user
-  symbol-file
-  symbol-file \"{kernel}\"
+  if $user_there
+    remove-symbol-file -a 0
+    set $user_there = 0
+  end
   add-symbol-file \"{programs}/$arg0\"
+  set $user_there = 1
+  if !$_isvoid($_streq)
+    pagoda only $arg0
+  end
 end
 target remote 127.0.0.1:{port}
 "
     )
 }
 
-fn machine(toolchain: &Toolchain, options: &Options, console: Console) -> Result<(Command, Disk)> {
+/// A QEMU with the kernel that it boots, and its disk.
+fn machine(
+    toolchain: &Toolchain,
+    options: &Options,
+    console: Console,
+) -> Result<(Command, PathBuf, Disk)> {
     let guest = build::guest(toolchain, options.profile, &options.features)?;
     let image = options
         .keep
@@ -118,7 +130,7 @@ fn machine(toolchain: &Toolchain, options: &Options, console: Console) -> Result
         .unwrap_or_else(|| toolchain.target_dir().join("fs.img"));
     let disk = image::lasting(toolchain, &guest, &image, &options.add)?;
     let qemu = qemu::command(&guest.kernel, &disk, &options.hardware, "", console)?;
-    Ok((qemu, disk))
+    Ok((qemu, guest.kernel, disk))
 }
 
 /// Standard input as it comes, cut behind the end of each line.

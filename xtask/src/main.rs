@@ -8,9 +8,11 @@ mod grade;
 mod image;
 mod interactive;
 mod ksyms;
+mod lines;
 mod options;
 mod program;
 mod qemu;
+mod resolver;
 mod results;
 mod run;
 mod session;
@@ -64,6 +66,8 @@ Each option may be given as an environment variable too:
   --port N (GDBPORT)       gdb: where to listen; default 26000
   --jobs N (JOBS)          test: guests at once
   --out FILE (OUT)         grade: the results for a grading system, too: .json Gradescope, .xml JUnit
+  --tree NAME (TREE)       grade: what the results call the tree, instead of its path
+  --boot-timeout SECONDS (XV6_BOOT_TIMEOUT)  grade: until a guest's first program runs; default 30
   --timeout SECONDS (TIMEOUT)  run: when to give up; default 120
 This one is the script's:
   --above PIDS             the processes above it; xtask ends when one of them does

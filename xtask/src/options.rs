@@ -74,6 +74,10 @@ pub(crate) struct Options {
     pub(crate) lab: Option<String>,
     /// `grade`: a file for the results.
     pub(crate) out: Option<PathBuf>,
+    /// `grade`: what the results call the tree, instead of its path.
+    pub(crate) tree: Option<String>,
+    /// `grade`: until a guest runs its first program.
+    pub(crate) boot_timeout: Duration,
     /// The processes above scripts/xtask when it was called, from its parent upwards.
     pub(crate) above: Option<Vec<Pid>>,
 }
@@ -154,6 +158,8 @@ impl Options {
                 Long("jobs") => &mut set.jobs,
                 Long("lab") => &mut set.lab,
                 Long("out") => &mut set.out,
+                Long("tree") => &mut set.tree,
+                Long("boot-timeout") => &mut set.boot_timeout,
                 Long("programs") => &mut set.programs,
                 Long("above") => &mut set.above,
                 Long("dialect") => &mut set.dialect,
@@ -191,6 +197,8 @@ struct Settings {
     jobs: Option<String>,
     lab: Option<String>,
     out: Option<String>,
+    tree: Option<String>,
+    boot_timeout: Option<String>,
     programs: Option<String>,
     dialect: Option<String>,
     above: Option<String>,
@@ -213,6 +221,8 @@ impl Settings {
             jobs: env("JOBS"),
             lab: env("LAB"),
             out: env("OUT"),
+            tree: env("TREE"),
+            boot_timeout: env("XV6_BOOT_TIMEOUT"),
             programs: None,
             dialect: None,
             above: None,
@@ -258,6 +268,11 @@ impl Settings {
             wait: false,
             lab: self.lab,
             out: self.out.map(PathBuf::from),
+            tree: self.tree,
+            boot_timeout: Duration::from_secs(number(
+                "XV6_BOOT_TIMEOUT",
+                self.boot_timeout.as_deref().unwrap_or("30"),
+            )?),
             above: match self.above.as_deref().map(words) {
                 Some(pids) => Some(processes(&pids)?),
                 None => None,

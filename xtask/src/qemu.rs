@@ -48,6 +48,16 @@ impl Disk {
     }
 }
 
+/// What is written to the serial port's registers at reset, by address and value: FIFOs on, and a zero byte
+/// sent in loopback, so that it is received. The firmware sets the port up and throws away the first byte
+/// that waits there; so that is the zero, and not what somebody typed before the machine ran.
+const PORT_AT_RESET: [(u32, u8); 4] = [
+    (0x1000_0002, 0x01),
+    (0x1000_0004, 0x10),
+    (0x1000_0000, 0x00),
+    (0x1000_0004, 0x00),
+];
+
 /// Where the guest's serial console goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Console {
@@ -81,6 +91,12 @@ pub(crate) fn command(
         Console::Terminal => ["-serial", "mon:stdio"].as_slice(),
         Console::Stdio => &["-monitor", "none", "-serial", "stdio"],
     });
+    if console == Console::Terminal {
+        for (address, value) in PORT_AT_RESET {
+            let write = format!("loader,addr={address:#x},data={value},data-len=1");
+            qemu.args(["-device", &write]);
+        }
+    }
     qemu.arg("-kernel")
         .arg(kernel)
         .arg("-append")

@@ -43,6 +43,8 @@ impl Test {
 #[derive(Debug)]
 pub(crate) struct Results {
     pub(crate) lab: String,
+    /// The name of the tree that is graded.
+    pub(crate) tree: String,
     pub(crate) tests: Vec<Test>,
     pub(crate) seconds: f64,
 }
@@ -103,7 +105,8 @@ impl Results {
         let results = json!({
             "score": earned,
             "execution_time": self.seconds,
-            "output": format!("lab {}: {earned} of {points} points", self.lab),
+            "output": format!("{}\nlab {}: {earned} of {points} points", self.tree, self.lab),
+            "extra_data": { "tree": self.tree },
             "visibility": "visible",
             "stdout_visibility": "hidden",
             "tests": self.tests.iter().map(test).collect::<Vec<_>>(),
@@ -116,9 +119,11 @@ impl Results {
             let tests = self.tests.iter();
             tests.filter(|test| test.verdict == verdict).count()
         };
+        let tree = escape(&self.tree);
         let mut xml = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-             <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3}\">\n",
+             <testsuite name=\"{} of {tree}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3}\">\n\
+             <properties><property name=\"tree\" value=\"{tree}\"/></properties>\n",
             escape(&self.lab),
             self.tests.len(),
             count(Verdict::Failed),
@@ -185,6 +190,7 @@ mod tests {
         };
         Results {
             lab: "lazy".into(),
+            tree: "class/a & b".into(),
             tests: vec![
                 test("map", Verdict::Passed, ""),
                 test("a <b> & \"c\"", Verdict::Failed, output),
@@ -203,6 +209,7 @@ mod tests {
     fn gradescope_reads_any_output() {
         let json: Value = serde_json::from_str(&results(&odd()).gradescope()).unwrap();
         assert_eq!(json["score"], 20);
+        assert_eq!(json["extra_data"]["tree"], "class/a & b");
         assert_eq!(json["tests"][0]["status"], "passed");
         assert_eq!(json["tests"][1]["score"], 0);
         assert_eq!(json["tests"][1]["max_score"], 20);
@@ -219,6 +226,10 @@ mod tests {
         );
         assert!(
             xml.contains("[31m&quot;\\&lt;/failure&gt;\u{fffd}\u{fffd}\n</failure>"),
+            "{xml}"
+        );
+        assert!(
+            xml.contains("<property name=\"tree\" value=\"class/a &amp; b\"/>"),
             "{xml}"
         );
         assert!(

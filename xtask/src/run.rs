@@ -4,6 +4,7 @@ use crate::{
     build, image,
     options::Options,
     qemu::{self, Console},
+    resolver::Resolver,
     session::{Event, Session, Stderr},
     toolchain::Toolchain,
     typist::Typist,
@@ -60,7 +61,8 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         Console::Stdio,
     )?;
     let mut session = Session::watched(qemu, &guest, Stderr::Ours)?;
-    let mut console = std::io::stdout().lock();
+    let console = std::io::stdout().lock();
+    let mut console = Resolver::new(console, &guest.kernel);
     let status = match lines {
         None => follow(&mut session, options.timeout, &mut console)?,
         Some(lines) => {
@@ -114,19 +116,46 @@ pub(crate) fn follow(
     timeout: Duration,
     sink: &mut impl Write,
 ) -> Result<Option<u8>> {
+    match follow_until(session, timeout, sink, |_| false)? {
+        Followed::Ended(status) => Ok(Some(status)),
+        Followed::Enough | Followed::TimeUp => {
+            session.time_is_up(sink)?;
+            Ok(None)
+        }
+    }
+}
+
+/// Why the console is followed no further.
+pub(crate) enum Followed {
+    /// The guest ended with this status.
+    Ended(u8),
+    /// What was waited for is there.
+    Enough,
+    TimeUp,
+}
+
+/// Copies the console to `sink` until the guest ends, the sink has `enough`, or the time is up.
+pub(crate) fn follow_until<S: Write>(
+    session: &mut Session,
+    timeout: Duration,
+    sink: &mut S,
+    enough: impl Fn(&S) -> bool,
+) -> Result<Followed> {
     let deadline = deadline(Instant::now(), timeout);
     loop {
         match session.next(deadline)? {
             Event::Output(bytes) => {
                 let written = sink.write_all(&bytes).and_then(|()| sink.flush());
                 written.context("nobody reads the console any more")?;
+                if enough(sink) {
+                    return Ok(Followed::Enough);
+                }
             }
-            Event::Ended(status) => return Ok(Some(status)),
+            Event::Ended(status) => return Ok(Followed::Ended(status)),
             Event::Silence => {}
         }
         if Instant::now() >= deadline {
-            session.time_is_up(sink)?;
-            return Ok(None);
+            return Ok(Followed::TimeUp);
         }
     }
 }

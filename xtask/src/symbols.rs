@@ -132,7 +132,7 @@ fn insert(functions: &mut BTreeMap<u64, Function>, address: u64, function: Funct
 
 /// The name as in the source, without the hash and without generic arguments. What a compiler's way of
 /// mangling keeps of those differs: older ones nothing of a function's, newer ones all.
-fn readable(symbol: &str) -> String {
+pub(crate) fn readable(symbol: &str) -> String {
     let name = without_arguments(&format!("{:#}", rustc_demangle::demangle(symbol)));
     // A method of the type's own.
     match name.strip_prefix('<').and_then(|path| path.split_once('>')) {

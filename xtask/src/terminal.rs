@@ -1,11 +1,17 @@
 //! A guest that has the terminal for itself.
 
-use crate::{session::code, ties};
+use crate::{resolver::Resolver, session::code, ties};
 use anyhow::{Context, Result};
-use rustix::termios::{OptionalActions, OutputModes, Termios, tcgetattr, tcsetattr};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    termios::{OptionalActions, OutputModes, Termios, tcgetattr, tcsetattr},
+};
 use signal_hook::{consts, flag};
 use std::{
-    io::stdin,
+    fs::File,
+    io::{self, ErrorKind, Write, stdin, stdout},
+    os::fd::AsFd,
+    path::Path,
     process::Command,
     sync::{
         Arc,
@@ -25,27 +31,59 @@ const ENDS: [i32; 4] = [
     consts::SIGTERM,
 ];
 
-/// Runs QEMU on standard input and output until it ends, or a signal ends both; then the terminal is
-/// again as it was. The exit status.
-pub(crate) fn attend(mut qemu: Command) -> Result<u8> {
+/// Runs QEMU on standard input until it ends, or a signal ends both, and its console to standard output;
+/// then the terminal is again as it was. The exit status.
+pub(crate) fn attend(mut qemu: Command, kernel: &Path) -> Result<u8> {
     let told = Arc::new(AtomicUsize::new(0));
     for signal in ENDS {
         flag::register_usize(signal, Arc::clone(&told), signal as usize)?;
     }
     let _lines = Lines::hold();
     ties::tie(&mut qemu);
-    let mut qemu = qemu.spawn().context("QEMU could not be started")?;
-    loop {
-        if let Some(status) = qemu.try_wait()? {
-            return Ok(code(status));
+    let (mut console, writer) = io::pipe()?;
+    qemu.stdout(writer);
+    let mut child = qemu.spawn().context("QEMU could not be started")?;
+    // The command holds an end of the pipe, which would keep it open.
+    drop(qemu);
+    let output = Output(File::from(stdout().as_fd().try_clone_to_owned()?));
+    let mut output = Resolver::new(output, kernel);
+    let copier = thread::spawn(move || io::copy(&mut console, &mut output));
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break code(status);
         }
         let signal = told.load(Ordering::Relaxed);
         if signal != 0 {
-            qemu.kill()?;
-            qemu.wait()?;
-            return Ok(u8::try_from(128 + signal).unwrap_or(u8::MAX));
+            child.kill()?;
+            child.wait()?;
+            break u8::try_from(128 + signal).unwrap_or(u8::MAX);
         }
         thread::sleep(PAUSE);
+    };
+    // What it printed last; but nobody has to read it.
+    while !copier.is_finished() && told.load(Ordering::Relaxed) == 0 {
+        thread::sleep(PAUSE / 10);
+    }
+    Ok(status)
+}
+
+/// Standard output. QEMU makes its input not wait, and on a terminal that is the same file.
+struct Output(File);
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None)?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -48,6 +48,7 @@ errors! {
     NotDirectory = 20, "ENOTDIR", "not a directory";
     IsDirectory = 21, "EISDIR", "is a directory";
     Invalid = 22, "EINVAL", "invalid argument";
+    NotTerminal = 25, "ENOTTY", "not a terminal";
     TextBusy = 26, "ETXTBSY", "a program that runs";
     FileTooLarge = 27, "EFBIG", "file too large";
     NoSpace = 28, "ENOSPC", "no space left on the disk";

@@ -24,3 +24,9 @@ pub const TICKS_PER_SECOND: u64 = 10;
 pub const CONSOLE: i16 = 1;
 /// Status that `wait` sees of a process that was killed.
 pub const KILLED: i32 = -1;
+/// Status that `wait` sees of a process that Ctrl-C has ended.
+pub const INTERRUPTED: i32 = -2;
+/// The process group of `init`, and of all processes as long as nobody makes others.
+pub const FIRST_GROUP: i32 = 1;
+/// In the place of a process group in the foreground: none, so that Ctrl-C ends nobody.
+pub const NO_GROUP: i32 = 0;

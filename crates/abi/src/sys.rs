@@ -102,4 +102,13 @@ calls! {
     Pagetable = 34, "pagetable";
     /// `errno() -> Errno`: why the caller's last call that failed has failed; 0 if none has.
     Errno = 38, "errno";
+    /// `setpgid(pid, group)`: puts the caller or a child of its (0 is the caller) into a process group:
+    /// one that there is, or its own, named by its number (which 0 stands for).
+    Setpgid = 39, "setpgid";
+    /// `getpgid(pid) -> group`: of the process, or with 0 of the caller.
+    Getpgid = 40, "getpgid";
+    /// `tcsetpgrp(fd, group)`: the process group that Ctrl-C at this terminal ends; 0 for none.
+    Tcsetpgrp = 41, "tcsetpgrp";
+    /// `tcgetpgrp(fd) -> group`: what `tcsetpgrp` said.
+    Tcgetpgrp = 42, "tcgetpgrp";
 }

@@ -46,7 +46,7 @@ pub struct Way<I> {
 }
 
 /// What every process that waits or was preempted is in.
-const WITHIN: [&str; 3] = ["kernel::proc::sched::", "kernel::sync::", "kernel::debug::"];
+const WITHIN: [&str; 3] = ["kernel::sched::", "kernel::sync::", "kernel::debug::"];
 /// What every way into the kernel begins with.
 const BEGINNING: [&str; 2] = ["kernel::trap::", "kernel::arch::riscv64::trap::"];
 /// What every system call begins with.

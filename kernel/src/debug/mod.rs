@@ -1,8 +1,7 @@
 //! What the kernel says of itself: when it cannot go on, and when it is asked.
 
-mod backtrace;
+pub mod backtrace;
 mod panic;
 pub mod provoke;
-pub mod state;
 
 pub use panic::set_panic_frame;

@@ -3,7 +3,7 @@
 use super::backtrace;
 use crate::arch::{csr, hart, sbi};
 use crate::dev::{console, power};
-use crate::println;
+use crate::{println, proc};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -32,19 +32,17 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     FIRST_HART.store(hart::this().index(), Ordering::SeqCst);
     console::panicked();
     println!("panic: {}", info.message());
-    if let Some(place) = info.location() {
-        println!("  at {}:{}", place.file(), place.line());
+    let fault = FAULT_PC.load(Ordering::Relaxed);
+    match info.location() {
+        _ if fault != 0 => println!("  pc {fault:#x}{}", crate::symbols::Place(fault)),
+        Some(place) => println!("  at {}:{}", place.file(), place.line()),
+        None => {}
     }
-    let process = hart::this().current();
-    // SAFETY: the hart holds a reference to the process it runs.
-    match unsafe { process.as_ref() } {
+    match proc::try_current() {
         Some(process) => println!("  hart {}, pid {}", hart::this().id(), process.pid),
         None => println!("  hart {}, no process", hart::this().id()),
     }
-    backtrace::print(
-        FAULT_PC.load(Ordering::Relaxed),
-        FAULT_FP.load(Ordering::Relaxed),
-    );
+    backtrace::print(fault, FAULT_FP.load(Ordering::Relaxed));
     power::off_after_panic()
 }
 

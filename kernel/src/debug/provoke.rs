@@ -1,7 +1,7 @@
 //! What the kernel's checks are for, done on purpose: the boot argument `provoke=`. Linux has `lkdtm`
 //! for this.
 
-use crate::proc::{TABLE, sched};
+use crate::proc::{TABLE, current};
 use crate::sync::{SpinLock, rank};
 
 static LATER: SpinLock<(), { rank::RUN }> = SpinLock::new(());
@@ -43,7 +43,7 @@ impl Mistake {
                 drop(TABLE.lock());
             }
             Mistake::Sleeplock => {
-                let process = sched::current();
+                let process = current();
                 let _first = process.own.lock();
                 drop(process.own.lock());
             }

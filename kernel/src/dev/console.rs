@@ -1,45 +1,53 @@
 //! The terminal: line editing on input, output of programs and of the kernel.
 
 use super::uart;
-use crate::debug::state;
-use crate::mm::{dump, user::UserRange};
-use crate::proc::sched;
-use crate::sync::{Awaited, SpinGuard, SpinLock, WaitQueue, patiently, rank};
-use abi::Errno;
+use crate::mm::user::UserRange;
+use crate::platform::Platform;
+use crate::sched::{self, Awaited, WaitQueue};
+use crate::sync::{Once, SpinGuard, SpinLock, patiently, rank};
+use abi::{Errno, FIRST_GROUP};
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
+use line::{Input, control};
 
 const CAPACITY: usize = 1024;
 /// Programs' bytes go in and out through a buffer of this size on the stack.
 const CHUNK: usize = 128;
 
-const BACKSPACE: u8 = 0x08;
-const DELETE: u8 = 0x7f;
-const fn control(letter: u8) -> u8 {
-    letter & 0x1f
+/// What others do for the terminal.
+pub struct Hooks {
+    /// Ends the job with this process group; false if there is none. Called by the interrupt handler.
+    pub interrupt: fn(i32) -> bool,
+    /// Whether the running process reads commands, and is none of this group, which is in the
+    /// foreground.
+    pub is_shell: fn(i32) -> bool,
+    /// Prints the state of memory.
+    pub dump_memory: fn(),
+    /// Prints what harts and processes do.
+    pub dump_state: fn(),
 }
-const END_OF_INPUT: u8 = control(b'D');
 
-/// Input not read yet. The three counts only grow; each byte is at its count modulo the capacity.
-struct Input {
-    ring: [u8; CAPACITY],
-    /// Next byte a program gets.
-    read: usize,
-    /// End of the last whole line.
-    line: usize,
-    /// End of the line being edited.
-    edit: usize,
+static HOOKS: Once<Hooks> = Once::new();
+
+/// Takes the serial port into use, and these for the keys that are none of a line's.
+pub fn init(platform: &Platform, hooks: Hooks) {
+    HOOKS.set(hooks);
+    uart::init(platform, interrupt_of_port);
+}
+
+/// Input not read yet.
+struct Typed {
+    input: Input<CAPACITY>,
     /// There was no room for more: what is typed waits in the serial port.
     held: bool,
 }
 
-static INPUT: SpinLock<Input, { rank::DEVICE }> = SpinLock::new(Input {
-    ring: [0; CAPACITY],
-    read: 0,
-    line: 0,
-    edit: 0,
+static TYPED: SpinLock<Typed, { rank::DEVICE }> = SpinLock::new(Typed {
+    input: Input::new(),
     held: false,
 });
+/// The process group that Ctrl-C ends.
+static FOREGROUND: AtomicI32 = AtomicI32::new(FIRST_GROUP);
 static LINES: WaitQueue = WaitQueue::new(Awaited::Line);
 static OUTPUT: SpinLock<(), { rank::OUTPUT }> = SpinLock::new(());
 /// Set by a panic: from then on output asks for no lock.
@@ -87,6 +95,10 @@ fn lock_output() -> Option<SpinGuard<'static, (), { rank::OUTPUT }>> {
 
 fn put_all(bytes: &[u8]) {
     let _guard = lock_output();
+    put_locked(bytes);
+}
+
+fn put_locked(bytes: &[u8]) {
     for &byte in bytes {
         if byte == b'\n' {
             uart::put(b'\r');
@@ -152,7 +164,7 @@ pub fn write(from: UserRange) -> Result<usize, Errno> {
     let mut buffer = [0; CHUNK];
     let mut done = 0;
     while done < from.len() {
-        if sched::current().is_killed() {
+        if sched::current().is_interrupted() {
             return Err(Errno::Interrupted);
         }
         if PANICKED.load(Ordering::Relaxed) {
@@ -175,18 +187,23 @@ pub fn write(from: UserRange) -> Result<usize, Errno> {
 pub fn read(to: UserRange) -> Result<usize, Errno> {
     let mut buffer = [0; CHUNK];
     let mut done = 0;
+    let by_shell = (HOOKS.get().is_shell)(foreground());
     while done < to.len() {
-        let mut input = INPUT.lock();
-        while input.read == input.line {
+        let mut typed = TYPED.lock();
+        while !typed.input.has_line() {
             if done > 0 {
                 return Ok(done);
             }
-            input = LINES.wait(input)?;
+            typed = LINES.wait(typed)?;
+        }
+        if by_shell {
+            typed.input.remember();
         }
         let part = to.part(done, CHUNK);
-        let (count, ended) = input.take(buffer.get_mut(..part.len()).unwrap_or_default(), done);
-        input.let_more_in();
-        drop(input);
+        let piece = buffer.get_mut(..part.len()).unwrap_or_default();
+        let (count, ended) = typed.input.take(piece, done);
+        typed.let_more_in();
+        drop(typed);
         match part.write(buffer.get(..count).unwrap_or_default()) {
             Ok(()) => {}
             Err(error) if done == 0 => return Err(error),
@@ -200,108 +217,77 @@ pub fn read(to: UserRange) -> Result<usize, Errno> {
     Ok(done)
 }
 
-impl Input {
-    fn at(&mut self, count: usize) -> &mut u8 {
-        &mut self.ring[count % CAPACITY]
-    }
+/// The process group that Ctrl-C ends.
+pub fn foreground() -> i32 {
+    FOREGROUND.load(Ordering::Relaxed)
+}
 
-    /// Takes bytes of the first line; true when the read ends with them. An end of input behind
-    /// other bytes stays, so that the next read gives 0 bytes.
-    fn take(&mut self, to: &mut [u8], before: usize) -> (usize, bool) {
-        let mut count = 0;
-        while count < to.len() && self.read < self.line {
-            let byte = *self.at(self.read);
-            if byte == END_OF_INPUT {
-                if before + count == 0 {
-                    self.read += 1;
-                }
-                return (count, true);
-            }
-            self.read += 1;
-            if let Some(place) = to.get_mut(count) {
-                *place = byte;
-            }
-            count += 1;
-            if byte == b'\n' {
-                return (count, true);
-            }
-        }
-        (count, false)
-    }
+/// Has Ctrl-C end another one.
+pub fn set_foreground(group: i32) {
+    FOREGROUND.store(group, Ordering::Relaxed);
+}
 
-    fn has_room(&self) -> bool {
-        self.edit - self.read < CAPACITY
-    }
-
+impl Typed {
     /// Goes on with the input that had to wait, if there is room again.
     fn let_more_in(&mut self) {
-        if self.held && self.has_room() {
+        if self.held && self.input.has_room() {
             self.held = false;
             uart::hold_input(false);
         }
     }
-
-    fn erase(&mut self) -> bool {
-        let any = self.edit > self.line;
-        if any {
-            self.edit -= 1;
-            put_all(b"\x08 \x08");
-        }
-        any
-    }
-
-    /// Adds a typed byte; true when that ends a line.
-    fn add(&mut self, byte: u8) -> bool {
-        if !self.has_room() {
-            return false;
-        }
-        let byte = if byte == b'\r' { b'\n' } else { byte };
-        if byte != END_OF_INPUT {
-            put_all(&[byte]);
-        }
-        *self.at(self.edit) = byte;
-        self.edit += 1;
-        // A full buffer counts as a line, or nobody could ever read it empty.
-        let ends = byte == b'\n' || byte == END_OF_INPUT || self.edit - self.read == CAPACITY;
-        if ends {
-            self.line = self.edit;
-        }
-        ends
-    }
 }
 
 /// True if another byte can be taken; otherwise the serial port is told to keep it until there is
-/// room, so that what is typed ahead is not lost. Called by the interrupt handler.
-pub fn has_room() -> bool {
-    let mut input = INPUT.lock();
-    let room = input.has_room();
+/// room, so that what is typed ahead is not lost.
+fn has_room() -> bool {
+    let mut typed = TYPED.lock();
+    let room = typed.input.has_room();
     if !room {
-        input.held = true;
+        typed.held = true;
         uart::hold_input(true);
     }
     room
 }
 
-/// Handles one typed byte; called by the interrupt handler.
-pub fn input(byte: u8) {
+fn interrupt_of_port() {
+    while let Some(byte) = uart::get(has_room) {
+        handle(byte);
+    }
+}
+
+/// Handles one typed byte.
+fn handle(byte: u8) {
+    const INTERRUPT: u8 = control(b'C');
     const STATE: u8 = control(b'P');
     const MEMORY: u8 = control(b'T');
-    const ERASE_LINE: u8 = control(b'U');
     match byte {
         0 => {}
-        STATE => in_a_hurry(state::print),
-        MEMORY => in_a_hurry(dump::print),
-        ERASE_LINE => {
-            let mut input = INPUT.lock();
-            while input.erase() {}
-        }
-        BACKSPACE | DELETE => {
-            INPUT.lock().erase();
-        }
-        _ => {
-            if INPUT.lock().add(byte) {
-                LINES.wake_all();
-            }
-        }
+        INTERRUPT => interrupt(),
+        STATE => in_a_hurry(HOOKS.get().dump_state),
+        MEMORY => in_a_hurry(HOOKS.get().dump_memory),
+        _ => add(byte),
     }
+}
+
+fn add(byte: u8) {
+    let mut typed = TYPED.lock();
+    let output = lock_output();
+    let ends = typed.input.add(byte, &mut put_locked);
+    drop(output);
+    drop(typed);
+    if ends {
+        LINES.wake_all();
+    }
+}
+
+/// Drops what was typed, and ends what runs in the foreground.
+fn interrupt() {
+    let mut typed = TYPED.lock();
+    let output = lock_output();
+    typed.input.abandon(&mut put_locked);
+    drop(output);
+    drop(typed);
+    let ended = (HOOKS.get().interrupt)(foreground());
+    TYPED.lock().input.forget(ended);
+    LINES.wake_all();
 }

@@ -1,13 +1,14 @@
 //! The disk: a virtio block device, one request at a time (the file system's lock lets no second
 //! one begin), the waiting process asleep until the device interrupts.
 
-use super::platform::{Platform, Registers};
 use super::plic;
 use crate::arch::{hart, layout};
 use crate::mm::heap;
 use crate::mm::kernel_space::map_device;
 use crate::mm::ram::{address_of, frame_of, zero};
-use crate::sync::{Awaited, Once, SpinLock, WaitQueue, rank};
+use crate::platform::{Platform, Registers};
+use crate::sched::{Awaited, WaitQueue};
+use crate::sync::{Once, SpinLock, rank};
 use abi::Event;
 use core::ptr::NonNull;
 use frames::{FRAME_SIZE, Pfn};
@@ -25,7 +26,6 @@ type Device = VirtIOBlk<KernelHal, MmioTransport<'static>>;
 struct Shared {
     device: SpinLock<Device, { rank::DEVICE }>,
     done: WaitQueue,
-    interrupt: u32,
 }
 
 static SHARED: Once<Shared> = Once::new();
@@ -38,15 +38,15 @@ pub struct Disk {
 
 /// Finds the first block device and takes it into use; `None` if there is none.
 pub fn init(platform: &Platform) -> Option<Disk> {
-    let (device, interrupt) = platform.virtio().iter().find_map(probe)?;
+    let (device, number) = platform.virtio().iter().find_map(probe)?;
     let mut device = device;
     device.enable_interrupts();
     SHARED.set(Shared {
         device: SpinLock::new(device),
         done: WaitQueue::new(Awaited::Disk),
-        interrupt,
     });
-    plic::enable(interrupt);
+    plic::register(number, interrupt);
+    plic::enable(number);
     Some(Disk {
         request: KBox::try_new(BlkReq::default()).ok()?,
         response: KBox::try_new(BlkResp::default()).ok()?,
@@ -64,15 +64,8 @@ fn probe(registers: &Registers) -> Option<(Device, u32)> {
     Some((VirtIOBlk::new(transport).ok()?, registers.interrupt))
 }
 
-/// True if this interrupt is the disk's.
-pub fn is_interrupt(number: u32) -> bool {
-    SHARED
-        .try_get()
-        .is_some_and(|shared| shared.interrupt == number)
-}
-
 /// The device has finished a request.
-pub fn interrupt() {
+fn interrupt() {
     if let Some(shared) = SHARED.try_get() {
         let _ = shared.device.lock().ack_interrupt();
         shared.done.wake_all();
@@ -91,7 +84,7 @@ impl Disk {
         let token = begin(&mut device, &mut self.request, &mut self.response);
         let token = token.map_err(|_| DeviceError)?;
         while device.peek_used() != Some(token) {
-            device = shared.done.wait_surely(device);
+            device = shared.done.wait_uninterruptible(device);
         }
         end(&mut device, token, &self.request, &mut self.response).map_err(|_| DeviceError)
     }

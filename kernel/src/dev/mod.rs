@@ -2,7 +2,6 @@
 
 pub mod console;
 pub mod disk;
-pub mod platform;
 pub mod plic;
 pub mod power;
 pub mod uart;
@@ -36,13 +35,18 @@ impl Device {
             Device::Console => console::write(from),
         }
     }
-}
 
-/// Handles one interrupt of a device.
-pub fn interrupt(number: u32) {
-    if uart::is_interrupt(number) {
-        uart::interrupt();
-    } else if disk::is_interrupt(number) {
-        disk::interrupt();
+    /// The process group that Ctrl-C at this terminal ends.
+    pub fn foreground(self) -> i32 {
+        match self {
+            Device::Console => console::foreground(),
+        }
+    }
+
+    /// Has Ctrl-C end another one.
+    pub fn set_foreground(self, group: i32) {
+        match self {
+            Device::Console => console::set_foreground(group),
+        }
     }
 }

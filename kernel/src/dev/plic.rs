@@ -1,9 +1,9 @@
 //! The platform-level interrupt controller: gives each device interrupt to one hart that takes it
 //! (RISC-V PLIC specification).
 
-use super::platform::Platform;
 use crate::arch::hart;
 use crate::mm::kernel_space::map_device;
+use crate::platform::Platform;
 use crate::sync::Once;
 
 static BASE: Once<usize> = Once::new();
@@ -22,18 +22,18 @@ fn context() -> usize {
     2 * hart::this().id() + 1
 }
 
-fn register(offset: usize) -> *mut u32 {
+fn register_at(offset: usize) -> *mut u32 {
     (BASE.get() + offset) as *mut u32
 }
 
 fn write(offset: usize, value: u32) {
     // SAFETY: the offsets are registers of the controller, which is mapped.
-    unsafe { register(offset).write_volatile(value) };
+    unsafe { register_at(offset).write_volatile(value) };
 }
 
 fn read(offset: usize) -> u32 {
     // SAFETY: as in `write`.
-    unsafe { register(offset).read_volatile() }
+    unsafe { register_at(offset).read_volatile() }
 }
 
 /// Maps the controller.
@@ -63,6 +63,26 @@ pub fn enable(interrupt: u32) {
     write(CONTEXT + context() * CONTEXT_STRIDE + THRESHOLD, 0);
 }
 
+/// An interrupt and what is called for it.
+type Handler = (u32, fn());
+
+/// Devices that interrupt.
+static HANDLERS: [Once<Handler>; 8] = [const { Once::new() }; 8];
+
+/// Says what is to be called for an interrupt; at boot, on one hart.
+pub fn register(interrupt: u32, handler: fn()) {
+    match HANDLERS.iter().find(|place| place.try_get().is_none()) {
+        Some(place) => place.set((interrupt, handler)),
+        None => panic!("more than {} devices", HANDLERS.len()),
+    }
+}
+
+fn handler(interrupt: u32) -> Option<fn()> {
+    let handlers = HANDLERS.iter().filter_map(Once::try_get);
+    let mut wanted = handlers.filter(|(number, _)| *number == interrupt);
+    wanted.next().map(|(_, handler)| *handler)
+}
+
 /// Handles the interrupts that are pending for this hart.
 pub fn handle_pending() {
     let claim = CONTEXT + context() * CONTEXT_STRIDE + CLAIM;
@@ -71,7 +91,9 @@ pub fn handle_pending() {
         if interrupt == 0 {
             return;
         }
-        super::interrupt(interrupt);
+        if let Some(handle) = handler(interrupt) {
+            handle();
+        }
         write(claim, interrupt);
     }
 }

@@ -1,8 +1,8 @@
 //! Switching the machine off.
 
-use super::platform::Platform;
 use crate::arch::{csr, sbi};
 use crate::mm::kernel_space::map_device;
+use crate::platform::Platform;
 use crate::sync::Once;
 use core::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,8 +1,9 @@
 //! The serial port, a 16550: output by polling, input by interrupt.
 
-use super::{console, platform::Platform};
+use super::plic;
 use crate::arch::sbi;
 use crate::mm::kernel_space::map_device;
+use crate::platform::Platform;
 use crate::sync::Once;
 use core::hint;
 
@@ -33,9 +34,9 @@ impl Uart {
     }
 }
 
-/// Takes the port into use as the firmware left it: it has set the speed and turned the FIFOs on,
+/// Takes the port into use, with `on_input` to be called when there is input; as the firmware left it: it has set the speed and turned the FIFOs on,
 /// and doing so again would lose input that is waiting.
-pub fn init(platform: &Platform) {
+pub fn init(platform: &Platform, on_input: fn()) {
     if let Some(registers) = platform.uart
         && let Ok(base) = map_device(registers.base, registers.size)
     {
@@ -43,6 +44,7 @@ pub fn init(platform: &Platform) {
             base,
             interrupt: registers.interrupt,
         });
+        plic::register(registers.interrupt, on_input);
     }
 }
 
@@ -50,7 +52,7 @@ pub fn init(platform: &Platform) {
 pub fn enable_input() {
     if let Some(uart) = UART.try_get() {
         uart.write(INTERRUPT_ENABLE, ON_INPUT);
-        super::plic::enable(uart.interrupt);
+        plic::enable(uart.interrupt);
     }
 }
 
@@ -62,17 +64,11 @@ pub fn hold_input(hold: bool) {
     }
 }
 
-/// True if this interrupt is the port's.
-pub fn is_interrupt(number: u32) -> bool {
-    UART.try_get().is_some_and(|uart| uart.interrupt == number)
-}
-
-/// Hands the input that is waiting to the console.
-pub fn interrupt() {
-    let Some(uart) = UART.try_get() else { return };
-    while uart.read(LINE_STATUS) & INPUT_READY != 0 && console::has_room() {
-        console::input(uart.read(DATA));
-    }
+/// The next byte of input, if there is one and `wanted` says that it may be taken.
+pub fn get(wanted: impl FnOnce() -> bool) -> Option<u8> {
+    let uart = UART.try_get()?;
+    let ready = uart.read(LINE_STATUS) & INPUT_READY != 0;
+    (ready && wanted()).then(|| uart.read(DATA))
 }
 
 /// Puts one byte out, waiting until the port takes it.

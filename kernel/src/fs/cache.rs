@@ -1,12 +1,14 @@
 //! All inodes in memory, in order of their numbers. An inode stays here, with its pages, when nobody
 //! uses it any more, until memory gets short.
 
-use super::inode::{Inode, InodeRef};
+use super::inode::Inode;
+use super::volume;
 use crate::dev::disk::Disk;
 use crate::mm::ram::frames;
 use crate::sync::{SpinLock, rank};
 use abi::Errno;
 use core::hint;
+use core::ops::Deref;
 use core::sync::atomic::Ordering;
 use frames::Shrinker;
 use kmalloc::{KArc, KVec};
@@ -133,5 +135,47 @@ impl Shrinker for PageCache {
 
     fn reclaimable(&self) -> usize {
         INODES.lock().iter().map(|inode| inode.reclaimable()).sum()
+    }
+}
+
+/// A counted use of an inode. With the last one an unlinked inode goes from the disk.
+pub struct InodeRef(KArc<Inode>);
+
+impl InodeRef {
+    /// One use more. The file system is locked, so that nobody frees the inode meanwhile.
+    fn new(inode: KArc<Inode>) -> InodeRef {
+        inode.users().fetch_add(1, Ordering::SeqCst);
+        InodeRef(inode)
+    }
+}
+
+impl Deref for InodeRef {
+    type Target = Inode;
+    fn deref(&self) -> &Inode {
+        &self.0
+    }
+}
+
+impl Clone for InodeRef {
+    fn clone(&self) -> InodeRef {
+        InodeRef::new(self.0.clone())
+    }
+}
+
+impl PartialEq for InodeRef {
+    fn eq(&self, other: &InodeRef) -> bool {
+        KArc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Drop for InodeRef {
+    fn drop(&mut self) {
+        // Together with [`unlinked`]: each changes its own side first and then looks at the
+        // other's, so at least one of the two sees that the inode has to go.
+        if self.users().fetch_sub(1, Ordering::SeqCst) == 1
+            && self.unlinked().load(Ordering::SeqCst)
+        {
+            release_unlinked(&mut volume::lock(), self.inum());
+        }
     }
 }

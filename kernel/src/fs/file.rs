@@ -1,10 +1,11 @@
 //! Open files.
 
-use super::inode::InodeRef;
+use super::cache::InodeRef;
 use super::pipe::{Pipe, ReadEnd, WriteEnd};
+use super::volume;
 use crate::dev::{self, Device};
 use crate::mm::user::UserRange;
-use crate::sync::{Awaited, SleepLock};
+use crate::sched::{Awaited, SleepLock};
 use abi::{Errno, FileType, OpenFlags, PAGE_SIZE, Stat};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use kmalloc::{KArc, KBox};
@@ -142,6 +143,14 @@ impl File {
         }
     }
 
+    /// The terminal that this is.
+    pub fn terminal(&self) -> Result<Device, Errno> {
+        match self.source {
+            Source::Device { device, .. } => device.ok_or(Errno::NotTerminal),
+            _ => Err(Errno::NotTerminal),
+        }
+    }
+
     /// What `fstat` tells; a pipe has nothing to tell.
     pub fn stat(&self) -> Result<Stat, Errno> {
         match &self.source {
@@ -168,7 +177,7 @@ fn write_inode(inode: &InodeRef, offset: &mut u64, from: UserRange) -> Result<us
             Ok(count) => {
                 done += count;
                 *offset += count as u64;
-                if count < part.len() && count < super::lock().write_limit() {
+                if count < part.len() && count < volume::lock().write_limit() {
                     break;
                 }
             }

@@ -4,15 +4,16 @@
 //! pages; a write goes to the disk through the log before it is seen here, so that every cached
 //! page is clean and can be dropped at any time.
 
-use super::cache;
+use super::volume;
 use crate::arch::hart;
 use crate::mm::user::UserRange;
 use crate::mm::{Commit, Frame};
-use crate::sync::{Awaited, SleepLock, SpinLock, rank};
+use crate::sched::{Awaited, SleepLock};
+use crate::sync::{SpinLock, rank};
 use abi::{Errno, Event, FileType, Stat};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use frames::FRAME_SIZE;
-use kmalloc::{KArc, KVec};
+use kmalloc::KVec;
 use xv6fs::InodeInfo;
 
 /// The number that `fstat` gives for the one disk.
@@ -117,7 +118,7 @@ impl Inode {
 
     /// What `fstat` tells.
     pub fn stat(&self) -> Result<Stat, Errno> {
-        let info = super::lock().stat(self.inum)?;
+        let info = volume::lock().stat(self.inum)?;
         Ok(Stat {
             dev: ROOT_DEVICE,
             ino: self.inum,
@@ -216,7 +217,7 @@ impl Inode {
                     pages.try_push(None)?;
                 }
             }
-            super::lock().read(self.inum, offset, page.bytes_mut())?;
+            volume::lock().read(self.inum, offset, page.bytes_mut())?;
             hart::note(Event::PageIn);
             if let Some(place) = pages.get_mut(index) {
                 *place = Some(page.share());
@@ -268,7 +269,7 @@ impl Inode {
                 .bytes_mut()
                 .get_mut(..part.len())
                 .ok_or(Errno::Invalid)?;
-            let count = super::lock().read(self.inum, offset + done as u64, bytes)?;
+            let count = volume::lock().read(self.inum, offset + done as u64, bytes)?;
             part.write(bytes.get(..count).ok_or(Errno::Invalid)?)?;
             done += count;
             if count < part.len() {
@@ -281,7 +282,7 @@ impl Inode {
     /// Writes bytes of the kernel at `offset`, as many as fit one transaction; gives their number.
     pub(super) fn write(&self, offset: u64, data: &[u8]) -> Result<usize, Errno> {
         let mut pages = self.content.lock();
-        let mut fs = super::lock();
+        let mut fs = volume::lock();
         let limit = data.len().min(fs.write_limit());
         let count = fs.write(self.inum, offset, data.get(..limit).unwrap_or_default())?;
         drop(fs);
@@ -308,7 +309,7 @@ impl Inode {
         if self.size() == 0 {
             return Ok(()); // as each newly made file is: no transaction for nothing
         }
-        let mut fs = super::lock();
+        let mut fs = volume::lock();
         let done = fs.truncate(self.inum);
         // A truncation that fails has gone a part of the way if it took several transactions.
         let size = match done {
@@ -370,45 +371,5 @@ fn update(place: &mut Option<Frame>, start: usize, bytes: &[u8]) {
             }
         }
         _ => *place = None,
-    }
-}
-
-/// A counted use of an inode. With the last one an unlinked inode goes from the disk.
-pub struct InodeRef(KArc<Inode>);
-
-impl InodeRef {
-    /// One use more. The file system is locked, so that nobody frees the inode meanwhile.
-    pub(super) fn new(inode: KArc<Inode>) -> InodeRef {
-        inode.users.fetch_add(1, Ordering::SeqCst);
-        InodeRef(inode)
-    }
-}
-
-impl core::ops::Deref for InodeRef {
-    type Target = Inode;
-    fn deref(&self) -> &Inode {
-        &self.0
-    }
-}
-
-impl Clone for InodeRef {
-    fn clone(&self) -> InodeRef {
-        InodeRef::new(self.0.clone())
-    }
-}
-
-impl PartialEq for InodeRef {
-    fn eq(&self, other: &InodeRef) -> bool {
-        KArc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Drop for InodeRef {
-    fn drop(&mut self) {
-        // Together with `cache::unlinked`: each changes its own side first and then looks at the
-        // other's, so at least one of the two sees that the inode has to go.
-        if self.users.fetch_sub(1, Ordering::SeqCst) == 1 && self.unlinked.load(Ordering::SeqCst) {
-            cache::release_unlinked(&mut super::lock(), self.inum);
-        }
     }
 }

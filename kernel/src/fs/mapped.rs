@@ -1,6 +1,7 @@
 //! Files as address spaces map them.
 
-use super::inode::{Inode, InodeRef};
+use super::cache::InodeRef;
+use super::inode::Inode;
 use crate::mm::{Commit, Frame};
 use abi::Errno;
 use frames::FRAME_SIZE;

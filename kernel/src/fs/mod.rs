@@ -8,93 +8,15 @@ mod cache;
 mod file;
 mod inode;
 mod mapped;
+mod namei;
 mod pipe;
 mod table;
+mod volume;
 
-pub use cache::{counts, init as init_cache, pages, try_pages};
+pub use cache::{InodeRef, counts, init as init_cache, pages, try_pages};
 pub use file::{File, open_files};
-pub use inode::InodeRef;
 pub use mapped::MappedFile;
+pub use namei::{create, find, link, root, unlink};
 pub use pipe::pipes;
 pub use table::FileTable;
-
-use crate::dev::disk::Disk;
-use crate::sync::{Awaited, Once, SleepGuard, SleepLock};
-use abi::{Errno, FileType};
-use xv6fs::{Fs, ROOT};
-
-/// Block buffers: what xv6's log can pin, and some more. File content is cached in pages, not here.
-const BUFFERS: usize = 40;
-
-static FS: Once<SleepLock<Fs<Disk>>> = Once::new();
-
-/// Mounts the root file system; the running process waits for the disk.
-pub fn mount(disk: Disk) -> Result<(), xv6fs::Error> {
-    let fs = Fs::mount(disk, BUFFERS)?;
-    FS.set(SleepLock::new(Awaited::FileSystemLock, fs));
-    Ok(())
-}
-
-/// The file system, for this process alone until the guard goes.
-pub fn lock() -> SleepGuard<'static, Fs<Disk>> {
-    FS.get().lock()
-}
-
-/// The root directory.
-pub fn root() -> Result<InodeRef, Errno> {
-    cache::get(&mut lock(), ROOT)
-}
-
-/// The inode that a path names.
-pub fn find(start: &InodeRef, path: &[u8]) -> Result<InodeRef, Errno> {
-    let mut fs = lock();
-    let inum = fs.resolve(start.inum(), path)?;
-    cache::get(&mut fs, inum)
-}
-
-/// Makes an inode with its directory entry. An existing one is an error, but for a file where a
-/// file is wanted (`reuse`): that one is opened.
-pub fn create(
-    start: &InodeRef,
-    path: &[u8],
-    kind: FileType,
-    numbers: (i16, i16),
-    reuse: bool,
-) -> Result<InodeRef, Errno> {
-    let mut fs = lock();
-    let (directory, name) = fs.resolve_parent(start.inum(), path)?;
-    if let Some(inum) = fs.lookup(directory, name)? {
-        let info = fs.stat(inum)?;
-        return match info.kind {
-            _ if !reuse => Err(Errno::Exists),
-            FileType::Directory => Err(Errno::IsDirectory),
-            FileType::File | FileType::Device => cache::get(&mut fs, inum),
-        };
-    }
-    let inum = fs.create(directory, name, kind, numbers.0, numbers.1)?;
-    cache::get(&mut fs, inum).inspect_err(|_| {
-        // No memory for the inode: the new file goes again, so that a failure leaves no trace.
-        if fs.unlink(directory, name).is_ok() {
-            let _ = fs.free(inum);
-        }
-    })
-}
-
-/// Gives a file one more name.
-pub fn link(start: &InodeRef, old: &[u8], new: &[u8]) -> Result<(), Errno> {
-    let mut fs = lock();
-    let inum = fs.resolve(start.inum(), old)?;
-    let (directory, name) = fs.resolve_parent(start.inum(), new)?;
-    Ok(fs.link(inum, directory, name)?)
-}
-
-/// Takes a name away; the file goes with its last name and its last user.
-pub fn unlink(start: &InodeRef, path: &[u8]) -> Result<(), Errno> {
-    let mut fs = lock();
-    let (directory, name) = fs.resolve_parent(start.inum(), path)?;
-    let unlinked = fs.unlink(directory, name)?;
-    if unlinked.nlink == 0 {
-        cache::unlinked(&mut fs, unlinked.inum);
-    }
-    Ok(())
-}
+pub use volume::{lock, mount};

@@ -2,7 +2,7 @@
 
 use crate::mm::user::UserRange;
 use crate::mm::{Commit, Frame};
-use crate::sync::{Awaited, SleepLock, WaitQueue};
+use crate::sched::{Awaited, SleepLock, WaitQueue};
 use abi::Errno;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::FRAME_SIZE;

@@ -1,7 +1,7 @@
 //! Which address space a hart runs in, and what it forgets of them when.
 //!
 //! The rules are those of [`vm::asid`], which needs two things of the kernel: a process, and with it
-//! its space, is on one hart at a time (see `proc/sched.rs`); and only a process itself changes its
+//! its space, is on one hart at a time (see `sched/run.rs`); and only a process itself changes its
 //! page table, in a call or a fault of its own. Whoever kills a process, collects it or wants its
 //! memory asks and waits; the page cache gives back only pages that no table shows. So a space in use
 //! on one hart is in use on no other, and the only fences that harts send each other are those for
@@ -12,11 +12,39 @@
 //! the space, and comes before the process is back in user mode.
 
 use super::kernel_space;
-use crate::arch::hart::{self, Hart, MAX_HARTS};
+use crate::arch::hart::{Hart, MAX_HARTS};
 use crate::arch::paging;
-use crate::proc::{Process, sched};
-use vm::asid::{Asids, Entrance, Forget};
-use vm::{Flush, SpaceId};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use vm::Flush;
+use vm::asid::{Asids, Entrance, Forget, Tag};
+
+/// What it takes to run in an address space: its root table, and what harts may remember of it.
+pub struct Handle {
+    satp: AtomicUsize,
+    tag: Tag,
+}
+
+impl Handle {
+    /// The space with this value of `satp`, which has no number in it.
+    pub fn new(satp: usize) -> Handle {
+        Handle {
+            satp: AtomicUsize::new(satp),
+            tag: Tag::new(),
+        }
+    }
+
+    /// Another space takes the place of this one, on the hart that runs in it.
+    pub fn change(&self, satp: usize) {
+        self.satp.store(satp, Ordering::Relaxed);
+        self.tag.reset();
+    }
+
+    /// The hart changes the space's page table and flushes by itself; what others remember counts as
+    /// stale.
+    pub fn changed(&self, hart: &Hart) {
+        self.tag.changed(hart.index());
+    }
+}
 
 static ASIDS: Asids<MAX_HARTS> = Asids::new();
 
@@ -40,13 +68,13 @@ pub fn check() {
     assert!(here >= all, "this hart has {here} ASIDs, not {all}");
 }
 
-/// This hart goes on in the space of a process. Interrupts are off.
-pub fn enter(hart: &Hart, process: &Process) {
-    let satp = process.satp();
+/// This hart goes on in a space. Interrupts are off.
+pub fn enter(hart: &Hart, space: &Handle) {
+    let satp = space.satp.load(Ordering::Relaxed);
     if satp == kernel_space::satp() {
         return enter_kernel(hart);
     }
-    let Entrance { number, forget } = ASIDS.enter(hart.index(), process.tag());
+    let Entrance { number, forget } = ASIDS.enter(hart.index(), &space.tag);
     load(hart, paging::with_number(satp, number), forget);
 }
 
@@ -74,18 +102,8 @@ fn load(hart: &Hart, satp: usize, mut forget: Forget) {
     unsafe { paging::load(satp, forget) };
 }
 
-/// The running process has taken rights out of its page table or changed frames in it.
-pub fn flush(space: SpaceId, range: Flush) {
-    let _off = hart::off();
-    let hart = hart::this();
-    if let Some(process) = sched::try_current() {
-        debug_assert!(
-            space == SpaceId::UNTAGGED || space == process.space_id(),
-            "pid {} changes the page table of another, {space:?}",
-            process.pid
-        );
-        process.tag().changed(hart.index());
-    }
+/// Flushes what this hart remembers of the space that it runs in. Interrupts are off.
+pub fn flush(hart: &Hart, range: Flush) {
     let number = paging::number_of(hart.loaded.get());
     match range {
         Flush::Page(address) => paging::flush_page(address as usize, number),

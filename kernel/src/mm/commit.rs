@@ -6,12 +6,15 @@
 //! an error: Linux's `vm.overcommit_memory=2`, with page tables and the kernel's own memory counted.
 //! Otherwise promises are only counted.
 
-use super::{aside, heap, ram::frames, stack};
+use super::ram::frames;
+use crate::sync::Once;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kmalloc::AllocError;
 
 static COMMITTED: AtomicU64 = AtomicU64::new(0);
 static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
+/// Has the kernel give back the memory that it has promised itself and does not need.
+static DRAIN: Once<fn()> = Once::new();
 static STRICT: AtomicBool = AtomicBool::new(false);
 
 /// Makes the accounting strict; a boot argument asks for it, before there are programs.
@@ -29,7 +32,7 @@ pub fn init() {
     if is_strict() {
         frames().shrink_all();
         let committed = committed();
-        let free = frames().stats().free + aside::count();
+        let free = frames().stats().free;
         LIMIT.store(committed + free as u64, Ordering::Relaxed);
     }
 }
@@ -55,6 +58,11 @@ pub fn try_add(count: u64) -> bool {
         .is_ok()
 }
 
+/// Says who gives back what the kernel does not need, when there is nothing left to promise.
+pub fn on_shortage(drain: fn()) {
+    DRAIN.set(drain);
+}
+
 /// As [`try_add`]; where that fails, first kmalloc gives back the pages that it does not need and the
 /// stacks the tables of those that nobody uses. For callers that hold none of their locks.
 #[inline]
@@ -65,8 +73,7 @@ pub fn add(count: u64) -> bool {
 #[cold]
 #[inline(never)]
 fn try_hard(count: u64) -> bool {
-    heap::drain();
-    stack::drain();
+    DRAIN.try_get().inspect(|drain| drain());
     try_add(count)
 }
 

@@ -8,7 +8,7 @@ use super::ram::DirectMap;
 use super::{Commit, Frame, commit};
 use crate::arch::layout::{self, DEVICES, STACKS, phys_to_virt};
 use crate::arch::{hart, paging as mmu, sbi};
-use crate::dev::platform::{Platform, Range};
+use crate::platform::{Platform, Range};
 use crate::sync::{Once, SpinLock, rank};
 use abi::Prot;
 use core::mem;

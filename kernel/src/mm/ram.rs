@@ -1,7 +1,7 @@
 //! The page allocator over this machine's RAM.
 
 use crate::arch::{hart, layout};
-use crate::dev::platform::{Platform, Range};
+use crate::platform::{Platform, Range};
 use crate::sync::{Once, RawSpin, rank};
 use core::mem::ManuallyDrop;
 use frames::{FRAME_SIZE, Frames, Layout, Pfn};

@@ -8,7 +8,6 @@ use super::kernel_space::{self, map_pages, map_physical, try_unmap_pages};
 use super::ram::{Frame, frames};
 use crate::arch::hart::MAX_HARTS;
 use crate::arch::layout::{self, STACK_SIZE, STACK_SLOT, STACKS};
-use crate::proc;
 use crate::sync::{SpinLock, rank};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Shrinker};
@@ -17,7 +16,8 @@ use kmalloc::AllocError;
 const PAGES: usize = STACK_SIZE / FRAME_SIZE;
 const WORDS: usize = (1000 + MAX_HARTS).div_ceil(64);
 
-const _: () = assert!(WORDS * 64 >= proc::HIGHEST_LIMIT + 1 + MAX_HARTS);
+/// How many stacks there can be beside those on which harts idle.
+pub const MOST: usize = WORDS * 64 - MAX_HARTS;
 
 /// Which slots are in use, and which of the others have memory.
 struct Slots {

@@ -3,12 +3,13 @@
 //! The new address space is built whole before the old one goes, so a failure leaves the caller as
 //! it was. The file is mapped, not loaded: its pages come when they are touched.
 
-use super::{Name, sched};
+use super::{Name, current};
 use crate::arch::paging;
 use crate::arch::trap::TrapFrame;
 use crate::fs::{self, InodeRef, MappedFile};
 use crate::mm::ram::address_of;
-use crate::mm::{Commit, Frame, Machine, Space, commit, satp_of};
+use crate::mm::{Commit, Frame, commit};
+use crate::space::{Machine, Space};
 use abi::{Errno, FileType, MAXARG, PAGE_SIZE, Prot, USER_TOP};
 use elf::abi as elf_abi;
 use elf::endian::LittleEndian;
@@ -81,7 +82,7 @@ impl Arguments {
 /// Replaces the running program. On success the process's registers are the new program's; gives
 /// the number of arguments.
 pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
-    let process = sched::current();
+    let process = current();
     let start = process
         .own
         .lock()
@@ -106,15 +107,13 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top)?;
 
-    space.set_id(process.space_id());
-    let satp = satp_of(&space);
-    process.note_space(&space);
-    let old = process.space.lock().replace(space);
-    sched::change_space(&process, satp);
+    let (old, satp) = process.mm().replace(Some(space));
+    process.thread().change_space(satp);
     drop(old);
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     process.set_name(Name::new(name));
-    *process.frame() = TrapFrame::user(program.entry, sp, [arguments.count as u64, argv]);
+    let frame = TrapFrame::user(program.entry, sp, [arguments.count as u64, argv]);
+    process.frame().set(&frame);
     Ok(arguments.count)
 }
 

@@ -1,41 +1,38 @@
 //! Ending a process, collecting ended children, and killing.
 
-use super::{INIT, Process, TABLE, TestObjects, oom, sched};
-use crate::arch::hart;
-use crate::mm::kernel_space;
-use abi::Errno;
+use super::objects::TestObjects;
+use super::process::Process;
+use super::table::TABLE;
+use super::{Current, INIT, current, oom};
+use crate::sched;
+use abi::{Errno, KILLED};
 use core::mem;
-use kmalloc::KArc;
 
 /// Ends the running process. All it has is given back here; what is left, its number, its status
 /// and its kernel stack, goes when the parent collects it, who is told when nobody is on that stack
 /// any more.
 pub fn exit(status: i32) -> ! {
-    let process = sched::current();
+    let process = current();
     assert!(process.pid != INIT, "init ended with status {status}");
     oom::ending();
     release_all(&process);
     oom::ended();
-    // Interrupts stay off from here on: an ended process that is preempted would be queued again.
-    hart::enter();
-    process.set_ended(status);
-    sched::block();
-    unreachable!("an ended process ran");
+    process.set_status(status);
+    sched::end()
 }
 
 /// Tells of the end of a process whose stack was just left. Interrupts are off.
-pub(super) fn tell(process: KArc<Process>) {
+pub fn tell(owner: *const ()) {
+    // SAFETY: the owner of a thread is the process that it was made for, which the table still has.
+    let process: &Process = unsafe { &*owner.cast() };
     let (pid, status) = (process.pid, process.status());
-    // The table still has it. Whoever collects it is to be the last one to let go, so that all its
-    // memory is back then.
-    drop(process);
     let woken = TABLE.lock().end(pid, status);
     for parent in woken.into_iter().flatten() {
         parent.child_ended.wake_all();
     }
 }
 
-fn release_all(process: &Process) {
+fn release_all(process: &Current) {
     let (files, directory, objects) = {
         let mut own = process.own.lock();
         (
@@ -51,18 +48,17 @@ fn release_all(process: &Process) {
 }
 
 /// Gives the address space of the running process back.
-fn release_space(process: &Process) {
-    let space = process.space.lock().take();
-    sched::change_space(process, kernel_space::satp());
+fn release_space(process: &Current) {
+    let (space, satp) = process.mm().replace(None);
+    process.thread().change_space(satp);
     drop(space);
-    process.note_no_space();
     process.set_held(0);
 }
 
 /// Waits for a child to end, hands its status to `store`, and collects it; gives its number. Where
 /// `store` fails the child is left for the next call.
 pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> {
-    let process = sched::current();
+    let process = current();
     let mut table = TABLE.lock();
     let (pid, status) = loop {
         match table.ended_child(process.pid)? {
@@ -83,6 +79,6 @@ pub fn kill(pid: i32) -> Result<(), Errno> {
     if pid == INIT {
         return Err(Errno::NotPermitted);
     }
-    Process::kill(&process);
+    Process::kill(&process, KILLED);
     Ok(())
 }

@@ -1,14 +1,19 @@
 //! Making a process.
 
-use super::process::Own;
-use super::{Process, TABLE, TestObjects, sched};
+use super::objects::TestObjects;
+use super::process::{Own, Process};
+use super::table::TABLE;
+use super::{current, exit};
 use crate::arch::csr;
+use crate::sched::{self, Start, Thread};
+use crate::space::Mm;
 use abi::Errno;
 
 /// Makes a copy of the running process; gives the copy's number.
 pub fn fork() -> Result<i32, Errno> {
-    let parent = sched::current();
-    // Asked again at the end. Those who try in vain, and try on, must not take memory for that.
+    let parent = current();
+    // Asked again at the end. Without this a process that is at its limit and tries on would take memory
+    // each time.
     TABLE.lock().check_room(&parent)?;
     let own = {
         let own = parent.own.lock();
@@ -18,28 +23,29 @@ pub fn fork() -> Result<i32, Errno> {
             objects: TestObjects::new(),
         }
     };
-    let space = match parent.space.lock().as_mut() {
+    let space = match parent.mm().lock().as_mut() {
         Some(space) => Some(space.fork()?),
         None => None,
     };
-    let pid = TABLE.lock().next_number();
-    let child = Process::try_new(pid, parent.name(), own, space, enter_child, 0)?;
-    copy_registers(&parent, &child);
-    TABLE.lock().add(child.clone(), Some(&parent))?;
-    sched::start(child);
-    Ok(pid)
-}
-
-fn copy_registers(parent: &Process, child: &Process) {
-    let frame = child.frame();
-    frame.clone_from(parent.frame());
+    let mm = Mm::try_new(space)?;
+    // The child begins where the parent is, with 0 for the call's result.
+    let frame = parent.frame().clone();
     frame.set_result(0);
-    if parent.frame().float_state() != 0 {
-        // SAFETY: the child does not run yet; the hart's registers are the parent's, whether or not
-        // they were saved before, because the parent runs.
-        unsafe { (*child.floats()).save() };
+    if frame.float_state() != 0 {
         frame.set_float_state(csr::SSTATUS_FS_CLEAN);
     }
+    let start = Start {
+        entry: enter_child,
+        argument: 0,
+        frame: &frame,
+        ended: exit::tell,
+    };
+    let thread = Thread::try_new(mm.handle().clone(), &start)?;
+    let pid = TABLE.lock().next_number();
+    let child = Process::try_new(pid, parent.name(), own, mm, thread)?;
+    TABLE.lock().add(child.clone(), Some(&parent))?;
+    sched::start(child.thread().clone());
+    Ok(pid)
 }
 
 extern "C" fn enter_child(_: usize) {

@@ -19,11 +19,16 @@
 //! itself. The shell can also start processes when nobody else can any more (see
 //! [`Table::check_room`](super::table::Table::check_room)), so there is an answer to a fork bomb.
 
-use super::{INIT, Process, TABLE, sched};
+use super::INIT;
+use super::process::Process;
+use super::table::TABLE;
 use crate::arch::timer;
-use crate::mm::{aside, commit, ram::frames};
+use crate::mm::{commit, ram::frames};
 use crate::println;
-use crate::sync::{Awaited, SpinLock, WaitQueue, rank};
+use crate::sched;
+use crate::sched::{Awaited, WaitQueue};
+use crate::space::reserve;
+use crate::sync::{SpinLock, rank};
 use kmalloc::KArc;
 
 /// How a process that found no memory goes on.
@@ -77,7 +82,7 @@ pub fn ended() {
 
 fn is_enough() -> bool {
     let stats = frames().stats();
-    stats.free + stats.reclaimable + aside::count() >= ENOUGH
+    stats.free + stats.reclaimable + reserve::count() >= ENOUGH
 }
 
 /// Called by a process that got no memory for a page it touched, with no lock held.
@@ -106,7 +111,7 @@ pub fn relieve(process: &Process) -> Relief {
             let pages = victim.footprint();
             println!("pid {pid} {name}: out of memory, killed with {pages} pages");
         }
-        Process::kill(&victim);
+        Process::kill(&victim, abi::KILLED);
         if own {
             return Relief::Die;
         }
@@ -134,7 +139,7 @@ fn await_cache(process: &Process) -> Relief {
         if process.is_killed() {
             return Relief::Die;
         }
-        if stats.free + stats.reclaimable + aside::count() > 0 {
+        if stats.free + stats.reclaimable + reserve::count() > 0 {
             return Relief::Retry;
         }
     }

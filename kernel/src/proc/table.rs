@@ -4,9 +4,11 @@
 //! walk over the table. They lie in pieces of a page, which come and go with their entries: the table
 //! never needs pages in a row, and is no larger after many processes than before.
 
-use super::{INIT, Process};
+use super::INIT;
+use super::process::Process;
+use crate::mm::stack;
 use crate::sync::{SpinLock, rank};
-use abi::{Errno, PAGE_SIZE};
+use abi::{Errno, FIRST_GROUP, PAGE_SIZE};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use kmalloc::{AllocError, KArc, KBox};
 
@@ -19,7 +21,8 @@ const DEFAULT_LIMIT: usize = 512;
 /// Of so many places one is left for what `init` and the shell start.
 const RESERVE: usize = 64;
 /// No boot parameter makes the limit higher: xv6's tests count on fork failing before 1000.
-pub const HIGHEST_LIMIT: usize = 999;
+const HIGHEST_LIMIT: usize = 999;
+const _: () = assert!(HIGHEST_LIMIT < stack::MOST);
 
 /// Sets the most processes at once.
 pub fn set_limit(limit: usize) {
@@ -109,11 +112,17 @@ impl Table {
         Ok(())
     }
 
-    /// Adds a process; the first becomes everybody's last parent.
+    /// Adds a process; the first becomes everybody's last parent. Others begin in their parent's group. A
+    /// parent that was killed gets no more children: who kills all of a group looks through the table,
+    /// and would not see them.
     pub fn add(&mut self, process: KArc<Process>, parent: Option<&Process>) -> Result<(), Errno> {
         let parent = match parent {
             Some(parent) => {
                 self.check_room(parent)?;
+                if parent.is_killed() {
+                    return Err(Errno::Interrupted);
+                }
+                process.set_group(parent.group());
                 if parent.pid == INIT {
                     process.set_of_init();
                 }
@@ -353,6 +362,35 @@ impl Table {
             parent.ended_children -= 1;
         }
         Some(self.release(place)?.process)
+    }
+
+    /// Whether a process that `init` started is above this one. What is not below such a one any more was
+    /// left behind by who started it.
+    fn is_below_shell(&self, entry: &Entry) -> bool {
+        let parent = |entry: &Entry| self.entry(entry.parent?);
+        core::iter::successors(parent(entry), |entry| parent(entry))
+            .any(|above| above.process.is_of_init())
+    }
+
+    /// The processes that make up the job with this group: all of the group that have not ended. In the
+    /// first group, which shells are in that make no others, these are the ones below shells.
+    pub fn job(&self, group: i32) -> impl Iterator<Item = &KArc<Process>> {
+        let of_job = move |entry: &&Entry| {
+            let lives = entry.status.is_none() && entry.process.group() == group;
+            lives && (group != FIRST_GROUP || self.is_below_shell(entry))
+        };
+        self.entries().filter(of_job).map(|entry| &entry.process)
+    }
+
+    /// Whether a process has this group, be it one that has ended.
+    pub fn has_group(&self, group: i32) -> bool {
+        self.entries().any(|entry| entry.process.group() == group)
+    }
+
+    /// The process with this number, if it is the given one or a child of that.
+    pub fn own_or_child(&self, number: i32, own: i32) -> Option<&Process> {
+        let entry = self.find(number).and_then(|place| self.entry(place))?;
+        (number == own || self.parent_number(entry) == Some(own)).then_some(&entry.process)
     }
 
     /// Calls `visit` for each process, in the order of their places, with the parent's number.

@@ -1,23 +1,12 @@
-//! Locks and waiting.
-//!
-//! A [`SpinLock`] turns interrupts off while it is held and may not be held over a switch. A
-//! [`SleepLock`] is for whatever may wait for the disk. A [`WaitQueue`] is where processes wait for
-//! anything else.
+//! Spin locks, which turn interrupts off while they are held and may not be held over a switch, and
+//! values that are set once. What waits longer sleeps (`sched`).
 
-mod awaited;
-mod held;
 mod once;
 pub mod rank;
-mod sleep;
 mod spin;
-mod wait;
 
-pub use awaited::Awaited;
-pub use held::{Held, Taken};
 pub use once::Once;
-pub use sleep::{SleepGuard, SleepLock};
-pub use spin::{LONG_SPIN, RawSpin, SpinGuard, SpinLock, contend, on_long_spin};
-pub use wait::{Interrupted, WaitQueue};
+pub use spin::{LONG_SPIN, RawSpin, SpinGuard, SpinLock, on_long_spin};
 
 use crate::arch::timer;
 use core::hint;

@@ -1,7 +1,8 @@
 //! The order in which spin locks are taken: only ever towards higher ranks. Builds with debug
 //! assertions check it on every acquisition.
 
-use super::{Held, Taken};
+use crate::arch::hart::{HeldLocks, LOCK_DEPTH};
+use crate::arch::held::Taken;
 use crate::symbols::Place;
 
 /// Who dies when memory ends.
@@ -58,17 +59,11 @@ const fn by_address(rank: u8) -> bool {
     rank == FRAMES
 }
 
-/// Spin locks that one hart holds at most. Only checked builds record them.
-const DEPTH: usize = if cfg!(debug_assertions) { 16 } else { 0 };
-
-/// The spin locks that one hart holds.
-pub type HeldRanks = Held<DEPTH>;
-
 /// Records that a lock is about to be taken. Interrupts are off.
 ///
 /// # Panics
 /// If the hart holds the lock already, or one that comes after it, or too many.
-pub fn push(held: &HeldRanks, taken: Taken) {
+pub fn push(held: &HeldLocks, taken: Taken) {
     for before in held.iter() {
         let ordered = match taken.kind == before.kind {
             true => by_address(taken.kind) && taken.lock > before.lock,
@@ -95,11 +90,11 @@ fn refuse(taken: Taken, before: Taken) -> ! {
 }
 
 /// Records an acquisition that did not wait: such a one closes no circle, whatever its rank.
-pub fn push_tried(held: &HeldRanks, taken: Taken) {
-    assert!(held.push(taken), "more than {DEPTH} spin locks held");
+pub fn push_tried(held: &HeldLocks, taken: Taken) {
+    assert!(held.push(taken), "more than {LOCK_DEPTH} spin locks held");
 }
 
 /// Records a release, in whatever order.
-pub fn pop(held: &HeldRanks, lock: usize) {
+pub fn pop(held: &HeldLocks, lock: usize) {
     assert!(held.pop(lock), "lock {lock:#x} released but not held");
 }

@@ -1,7 +1,9 @@
 //! Spin locks: interrupts are off while one is held, so an interrupt never waits for its own hart.
 
-use super::{Once, Taken, rank};
-use crate::arch::{detour, hart, timer, unwind};
+use super::{Once, rank};
+use crate::arch::detour::{self, Detour};
+use crate::arch::held::Taken;
+use crate::arch::{hart, timer, unwind};
 use core::hint;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +60,7 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
 #[inline(always)]
 fn acquire(locked: &AtomicBool, rank: u8) {
     if locked.swap(true, Ordering::Acquire) {
-        detour::contend(ptr::from_ref(locked).addr(), rank);
+        detour::call::<Contention>(ptr::from_ref(locked).addr(), rank.into());
     }
 }
 
@@ -75,11 +77,19 @@ pub fn on_long_spin(report: fn(Taken)) {
     REPORT.set(report);
 }
 
+struct Contention;
+
+impl Detour for Contention {
+    #[cold]
+    extern "C" fn run(lock: usize, rank: usize, at: usize) {
+        contend(lock, rank as u8, at);
+    }
+}
+
 /// Waits until the lock is free and takes it; `at` is behind the call that asks for it. For others to
 /// see, the hart records what it waits for. A lock is held for a few hundred instructions, unless the
 /// host does not run the holder's hart; to spin on would only keep the host from it.
-#[cold]
-pub extern "C" fn contend(lock: usize, rank: u8, at: usize) {
+fn contend(lock: usize, rank: u8, at: usize) {
     // SAFETY: `acquire` is the one caller, with the address of a lock that it has a reference to.
     let locked = unsafe { &*(lock as *const AtomicBool) };
     let hart = hart::this();
@@ -140,7 +150,7 @@ fn describe(locked: &AtomicBool, rank: u8, at: usize) -> Taken {
 fn lock_checked(locked: &AtomicBool, rank: u8) {
     hart::enter();
     let taken = describe(locked, rank, unwind::return_address());
-    rank::push(&hart::this().ranks, taken);
+    rank::push(&hart::this().locks, taken);
     acquire(locked, rank);
 }
 
@@ -150,13 +160,13 @@ fn try_lock_checked(locked: &AtomicBool, rank: u8) -> bool {
     let taken = try_acquire(locked);
     if taken {
         let taken = describe(locked, rank, unwind::return_address());
-        rank::push_tried(&hart::this().ranks, taken);
+        rank::push_tried(&hart::this().locks, taken);
     }
     taken
 }
 
 #[inline(never)]
 fn unlock_checked(locked: &AtomicBool) {
-    rank::pop(&hart::this().ranks, ptr::from_ref(locked).addr());
+    rank::pop(&hart::this().locks, ptr::from_ref(locked).addr());
     release(locked);
 }

@@ -1,19 +1,19 @@
 //! Calls about files.
 
-use super::{Arguments, Path};
+use super::arguments::{Arguments, Path};
 use crate::fs::{self, File, FileTable, InodeRef};
 use crate::mm::user::{self, UserRange};
-use crate::proc::sched;
-use abi::{Errno, FileType, OpenFlags};
+use crate::proc::{self, group};
+use abi::{Errno, FileType, NO_GROUP, OpenFlags};
 use kmalloc::KArc;
 use zerocopy::IntoBytes;
 
 fn file(descriptor: i32) -> Result<KArc<File>, Errno> {
-    sched::current().own.lock().files.get(descriptor)
+    proc::current().own.lock().files.get(descriptor)
 }
 
 fn directory() -> Result<InodeRef, Errno> {
-    sched::current()
+    proc::current()
         .own
         .lock()
         .directory
@@ -23,7 +23,7 @@ fn directory() -> Result<InodeRef, Errno> {
 
 /// Changes the table of open files, and notes how much it takes.
 fn with_table<T>(act: impl FnOnce(&mut FileTable) -> T) -> T {
-    let process = sched::current();
+    let process = proc::current();
     let mut own = process.own.lock();
     let result = act(&mut own.files);
     process.set_held(own.pages());
@@ -142,7 +142,21 @@ pub fn chdir(arguments: &Arguments) -> Result<u64, Errno> {
     if inode.kind() != FileType::Directory {
         return Err(Errno::NotDirectory);
     }
-    let left = sched::current().own.lock().directory.replace(inode);
+    let left = proc::current().own.lock().directory.replace(inode);
     drop(left);
     Ok(0)
+}
+
+pub fn tcsetpgrp(arguments: &Arguments) -> Result<u64, Errno> {
+    let terminal = file(arguments.int::<0>())?.terminal()?;
+    let group = arguments.int::<1>();
+    if group != NO_GROUP && !group::exists(group) {
+        return Err(Errno::NotPermitted);
+    }
+    terminal.set_foreground(group);
+    Ok(0)
+}
+
+pub fn tcgetpgrp(arguments: &Arguments) -> Result<u64, Errno> {
+    Ok(file(arguments.int::<0>())?.terminal()?.foreground() as u64)
 }

@@ -4,9 +4,10 @@
 //! while numbers are taken from it and never while they are copied to the caller, whose own space
 //! may be that very one. So a long listing is made of parts, between which the process goes on.
 
-use super::Arguments;
-use crate::mm::{Space, user::UserRange};
+use super::arguments::Arguments;
+use crate::mm::user::UserRange;
 use crate::proc::{Process, TABLE};
+use crate::space::{Machine, Space};
 use abi::{Errno, PAGE_SIZE, ProcInfo, ProcInfoFlags, RegionInfo, RegionUse, TableEntry};
 use kmalloc::KArc;
 use vm::{RegionKind, Usage};
@@ -49,7 +50,7 @@ fn about(process: &Process, parent: i32) -> ProcInfo {
         objects: process.held() as u64,
         ..ProcInfo::default()
     };
-    if let Some(space) = process.space.lock().as_ref() {
+    if let Some(space) = process.mm().lock().as_ref() {
         let stats = space.stats();
         let usage = space
             .regions()
@@ -76,7 +77,7 @@ pub fn regions(arguments: &Arguments) -> Result<u64, Errno> {
     let to = Records::new(arguments.address::<2>(), arguments.length::<3>()?, size)?;
     let mut from = arguments.address::<1>();
     to.fill(|part: &mut [RegionInfo]| {
-        let space = process.space.lock();
+        let space = process.mm().lock();
         let Some(space) = space.as_ref() else {
             return 0; // it has ended
         };
@@ -91,7 +92,7 @@ pub fn regions(arguments: &Arguments) -> Result<u64, Errno> {
 }
 
 #[inline(never)]
-fn region_info(space: &Space, region: &vm::Region<crate::mm::Machine>) -> RegionInfo {
+fn region_info(space: &Space, region: &vm::Region<Machine>) -> RegionInfo {
     let usage = space.usage(region.range());
     let (inode, offset) = region
         .file()
@@ -127,7 +128,7 @@ pub fn pagetable(arguments: &Arguments) -> Result<u64, Errno> {
     let to = Records::new(arguments.address::<2>(), arguments.length::<3>()?, size)?;
     let mut after = arguments.address::<1>();
     to.fill(|part: &mut [TableEntry]| {
-        let space = process.space.lock();
+        let space = process.mm().lock();
         let Some(space) = space.as_ref() else {
             return 0;
         };

@@ -1,19 +1,18 @@
 //! Calls about memory.
 
-use super::Arguments;
+use super::arguments::Arguments;
 use crate::arch::paging;
-use crate::mm::{Space, info, user::UserRange};
-use crate::proc::{TestObjects, sched};
+use crate::inspect::meminfo;
+use crate::mm::user::UserRange;
+use crate::proc::{self, TestObjects};
+use crate::space::Space;
 use abi::{Advice, Errno, MapFlags, MemInfo, MemInfoFlags, PAGE_SIZE, Prot, RemapFlags};
 use zerocopy::IntoBytes;
 
 fn with_space<T>(act: impl FnOnce(&mut Space) -> Result<T, vm::Error>) -> Result<T, Errno> {
-    let process = sched::current();
-    let mut space = process.space.lock();
-    let space = space.as_mut().ok_or(Errno::NoMemory)?;
-    let result = act(space);
-    process.note_space(space);
-    Ok(result?)
+    let process = proc::current();
+    let mut space = process.mm().lock();
+    Ok(act(space.as_mut().ok_or(Errno::NoMemory)?)?)
 }
 
 pub fn sbrk(arguments: &Arguments) -> Result<u64, Errno> {
@@ -107,7 +106,7 @@ pub fn kfree(arguments: &Arguments) -> Result<u64, Errno> {
 }
 
 fn with_objects<T>(act: impl FnOnce(&mut TestObjects) -> Result<T, Errno>) -> Result<T, Errno> {
-    let process = sched::current();
+    let process = proc::current();
     let mut own = process.own.lock();
     let result = act(&mut own.objects);
     process.set_held(own.pages());
@@ -117,7 +116,7 @@ fn with_objects<T>(act: impl FnOnce(&mut TestObjects) -> Result<T, Errno>) -> Re
 pub fn meminfo(arguments: &Arguments) -> Result<u64, Errno> {
     let size = arguments.address::<1>();
     let flags = MemInfoFlags::from_bits(arguments.int::<2>() as u32).ok_or(Errno::Invalid)?;
-    let info = info::collect(flags)?;
+    let info = meminfo::collect(flags)?;
     let bytes = info.as_bytes();
     let count = usize::try_from(size).unwrap_or(usize::MAX).min(bytes.len());
     let part = bytes.get(..count).unwrap_or_default();

@@ -1,10 +1,11 @@
 //! Calls about processes.
 
-use super::{Arguments, Path};
+use super::arguments::{Arguments, Path};
 use crate::arch::timer;
 use crate::dev::power;
 use crate::mm::user;
-use crate::proc::{exec, exit, fork, sched};
+use crate::proc::{current, exec, exit, fork, group};
+use crate::sched;
 use abi::{Errno, TICKS_PER_SECOND};
 
 pub fn fork() -> Result<u64, Errno> {
@@ -29,11 +30,19 @@ pub fn kill(arguments: &Arguments) -> Result<u64, Errno> {
 }
 
 pub fn getpid() -> Result<u64, Errno> {
-    Ok(sched::current().pid as u64)
+    Ok(current().pid as u64)
 }
 
 pub fn errno() -> Result<u64, Errno> {
-    Ok(sched::current().errno())
+    Ok(current().errno())
+}
+
+pub fn setpgid(arguments: &Arguments) -> Result<u64, Errno> {
+    group::set(arguments.int::<0>(), arguments.int::<1>()).map(|()| 0)
+}
+
+pub fn getpgid(arguments: &Arguments) -> Result<u64, Errno> {
+    Ok(group::of(arguments.int::<0>())? as u64)
 }
 
 pub fn exec(arguments: &Arguments) -> Result<u64, Errno> {

@@ -31,8 +31,8 @@ const MACHINE: [&str; 19] = [
     "-ffunction-sections",
     "-fdata-sections",
     "-fno-asynchronous-unwind-tables",
-    "-O1",
-    "-ggdb",
+    "-Og",
+    "-g",
 ];
 
 /// A compiler that can be called.

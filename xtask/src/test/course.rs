@@ -23,6 +23,12 @@ pub(super) fn checks() -> Vec<Check> {
         check("course-runner", |bench, log| {
             script(bench, log, "tests/course-runner.sh")
         }),
+        check("course-trees", |bench, log| {
+            match missing(bench, log, &["course"])? {
+                Some(why) => Ok(Outcome::Skipped(why)),
+                None => script(bench, log, "tests/course-trees.sh"),
+            }
+        }),
         check("course-marking", |bench, log| {
             match missing(bench, log, &["course", "marking"])? {
                 Some(why) => Ok(Outcome::Skipped(why)),
@@ -35,9 +41,9 @@ pub(super) fn checks() -> Vec<Check> {
                 Some(why) => Ok(Outcome::Skipped(why)),
                 None => {
                     few_tests(bench, log)?;
-                    wrong_output(bench, log)?;
                     plain_script(bench, log)?;
                     without_runner(bench, log)?;
+                    wrong_output(bench, log)?;
                     Ok(Outcome::Passed(FEW.len() + 4))
                 }
             }
@@ -78,18 +84,25 @@ fn few_tests(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// A test that prints something else than it should is found, and both files are named.
+/// In a folder of hidden tests, one that prints something else than it should is found, and both files are
+/// named; the disk that was built before is not theirs.
 fn wrong_output(bench: &Bench, log: &mut Log) -> Result<()> {
     let tests = bench.dir.join("wrong-output");
     fs::create_dir_all(&tests)?;
     let from = bench.toolchain.root.join("course/tests");
-    fs::copy(from.join("1.run"), tests.join("1.run"))?;
+    for file in ["pre", "1.run", "test_1.c", "check.h"] {
+        fs::copy(from.join(file), tests.join(file))?;
+    }
     fs::write(tests.join("1.out"), "XV6_TEST_OUTPUT another text\n")?;
     let tests = tests.to_str().context("a path that is not UTF-8")?;
     let (status, output) = finish_within(LIMIT, log, test_mmap(bench, &["-s", "-d", tests]), None)?;
+    wanted(&output, &format!("not of {tests} in state"))?;
+    ensure!(status == 2, "exit status {status}, wanted 2");
+    let (status, output) = finish_within(LIMIT, log, test_mmap(bench, &["-d", tests]), None)?;
     wanted(&output, "test 1: FAILED")?;
-    wanted(&output, &format!("{tests}/1.out"))?;
-    wanted(&output, "tests-out/1.out")?;
+    let line = "1.out:1: XV6_TEST_OUTPUT";
+    wanted(&output, &format!("expected: {tests}/{line} another text"))?;
+    wanted(&output, &format!("tests-out/{line} ok: one object"))?;
     ensure!(status == 1, "exit status {status}, wanted 1");
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::{
     image,
     options::Hardware,
     qemu::{self, Console, Disk},
+    resolver::Resolver,
     run::{boot_args, follow},
     session::{Session, Stderr},
 };
@@ -51,7 +52,8 @@ pub(super) fn run(
 ) -> Result<(u8, String)> {
     let mut session = start(log, guest, disk, hardware, command)?;
     let before = log.text().len();
-    let Some(status) = follow(&mut session, limit, log)? else {
+    let mut console = Resolver::new(&mut *log, &guest.kernel);
+    let Some(status) = follow(&mut session, limit, &mut console)? else {
         bail!("no end after {} s", limit.as_secs());
     };
     let console = log.text().split_off(before);

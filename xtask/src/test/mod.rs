@@ -3,6 +3,7 @@
 
 mod c_sources;
 mod course;
+mod debugger;
 mod endless;
 mod ends;
 mod foreign;
@@ -112,6 +113,7 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     checks.extend(ends::checks());
     checks.extend(foreign::checks());
     checks.extend(c_sources::checks());
+    checks.extend(debugger::checks());
     checks.extend(power::checks());
     checks.extend(course::checks());
     let wanted = |name: &str| {

@@ -125,8 +125,8 @@ boot_root:
 boot_stack_end:
     "#,
     harts = sym super::hart::HARTS,
-    start = sym crate::start,
-    start_hart = sym crate::start_hart,
+    start = sym kernel_start,
+    start_hart = sym kernel_start_hart,
     kernel_sp = const super::hart::KERNEL_SP,
     boot_satp = const super::hart::BOOT_SATP,
     hart_id = const super::hart::HART_ID,
@@ -137,6 +137,10 @@ boot_stack_end:
 
 unsafe extern "C" {
     fn _start_hart();
+    /// The kernel's first code on the boot hart: hart, device tree, offset of the direct map.
+    fn kernel_start(hart_id: usize, device_tree: u64, direct_map_offset: usize) -> !;
+    /// Its first code on every other hart.
+    fn kernel_start_hart() -> !;
 }
 
 /// Where the firmware lets another hart begin: physical address of its first instruction.

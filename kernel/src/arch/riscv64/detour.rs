@@ -3,20 +3,25 @@
 
 use core::arch::{asm, naked_asm};
 
-/// Calls [`crate::sync::contend`] with the address of a spin lock and its rank.
+/// What is called.
+pub trait Detour {
+    /// `at` is behind the call.
+    extern "C" fn run(first: usize, second: usize, at: usize);
+}
+
+/// Calls it.
 #[inline(always)]
-pub fn contend(lock: usize, rank: u8) {
-    // SAFETY: `entry` returns with all registers but `t0` as they were. Memory may change, and does:
-    // the caller has the lock then.
+pub fn call<D: Detour>(first: usize, second: usize) {
+    // SAFETY: `entry` returns with all registers but `t0` as they were. Memory may change.
     unsafe {
-        asm!("call t0, {entry}", entry = sym entry, in("a0") lock, in("a1") usize::from(rank),
+        asm!("call t0, {entry}", entry = sym entry::<D>, in("a0") first, in("a1") second,
              out("t0") _);
     }
 }
 
 /// Saves what the calling convention lets a function change, returns to `t0`.
 #[unsafe(naked)]
-unsafe extern "C" fn entry() {
+unsafe extern "C" fn entry<D: Detour>() {
     naked_asm!(
         "addi sp, sp, -128",
         "sd ra, 0(sp)",
@@ -36,7 +41,7 @@ unsafe extern "C" fn entry() {
         "sd a6, 112(sp)",
         "sd a7, 120(sp)",
         "mv a2, t0",
-        "call {contend}",
+        "call {run}",
         "ld ra, 0(sp)",
         "ld t0, 8(sp)",
         "ld t1, 16(sp)",
@@ -55,6 +60,6 @@ unsafe extern "C" fn entry() {
         "ld a7, 120(sp)",
         "addi sp, sp, 128",
         "jr t0",
-        contend = sym crate::sync::contend,
+        run = sym D::run,
     )
 }

@@ -1,15 +1,20 @@
 //! What each hart keeps for itself. In the kernel `tp` points at it; in user mode `sscratch` does.
 
 use crate::arch::csr;
+use crate::arch::held::Held;
 use crate::arch::trap::TrapFrame;
-use crate::proc::Process;
-use crate::sync::{Held, rank::HeldRanks};
 use abi::{EVENT_SLOTS, Event};
 use core::arch::asm;
 use core::cell::Cell;
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+/// Spin locks that one hart holds at most. Only checked builds record them.
+pub const LOCK_DEPTH: usize = if cfg!(debug_assertions) { 16 } else { 0 };
+
+/// The spin locks that one hart holds.
+pub type HeldLocks = Held<LOCK_DEPTH>;
 
 /// Most harts that the kernel runs on.
 pub const MAX_HARTS: usize = 8;
@@ -24,12 +29,13 @@ pub struct Hart {
     index: Cell<usize>,
     /// The firmware's number of the hart.
     id: AtomicUsize,
-    current: AtomicPtr<Process>,
+    current: AtomicPtr<()>,
+    owner: AtomicPtr<()>,
     /// Spin locks held, and whether interrupts were on before the first.
     depth: Cell<usize>,
     were_on: Cell<bool>,
     /// Spin locks held, in checked builds.
-    pub ranks: HeldRanks,
+    pub locks: HeldLocks,
     /// The spin lock that the hart waits for.
     pub spins: Held<1>,
     /// When the clock last interrupted it.
@@ -57,6 +63,7 @@ pub const USER_SP: usize = offset_of!(Hart, user_sp);
 /// Offset of the firmware's number of the hart.
 pub const HART_ID: usize = offset_of!(Hart, id);
 const CURRENT: usize = offset_of!(Hart, current);
+const OWNER: usize = offset_of!(Hart, owner);
 /// Offset of the `satp` a hart starts with.
 pub const BOOT_SATP: usize = offset_of!(Hart, boot_satp);
 
@@ -76,9 +83,10 @@ impl Hart {
             index: Cell::new(0),
             id: AtomicUsize::new(0),
             current: AtomicPtr::new(ptr::null_mut()),
+            owner: AtomicPtr::new(ptr::null_mut()),
             depth: Cell::new(0),
             were_on: Cell::new(false),
-            ranks: HeldRanks::new(),
+            locks: HeldLocks::new(),
             spins: Held::new(),
             ticked: AtomicU64::new(0),
             interrupted: Cell::new(ptr::null()),
@@ -119,17 +127,23 @@ impl Hart {
         self.kernel_sp.set(top);
     }
 
-    /// The process that runs here; null when idle. It is sure to live on only if this is the caller's
-    /// hart, and interrupts are off or the caller is the process.
+    /// What runs here, as whoever switches has named it; null when idle.
     #[inline(always)]
-    pub fn current(&self) -> *const Process {
+    pub fn current(&self) -> *const () {
         self.current.load(Ordering::Relaxed)
     }
 
-    /// Says which process runs here.
+    /// What that runs for, as it has been named with it.
     #[inline(always)]
-    pub fn set_current(&self, process: *const Process) {
-        self.current.store(process.cast_mut(), Ordering::Relaxed);
+    pub fn owner(&self) -> *const () {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    /// Says what runs here, and for what.
+    #[inline(always)]
+    pub fn set_current(&self, current: *const (), owner: *const ()) {
+        self.current.store(current.cast_mut(), Ordering::Relaxed);
+        self.owner.store(owner.cast_mut(), Ordering::Relaxed);
     }
 
     /// Spin locks held here.
@@ -160,17 +174,35 @@ pub fn this() -> &'static Hart {
     }
 }
 
-/// The process on this hart, null when idle. One instruction reads it, so that no interrupt can come
-/// between finding the hart and asking it: a process always finds itself.
+/// Reads a word of this hart's own. One instruction does, so that no interrupt can come between finding the
+/// hart and asking it: whoever runs always finds itself.
 #[inline(always)]
-pub fn current_process() -> *const Process {
-    let process: *const Process;
+fn read<const OFFSET: usize>() -> usize {
+    let value: usize;
     // SAFETY: `tp` points at this hart's `Hart`, see `this`.
     unsafe {
-        asm!("ld {}, {current}(tp)", out(reg) process, current = const CURRENT,
+        asm!("ld {}, {offset}(tp)", out(reg) value, offset = const OFFSET,
              options(readonly, nostack, preserves_flags));
     }
-    process
+    value
+}
+
+/// [`Hart::current`] of this hart.
+#[inline(always)]
+pub fn current() -> *const () {
+    ptr::with_exposed_provenance(read::<CURRENT>())
+}
+
+/// [`Hart::owner`] of this hart.
+#[inline(always)]
+pub fn owner() -> *const () {
+    ptr::with_exposed_provenance(read::<OWNER>())
+}
+
+/// Top of the kernel stack of what runs here.
+#[inline(always)]
+pub fn kernel_sp() -> usize {
+    read::<KERNEL_SP>()
 }
 
 const _: () = assert!(Event::ALL.len() <= EVENT_SLOTS);

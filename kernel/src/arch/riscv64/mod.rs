@@ -5,6 +5,7 @@ pub mod csr;
 pub mod detour;
 pub mod fpu;
 pub mod hart;
+pub mod held;
 pub mod layout;
 pub mod paging;
 pub mod sbi;

@@ -7,17 +7,19 @@
 use super::csr::{self, SSTATUS_FS, SSTATUS_SPIE, SSTATUS_SPP};
 use super::{hart, usercopy};
 use core::arch::naked_asm;
+use core::cell::Cell;
 
-/// What a trap saves.
+/// What a trap saves. All in cells: who handles the trap may be preempted, and the next to handle
+/// something for the same thread has the same frame.
 #[repr(C)]
 #[derive(Clone)]
 pub struct TrapFrame {
     /// Registers x1 to x31; x`n` is at `n - 1`.
-    registers: [usize; 31],
+    registers: [Cell<usize>; 31],
     /// Where the trap came from and `sret` goes to.
-    pub pc: usize,
+    pc: Cell<usize>,
     /// `sstatus` at the trap, and after `sret`.
-    pub status: usize,
+    status: Cell<usize>,
     padding: usize,
 }
 
@@ -33,58 +35,81 @@ impl TrapFrame {
         registers[9] = arguments[0] as usize;
         registers[10] = arguments[1] as usize;
         TrapFrame {
-            registers,
-            pc: entry as usize,
-            status: SSTATUS_SPIE,
+            registers: registers.map(Cell::new),
+            pc: Cell::new(entry as usize),
+            status: Cell::new(SSTATUS_SPIE),
             padding: 0,
         }
     }
 
+    /// Takes what another frame has.
+    pub fn set(&self, other: &TrapFrame) {
+        for (to, from) in self.registers.iter().zip(&other.registers) {
+            to.set(from.get());
+        }
+        self.pc.set(other.pc.get());
+        self.status.set(other.status.get());
+    }
+
+    /// Where the trap came from and `sret` goes to.
+    pub fn pc(&self) -> usize {
+        self.pc.get()
+    }
+
+    /// Goes on behind the call, which has no shorter form.
+    pub fn skip_call(&self) {
+        self.pc.set(self.pc.get() + 4);
+    }
+
     /// The call's number (`a7`).
     pub fn call_number(&self) -> u64 {
-        self.registers[16] as u64
+        self.registers[16].get() as u64
     }
 
     /// The same of a process that may be running: then, any number.
     pub fn call_number_of(frame: *const TrapFrame) -> u64 {
         // SAFETY: the frame lies on the stack of a process that the caller has. Another hart may be
         // writing to it, hence volatile; the value is only looked up.
-        unsafe { (&raw const (*frame).registers[16]).read_volatile() as u64 }
+        unsafe {
+            (&raw const (*frame).registers[16])
+                .cast::<usize>()
+                .read_volatile() as u64
+        }
     }
 
     /// The call's arguments (`a0` to `a5`).
     pub fn arguments(&self) -> [u64; 6] {
-        core::array::from_fn(|i| self.registers[9 + i] as u64)
+        core::array::from_fn(|i| self.registers[9 + i].get() as u64)
     }
 
     /// Sets what the call gives back (`a0`).
-    pub fn set_result(&mut self, value: u64) {
-        self.registers[9] = value as usize;
+    pub fn set_result(&self, value: u64) {
+        self.registers[9].set(value as usize);
     }
 
     /// True if the trap came from the kernel.
     pub fn is_of_kernel(&self) -> bool {
-        self.status & SSTATUS_SPP != 0
+        self.status.get() & SSTATUS_SPP != 0
     }
 
     /// Frame pointer and return address, where a backtrace goes on.
     pub fn frame_pointer(&self) -> usize {
-        self.registers[7]
+        self.registers[7].get()
     }
 
     /// Stack pointer at the trap.
     pub fn sp(&self) -> usize {
-        self.registers[1]
+        self.registers[1].get()
     }
 
     /// State of the floating point unit in user mode, as bits of `sstatus`.
     pub fn float_state(&self) -> usize {
-        self.status & SSTATUS_FS
+        self.status.get() & SSTATUS_FS
     }
 
     /// Sets the state of the floating point unit after the return to user mode.
-    pub fn set_float_state(&mut self, state: usize) {
-        self.status = (self.status & !SSTATUS_FS) | state;
+    pub fn set_float_state(&self, state: usize) {
+        self.status.set(self.status.get() & !SSTATUS_FS | state);
     }
 }
 
@@ -143,6 +168,17 @@ impl Trap {
             value: csr::stval::read(),
         }
     }
+
+    /// What was tried, in words that go before the value.
+    pub fn deed(&self) -> &'static str {
+        match self.code {
+            0 | 1 | 12 => "execution at",
+            4 | 5 | 13 => "read of",
+            6 | 7 | 15 => "write to",
+            2 => "illegal instruction",
+            _ => "trap with",
+        }
+    }
 }
 
 /// Prepares this hart for traps; the kernel's half of the work is done in `trap::…` of the crate.
@@ -169,31 +205,51 @@ pub fn frame_at(stack_top: usize) -> *mut TrapFrame {
     (stack_top - FRAME_SIZE) as *mut TrapFrame
 }
 
-extern "C" fn from_user() {
-    crate::trap::from_user(&Trap::read());
+// What the kernel does on a trap. It stands above this folder, which therefore knows the symbols alone.
+unsafe extern "Rust" {
+    /// A trap from user mode; returns when the process goes on.
+    safe fn trap_from_user(trap: &Trap);
+    /// A trap in the kernel, other than one from the user copies.
+    safe fn trap_from_kernel(frame: &TrapFrame, trap: &Trap);
+    /// A fault of the user copies: true if the access may be tried again.
+    safe fn trap_from_user_copy(address: u64, access: vm::Access) -> bool;
+    /// The kernel stack is used up.
+    safe fn trap_stack_overflow(pc: usize, sp: usize, frame_pointer: usize, address: usize) -> !;
 }
 
-extern "C" fn from_kernel(frame: &mut TrapFrame) {
+/// The frame of what runs on this hart.
+///
+/// # Safety
+/// Something runs, and is the caller. The frame stays as long as its stack.
+#[inline]
+pub unsafe fn own_frame<'a>() -> &'a TrapFrame {
+    // SAFETY: the top of the kernel stack is reserved for the frame. All of it is cells.
+    unsafe { &*frame_at(hart::kernel_sp()) }
+}
+
+extern "C" fn from_user() {
+    trap_from_user(&Trap::read());
+}
+
+extern "C" fn from_kernel(frame: &TrapFrame) {
     let trap = Trap::read();
-    let by_kernel = frame.status & SSTATUS_SPP != 0;
-    debug_assert!(by_kernel, "trap from user mode on the kernel's path");
+    debug_assert!(
+        frame.is_of_kernel(),
+        "trap from user mode on the kernel's path"
+    );
     if let Cause::PageFault(access) = trap.cause
-        && let Some(failed) = usercopy::on_failure(frame.pc)
+        && let Some(failed) = usercopy::on_failure(frame.pc())
     {
-        if !crate::trap::user_copy_fault(trap.value as u64, access) {
-            frame.pc = failed;
+        if !trap_from_user_copy(trap.value as u64, access) {
+            frame.pc.set(failed);
         }
         return;
     }
-    crate::trap::from_kernel(frame, &trap);
+    trap_from_kernel(frame, &trap);
 }
 
-extern "C" fn stack_overflow(sp: usize) -> ! {
-    panic!(
-        "kernel stack overflow: sp={sp:#x} sepc={:#x} stval={:#x}",
-        csr::sepc::read(),
-        csr::stval::read()
-    );
+extern "C" fn stack_overflow(sp: usize, frame_pointer: usize) -> ! {
+    trap_stack_overflow(csr::sepc::read(), sp, frame_pointer, csr::stval::read())
 }
 
 macro_rules! registers {
@@ -320,6 +376,7 @@ unsafe extern "C" fn entry() {
         "3:",
         "csrrw tp, sscratch, zero",
         "mv a0, sp",
+        "mv a1, s0",
         "lla sp, boot_stack_end",
         "li s0, 0",
         "call {stack_overflow}",

@@ -21,12 +21,13 @@ pub fn return_address() -> usize {
 }
 
 /// The addresses that are returned to, from the frame with this frame pointer outwards, as long as the
-/// frames lie in `stack`.
+/// frames lie in `stack`. It ends before the assembly that has no frame: the way in from user mode, or a
+/// stack's first instructions.
 pub fn callers(fp: usize, stack: Range<usize>) -> impl Iterator<Item = usize> + Clone {
     let mut next = Some(fp);
     core::iter::from_fn(move || {
         let fp = next?;
-        let (pc, outer) = record(fp, &stack)?;
+        let (pc, outer) = record(fp, &stack).filter(|(_, outer)| *outer != 0)?;
         next = (outer > fp).then_some(outer);
         Some(pc)
     })

@@ -6,15 +6,17 @@
 //! Only checked builds record locks that are held. What is waited for is recorded in every build, when
 //! the wait begins.
 
-use super::backtrace::{self, Way};
 use crate::arch::hart::{self, Hart};
+use crate::arch::held::Taken;
 use crate::arch::trap::TrapFrame;
 use crate::arch::{sbi, timer, unwind};
+use crate::debug::backtrace::{self, Way};
 use crate::dev::console;
 use crate::mm::ram::frames;
-use crate::proc::{Process, TABLE, Table};
+use crate::proc::{self, Process, TABLE, Table};
+use crate::sched::Awaited;
 use crate::symbols::Place;
-use crate::sync::{Awaited, LONG_SPIN, Taken, patiently, rank};
+use crate::sync::{LONG_SPIN, patiently, rank};
 use crate::{print, println};
 use core::fmt;
 use core::sync::atomic::Ordering;
@@ -103,32 +105,31 @@ fn answer_now() {
 fn tell() {
     let hart = hart::this();
     let index = hart.index();
-    // SAFETY: the hart holds a reference to the process it runs.
-    let Some(process) = (unsafe { hart.current().as_ref() }) else {
+    let Some(process) = proc::try_current() else {
         println!("hart {index}: idle");
         return;
     };
     // SAFETY: set on the interrupt that is handled at the moment; the frame lies on its stack.
     let frame = unsafe { hart.interrupted.get().as_ref() };
-    let (pid, name) = (process.pid, Printable(process));
+    let (pid, name) = (process.pid, Printable(&process));
     match frame {
         Some(frame) if frame.is_of_kernel() => {
             println!(
                 "hart {index}: pid {pid} {name} in the kernel: {}",
-                way(process, frame)
+                way(&process, frame)
             );
         }
-        Some(frame) => println!("hart {index}: pid {pid} {name} at {:#x}", frame.pc),
+        Some(frame) => println!("hart {index}: pid {pid} {name} at {:#x}", frame.pc()),
         None => println!("hart {index}: pid {pid} {name}"),
     }
 }
 
 /// The instruction that was interrupted, and the calls that led there.
 fn way(process: &Process, frame: &TrapFrame) -> impl fmt::Display {
-    let callers = unwind::callers(frame.frame_pointer(), process.stack_range());
+    let callers = unwind::callers(frame.frame_pointer(), process.thread().stack_range());
     Way {
-        addresses: core::iter::once(frame.pc + 1).chain(callers),
-        call: process.call_number(),
+        addresses: core::iter::once(frame.pc() + 1).chain(callers),
+        call: process.thread().call_number(),
     }
 }
 
@@ -140,21 +141,16 @@ fn tell_of(hart: &Hart) {
         "hart {index}: does not answer; the clock interrupted it {} s ago",
         Seconds(since)
     );
-    let current = hart.current();
-    match current.is_null() {
-        true => println!("    runs no process"),
-        // SAFETY: the hart has a reference to the process. If it goes on and lets go of it just now, the
-        // memory is still there, in the direct map, and some number comes out; hence volatile.
-        false => println!("    runs pid {}", unsafe {
-            (&raw const (*current).pid).read_volatile()
-        }),
+    match proc::number_of(hart.owner()) {
+        None => println!("    runs no process"),
+        Some(number) => println!("    runs pid {number}"),
     }
     for lock in hart.spins.iter() {
         println!("    spins for {}", Asked(lock));
     }
     // The one that it spins for stands in both lists.
     let wanted = hart.spins.iter().next().map(|lock| lock.lock);
-    for lock in hart.ranks.iter().filter(|lock| Some(lock.lock) != wanted) {
+    for lock in hart.locks.iter().filter(|lock| Some(lock.lock) != wanted) {
         let (name, place) = (rank::name(lock.kind), Place(lock.at));
         println!("    holds lock {:#x}, {name}, taken in{place}", lock.lock);
     }
@@ -180,16 +176,15 @@ pub fn tell_long_spin(wanted: Taken) {
             hart.index(),
             Asked(wanted)
         );
-        // SAFETY: the hart holds a reference to the process it runs.
-        match unsafe { hart.current().as_ref() } {
-            Some(process) => println!(", for pid {} {}", process.pid, Printable(process)),
+        match proc::try_current() {
+            Some(process) => println!(", for pid {} {}", process.pid, Printable(&process)),
             None => println!(", for no process"),
         }
         for other in hart::all()
             .iter()
             .filter(|other| !core::ptr::eq(*other, hart))
         {
-            let held = other.ranks.iter().find(|held| held.lock == wanted.lock);
+            let held = other.locks.iter().find(|held| held.lock == wanted.lock);
             if let Some(held) = held {
                 println!("hart {} took it in{}", other.index(), Place(held.at));
             }
@@ -214,22 +209,22 @@ fn print_processes(table: &Table) {
     println!("  pid parent state   pages name             since, waits for");
     table.for_each(|process, parent| {
         let (pid, parent) = (process.pid, parent.unwrap_or(0));
-        let (state, pages) = (process.state().name(), process.resident());
+        let (state, pages) = (process.state().name(), process.mm().resident());
         let start = format_args!("{pid:5} {parent:6} {state:6} {pages:6}");
         let name = Printable(process);
-        match process.awaits() {
+        match process.thread().awaits() {
             Some((awaited, queue, since)) => {
                 let since = Seconds(timer::now().saturating_sub(since));
                 let way = Way {
-                    addresses: process.callers(),
-                    call: process.call_number(),
+                    addresses: process.thread().callers(),
+                    call: process.thread().call_number(),
                 };
                 println!("{start} {name:16} {since:5} s {awaited}: {way}");
                 print_holder(table, queue);
             }
             None => println!("{start} {name}"),
         }
-        for lock in process.held_locks().iter() {
+        for lock in process.thread().held_locks().iter() {
             let (name, place) = (Awaited::name(lock.kind), Place(lock.at));
             println!("      holds the {name}, taken in{place}");
         }
@@ -239,7 +234,12 @@ fn print_processes(table: &Table) {
 /// Who holds the sleeping lock with this wait queue.
 fn print_holder(table: &Table, queue: usize) {
     table.for_each(|process, _| {
-        if process.held_locks().iter().any(|held| held.lock == queue) {
+        if process
+            .thread()
+            .held_locks()
+            .iter()
+            .any(|held| held.lock == queue)
+        {
             println!("      which pid {} holds", process.pid);
         }
     });

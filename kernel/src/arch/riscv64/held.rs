@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 /// A lock, and where it was asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken {
-    /// What kind of lock it is: a rank, or an [`super::Awaited`].
+    /// What kind of lock it is: a rank, or what sleeps for it.
     pub kind: u8,
     /// Its address.
     pub lock: usize,

@@ -1,9 +1,11 @@
 //! What the crate `vm` needs of this machine.
 
-use super::ram::{self, DirectMap, Frame, address_of, frames};
-use super::{asid, aside, commit, kernel_space};
+use super::reserve;
 use crate::arch::{self, hart};
 use crate::fs::MappedFile;
+use crate::mm::ram::{self, DirectMap, Frame, address_of, frames};
+use crate::mm::{asid, commit, kernel_space};
+use crate::sched;
 use crate::sync::Once;
 use abi::Event;
 use core::ops::Range;
@@ -104,11 +106,11 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {
-        aside::take(space, addr)
+        reserve::take(space, addr)
     }
 
     fn close_placed(&self, space: Pfn, range: &Range<u64>) {
-        aside::close(space, range);
+        reserve::close(space, range);
     }
 
     fn join_large(&self, block: Pfn) -> bool {
@@ -147,8 +149,14 @@ unsafe impl vm::Machine for Machine {
         kernel_space::copy_kernel_half(root);
     }
 
-    fn flush(&self, space: SpaceId, range: Flush) {
-        asid::flush(space, range);
+    /// The running thread changes the table that it runs with, or one that nobody uses.
+    fn flush(&self, _: SpaceId, range: Flush) {
+        let _off = hart::off();
+        let hart = hart::this();
+        if let Some(thread) = sched::try_current() {
+            thread.space().changed(hart);
+        }
+        asid::flush(hart, range);
     }
 
     #[inline]

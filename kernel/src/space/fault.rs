@@ -1,8 +1,8 @@
 //! The one way in which a page fault is mended, whether the program or the kernel's copy routines
 //! touched the address.
 
+use super::mm::Mm;
 use crate::arch::{hart, paging};
-use crate::proc::Process;
 use abi::Event;
 use vm::{Access, Fault, FaultError};
 
@@ -17,14 +17,14 @@ pub enum Denied {
     Io,
 }
 
-/// Makes `address` accessible for the process; `Ok` means that the access may be tried again.
-pub fn resolve(process: &Process, address: u64, access: Access) -> Result<(), Denied> {
+/// Makes `address` accessible in a space; `Ok` means that the access may be tried again.
+pub fn resolve(mm: &Mm, address: u64, access: Access) -> Result<(), Denied> {
     hart::note(match access {
         Access::Read => Event::FaultRead,
         Access::Write => Event::FaultWrite,
         Access::Execute => Event::FaultExecute,
     });
-    let mended = try_resolve(process, address, access);
+    let mended = try_resolve(mm, address, access);
     match mended {
         Ok(()) => {}
         Err(Denied::OutOfMemory) => hart::note(Event::FaultStarved),
@@ -33,15 +33,11 @@ pub fn resolve(process: &Process, address: u64, access: Access) -> Result<(), De
     mended
 }
 
-fn try_resolve(process: &Process, address: u64, access: Access) -> Result<(), Denied> {
+fn try_resolve(mm: &Mm, address: u64, access: Access) -> Result<(), Denied> {
     let mut supply = None;
     loop {
-        let outcome = match process.space.lock().as_mut() {
-            Some(space) => {
-                let outcome = space.fault(address, access, supply.take());
-                process.note_space(space);
-                outcome
-            }
+        let outcome = match mm.lock().as_mut() {
+            Some(space) => space.fault(address, access, supply.take()),
             None => return Err(Denied::Refused),
         };
         match outcome {

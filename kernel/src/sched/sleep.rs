@@ -1,15 +1,18 @@
 //! Locks whose waiters sleep.
 
-use super::{Awaited, SpinGuard, SpinLock, Taken, WaitQueue, rank};
+use super::Awaited;
+use super::thread::try_current;
+use super::wait::{Interrupted, WaitQueue};
+use crate::arch::held::Taken;
 use crate::arch::{hart, unwind};
-use crate::proc::sched;
 use crate::symbols::Place;
+use crate::sync::{SpinGuard, SpinLock, rank};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 
 const RANK: u8 = rank::DEVICE;
 
-/// A value behind a lock that may be held over a wait for the disk. Only processes take it.
+/// A value behind a lock that may be held over a wait for the disk. Only threads take it.
 pub struct SleepLock<T> {
     raw: RawSleep,
     value: UnsafeCell<T>,
@@ -17,21 +20,27 @@ pub struct SleepLock<T> {
 
 /// The part of the lock that does not know the value.
 struct RawSleep {
-    locked: SpinLock<bool, RANK>,
+    state: SpinLock<State, RANK>,
     waiting: WaitQueue,
+}
+
+struct State {
+    held: bool,
+    /// Threads in the queue, or on their way into it or out of it.
+    waiters: u32,
 }
 
 impl RawSleep {
     #[inline(never)]
     fn lock(&self) {
-        let mut locked = self.locked.lock();
-        if *locked {
+        let mut state = self.state.lock();
+        if state.held {
             if cfg!(debug_assertions) {
                 self.check_not_own(unwind::return_address());
             }
-            locked = self.wait(locked);
+            state = self.wait(state);
         }
-        *locked = true;
+        state.held = true;
         if cfg!(debug_assertions) {
             self.record(unwind::return_address());
         }
@@ -39,63 +48,70 @@ impl RawSleep {
 
     #[cold]
     #[inline(never)]
-    fn wait<'a>(&'a self, mut locked: SpinGuard<'a, bool, RANK>) -> SpinGuard<'a, bool, RANK> {
-        while *locked {
-            locked = self.waiting.wait_surely(locked);
+    fn wait<'a>(&'a self, mut state: SpinGuard<'a, State, RANK>) -> SpinGuard<'a, State, RANK> {
+        state.waiters += 1;
+        while state.held {
+            state = self.waiting.wait_uninterruptible(state);
         }
-        locked
+        state.waiters -= 1;
+        state
     }
 
     #[inline(never)]
     fn try_lock(&self) -> bool {
-        let locked = self.locked.try_lock();
-        let taken = locked.is_some_and(|mut locked| !core::mem::replace(&mut *locked, true));
+        let state = self.state.try_lock();
+        let taken = state.is_some_and(|mut state| !core::mem::replace(&mut state.held, true));
         if cfg!(debug_assertions) && taken {
             self.record(unwind::return_address());
         }
         taken
     }
 
-    /// Panics, in checked builds, if the running process would wait for itself.
+    /// Panics, in checked builds, if the running thread would wait for itself.
     #[cold]
     fn check_not_own(&self, at: usize) {
         let _off = hart::off();
-        let process = sched::try_current();
-        let held = process.and_then(|process| {
-            let mut held = process.held_locks().iter();
+        let thread = try_current();
+        let held = thread.and_then(|thread| {
+            let mut held = thread.held_locks().iter();
             held.find(|held| held.lock == self.waiting.address())
         });
         if let Some(held) = held {
             let (since, at) = (Place(held.at), Place(at));
             let name = Awaited::name(held.kind);
-            panic!("{name} taken twice by one process: in{since}, and again in{at}");
+            panic!("{name} taken twice by one thread: in{since}, and again in{at}");
         }
     }
 
-    /// Notes, in checked builds, that the running process has taken the lock.
+    /// Notes, in checked builds, that the running thread has taken the lock.
     fn record(&self, at: usize) {
-        // An interrupt may list what the process holds, and try locks of its own for that.
+        // An interrupt may list what the thread holds, and try locks of its own for that.
         let _off = hart::off();
-        if let Some(process) = sched::try_current() {
+        if let Some(thread) = try_current() {
             let (kind, lock) = (self.waiting.awaited() as u8, self.waiting.address());
-            process.held_locks().push(Taken { kind, lock, at });
+            thread.held_locks().push(Taken { kind, lock, at });
         }
     }
 
     #[inline(never)]
     fn unlock(&self) {
         if cfg!(debug_assertions)
-            && let Some(process) = sched::try_current()
+            && let Some(thread) = try_current()
         {
             let _off = hart::off();
-            process.held_locks().pop(self.waiting.address());
+            thread.held_locks().pop(self.waiting.address());
         }
-        *self.locked.lock() = false;
-        self.waiting.wake_one();
+        let mut state = self.state.lock();
+        state.held = false;
+        let waited_for = state.waiters > 0;
+        drop(state);
+        if waited_for {
+            self.waiting.wake_one();
+        }
     }
 }
 
-// SAFETY: `raw` lets one holder in at a time; the value moves between processes, hence `Send`.
+// SAFETY: `raw` lets one holder in at a time; the value moves between threads, hence `Send`.
 unsafe impl<T: Send> Sync for SleepLock<T> {}
 
 impl<T> SleepLock<T> {
@@ -103,7 +119,10 @@ impl<T> SleepLock<T> {
     pub const fn new(name: Awaited, value: T) -> SleepLock<T> {
         SleepLock {
             raw: RawSleep {
-                locked: SpinLock::new(false),
+                state: SpinLock::new(State {
+                    held: false,
+                    waiters: 0,
+                }),
                 waiting: WaitQueue::new(name),
             },
             value: UnsafeCell::new(value),
@@ -130,9 +149,9 @@ pub struct SleepGuard<'a, T> {
 }
 
 impl<'a, T> SleepGuard<'a, T> {
-    /// Lets go of the lock, waits in `queue`, takes the lock again; ends early when the process is
-    /// killed.
-    pub fn wait(self, queue: &WaitQueue) -> Result<SleepGuard<'a, T>, super::Interrupted> {
+    /// Lets go of the lock, waits in `queue`, takes the lock again; ends early when the thread is
+    /// interrupted.
+    pub fn wait(self, queue: &WaitQueue) -> Result<SleepGuard<'a, T>, Interrupted> {
         let lock = self.lock;
         queue.wait_after(true, || drop(self))?;
         Ok(lock.lock())

@@ -1,8 +1,8 @@
 //! The frames set aside for memory that may become large pages. They count as free, and go back
 //! before anything else when memory ends.
 
-use super::Machine;
-use super::ram::frames;
+use super::machine::Machine;
+use crate::mm::ram::frames;
 use crate::sync::{SpinLock, rank};
 use core::ops::Range;
 use frames::{Pfn, Shrinker};

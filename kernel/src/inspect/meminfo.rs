@@ -1,10 +1,11 @@
 //! The numbers that programs may know about memory.
 
-use super::ram::{frames, record_pages, total_pages};
-use super::{aside, commit, heap, kernel_space, stack};
 use crate::arch::{hart, layout};
 use crate::fs;
+use crate::mm::ram::{frames, record_pages, total_pages};
+use crate::mm::{commit, heap, kernel_space, stack};
 use crate::proc::TABLE;
+use crate::space::reserve;
 use abi::{Errno, Event, MemInfo, MemInfoFlags, PAGE_SIZE, SlabInfo};
 
 /// Counts, after the caches have given back where that is asked.
@@ -25,7 +26,7 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     let frames = frames();
     info.total = frames.total() as u64;
     let stats = frames.stats();
-    info.aside = aside::count() as u64;
+    info.aside = reserve::count() as u64;
     info.free = stats.free as u64 + info.aside;
     info.large_pages = frames.whole_blocks() as u64;
     info.pressed = stats.pressed as u64;
@@ -83,7 +84,7 @@ fn add_uses(info: &mut MemInfo) {
     {
         let table = TABLE.lock();
         info.processes = table.len() as u64;
-        table.for_each(|process, _| info.page_tables += process.page_tables() as u64);
+        table.for_each(|process, _| info.page_tables += process.mm().page_tables() as u64);
     }
     let named = info.slab
         + info.kernel_tables

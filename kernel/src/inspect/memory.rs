@@ -1,9 +1,9 @@
 //! The state of memory that Ctrl-T prints. It is made in an interrupt, when perhaps no process can run
 //! any more: nothing is allocated, and a lock that somebody holds is waited for a while only.
 
-use super::ram::frames;
-use super::{heap, stack};
 use crate::arch::hart;
+use crate::mm::ram::frames;
+use crate::mm::{heap, stack};
 use crate::proc::TABLE;
 use crate::sync::patiently;
 use crate::{fs, print, println};
@@ -52,7 +52,7 @@ fn print_processes() {
     println!("  pid state   pages  held name");
     table.for_each(|process, _| {
         let (pid, state) = (process.pid, process.state().name());
-        let (pages, held) = (process.resident(), process.held());
+        let (pages, held) = (process.mm().resident(), process.held());
         match process.try_name() {
             Some(name) => println!("{pid:5} {state:6} {pages:6} {held:5} {name}"),
             None => println!("{pid:5} {state:6} {pages:6} {held:5} (busy)"),

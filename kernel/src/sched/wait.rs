@@ -1,15 +1,18 @@
-//! Queues of processes that wait for an event.
+//! Queues of threads that wait for an event.
 //!
 //! Whoever waits puts itself into the queue *before* it lets go of the lock that guards what it
 //! waits for; whoever wakes holds or held that lock. So no wake-up is lost.
 
-use super::{Awaited, SpinGuard, SpinLock, rank};
+use super::Awaited;
+use super::queue::Kind;
+use super::run::{block, wake};
+use super::thread::{ThreadQueue, current};
 use crate::arch::hart;
-use crate::proc::{ProcessQueue, QueueKind, sched};
+use crate::sync::{SpinGuard, SpinLock, rank};
 use core::ptr;
 use lock_api::MutexGuard;
 
-/// The wait ended because the process has been killed.
+/// The wait ended because the thread was interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interrupted;
 
@@ -19,27 +22,27 @@ impl From<Interrupted> for abi::Errno {
     }
 }
 
-fn awaited_in(queue: &ProcessQueue) -> Awaited {
+fn awaited_in(queue: &ThreadQueue) -> Awaited {
     match queue.kind() {
-        QueueKind::Waiting(awaited) => awaited,
-        QueueKind::Runnable => unreachable!("nobody waits in a queue of runnable processes"),
+        Kind::Waiting(awaited) => awaited,
+        Kind::Runnable => unreachable!("nobody waits in a queue of runnable threads"),
     }
 }
 
 /// Processes that wait for the same event, first come first served.
 pub struct WaitQueue {
-    waiting: SpinLock<ProcessQueue, { rank::WAIT }>,
+    waiting: SpinLock<ThreadQueue, { rank::WAIT }>,
 }
 
 impl WaitQueue {
     /// A queue nobody waits in.
     pub const fn new(awaited: Awaited) -> WaitQueue {
         WaitQueue {
-            waiting: SpinLock::new(ProcessQueue::new(QueueKind::Waiting(awaited))),
+            waiting: SpinLock::new(ThreadQueue::new(Kind::Waiting(awaited))),
         }
     }
 
-    /// What its processes wait for.
+    /// What its threads wait for.
     pub fn awaited(&self) -> Awaited {
         awaited_in(&self.waiting.lock())
     }
@@ -50,7 +53,7 @@ impl WaitQueue {
     }
 
     /// Lets go of `guard`, waits for a wake-up, takes the lock again. Wake-ups may come without
-    /// reason: the caller looks again. Killing the process ends the wait.
+    /// reason: the caller looks again. Interrupting the thread ends the wait.
     pub fn wait<'a, T, const RANK: u8>(
         &self,
         guard: SpinGuard<'a, T, RANK>,
@@ -60,8 +63,8 @@ impl WaitQueue {
         Ok(lock.lock())
     }
 
-    /// Like [`WaitQueue::wait`], also for a process that was killed: for waits that surely end.
-    pub fn wait_surely<'a, T, const RANK: u8>(
+    /// Like [`WaitQueue::wait`], also for a thread that was interrupted: for waits that surely end.
+    pub fn wait_uninterruptible<'a, T, const RANK: u8>(
         &self,
         guard: SpinGuard<'a, T, RANK>,
     ) -> SpinGuard<'a, T, RANK> {
@@ -70,45 +73,45 @@ impl WaitQueue {
         lock.lock()
     }
 
-    /// Queues the process, calls `release`, and waits for a wake-up or, where `interruptible`, for
-    /// the process to be killed.
+    /// Queues the thread, calls `release`, and waits for a wake-up or, where `interruptible`, for
+    /// it to be interrupted.
     pub fn wait_after(
         &self,
         interruptible: bool,
         release: impl FnOnce(),
     ) -> Result<(), Interrupted> {
-        let process = sched::current();
+        let thread = current();
         let off = hart::off();
         {
             let mut waiting = self.waiting.lock();
-            process.begin_sleep(interruptible, awaited_in(&waiting), self.address());
-            waiting.push(process.to_arc());
+            thread.begin_sleep(interruptible, awaited_in(&waiting), self.address());
+            waiting.push(thread.to_arc());
         }
         release();
-        if interruptible && process.is_killed() && process.cancel_sleep() {
-            self.waiting.lock().remove(&process);
+        if interruptible && thread.is_interrupted() && thread.end_sleep() {
+            self.waiting.lock().remove(&thread);
             return Err(Interrupted);
         }
-        sched::block();
+        block();
         drop(off);
-        if process.is_queued_waiting() {
-            // Woken by `kill` and not out of the queue.
-            self.waiting.lock().remove(&process);
+        if thread.is_queued_waiting() {
+            // Woken by an interruption and not out of the queue.
+            self.waiting.lock().remove(&thread);
         }
-        if interruptible && process.is_killed() {
+        if interruptible && thread.is_interrupted() {
             Err(Interrupted)
         } else {
             Ok(())
         }
     }
 
-    /// Wakes the process that waits longest; false if none waited.
+    /// Wakes the thread that waits longest; false if none waited.
     pub fn wake_one(&self) -> bool {
         loop {
-            let Some(process) = self.waiting.lock().pop() else {
+            let Some(thread) = self.waiting.lock().pop() else {
                 return false;
             };
-            if sched::wake(process) {
+            if wake(thread) {
                 return true;
             }
         }

@@ -1,0 +1,18 @@
+//! Threads: what one is, who runs when, and how they wait for each other, for a time and for locks that
+//! may be held over a wait. Knows no process and no file.
+
+mod awaited;
+mod clock;
+mod queue;
+mod run;
+mod sleep;
+mod thread;
+mod timer;
+mod wait;
+
+pub use awaited::Awaited;
+pub use run::{end, enter_new_context, idle_loop, interrupt, start, yield_now};
+pub use sleep::{SleepGuard, SleepLock};
+pub use thread::{Current, Start, State, Thread, current, try_current};
+pub use timer::{sleep_until, tick};
+pub use wait::WaitQueue;

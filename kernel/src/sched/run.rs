@@ -1,0 +1,232 @@
+//! Who runs when: round robin, one queue of runnable threads a hart, idle harts steal.
+//!
+//! A switch goes from one thread's stack straight to the next one's. Two rules keep two harts from
+//! one stack: a thread is queued only when no hart is on its stack any more, and only its queue hands
+//! it out. Nobody waits for a hart to leave a stack, since the host may not let that hart run at the
+//! moment: whoever wakes a thread too early, and whoever preempts one, leaves it to its successor to
+//! queue it. In the same way the successor tells of a thread that has ended.
+
+use super::clock::{start_idling, start_quantum};
+use super::queue::Kind;
+use super::thread::{Left, Thread, ThreadQueue, current, try_current};
+use crate::arch::switch::{Context, switch};
+use crate::arch::{csr, hart, sbi};
+use crate::mm::asid;
+use crate::sync::{SpinLock, rank};
+use abi::Event;
+use core::cell::{Cell, UnsafeCell};
+use core::sync::atomic::Ordering;
+use kmalloc::KArc;
+
+/// What the scheduler keeps a hart.
+struct Local {
+    runnable: SpinLock<ThreadQueue, { rank::RUN }>,
+    /// Where the hart is when it runs no thread.
+    idle: UnsafeCell<Context>,
+    /// The thread just left; its successor finishes the switch.
+    left: Cell<*const Thread>,
+}
+
+// SAFETY: `idle` and `left` are used by their own hart only, with interrupts off.
+unsafe impl Sync for Local {}
+
+static LOCAL: [Local; hart::MAX_HARTS] = [const {
+    Local {
+        runnable: SpinLock::new(ThreadQueue::new(Kind::Runnable)),
+        idle: UnsafeCell::new(Context::new()),
+        left: Cell::new(core::ptr::null()),
+    }
+}; hart::MAX_HARTS];
+
+fn local(index: usize) -> &'static Local {
+    LOCAL.get(index).unwrap_or(&LOCAL[0])
+}
+
+/// Makes a waiting thread runnable; false if it did not wait.
+pub fn wake(thread: KArc<Thread>) -> bool {
+    // Preempted in the middle, the thread would be runnable and in no queue.
+    let _off = hart::off();
+    if !thread.end_sleep() {
+        return false;
+    }
+    if !thread.call_back() {
+        enqueue(thread);
+    }
+    true
+}
+
+/// Lets a new thread run.
+pub fn start(thread: KArc<Thread>) {
+    enqueue(thread);
+}
+
+/// Queues a runnable thread where it last ran, and wakes a hart for it if one idles.
+fn enqueue(thread: KArc<Thread>) {
+    let home = thread.last_hart.load(Ordering::Relaxed);
+    local(home).runnable.lock().push(thread);
+    call_idle_hart(home);
+}
+
+/// Interrupts a hart that idles, if there is one, because there is something to run: the one at
+/// `home` first.
+fn call_idle_hart(home: usize) {
+    let _off = hart::off();
+    let here = hart::this().index();
+    let all = hart::all();
+    let others = || all.iter().filter(|hart| hart.index() != here);
+    let at_home = || others().filter(|hart| hart.index() == home);
+    // Whoever turns the flag off is the one to call the hart.
+    let called = at_home()
+        .chain(others())
+        .find(|hart| hart.idle.load(Ordering::SeqCst) && hart.idle.swap(false, Ordering::SeqCst));
+    if let Some(hart) = called {
+        sbi::send_interrupt(hart.id());
+    }
+}
+
+/// The next thread for this hart: its own first, then the others'.
+fn pick(index: usize) -> Option<KArc<Thread>> {
+    let count = hart::count();
+    (0..count).find_map(|i| {
+        let other = local((index + i) % count);
+        other.runnable.lock().pop()
+    })
+}
+
+/// Gives the hart away until somebody wakes the thread, for ever if it has ended. Interrupts are
+/// off, once.
+pub(super) fn block() {
+    if current().was_called_back() {
+        return;
+    }
+    let next = pick(hart::this().index());
+    switch_to(next);
+}
+
+/// Lets the next runnable thread go first, if there is one.
+pub fn yield_now() {
+    let off = hart::off();
+    hart::this().expired.set(false);
+    if let Some(next) = pick(hart::this().index()) {
+        // A thread that runs is not woken, so nobody else has called it back.
+        let called = current().call_back();
+        debug_assert!(called, "preempted, but not running");
+        switch_to(Some(next));
+    }
+    drop(off);
+}
+
+/// Leaves the running thread, or the idle loop, for `next`, or for the idle loop.
+fn switch_to(next: Option<KArc<Thread>>) {
+    let hart = hart::this();
+    debug_assert_eq!(hart.depth(), 1, "switch while a spin lock is held");
+    let own = local(hart.index());
+    let from = match try_current() {
+        Some(thread) => {
+            thread.save_floats();
+            thread.context()
+        }
+        None => own.idle.get(),
+    };
+    let was_idle = hart.current().is_null();
+    own.left.set(hart.current().cast());
+    let to = match next {
+        Some(thread) => {
+            thread.arrive();
+            thread.last_hart.store(hart.index(), Ordering::Relaxed);
+            hart.set_kernel_sp(thread.stack_top());
+            asid::enter(hart, thread.space());
+            let to = thread.context();
+            let owner = thread.owner();
+            hart.set_current(KArc::into_raw(thread).cast(), owner);
+            current().load_floats();
+            if was_idle {
+                start_quantum();
+            }
+            to
+        }
+        None => {
+            hart.set_current(core::ptr::null(), core::ptr::null());
+            asid::enter_kernel(hart);
+            own.idle.get()
+        }
+    };
+    hart::note(Event::Switch);
+    let were_on = hart.were_on();
+    // SAFETY: interrupts are off; `to` came out of a queue with nobody on its stack, or is this
+    // hart's own idle context; `from` is the running context's place.
+    unsafe { switch(from, to) };
+    finish_switch();
+    hart::this().set_were_on(were_on);
+}
+
+/// The first thing on the new stack: lets go of the thread that was left.
+fn finish_switch() {
+    let hart = hart::this();
+    let left = local(hart.index()).left.replace(core::ptr::null());
+    if left.is_null() {
+        return;
+    }
+    // SAFETY: `left` was this hart's current thread, made with `into_raw`; the count passes here.
+    let thread = unsafe { KArc::from_raw(left) };
+    match thread.leave() {
+        Left::Sleeps => {}
+        Left::ComesBack => enqueue(thread),
+        Left::Ended => {
+            // Whoever collects what the thread ran for is to be the last one to let go of it, so that
+            // all its memory is back then.
+            let (ended, owner) = thread.ended();
+            drop(thread);
+            ended(owner);
+        }
+    }
+}
+
+/// Ends the running thread. What it ran for is told when nobody is on its stack any more.
+pub fn end() -> ! {
+    // Interrupts stay off from here on: an ended thread that is preempted would be queued again.
+    hart::enter();
+    current().set_ended();
+    block();
+    unreachable!("an ended thread ran");
+}
+
+/// Interrupts a thread: if it waits for something, it waits no longer.
+pub fn interrupt(thread: &KArc<Thread>) {
+    if thread.set_interrupted() {
+        wake(thread.clone());
+    }
+}
+
+/// First code of every new thread, before its own.
+pub fn enter_new_context() {
+    finish_switch();
+    hart::this().set_were_on(true);
+    hart::leave();
+}
+
+/// What a hart does when it has no thread to run; each hart ends up here after boot.
+pub fn idle_loop() -> ! {
+    let hart = hart::this();
+    csr::interrupts_on();
+    hart::enter();
+    loop {
+        hart.idle.store(true, Ordering::SeqCst);
+        // Who queues after this looks sees `idle` and interrupts the hart.
+        if let Some(next) = pick(hart.index()) {
+            // Whoever turned the flag off has called this hart for a thread that may be another one.
+            let called = !hart.idle.swap(false, Ordering::SeqCst);
+            if called || local(hart.index()).runnable.lock().first().is_some() {
+                call_idle_hart(hart.index());
+            }
+            switch_to(Some(next));
+            continue;
+        }
+        start_idling();
+        csr::wait_for_interrupt();
+        hart.idle.store(false, Ordering::SeqCst);
+        hart::leave();
+        // The interrupt that ended the wait is taken here.
+        hart::enter();
+    }
+}

@@ -1,0 +1,11 @@
+//! User address spaces: the crate `vm` bound to this machine's frames and files, page faults, and the
+//! lock and the counts of each space.
+
+mod fault;
+mod machine;
+mod mm;
+pub mod reserve;
+
+pub use fault::{Denied, resolve};
+pub use machine::{Machine, Space, init};
+pub use mm::Mm;

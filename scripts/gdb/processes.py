@@ -1,0 +1,252 @@
+"""Processes of Pagoda's kernel: the commands `pagoda …`, and functions for expressions."""
+
+import contextlib
+import gdb
+
+# The kernel has the upper half of every address space.
+KERNEL = 1 << 63
+SUPERVISOR = 1
+
+TABLE = "kernel::proc::table::TABLE"
+HARTS = "kernel::arch::riscv64::hart::HARTS"
+
+
+def static(name):
+    """A static variable of the kernel, whatever language the program here is in."""
+    symbol = gdb.lookup_global_symbol(name) or gdb.lookup_static_symbol(name)
+    if symbol is None:
+        raise gdb.GdbError("the symbols of Pagoda's kernel are not loaded")
+    return symbol.value()
+
+
+def register(name):
+    return unsigned(gdb.newest_frame().read_register(name))
+
+
+@contextlib.contextmanager
+def in_kernel():
+    """The kernel's memory can be read, which QEMU refuses while the hart is in user mode."""
+    if gdb.selected_thread() is None:
+        raise gdb.GdbError("no machine is connected")
+    before = int(gdb.parse_and_eval("$priv"))
+    if before == SUPERVISOR:
+        yield
+        return
+    gdb.execute("set $priv = %d" % SUPERVISOR)
+    try:
+        yield
+    finally:
+        gdb.execute("set $priv = %d" % before)
+
+
+def this_hart():
+    """Of the hart whose thread is selected: in `tp`, or in `sscratch` while a program runs."""
+    where = register("tp" if register("pc") >= KERNEL else "sscratch")
+    harts = static(HARTS)
+    return next((hart for hart in elements(harts) if unsigned(hart.address) == where), None)
+
+
+def current():
+    """The process of the selected hart as a pointer; null when it has none, None before boot."""
+    hart = this_hart()
+    return bare(hart["current"]) if hart is not None else None
+
+
+def processes():
+    """For each process a pointer, and its parent's number."""
+    table = locked(static(TABLE))[0]
+    entries = {}
+    for number, piece in enumerate(elements(table["pieces"])):
+        piece = some(piece)
+        if piece is None:
+            continue
+        piece = target(piece).dereference()
+        places = elements(piece["entries"])
+        for at, entry in enumerate(map(some, places)):
+            if entry is not None:
+                entries[len(places) * number + at] = entry
+    for entry in entries.values():
+        parent = some(entry["parent"])
+        parent = entries.get(int(parent)) if parent is not None else None
+        pid = int(target(parent["process"])["pid"]) if parent is not None else 0
+        yield target(entry["process"]), pid
+
+
+def process(pid):
+    """The process with this number."""
+    for pointer, _ in processes():
+        if int(pointer["pid"]) == pid:
+            return pointer
+    raise gdb.GdbError("there is no process %d" % pid)
+
+
+# As `Process::state` has it.
+STATES = ["ready", "sleep", "wait", "ended"]
+ASLEEP = (1, 2)
+
+
+def state(process):
+    state = int(bare(process["state"]))
+    if state == 0 and int(bare(process["presence"])) != 0:
+        return "run on hart %d" % int(bare(process["last_hart"]))
+    if state in ASLEEP:
+        reasons = gdb.lookup_type("kernel::sync::awaited::Awaited").fields()
+        awaited = int(bare(process["awaited"]))
+        names = [field.name for field in reasons if field.enumval == awaited]
+        return STATES[state] + ", for " + names[0].rpartition("::")[2]
+    return STATES[state]
+
+
+def regions(process):
+    """The regions of a process's address space, by address."""
+    space = some(locked(process["space"])[0])
+    waiting, link = [], some(space["regions"]["root"]) if space is not None else None
+    while waiting or link is not None:
+        while link is not None:
+            waiting.append(target(link).dereference())
+            link = some(waiting[-1]["left"])
+        node = waiting.pop()
+        yield node["region"]
+        link = some(node["right"])
+
+
+def backing(region):
+    """Where a region's pages come from."""
+    name, value = variant(region["backing"])
+    if name == "File":
+        return "file from %#x" % int(value["offset"])
+    return "shared" if name == "Shared" else ""
+
+
+def rights(region):
+    bits = region["prot"]
+    while bits.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT:
+        bits = bits[bits.type.fields()[0]]
+    return "".join(letter if int(bits) & bit else "-" for bit, letter in ((1, "r"), (2, "w"), (4, "x")))
+
+
+def reading(what):
+    """Calls it where the kernel's memory can be read."""
+    try:
+        with in_kernel():
+            return what()
+    except gdb.MemoryError as error:
+        raise gdb.GdbError("%s: has the kernel started?" % error)
+    except gdb.error as error:
+        raise gdb.GdbError(str(error))
+
+
+class Pagoda(gdb.Command):
+    """What Pagoda's kernel knows.
+
+pagoda ps        all processes; `print *$process(PID)` shows one
+pagoda pmap PID  the regions of a process's address space; without PID, of the selected hart's
+pagoda kernel C  the command C, while the selected hart is in user mode and C reads the kernel's memory
+
+Functions for expressions: $current() is the process of the selected hart, $process(PID) that with this
+number, $parent(PROCESS) another one's parent, all as pointers; $inner(X) is what is in a KArc, KBox, lock
+or cell."""
+
+    def __init__(self):
+        super().__init__("pagoda", gdb.COMMAND_STATUS, prefix=True)
+
+    def invoke(self, _argument, _from_tty):
+        gdb.execute("help pagoda")
+
+
+class Ps(gdb.Command):
+    """All processes: number, parent, resident pages, name, state."""
+
+    def __init__(self):
+        super().__init__("pagoda ps", gdb.COMMAND_STATUS)
+
+    def invoke(self, _argument, _from_tty):
+        lines = reading(lambda: [self.line(*each) for each in processes()])
+        print("  PID PARENT  PAGES NAME             STATE")
+        for line in lines:
+            print(line)
+
+    def line(self, process, parent):
+        pages = int(bare(process["resident"]))
+        name = text(locked(process["name"])[0])
+        return "%5d %6d %6d %-16s %s" % (int(process["pid"]), parent, pages, name, state(process))
+
+
+class Pmap(gdb.Command):
+    """The regions of the address space of a process: pagoda pmap PID.
+Without a number, of the process that the selected hart runs."""
+
+    def __init__(self):
+        super().__init__("pagoda pmap", gdb.COMMAND_STATUS)
+
+    def invoke(self, argument, _from_tty):
+        for line in reading(lambda: self.lines(argument)):
+            print(line)
+
+    def lines(self, argument):
+        pointer = process(int(gdb.parse_and_eval(argument))) if argument else running()
+        lines = ["%s %s" % (int(pointer["pid"]), text(locked(pointer["name"])[0]))]
+        lines.append("         start            end  pages prot kind")
+        for region in regions(pointer):
+            start, end = int(region["start"]), int(region["end"])
+            kind = str(region["kind"]).rpartition("::")[2]
+            rest = rights(region), kind, backing(region)
+            lines.append(("%14x %14x %6d %s  %s %s" % (start, end, end - start >> 12, *rest)).rstrip())
+        return lines
+
+
+def running():
+    """The process of the selected hart, or an error."""
+    pointer = current()
+    if not pointer:
+        raise gdb.GdbError("this hart runs no process; `info threads` lists the harts")
+    return pointer
+
+
+class Kernel(gdb.Command):
+    """Does a command of gdb's where the kernel's memory can be read: pagoda kernel print *$current().
+Only needed while the selected hart is in user mode."""
+
+    def __init__(self):
+        super().__init__("pagoda kernel", gdb.COMMAND_DATA)
+
+    def invoke(self, argument, from_tty):
+        reading(lambda: gdb.execute(argument, from_tty))
+
+
+class Function(gdb.Function):
+    """A function for expressions."""
+
+    def __init__(self, name, what):
+        super().__init__(name)
+        self.what = what
+
+    def invoke(self, *arguments):
+        return reading(lambda: self.what(*arguments))
+
+
+def parent(pointer):
+    pid = int(pointer["pid"])
+    for other, number in processes():
+        if int(other["pid"]) == pid and number == 0:
+            raise gdb.GdbError("process %d has no parent" % pid)
+        if int(other["pid"]) == pid:
+            return process(number)
+    raise gdb.GdbError("there is no process %d in the table" % pid)
+
+
+def inner(value):
+    name = name_of(value.type)
+    if name.startswith(("kmalloc::karc::KArc<", "kmalloc::kbox::KBox<")):
+        return target(value).dereference()
+    if name.startswith(("lock_api::mutex::Mutex<", "kernel::sync::sleep::SleepLock<")):
+        return locked(value)[0]
+    return bare(value)
+
+
+for command in (Pagoda, Ps, Pmap, Kernel):
+    command()
+Function("current", running)
+Function("process", lambda pid: process(int(pid)))
+Function("parent", parent)
+Function("inner", inner)

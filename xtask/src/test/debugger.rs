@@ -1,0 +1,288 @@
+//! What helps to find a fault: the source lines behind a panic's addresses, and gdb.
+
+use super::{
+    Bench, Check, Layer, Log, Outcome,
+    scenarios::{LIMIT, finish, front, run, text, wanted},
+};
+use crate::{
+    build::SYMBOLS,
+    c::Compiler,
+    interactive::gdb_script,
+    options::Profile,
+    session::{Event, Session, Stderr},
+};
+use anyhow::{Context, Result, ensure};
+use std::{fs, io::Write, process::Command, time::Instant};
+
+/// Those that know the guest's machine.
+const DEBUGGERS: [&str; 2] = ["gdb-multiarch", "riscv64-unknown-elf-gdb"];
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        Check::new("panic-lines", Layer::Guest(LIMIT), |bench, log| {
+            panic_lines(bench, log).map(|()| Outcome::Passed(1))
+        }),
+        check("gdb-kernel", kernel),
+        check("gdb-fault", fault),
+        check("gdb-program", program),
+    ]
+}
+
+/// A check that is skipped where there is no gdb.
+fn check(name: &str, work: fn(&Bench, &mut Log, Debugger) -> Result<Outcome>) -> Check {
+    let name = name.to_owned();
+    Check::new(
+        name.clone(),
+        Layer::Guest(LIMIT),
+        move |bench, log| match Debugger::find(&name) {
+            Some(debugger) => work(bench, log, debugger),
+            None => Ok(Outcome::Skipped(format!(
+                "there is no {} or {}",
+                DEBUGGERS[0], DEBUGGERS[1]
+            ))),
+        },
+    )
+}
+
+/// Each line of a backtrace has its file and line.
+fn panic_lines(bench: &Bench, log: &mut Log) -> Result<()> {
+    for profile in ["release", "checked"] {
+        let settings = [("CMD", "kmalloctest panic"), ("PROFILE", profile)];
+        let (status, output) = run(bench, log, &settings)?;
+        ensure!(status == 101, "exit status {status} of a panic, wanted 101");
+        wanted(
+            &output,
+            "panic: kmalloc: 4097 bytes asked, at most 4096\r\n",
+        )?;
+        backtrace(&output)?;
+        wanted(&output, " at kernel/src/syscall/")?;
+    }
+    Ok(())
+}
+
+fn backtrace(output: &str) -> Result<()> {
+    let (_, lines) = output
+        .split_once("backtrace:\r\n")
+        .context("no backtrace")?;
+    let lines: Vec<&str> = lines
+        .lines()
+        .take_while(|line| line.starts_with("  "))
+        .collect();
+    ensure!(lines.len() > 2, "a backtrace of {} lines", lines.len());
+    for line in lines {
+        let mut words = line.split([' ', ':']);
+        ensure!(
+            words.any(|word| word.ends_with(".rs")),
+            "no file in {line:?}"
+        );
+    }
+    Ok(())
+}
+
+/// A guest that waits for gdb, and a gdb to go with it.
+struct Debugger {
+    program: &'static str,
+    name: String,
+    port: u16,
+}
+
+impl Debugger {
+    fn find(name: &str) -> Option<Debugger> {
+        let here = |program: &&&str| Command::new(program).arg("--version").output().is_ok();
+        // A port for each check, by the length of its name; those that the system gives begin above.
+        let port = 30_000 + (std::process::id() as usize * 16 + name.len()) % 2_700;
+        Some(Debugger {
+            program: DEBUGGERS.iter().find(here)?,
+            name: name.to_owned(),
+            port: port as u16,
+        })
+    }
+
+    /// Starts the guest with these keys typed ahead.
+    fn guest(&self, bench: &Bench, log: &mut Log, add: &str, typed: &str) -> Result<Session> {
+        let image = bench.dir.join(format!("{}.img", self.name));
+        let port = self.port.to_string();
+        let settings = [("KEEP", text(&image)?), ("GDBPORT", &port), ("ADD", add)];
+        let command = front(bench, "scripts/xtask", &["gdb"], &settings);
+        writeln!(log, "+ {command:?}")?;
+        let mut session = Session::start(command, true, Stderr::Console)?;
+        session.send(typed.as_bytes())?;
+        Ok(session)
+    }
+
+    /// Gives gdb the commands, as `.gdbinit` has set it up, and lets it end; what it printed.
+    fn run(&self, bench: &Bench, log: &mut Log, commands: &[&str]) -> Result<String> {
+        // Other checks, too, leave a script to connect with.
+        let guest = bench.guest(Profile::Release)?;
+        let programs = bench.toolchain.target_dir().join(SYMBOLS);
+        let script = gdb_script(&guest.kernel, &programs, self.port);
+        let connect = bench.file(&format!("{}.connect", self.name), script.as_bytes())?;
+        let init = fs::read_to_string(bench.toolchain.root.join(".gdbinit"))?;
+        wanted(&init, "target/pagoda/connect.gdb")?;
+        let init = init.replace("target/pagoda/connect.gdb", text(&connect)?);
+        let init = bench.file(&format!("{}.gdbinit", self.name), init.as_bytes())?;
+        let mut arguments = vec!["-nx", "-batch", "-x", text(&init)?];
+        for command in commands {
+            arguments.extend(["-ex", command]);
+        }
+        let gdb = front(bench, self.program, &arguments, &[]);
+        finish(log, gdb, None).map(|(_, output)| output)
+    }
+}
+
+/// Reads the console until the text is there; all that it printed.
+fn read(session: &mut Session, log: &mut Log, until: &str) -> Result<String> {
+    let deadline = Instant::now() + LIMIT;
+    let mut output = Vec::new();
+    loop {
+        let seen = String::from_utf8_lossy(&output);
+        if seen.contains(until) {
+            return Ok(seen.into_owned());
+        }
+        match session.next(deadline)? {
+            Event::Output(bytes) => {
+                log.write_all(&bytes)?;
+                output.extend(bytes);
+            }
+            end => anyhow::bail!("{end:?} before {until:?}"),
+        }
+    }
+}
+
+/// In a system call: the process and its relatives, regions, values of the kernel's types; and what is typed
+/// while the machine waits is there afterwards.
+fn kernel(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
+    let mut guest = gdb.guest(bench, log, "", "echo typed ahead\r")?;
+    let output = gdb.run(
+        bench,
+        log,
+        &[
+            "hbreak kernel::syscall::dispatch if process.pid == 3",
+            "continue",
+            "backtrace",
+            "print process.pid",
+            "print $parent(process).pid",
+            "print $parent($parent(process)).pid",
+            "pagoda ps",
+            "pagoda pmap 2",
+            "print $process(2).name",
+            "print $inner($process(2).own).directory",
+            "print kernel::fs::cache::INODES",
+        ],
+    )?;
+    for text in [
+        "kernel::trap::from_user (trap=",
+        "$1 = 3\n",
+        "$2 = 2\n",
+        "$3 = 1\n",
+        "    1      0",
+        " init             sleep, for Child\n",
+        "    3      2",
+        "run on hart",
+        "\n2 sh\n",
+        "r-x  Text file from 0x1000\n",
+        "rw-  Heap\n",
+        "value = \"sh\"",
+        "(*mut kernel::fs::inode::Inode) 0xffffff",
+        " references",
+        "elements = {",
+    ] {
+        wanted(&output, text)?;
+    }
+    ensure!(!output.contains("Error"), "gdb has errors to tell");
+    // gdb has gone, and the machine runs on.
+    read(&mut guest, log, "$ typed ahead\r\n")?;
+    Ok(Outcome::Passed(1))
+}
+
+/// A fault of the kernel, made by a debugger: what was accessed, and by which line.
+fn fault(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
+    let mut guest = gdb.guest(bench, log, "", "")?;
+    let commands = [
+        "hbreak *'kernel::syscall::perform'",
+        "continue",
+        "delete",
+        // Where the result is to go.
+        "set $a0 = 0x10",
+        "continue",
+    ];
+    gdb.run(bench, log, &commands)?;
+    let output = read(
+        &mut guest,
+        log,
+        "kernel::arch::riscv64::trap::from_user\r\n",
+    )?;
+    let (_, panic) = output.split_once("panic: ").context("no panic")?;
+    let lines: Vec<&str> = panic.lines().collect();
+    wanted(lines[0], "kernel fault: write to 0x10 (scause 0xf, sp 0x")?;
+    wanted(lines[1], "  pc 0xffffffc0")?;
+    wanted(lines[1], " kernel::syscall::perform+0x")?;
+    wanted(lines[1], ".rs:")?;
+    backtrace(&output)?;
+    Ok(Outcome::Passed(1))
+}
+
+/// A breakpoint in a program stops that one alone, and its variables are there.
+fn program(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
+    if Compiler::find().is_none() {
+        let reason = "no C compiler for the guest; `scripts/setup c` installs one";
+        return Ok(Outcome::Skipped(reason.into()));
+    }
+    let source = "#include \"kernel/types.h\"
+#include \"user/user.h\"
+int add(int a, int b)
+{
+    int sum = a + b;
+    return sum;
+}
+int main(int argc, char **argv)
+{
+    int total = 7;
+    total = add(total, argc);
+    printf(\"%s: %d\\n\", argv[0], total);
+    exit(0);
+}
+";
+    let source = bench.file("debugged.c", source.as_bytes())?;
+    let mut guest = gdb.guest(bench, log, text(&source)?, "ls\rwc README\rdebugged x\r")?;
+    let output = gdb.run(
+        bench,
+        log,
+        &[
+            // Before anything runs, so that init, sh, ls and wc all come by.
+            "hbreak kernel::start::run_init",
+            "continue",
+            "user debugged",
+            "break debugged.c:11",
+            "break add if b == 2",
+            "continue",
+            "info locals",
+            "print argc",
+            "pagoda ps",
+            "continue",
+            "info args",
+            "backtrace",
+            "next",
+            "print a + b",
+            "print sum",
+            "user wc",
+            "info symbol 0",
+            "delete",
+        ],
+    )?;
+    for text in [
+        "main (argc=2, argv=",
+        "total = 7\n",
+        " debugged         run on hart",
+        "a = 7\n",
+        "b = 2\n",
+        "in main (argc=",
+        "$2 = 9\n",
+        "$3 = 9\n",
+        "release/wc\n",
+    ] {
+        wanted(&output, text)?;
+    }
+    read(&mut guest, log, "debugged: 9\r\n")?;
+    Ok(Outcome::Passed(1))
+}
