@@ -47,15 +47,6 @@ impl Entry {
             _ => None,
         }
     }
-
-    /// The frame that it names, of a table or of a page.
-    pub fn pfn(self) -> Option<Pfn> {
-        match self {
-            Entry::Empty => None,
-            Entry::Branch(table) => Some(table),
-            Entry::Leaf(leaf) => Some(leaf.pfn()),
-        }
-    }
 }
 
 /// The entry of a page: its first frame, and what may be done with it. One without any right keeps its

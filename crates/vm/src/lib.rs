@@ -1,7 +1,7 @@
 //! Address spaces: an ordered set of regions (what a process may use), a page table (what it has
 //! touched), and the one path that every page fault takes from the first to the second.
 //!
-//! The crate knows no hardware but the format of a table entry, and reaches memory through
+//! The crate knows no hardware, has page tables from the crate `paging`, and reaches memory through
 //! [`Machine`] only; on the host the machine is a vector of pages, and a test plays the MMU.
 //!
 //! The rules, and where they live:

@@ -9,6 +9,9 @@ use abi::Prot;
 use frames::Pfn;
 use paging::page_down;
 
+/// Programs have the lower half of what the page tables translate.
+const _: () = assert!(abi::MAXVA == 1 << (paging::ADDRESS_BITS - 1));
+
 /// What a space has at the moment, in pages unless said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {

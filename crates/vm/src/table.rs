@@ -1,5 +1,5 @@
-//! The page table of a space: walking it, putting pages in, taking them out. All knowledge of how
-//! tables hang together is here.
+//! The page table of a space: putting pages in, taking them out, and what that means for references,
+//! counts and flushes. Tables are walked and entries changed with the cursor of the crate `paging`.
 //!
 //! 2 MiB are a large page, or a table of pages. After a fork such a table may belong to several
 //! spaces. It has one reference to each of its pages then, no matter how many spaces have it; none

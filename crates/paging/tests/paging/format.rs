@@ -33,7 +33,7 @@ fn by_the_book(entry: u64, level: u32) -> Meaning {
             false => Meaning::Fault,
         };
     }
-    if !u || !a || number % (1 << (9 * level)) != 0 {
+    if !u || !a || !number.is_multiple_of(1 << (9 * level)) {
         return Meaning::Fault;
     }
     let mut prot = Prot::empty();
@@ -81,6 +81,23 @@ fn both_readings_of_every_entry_agree() {
     // V, U and A set; R or X, W only with R; D, G and the software's two bits as they like. Of the
     // numbers above 8 are aligned for a page, 4 for 2 MiB, and 2 for 1 GiB.
     assert_eq!(pages, (8 + 4 + 2) * 5 * 16, "entries that are pages");
+}
+
+/// What programs read of a listing is what the crate wrote.
+#[test]
+fn a_record_of_a_listing_says_what_the_entry_does() {
+    let addr = (3 << 30) + (4 << 21) + (5 << 12);
+    for level in LEVELS {
+        let pfn = Pfn::new(0x8_1200);
+        for entry in [Entry::Branch(pfn), Entry::Leaf(Leaf::user(pfn, Prot::READ))] {
+            let record = abi::TableEntry {
+                place: addr | u64::from(level.number()),
+                bits: entry.bits(),
+            };
+            assert_eq!(record.physical(), pfn.addr(), "{entry:?}");
+            assert_eq!(record.index() as usize, level.index(addr), "at {level:?}");
+        }
+    }
 }
 
 #[test]
