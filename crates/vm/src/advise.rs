@@ -56,8 +56,8 @@ impl<M: Machine> AddressSpace<M> {
         let range = pages_or_none(start, len)?;
         self.check_covered(&range)?;
         for page in range.step_by(abi::PAGE_SIZE) {
-            let entry = self.table.entry(page);
-            tell(!entry.is_vacant() && entry.pfn() != self.machine().zero_page());
+            let leaf = self.table.leaf(page);
+            tell(leaf.is_some_and(|leaf| leaf.pfn() != self.machine().zero_page()));
         }
         Ok(())
     }

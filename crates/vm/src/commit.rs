@@ -7,9 +7,9 @@
 //! addresses need. Tables that two neighbours share count once. The tree of regions keeps the sum up
 //! to date, so that it costs no walk.
 
-use crate::sv39::{Level, PAGE};
 use crate::{AddressSpace, Error, Machine};
 use core::ops::Range;
+use paging::{Level, PAGE};
 
 /// What a region can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,12 +34,14 @@ pub(crate) struct Extent {
 }
 
 /// Levels below the root, whose one table every space has.
-const LEVELS: [Level; 2] = [Level::LEAF, Level::MIDDLE];
+fn levels() -> impl Iterator<Item = Level> {
+    Level::ROOT.all_below()
+}
 
 /// Tables that hold entries for a part of `from..=to`.
 fn tables(from: u64, to: u64) -> u64 {
     let count = |level: Level| to / level.table_span() - from / level.table_span() + 1;
-    LEVELS.into_iter().map(count).sum()
+    levels().map(count).sum()
 }
 
 /// Tables that two extents, the lower one first, have together.
@@ -49,7 +51,7 @@ fn common(a: Option<Extent>, b: Option<Extent>) -> u64 {
         return 0;
     };
     let together = |level: &Level| a.last / level.table_span() == b.first / level.table_span();
-    LEVELS.iter().filter(|level| together(level)).count() as u64
+    levels().filter(together).count() as u64
 }
 
 impl Extent {
@@ -65,7 +67,7 @@ impl Extent {
     pub(crate) fn cost_of_insertion(self) -> u64 {
         match self.account {
             // Its neighbours do not see any more that they have tables in common.
-            Account::Nothing => LEVELS.len() as u64,
+            Account::Nothing => levels().count() as u64,
             _ => self.cost(),
         }
     }

@@ -3,12 +3,12 @@
 
 use crate::machine::Frame;
 use crate::region::{Region, Source};
-use crate::sv39::{Entry, LARGE, PAGE, page_down};
 use crate::table::{PageTable, Stale, Whole};
 use crate::{AddressSpace, Error, Machine};
 use abi::{Event, Prot};
 use core::ops::Range;
 use frames::Pfn;
+use paging::{Cursor, Leaf, Level, PAGE, SUPERPAGE, page_down};
 
 /// How a page was accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,17 +114,17 @@ impl<M: Machine> AddressSpace<M> {
             .find(page)
             .filter(|region| region.allows(access));
         let region = region.ok_or(FaultError::Refused)?;
-        let entry = self.table.entry(page);
-        if entry.is_vacant() {
-            return fill(&mut self.table, region, page, access, supply);
-        }
-        if entry.prot().contains(access.needs()) {
+        let cursor = self.table.look_up(page);
+        let Some(leaf) = cursor.entry().leaf() else {
+            return fill(&mut self.table, region, cursor, access, supply);
+        };
+        if leaf.prot().contains(access.needs()) {
             // The hardware went by an entry that it still remembered. It may remember a missing
             // table too, so forgetting the one page is not enough.
             self.table.flush(Stale::Many);
             self.machine().note(Event::Stale);
         } else {
-            unshare(&mut self.table, region, page, entry)?;
+            unshare(&mut self.table, region, &cursor, leaf)?;
         }
         Ok(Fault::Done)
     }
@@ -147,9 +147,9 @@ impl<M: Machine> AddressSpace<M> {
             let large = access == Access::Write && region.is_private_anonymous();
             let mut page = part.start;
             while page < part.end {
-                let whole = page.is_multiple_of(LARGE) && part.end - page >= LARGE;
+                let whole = page.is_multiple_of(SUPERPAGE) && part.end - page >= SUPERPAGE;
                 if large && whole && self.table.put_large(page, prot).is_ok() {
-                    page += LARGE;
+                    page += SUPERPAGE;
                     continue;
                 }
                 if self.is_wanting(page, access)
@@ -182,7 +182,8 @@ impl<M: Machine> AddressSpace<M> {
                 };
                 let cached = Frame::adopt(self.table.machine(), pfn);
                 let table = &mut self.table;
-                if fill_from(table, region, addr, access, source, Some(cached)).is_err() {
+                let cursor = table.look_up(addr);
+                if fill_from(table, region, cursor, access, source, Some(cached)).is_err() {
                     return false;
                 }
             }
@@ -192,9 +193,10 @@ impl<M: Machine> AddressSpace<M> {
 
     /// Whether the page has no frame yet that is good for the access.
     fn is_wanting(&self, page: u64, access: Access) -> bool {
-        let entry = self.table.entry(page);
-        let zeroes = !entry.is_vacant() && entry.pfn() == self.machine().zero_page();
-        entry.is_vacant() || zeroes && access == Access::Write
+        match self.table.leaf(page) {
+            None => true,
+            Some(leaf) => access == Access::Write && leaf.pfn() == self.machine().zero_page(),
+        }
     }
 }
 
@@ -202,11 +204,11 @@ impl<M: Machine> AddressSpace<M> {
 fn fill<M: Machine>(
     table: &mut PageTable<M>,
     region: &Region<M>,
-    page: u64,
+    cursor: Cursor<M>,
     access: Access,
     supply: Option<Supply<M>>,
 ) -> Result<Fault<M::File>, FaultError> {
-    let source = region.source(page);
+    let source = region.source(cursor.addr());
     let cached = match &source {
         Source::File { file, index, .. } => {
             match supply.filter(|s| s.index == *index && s.file == **file) {
@@ -221,7 +223,7 @@ fn fill<M: Machine>(
         }
         _ => None,
     };
-    fill_from(table, region, page, access, source, cached)?;
+    fill_from(table, region, cursor, access, source, cached)?;
     Ok(Fault::Done)
 }
 
@@ -230,17 +232,18 @@ fn fill<M: Machine>(
 fn fill_from<M: Machine>(
     table: &mut PageTable<M>,
     region: &Region<M>,
-    page: u64,
+    cursor: Cursor<M>,
     access: Access,
     source: Source<'_, M>,
     cached: Option<Frame<M>>,
 ) -> Result<(), FaultError> {
-    let place = table.place(page)?;
+    let page = cursor.addr();
+    let room = table.reserve_room(cursor)?;
     let own = access == Access::Write || !region.reads_zero_page();
     if own && matches!(source, Source::Zero) {
         let (frame, complete) = zeroed(table, region, page)?;
         table.machine().note(Event::ZeroFill);
-        table.put(page, place, Entry::page(frame.into_pfn(), region.prot()));
+        table.put(room, Leaf::user(frame.into_pfn(), region.prot()));
         if complete {
             table.promote(page);
         }
@@ -264,7 +267,7 @@ fn fill_from<M: Machine>(
         _ => (machine.zero_page(), read_only, Event::ZeroPage),
     };
     machine.note(event);
-    table.put(page, place, Entry::page(pfn, prot));
+    table.put(room, Leaf::user(pfn, prot));
     Ok(())
 }
 
@@ -275,8 +278,8 @@ fn zeroed<M: Machine>(
     region: &Region<M>,
     page: u64,
 ) -> Result<(Frame<M>, bool), FaultError> {
-    let start = page - page % LARGE;
-    let inside = region.start() <= start && start + LARGE <= region.end();
+    let start = page - page % SUPERPAGE;
+    let inside = region.start() <= start && start + SUPERPAGE <= region.end();
     if inside
         && region.is_private_anonymous()
         && let Some(placed) = table.placed(page)
@@ -302,21 +305,18 @@ fn copy<M: Machine>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, Fa
 fn unshare<M: Machine>(
     table: &mut PageTable<M>,
     region: &Region<M>,
-    page: u64,
-    entry: Entry,
+    cursor: &Cursor<M>,
+    leaf: Leaf,
 ) -> Result<(), FaultError> {
-    if let Some(block) = table.large_at(page)
-        && table.machine().is_unique_large(block)
-    {
-        table.set_large(page, Entry::page(block, region.prot()));
-        // The hardware may remember fewer rights for any part of it.
-        table.flush(Stale::Many);
+    let (page, level) = (cursor.addr(), cursor.level());
+    if level == Level::SUPERPAGE && table.machine().is_unique_large(leaf.pfn()) {
+        table.replace_superpage(page, Leaf::user(leaf.pfn(), region.prot()));
         table.machine().note(Event::LastOwner);
         return Ok(());
     }
     let range = page..page + PAGE;
     let spare = table.reserve(&range, Whole::Change)?;
-    let old = entry.pfn();
+    let old = leaf.part(level, page).pfn();
     let mut complete = false;
     let machine = table.machine().clone();
     let (pfn, event) = if old == machine.zero_page() {
@@ -332,7 +332,7 @@ fn unshare<M: Machine>(
     };
     machine.note(event);
     table.own(&range, Whole::Change, spare);
-    table.replace(page, Entry::page(pfn, region.prot()));
+    table.replace(page, Leaf::user(pfn, region.prot()));
     if complete {
         table.promote(page);
     }

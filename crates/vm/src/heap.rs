@@ -2,11 +2,11 @@
 //! other rights.
 
 use crate::region::Backing;
-use crate::sv39::{page_down, page_up};
 use crate::table::Whole;
 use crate::tree::Node;
 use crate::{AddressSpace, Error, Machine, Region, RegionKind};
 use abi::Prot;
+use paging::{page_down, page_up};
 
 /// Where the heap is.
 #[derive(Clone, Copy, Default)]
@@ -84,7 +84,7 @@ impl<M: Machine> AddressSpace<M> {
         let (old_end, new_end) = (self.heap.end(old), self.heap.end(new));
         if new_end > old_end {
             self.grow_heap(old_end, new_end)?;
-        } else {
+        } else if new_end < old_end {
             let range = new_end..old_end;
             let spare = self.table.reserve(&range, Whole::Go)?;
             self.take_out(range, spare);

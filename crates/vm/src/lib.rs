@@ -1,7 +1,7 @@
 //! Address spaces: an ordered set of regions (what a process may use), a page table (what it has
 //! touched), and the one path that every page fault takes from the first to the second.
 //!
-//! The crate knows no hardware but the format of a table entry, and reaches memory through
+//! The crate knows no hardware, has page tables from the crate `paging`, and reaches memory through
 //! [`Machine`] only; on the host the machine is a vector of pages, and a test plays the MMU.
 //!
 //! The rules, and where they live:
@@ -28,7 +28,7 @@
 //!   the space as it was.
 //! - Rights follow at once: what `mprotect` takes away is gone from the table, and what it gives
 //!   comes with the next fault where somebody else may have the frame. A page without any right
-//!   keeps its frame in an entry that is not valid. (`protect.rs`, `sv39.rs`)
+//!   keeps its frame in an entry that is not valid. (`protect.rs`)
 //! - Nothing stays behind: pages, and tables without entries, go back as soon as their region goes.
 //!   (`unmap.rs`, `table.rs`)
 //!
@@ -52,7 +52,6 @@ mod remap;
 mod reserve;
 mod shared;
 mod space;
-mod sv39;
 mod table;
 mod tree;
 mod unmap;

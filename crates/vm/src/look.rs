@@ -1,11 +1,12 @@
 //! Looking at a space from outside: how many pages a range has, and the entries of the page table
 //! one by one. It goes by what the format allows, pages of all sizes, not by what the crate makes.
 
-use crate::sv39::{Entry, Level, PAGE};
 use crate::{AddressSpace, Machine, Regions};
 use abi::TableEntry;
+use core::iter::from_fn;
 use core::ops::Range;
 use frames::Pfn;
+use paging::{Cursor, Entry, Level, PAGE, page_down};
 
 /// What the table has for a range, in pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,89 +33,13 @@ impl Usage {
     }
 }
 
-/// Which entry of which level: the one that spans `addr`, a multiple of that span.
-#[derive(Clone, Copy)]
-struct Place {
+/// An entry, and where it is.
+struct Found {
     addr: u64,
     level: Level,
-}
-
-impl Place {
-    /// The first place behind all that is below `addr`, a multiple of the page: as high as goes.
-    fn at(addr: u64) -> Place {
-        let mut level = Level::ROOT;
-        while let Some(below) = level.below()
-            && !addr.is_multiple_of(level.entry_span())
-        {
-            level = below;
-        }
-        Place { addr, level }
-    }
-
-    /// The first place behind the entry of `level` around `addr` and all below it.
-    fn behind(addr: u64, level: Level) -> Place {
-        let span = level.entry_span();
-        Place::at((addr & !(span - 1)).saturating_add(span))
-    }
-}
-
-/// An entry, and whether it is in a table that other spaces have too.
-struct Found {
-    place: Place,
+    /// The table that has it.
+    table: Pfn,
     entry: Entry,
-    shared: bool,
-}
-
-/// Entries in use, from a place on: each before those of the table it leads to.
-struct Entries<'a, M: Machine> {
-    machine: &'a M,
-    root: Pfn,
-    next: Place,
-    end: u64,
-}
-
-impl<M: Machine> Entries<'_, M> {
-    /// The entry of the place, or the level of the entry that is in the way.
-    fn at(&self, place: Place) -> Result<Found, Level> {
-        let mut level = Level::ROOT;
-        let mut table = self.root;
-        let mut shared = false;
-        loop {
-            let entry = Entry::load(&self.machine.table(table)[level.index(place.addr)]);
-            if level == place.level {
-                return Ok(Found {
-                    place,
-                    entry,
-                    shared,
-                });
-            }
-            let below = level.below().filter(|_| entry.is_table()).ok_or(level)?;
-            (level, table) = (below, entry.pfn());
-            shared |= !self.machine.is_unique(table);
-        }
-    }
-}
-
-impl<M: Machine> Iterator for Entries<'_, M> {
-    type Item = Found;
-
-    fn next(&mut self) -> Option<Found> {
-        while self.next.addr < self.end {
-            let Place { addr, level } = self.next;
-            let found = self.at(self.next);
-            self.next = match (&found, level.below()) {
-                (Ok(found), Some(below)) if found.entry.is_table() => Place { addr, level: below },
-                (Ok(_), _) => Place::behind(addr, level),
-                (Err(above), _) => Place::behind(addr, *above),
-            };
-            if let Ok(found) = found
-                && !found.entry.is_vacant()
-            {
-                return Some(found);
-            }
-        }
-        None
-    }
 }
 
 impl<M: Machine> AddressSpace<M> {
@@ -128,33 +53,44 @@ impl<M: Machine> AddressSpace<M> {
         self.table.tables()
     }
 
-    fn entries(&self, next: Place, end: u64) -> Entries<'_, M> {
-        Entries {
-            machine: self.machine(),
-            root: self.root(),
-            next,
-            end: end.min(abi::MAXVA),
-        }
+    /// Entries in use, from a place on: each before those of the table it leads to.
+    fn entries(&self, mut cursor: Cursor<M>, end: u64) -> impl Iterator<Item = Found> {
+        let end = end.min(abi::MAXVA);
+        from_fn(move || {
+            while cursor.addr() < end {
+                let found = Found {
+                    addr: cursor.addr(),
+                    level: cursor.level(),
+                    table: cursor.table(),
+                    entry: cursor.entry(),
+                };
+                step(&mut cursor);
+                if found.entry != Entry::Empty {
+                    return Some(found);
+                }
+            }
+            None
+        })
+    }
+
+    fn cursor(&self, addr: u64) -> Cursor<M> {
+        Cursor::new(self.machine().clone(), self.root(), addr)
     }
 
     /// What the table has for a range, whose ends are multiples of the page. It takes a walk over
     /// the tables that are there.
     pub fn usage(&self, range: Range<u64>) -> Usage {
         let zero = self.machine().zero_page();
-        let start = Place {
-            addr: range.start,
-            level: Level::ROOT,
-        };
         let mut usage = Usage::default();
-        for found in self.entries(start, range.end) {
-            let (Place { addr, level }, entry) = (found.place, found.entry);
-            if level != Level::LEAF && entry.is_table() {
+        for found in self.entries(self.cursor(range.start), range.end) {
+            let (level, Entry::Leaf(leaf)) = (found.level, found.entry) else {
                 continue;
-            }
+            };
             // The first entry may begin before the range.
-            let end = Place::behind(addr, level).addr.min(range.end);
-            let pages = (end.saturating_sub(addr) / PAGE) as usize;
-            if entry.pfn() == zero {
+            let last = found.addr | (level.entry_span() - 1);
+            let end = (last + 1).min(range.end);
+            let pages = (end.saturating_sub(found.addr) / PAGE) as usize;
+            if leaf.pfn() == zero {
                 usage.zero += pages;
                 continue;
             }
@@ -162,12 +98,13 @@ impl<M: Machine> AddressSpace<M> {
             if level != Level::LEAF {
                 usage.large += pages;
             }
-            let unique = if level == Level::MIDDLE && entry.frame_at(level, 0).is_some() {
-                self.machine().is_unique_large(entry.pfn())
+            let unique = if level == Level::SUPERPAGE && leaf.frame_at(level, 0).is_some() {
+                self.machine().is_unique_large(leaf.pfn())
             } else {
-                self.machine().is_unique(entry.pfn())
+                self.machine().is_unique(leaf.pfn())
             };
-            if found.shared || !unique {
+            let shared = level != Level::ROOT && !self.machine().is_unique(found.table);
+            if shared || !unique {
                 usage.shared += pages;
             }
         }
@@ -184,37 +121,35 @@ impl<M: Machine> AddressSpace<M> {
         };
         let root = TableEntry {
             place: TableEntry::ROOT.into(),
-            bits: Entry::table(self.root()).bits(),
+            bits: Entry::Branch(self.root()).bits(),
         };
         let first = after.level() > TableEntry::ROOT;
-        let next = self.place_behind(after);
-        let entries = self.entries(next, abi::MAXVA);
-        let entries = entries.map(|Found { place, entry, .. }| TableEntry {
-            place: place.addr | u64::from(place.level.number()),
-            bits: entry.bits(),
+        let entries = self.entries(self.behind(after), abi::MAXVA);
+        let entries = entries.map(|found| TableEntry {
+            place: page_down(found.addr) | u64::from(found.level.number()),
+            bits: found.entry.bits(),
         });
         first.then_some(root).into_iter().chain(entries)
     }
 
-    fn place_behind(&self, after: TableEntry) -> Place {
+    /// The place behind an entry: the first one in the table that it leads to, or the next.
+    fn behind(&self, after: TableEntry) -> Cursor<M> {
         let Some(level) = Level::with_number(after.level()) else {
-            return Place::at(0);
+            return self.cursor(0);
         };
-        let place = Place {
-            addr: after.address() & !(level.entry_span() - 1),
-            level,
-        };
-        let leads_on = place.addr < abi::MAXVA
-            && self
-                .entries(place, 0)
-                .at(place)
-                .is_ok_and(|found| found.entry.is_table());
-        match level.below() {
-            Some(below) if leads_on => Place {
-                addr: place.addr,
-                level: below,
-            },
-            _ => Place::behind(place.addr, level),
+        let addr = after.address() & !(level.entry_span() - 1);
+        if addr >= abi::MAXVA {
+            return self.cursor(addr);
         }
+        let mut cursor = self.cursor(addr).look_up(level);
+        step(&mut cursor);
+        cursor
+    }
+}
+
+/// The way through all entries.
+fn step<M: Machine>(cursor: &mut Cursor<M>) {
+    if !cursor.enter() {
+        cursor.advance();
     }
 }

@@ -3,8 +3,9 @@
 use crate::reserve::Placed;
 use abi::Event;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 use frames::Pfn;
+use paging::Tables;
 
 /// Which address space a flush is for: a name that its owner gave it with
 /// [`AddressSpace::set_id`](crate::AddressSpace::set_id). It may be the number that the hardware tags
@@ -33,11 +34,11 @@ pub enum Flush {
 /// # Safety
 ///
 /// Whoever implements it promises that a frame given out by `alloc` or `alloc_zeroed` is memory
-/// nobody else uses until its last reference is released, that `table` views that very memory, and
+/// nobody else uses until its last reference is released, that [`Tables::table`] views that very memory,
 /// that `alloc_large` keeps the same promise for each frame of a block, and that `copy_page` and
 /// `clear_tail` touch nothing but the frames named.
 #[allow(unsafe_code)]
-pub unsafe trait Machine: Clone {
+pub unsafe trait Machine: Clone + Tables {
     /// Handle of a cached file.
     type File: Clone + PartialEq;
 
@@ -108,9 +109,6 @@ pub unsafe trait Machine: Clone {
 
     /// The frame of zeroes that all share; it is never retained, released or written.
     fn zero_page(&self) -> Pfn;
-
-    /// The frame as a page table.
-    fn table(&self, pfn: Pfn) -> &[AtomicU64; 512];
 
     /// Copies a whole frame.
     fn copy_page(&self, from: Pfn, to: Pfn);

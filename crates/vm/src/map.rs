@@ -2,7 +2,6 @@
 
 use crate::region::Backing;
 use crate::shared::SharedPages;
-use crate::sv39::{PAGE, page_down};
 use crate::table::Whole;
 use crate::tree::Node;
 use crate::unmap::pages;
@@ -10,6 +9,7 @@ use crate::{AddressSpace, Error, Machine, Region, RegionKind};
 use abi::{MapFlags, Prot};
 use core::ops::Range;
 use kmalloc::KArc;
+use paging::{PAGE, page_down};
 
 impl<M: Machine> AddressSpace<M> {
     /// Shows a file privately: `len_in_memory` bytes from `start`, rounded up to pages, of which the

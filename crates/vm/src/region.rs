@@ -2,11 +2,11 @@
 
 use crate::commit::{Account, Extent};
 use crate::shared::SharedPages;
-use crate::sv39::{LARGE, PAGE};
 use crate::{Access, Error, Machine};
 use abi::Prot;
 use core::ops::Range;
 use kmalloc::KArc;
+use paging::{PAGE, SUPERPAGE};
 
 /// What a region is for. Only a [`Mapping`](RegionKind::Mapping) can be unmapped or replaced by the
 /// program; the rest lives as long as the program (the heap as `sbrk` says).
@@ -143,7 +143,7 @@ impl<M: Machine> Region<M> {
             Backing::File { .. } => prot.contains(Prot::WRITE),
             Backing::Shared { .. } => false,
         };
-        let small = self.end - self.start < LARGE;
+        let small = self.end - self.start < SUPERPAGE;
         // What a file does not fill counts whatever the rights.
         let file = matches!(self.backing, Backing::File { .. });
         match own {

@@ -8,14 +8,14 @@
 //! there is no room, and all go as soon as memory is asked back. So they count as free memory.
 
 use crate::Machine;
-use crate::sv39::{LARGE, PAGE};
 use core::ops::Range;
 use frames::Pfn;
+use paging::{PAGE, SUPERPAGE};
 
 /// Sets at a time, on the whole machine.
 pub const SETS: usize = 8;
 /// Words of one bit a page.
-const WORDS: usize = (LARGE / PAGE / 64) as usize;
+const WORDS: usize = (SUPERPAGE / PAGE / 64) as usize;
 
 /// A block set aside for 2 MiB of a space.
 struct Set {
@@ -31,12 +31,12 @@ struct Set {
 
 impl Set {
     fn is_for(&self, space: Pfn, addr: u64) -> bool {
-        self.space == space && self.start == addr - addr % LARGE
+        self.space == space && self.start == addr - addr % SUPERPAGE
     }
 
     /// Gives out the frame at the place of `addr`, if it was not given out before.
     fn give(&mut self, addr: u64) -> Option<Pfn> {
-        let place = addr % LARGE / PAGE;
+        let place = addr % SUPERPAGE / PAGE;
         let (word, bit) = (place as usize / 64, 1 << (place % 64));
         let given = self
             .given
@@ -85,7 +85,7 @@ impl Reserve {
         let found = |set: &Option<Set>| set.as_ref().is_some_and(|set| set.is_for(space, addr));
         let at = match self.sets.iter().position(found) {
             Some(at) => at,
-            None if addr.is_multiple_of(LARGE) => self.open(machine, space, addr)?,
+            None if addr.is_multiple_of(SUPERPAGE) => self.open(machine, space, addr)?,
             None => return None,
         };
         let place = self.sets.get_mut(at)?;
@@ -123,7 +123,7 @@ impl Reserve {
     /// Gives back what was set aside for 2 MiB that lie in `range` in part or as a whole.
     pub fn close<M: Machine>(&mut self, machine: &M, space: Pfn, range: &Range<u64>) {
         let concerned = |set: &mut Set| {
-            set.space == space && set.start < range.end && range.start < set.start + LARGE
+            set.space == space && set.start < range.end && range.start < set.start + SUPERPAGE
         };
         for set in self
             .sets
@@ -155,7 +155,7 @@ impl Default for Reserve {
 /// Releases the frames of a set that were not given out; how many.
 #[inline(never)]
 fn give_back<M: Machine>(machine: &M, mut set: Set) -> usize {
-    let pages = (0..LARGE).step_by(PAGE as usize);
+    let pages = (0..SUPERPAGE).step_by(PAGE as usize);
     let rest = pages.filter_map(|page| set.give(page));
     rest.map(|pfn| machine.release(pfn)).count()
 }

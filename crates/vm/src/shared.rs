@@ -9,10 +9,10 @@
 
 use crate::commit::tree;
 use crate::machine::Frame;
-use crate::sv39::PAGE;
 use crate::{Error, Machine};
 use core::sync::atomic::{AtomicU64, Ordering};
 use frames::Pfn;
+use paging::PAGE;
 
 /// The memory itself.
 pub(crate) struct SharedPages<M: Machine> {

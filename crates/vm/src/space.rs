@@ -2,12 +2,15 @@
 
 use crate::commit::Promise;
 use crate::heap::Heap;
-use crate::sv39::page_down;
 use crate::table::PageTable;
 use crate::tree::{Node, RegionTree};
 use crate::{Error, Machine, Region, Regions, SpaceId};
 use abi::Prot;
 use frames::Pfn;
+use paging::page_down;
+
+/// Programs have the lower half of what the page tables translate.
+const _: () = assert!(abi::MAXVA == 1 << (paging::ADDRESS_BITS - 1));
 
 /// What a space has at the moment, in pages unless said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

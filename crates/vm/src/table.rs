@@ -1,5 +1,5 @@
-//! The page table of a space: walking it, putting pages in, taking them out. All knowledge of how
-//! tables hang together is here.
+//! The page table of a space: putting pages in, taking them out, and what that means for references,
+//! counts and flushes. Tables are walked and entries changed with the cursor of the crate `paging`.
 //!
 //! 2 MiB are a large page, or a table of pages. After a fork such a table may belong to several
 //! spaces. It has one reference to each of its pages then, no matter how many spaces have it; none
@@ -16,13 +16,12 @@ mod share;
 pub(crate) use own::Whole;
 pub(crate) use share::Sharing;
 
-use crate::machine::Frame;
-use crate::sv39::{Entry, Level, PAGE, Table};
+use crate::machine::{Frame, Spare};
 use crate::{Error, Flush, Machine, SpaceId};
 use abi::Prot;
 use core::ops::Range;
-use core::sync::atomic::AtomicU64;
 use frames::Pfn;
+use paging::{Cursor, Entry, Leaf, Level, PAGE, Slot};
 
 /// A page table with its root, and counts of what is in it.
 pub(crate) struct PageTable<M: Machine> {
@@ -58,35 +57,11 @@ impl Stale {
     }
 }
 
-/// What there is for 2 MiB of addresses.
-#[derive(Clone, Copy)]
-enum Chunk {
-    /// A table of pages.
-    Pages(Pfn),
-    /// A large page.
-    Large(Entry),
-}
-
-/// Where the entry of one page is, with what was missing on the way to it: linked when the entry is
-/// set, given back if that never comes.
-pub(crate) struct Place<M: Machine> {
-    leaf: Pfn,
-    missing: Missing<M>,
-}
-
-enum Missing<M: Machine> {
-    Nothing,
-    /// A table instead of one that other spaces have too.
-    Twin(Frame<M>),
-    Tables(Made<M>),
-}
-
-struct Made<M: Machine> {
-    /// The entry that the new tables hang from.
-    parent: Pfn,
-    level: Level,
-    middle: Option<Frame<M>>,
-    leaf: Frame<M>,
+/// Where the entry of one page goes, with frames for the tables that it takes: they become tables when
+/// the entry is set, and go back if that never comes.
+pub(crate) struct Room<M: Machine> {
+    cursor: Cursor<M>,
+    spare: Spare<M>,
 }
 
 impl<M: Machine> PageTable<M> {
@@ -142,207 +117,145 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
-    /// The table of `level` around `addr`, if there is one.
-    fn table_at(&self, level: Level, addr: u64) -> Option<Pfn> {
-        let mut at = Level::ROOT;
-        let mut table = self.root;
-        while at != level {
-            let entry = Entry::load(&self.machine.table(table)[at.index(addr)]);
-            if !entry.is_table() {
-                return None;
-            }
-            table = entry.pfn();
-            at = at.below()?;
-        }
-        Some(table)
-    }
-
-    /// The entry for the 2 MiB around `addr`, if there is a table that has it.
+    /// The entry of `level` for `addr`, or the one above that the walk ends at.
     #[inline(never)]
-    fn chunk_slot(&self, addr: u64) -> Option<&AtomicU64> {
-        let middle = self.table_at(Level::MIDDLE, addr)?;
-        Some(&self.machine.table(middle)[Level::MIDDLE.index(addr)])
+    fn at(&self, level: Level, addr: u64) -> Cursor<M> {
+        Cursor::new(self.machine.clone(), self.root, addr).look_up(level)
     }
 
-    fn chunk(&self, addr: u64) -> Option<Chunk> {
-        let entry = Entry::load(self.chunk_slot(addr)?);
-        if entry.is_table() {
-            return Some(Chunk::Pages(entry.pfn()));
-        }
-        (!entry.is_vacant()).then_some(Chunk::Large(entry))
+    /// The entry for the page at `addr`, an address of the user half; that of the superpage it is in;
+    /// or the empty one that is in the way of both.
+    pub(crate) fn look_up(&self, addr: u64) -> Cursor<M> {
+        self.at(Level::LEAF, addr)
     }
 
-    /// The entry of the page at `addr`, an address of the user half; for a part of a large page,
-    /// what it would be.
-    pub(crate) fn entry(&self, addr: u64) -> Entry {
-        match self.chunk(addr) {
-            Some(Chunk::Pages(leaf)) => {
-                Entry::load(&self.machine.table(leaf)[Level::LEAF.index(addr)])
-            }
-            Some(Chunk::Large(entry)) => entry.inside(addr),
-            None => Entry::VACANT,
-        }
+    /// What the page at `addr`, an address of the user half, has in the table: in a superpage, its part.
+    pub(crate) fn leaf(&self, addr: u64) -> Option<Leaf> {
+        let cursor = self.look_up(addr);
+        let leaf = cursor.entry().leaf()?;
+        Some(leaf.part(cursor.level(), addr))
     }
 
     /// The frame behind the page at `addr`, an address of the user half, and what a program may do
     /// with it; `None` where an access would fault. It goes by what the format allows, pages of all
     /// sizes, not by what this module makes.
     pub(crate) fn translate(&self, addr: u64) -> Option<(Pfn, Prot)> {
-        let mut level = Level::ROOT;
-        let mut table = self.root;
-        loop {
-            let entry = Entry::load(&self.machine.table(table)[level.index(addr)]);
-            if !entry.is_table() {
-                let prot = entry.prot();
-                let frame = entry.frame_at(level, addr);
-                return frame.filter(|_| !prot.is_empty()).map(|pfn| (pfn, prot));
-            }
-            table = entry.pfn();
-            level = level.below()?;
-        }
+        let cursor = self.look_up(addr);
+        let leaf = cursor.entry().leaf()?;
+        let pfn = leaf.frame_at(cursor.level(), addr)?;
+        Some((pfn, leaf.prot())).filter(|(_, prot)| !prot.is_empty())
     }
 
-    /// The lowest chunk that has anything in `range`, or a table for it, with the part of the range
-    /// that it is for.
-    fn next_chunk(&self, range: Range<u64>) -> Option<(Chunk, Range<u64>)> {
-        let mut addr = range.start;
-        while addr < range.end {
-            let Some(middle) = self.table_at(Level::MIDDLE, addr) else {
-                addr = Level::MIDDLE.table_around(addr).end;
-                continue;
-            };
-            let next = Level::LEAF.table_around(addr).end.min(range.end);
-            let entry = Entry::load(&self.machine.table(middle)[Level::MIDDLE.index(addr)]);
-            if entry.is_table() {
-                return Some((Chunk::Pages(entry.pfn()), addr..next));
-            }
-            if !entry.is_vacant() {
-                return Some((Chunk::Large(entry), addr..next));
-            }
-            addr = next;
-        }
-        None
+    /// The superpages and tables of pages in `range`, in order, each with the part of the range that it
+    /// is for. The entries that have come by may change meanwhile.
+    fn chunks(&self, range: &Range<u64>) -> impl Iterator<Item = (Entry, Range<u64>)> + use<M> {
+        let cursor = Cursor::new(self.machine.clone(), self.root, range.start);
+        cursor.entries(Level::SUPERPAGE, range.end)
     }
 
-    /// Whether the entry has a frame that the table counts.
-    fn counts(&self, entry: Entry) -> bool {
-        !entry.is_vacant() && entry.pfn() != self.machine.zero_page()
+    /// The places of a table of pages for `range`, which is within its span.
+    #[inline(always)]
+    fn pages(&self, table: Pfn, range: &Range<u64>) -> impl Iterator<Item = (u64, Slot<'_>)> {
+        self.machine.slots(table, Level::LEAF, range)
+    }
+
+    /// All places of a table of pages.
+    #[inline(always)]
+    fn all_pages(&self, table: Pfn) -> impl Iterator<Item = Slot<'_>> {
+        self.machine.all_slots(table, Level::LEAF)
+    }
+
+    /// Whether the page has a frame that the table counts.
+    fn counts(&self, leaf: &Leaf) -> bool {
+        leaf.pfn() != self.machine.zero_page()
+    }
+
+    /// Pages with a frame, that of zeroes not among them, in a part of a table.
+    fn pages_among(&self, table: Pfn, range: &Range<u64>) -> usize {
+        let leaves = self.pages(table, range).filter_map(|(_, slot)| slot.leaf());
+        leaves.filter(|leaf| self.counts(leaf)).count()
     }
 
     /// Pages of `range` with a frame, that of zeroes not among them.
     pub(crate) fn pages_in(&self, range: Range<u64>) -> usize {
-        let mut pages = 0;
-        let mut from = range.start;
-        while let Some((chunk, inside)) = self.next_chunk(from..range.end) {
-            from = inside.end;
-            pages += match chunk {
-                Chunk::Large(_) => ((inside.end - inside.start) / PAGE) as usize,
-                Chunk::Pages(table) => self.pages_among(part(self.machine.table(table), &inside)),
-            };
-        }
-        pages
+        let pages = self.chunks(&range).map(|(entry, inside)| match entry {
+            Entry::Empty => 0,
+            Entry::Branch(table) => self.pages_among(table, &inside),
+            Entry::Leaf(_) => ((inside.end - inside.start) / PAGE) as usize,
+        });
+        pages.sum()
     }
 
-    /// Reserves what it takes to set the entry of the page at `addr`, which is vacant.
-    #[inline(never)]
-    pub(crate) fn place(&self, addr: u64) -> Result<Place<M>, Error> {
-        let new = || Frame::zeroed(&self.machine).ok_or(Error::NoMemory);
-        if let Some(leaf) = self.table_at(Level::LEAF, addr) {
-            let missing = if self.machine.is_unique(leaf) {
-                Missing::Nothing
-            } else {
-                Missing::Twin(Frame::any(&self.machine).ok_or(Error::NoMemory)?)
-            };
-            return Ok(Place { leaf, missing });
-        }
-        let leaf = new()?;
-        let made = match self.table_at(Level::MIDDLE, addr) {
-            Some(parent) => Made {
-                parent,
-                level: Level::MIDDLE,
-                middle: None,
-                leaf,
-            },
-            None => Made {
-                parent: self.root,
-                level: Level::ROOT,
-                middle: Some(new()?),
-                leaf,
-            },
+    /// Reserves what it takes to set the entry that was looked up, which is empty.
+    pub(crate) fn reserve_room(&self, cursor: Cursor<M>) -> Result<Room<M>, Error> {
+        let missing = match cursor.level() {
+            // A table that other spaces have too is copied.
+            Level::LEAF => usize::from(!self.machine.is_unique(cursor.table())),
+            above => above.number() as usize,
         };
-        Ok(Place {
-            leaf: made.leaf.pfn(),
-            missing: Missing::Tables(made),
-        })
+        let spare = Spare::new(&self.machine, missing).ok_or(Error::NoMemory)?;
+        Ok(Room { cursor, spare })
     }
 
-    /// Sets the entry of the page at `addr` to a frame whose reference passes to the table. The
-    /// place must be that address's, and must have been vacant; nothing was changed since.
-    pub(crate) fn put(&mut self, addr: u64, place: Place<M>, entry: Entry) {
-        let leaf = self.link(addr, place);
-        entry.store(&self.machine.table(leaf)[Level::LEAF.index(addr)]);
-        self.resident += usize::from(entry.pfn() != self.machine.zero_page());
+    /// Sets the entry of a page to a frame whose reference passes to the table. Nothing was changed
+    /// since its place was looked up.
+    pub(crate) fn put(&mut self, room: Room<M>, leaf: Leaf) {
+        let cursor = self.make_room(room);
+        cursor.slot().set(Entry::Leaf(leaf));
+        self.resident += usize::from(self.counts(&leaf));
     }
 
-    /// Links what a place reserved; returns the leaf table.
-    fn link(&mut self, addr: u64, place: Place<M>) -> Pfn {
-        let Made {
-            parent,
-            level,
-            middle,
-            leaf,
-        } = match place.missing {
-            Missing::Nothing => return place.leaf,
-            Missing::Twin(frame) => return self.own_table(addr, place.leaf, frame),
-            Missing::Tables(made) => made,
-        };
-        let mut top = Entry::table(leaf.into_pfn());
-        self.tables += 1;
-        if let Some(middle) = middle {
-            top.store(&self.machine.table(middle.pfn())[Level::MIDDLE.index(addr)]);
-            top = Entry::table(middle.into_pfn());
-            self.tables += 1;
+    /// Makes the tables that were reserved; returns where the entry goes.
+    #[inline(always)]
+    fn make_room(&mut self, Room { cursor, mut spare }: Room<M>) -> Cursor<M> {
+        if spare.is_empty() {
+            return cursor;
         }
-        top.store(&self.machine.table(parent)[level.index(addr)]);
-        place.leaf
+        let addr = cursor.addr();
+        self.make_tables(cursor, &mut spare);
+        self.look_up(addr)
     }
 
-    /// The entry for the 2 MiB around `addr`, with the table for it if that was missing.
     #[inline(never)]
-    fn make_chunk_slot(&mut self, addr: u64) -> Result<&AtomicU64, Error> {
-        let middle = match self.table_at(Level::MIDDLE, addr) {
-            Some(middle) => middle,
-            None => {
-                let middle = Frame::zeroed(&self.machine).ok_or(Error::NoMemory)?;
-                let middle = middle.into_pfn();
-                let slot = &self.machine.table(self.root)[Level::ROOT.index(addr)];
-                Entry::table(middle).store(slot);
-                self.tables += 1;
-                middle
+    fn make_tables(&mut self, mut cursor: Cursor<M>, spare: &mut Spare<M>) {
+        if cursor.level() == Level::LEAF {
+            if let Some(frame) = spare.take() {
+                self.own_table(cursor.addr(), cursor.table(), frame);
             }
+            return;
+        }
+        let frame = || {
+            let frame = spare.take().ok_or(Error::NoMemory)?;
+            self.tables += 1;
+            Ok(frame.into_pfn())
         };
-        Ok(&self.machine.table(middle)[Level::MIDDLE.index(addr)])
+        let made: Result<(), Error> = cursor.make_room(Level::LEAF, frame);
+        debug_assert_eq!(made, Ok(()), "too few frames were reserved");
     }
 
-    /// Replaces a present entry, in a table that is this space's own, by another, whose frame's
+    /// The entry for the superpage at `addr`, with the table for it if that was missing.
+    #[inline(never)]
+    fn make_superpage_room(&mut self, addr: u64) -> Result<Cursor<M>, Error> {
+        let mut cursor = Cursor::new(self.machine.clone(), self.root, addr);
+        cursor.make_room(Level::SUPERPAGE, || {
+            let frame = Frame::any(&self.machine).ok_or(Error::NoMemory)?;
+            self.tables += 1;
+            Ok::<_, Error>(frame.into_pfn())
+        })?;
+        Ok(cursor)
+    }
+
+    /// Replaces the entry of a page, in a table that is this space's own, by another, whose frame's
     /// reference passes to the table; that of the old frame goes back if it is another.
-    pub(crate) fn replace(&mut self, addr: u64, entry: Entry) {
-        let Some(leaf) = self.table_at(Level::LEAF, addr) else {
-            return;
-        };
-        let slot = &self.machine.table(leaf)[Level::LEAF.index(addr)];
-        let old = Entry::load(slot).pfn();
-        entry.store(slot);
+    pub(crate) fn replace(&mut self, addr: u64, leaf: Leaf) {
+        let old = self.look_up(addr).slot().replace(Entry::Leaf(leaf));
         // Also when nothing but rights was gained: the hardware may remember that there were fewer,
         // and the program would be here once more.
         self.flush(Stale::Page(addr));
-        if old == entry.pfn() {
-            return;
-        }
-        if old == self.machine.zero_page() {
-            self.resident += 1;
-        } else {
-            self.machine.release(old);
+        match old.leaf().filter(|old| old.pfn() != leaf.pfn()) {
+            None => {}
+            Some(old) if self.counts(&old) => self.machine.release(old.pfn()),
+            Some(_) => self.resident += 1,
         }
     }
 }
@@ -357,11 +270,4 @@ impl<M: Machine> Drop for PageTable<M> {
         );
         self.machine.release(self.root);
     }
-}
-
-/// The entries of a leaf table for `range`, which is inside the span of the table.
-fn part<'a>(table: &'a Table, range: &Range<u64>) -> &'a [AtomicU64] {
-    let first = Level::LEAF.index(range.start);
-    let count = ((range.end - range.start) / PAGE) as usize;
-    table.get(first..first + count).unwrap_or(&[])
 }

@@ -1,10 +1,10 @@
 //! Taking mappings away.
 
 use crate::machine::Spare;
-use crate::sv39::{PAGE, page_up};
 use crate::table::Whole;
 use crate::{AddressSpace, Error, Machine, Region, RegionKind};
 use core::ops::Range;
+use paging::{PAGE, page_up};
 
 /// The pages of a range of `len` bytes from `start`; an error where `start` is no page, the length
 /// is 0, or the range leaves the user half.

@@ -4,18 +4,22 @@
 //! The root entries of the kernel half are all made at boot and never change, so address spaces copy
 //! them once.
 
-use super::ram::address_of;
+use super::ram::DirectMap;
 use super::{Commit, Frame, commit};
 use crate::arch::layout::{self, DEVICES, STACKS, phys_to_virt};
-use crate::arch::paging::{self, LEVEL_SIZE, Rights};
-use crate::arch::{hart, sbi};
+use crate::arch::{hart, paging as mmu, sbi};
 use crate::platform::{Platform, Range};
 use crate::sync::{Once, SpinLock, rank};
+use abi::Prot;
 use core::mem;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn};
 use kmalloc::AllocError;
+use paging::{Cursor, ENTRIES, Entry, Leaf, Level, Tables};
 use vm::asid::Forget;
+
+const RX: Prot = Prot::READ.union(Prot::EXEC);
+const RW: Prot = Prot::READ.union(Prot::WRITE);
 
 static ROOT: Once<Pfn> = Once::new();
 /// Guards the tables below the root; holds the next free address for devices.
@@ -39,27 +43,25 @@ pub fn page_tables() -> usize {
     TABLES.load(Ordering::Relaxed)
 }
 
-/// A table, seen through the direct map.
-pub fn table(pfn: Pfn) -> &'static [AtomicU64; 512] {
-    // SAFETY: the direct map has every frame; entries are atomics, so sharing them is fine.
-    unsafe { &*(address_of(pfn) as *const [AtomicU64; 512]) }
-}
-
 fn root() -> Pfn {
     *ROOT.get()
 }
 
+/// The root's entry for an address.
+fn at(address: usize) -> Cursor<DirectMap> {
+    Cursor::new(DirectMap, root(), address as u64)
+}
+
 /// `satp` for the kernel's own table, in which no user address is mapped.
 pub fn satp() -> usize {
-    ROOT.try_get().map_or(0, |root| paging::satp(root.addr()))
+    ROOT.try_get().map_or(0, |root| mmu::satp(root.addr()))
 }
 
 /// Copies the entries of the kernel half into the root table of an address space.
 pub fn copy_kernel_half(to: Pfn) {
-    let (from, to) = (table(root()), table(to));
-    for (to, from) in to.iter().zip(from).skip(256) {
-        to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
+    let slots = |root| DirectMap.all_slots(root, Level::ROOT).rev();
+    let kernel_half = slots(root()).zip(slots(to)).take(ENTRIES / 2);
+    kernel_half.for_each(|(from, to)| to.init_like(from));
 }
 
 /// Builds the table and takes it into use on this hart.
@@ -67,8 +69,7 @@ pub fn init(platform: &Platform) {
     let root = boot_frame();
     ROOT.set(root);
     for base in [DEVICES, STACKS] {
-        let entry = paging::branch(boot_frame().addr());
-        table(root)[paging::index(base, 2)].store(entry, Ordering::Relaxed);
+        at(base).slot().set(Entry::Branch(boot_frame()));
     }
     for ram in platform.ram() {
         map_ram(*ram);
@@ -90,7 +91,7 @@ fn boot_frame() -> Pfn {
 pub fn activate() {
     hart::this().loaded.set(satp());
     // SAFETY: it maps the kernel as the boot table did, with only the needless rights missing.
-    unsafe { paging::load(satp(), Forget::All) };
+    unsafe { mmu::load(satp(), Forget::All) };
 }
 
 /// Maps RAM at its place in the direct map, in pages as large as go.
@@ -100,8 +101,8 @@ fn map_ram(ram: Range) {
     let mut physical = ram.start.next_multiple_of(FRAME_SIZE as u64);
     while physical + FRAME_SIZE as u64 <= ram.end {
         let address = phys_to_virt(physical);
-        let fits = |&level: &usize| {
-            let size = LEVEL_SIZE[level];
+        let fits = |level: &Level| {
+            let size = level.entry_span() as usize;
             let whole = address..address + size;
             physical.is_multiple_of(size as u64)
                 && address.is_multiple_of(size)
@@ -110,42 +111,35 @@ fn map_ram(ram: Range) {
                     .iter()
                     .any(|cut| whole.contains(cut) && *cut != address)
         };
-        let level = [2, 1].into_iter().find(fits).unwrap_or(0);
-        let rights = match address {
-            a if (image.text..image.etext).contains(&a) => Rights::Execute,
-            a if (image.etext..image.erodata).contains(&a) => Rights::Read,
-            _ => Rights::Write,
+        let level = Level::all().rfind(fits).unwrap_or(Level::LEAF);
+        let prot = match address {
+            a if (image.text..image.etext).contains(&a) => RX,
+            a if (image.etext..image.erodata).contains(&a) => Prot::READ,
+            _ => RW,
         };
-        if map(address, physical, rights, level, Frame::try_new_zeroed).is_err() {
+        if map(address, physical, prot, level, Frame::try_new).is_err() {
             panic!("no memory for the kernel's page table");
         }
-        physical += LEVEL_SIZE[level] as u64;
+        physical += level.entry_span();
     }
 }
 
-/// Puts one entry of the given level in; `new_table` gives the tables missing above it.
+/// Puts one entry of the given level in; `new_table` gives frames for the tables missing above it.
 fn map(
     address: usize,
     physical: u64,
-    rights: Rights,
-    level: usize,
+    prot: Prot,
+    level: Level,
     mut new_table: impl FnMut() -> Result<Frame, AllocError>,
 ) -> Result<(), AllocError> {
-    let mut pfn = root();
-    for above in (level + 1..=2).rev() {
-        let place = &table(pfn)[paging::index(address, above)];
-        pfn = match paging::branch_target(place.load(Ordering::Relaxed)) {
-            Some(next) => Pfn::from_addr(next),
-            None => {
-                let next = new_table()?.into_pfn();
-                TABLES.fetch_add(1, Ordering::Relaxed);
-                place.store(paging::branch(next.addr()), Ordering::Release);
-                next
-            }
-        };
-    }
-    let place = &table(pfn)[paging::index(address, level)];
-    place.store(paging::leaf(physical, rights), Ordering::Release);
+    let mut cursor = at(address);
+    cursor.make_room(level, || {
+        let table = new_table()?.into_pfn();
+        TABLES.fetch_add(1, Ordering::Relaxed);
+        Ok(table)
+    })?;
+    let leaf = Leaf::kernel(Pfn::from_addr(physical), prot);
+    cursor.slot().set(Entry::Leaf(leaf));
     Ok(())
 }
 
@@ -158,13 +152,11 @@ pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
     );
     let mut next = TABLE.lock();
     let base = *next;
-    let mut at = start;
-    while at < end {
-        map(*next, at, Rights::Write, 0, Frame::try_new_zeroed)?;
+    for physical in (start..end).step_by(FRAME_SIZE) {
+        map(*next, physical, RW, Level::LEAF, Frame::try_new)?;
         *next += FRAME_SIZE;
-        at += page;
     }
-    paging::flush_all();
+    mmu::flush_all();
     Ok(base + (physical - start) as usize)
 }
 
@@ -182,11 +174,11 @@ pub fn map_physical<const N: usize>(address: usize, pages: [u64; N]) -> Result<(
     // Nothing is allocated while the tables are locked: caches that are asked to give back take
     // locks that come before this one.
     let commit = Commit::try_new(1)?;
-    let mut spare = Some(Frame::try_new_zeroed()?);
+    let mut spare = Some(Frame::try_new()?);
     let tables = TABLE.lock();
     for (i, page) in pages.into_iter().enumerate() {
         let place = address + i * FRAME_SIZE;
-        map(place, page, Rights::Write, 0, || {
+        map(place, page, RW, Level::LEAF, || {
             spare.take().ok_or(AllocError)
         })?;
     }
@@ -197,7 +189,7 @@ pub fn map_physical<const N: usize>(address: usize, pages: [u64; N]) -> Result<(
     {
         let _off = hart::off();
         let before = MAPPINGS.fetch_add(1, Ordering::Release);
-        paging::flush_all();
+        mmu::flush_all();
         let heard_of = &hart::this().heard_of;
         if heard_of.get() == before {
             heard_of.set(before + 1);
@@ -213,7 +205,7 @@ pub fn hear() {
     let _off = hart::off();
     let mappings = mappings();
     if hart::this().heard_of.replace(mappings) != mappings {
-        paging::flush_all();
+        mmu::flush_all();
     }
 }
 
@@ -245,46 +237,29 @@ pub fn try_unmap_pages(address: usize, count: usize) -> bool {
 
 /// Takes the table with the leaf of this address out if it maps nothing.
 fn take_empty_table(address: usize) -> Option<Frame> {
-    let middle =
-        paging::branch_target(table(root())[paging::index(address, 2)].load(Ordering::Relaxed))?;
-    let place = &table(Pfn::from_addr(middle))[paging::index(address, 1)];
-    let last = Pfn::from_addr(paging::branch_target(place.load(Ordering::Relaxed))?);
-    let empty = table(last)
-        .iter()
-        .all(|entry| entry.load(Ordering::Relaxed) == 0);
-    empty.then(|| {
-        place.store(0, Ordering::Release);
-        TABLES.fetch_sub(1, Ordering::Relaxed);
-        commit::sub(1);
-        Frame::from_pfn(last)
-    })
-}
-
-fn leaf_place(address: usize) -> Option<&'static AtomicU64> {
-    let mut pfn = root();
-    for level in [2, 1] {
-        let entry = table(pfn)[paging::index(address, level)].load(Ordering::Relaxed);
-        pfn = Pfn::from_addr(paging::branch_target(entry)?);
+    let leaf = at(address).look_up(Level::LEAF);
+    if leaf.level() != Level::LEAF || !DirectMap.is_empty(leaf.table(), Level::LEAF, leaf.addr()) {
+        return None;
     }
-    Some(&table(pfn)[paging::index(address, 0)])
+    at(address).look_up(Level::SUPERPAGE).slot().take();
+    TABLES.fetch_sub(1, Ordering::Relaxed);
+    commit::sub(1);
+    Some(Frame::from_pfn(leaf.table()))
 }
 
 fn clear(address: usize, count: usize, mut each: impl FnMut(Frame)) {
     for i in 0..count {
-        let Some(place) = leaf_place(address + i * FRAME_SIZE) else {
-            continue;
-        };
-        let entry = place.swap(0, Ordering::AcqRel);
-        if entry & 1 != 0 {
-            each(Frame::from_pfn(Pfn::from_addr(
-                (entry >> 10 & ((1 << 44) - 1)) << 12,
-            )));
+        let cursor = at(address + i * FRAME_SIZE).look_up(Level::LEAF);
+        if cursor.level() == Level::LEAF
+            && let Entry::Leaf(leaf) = cursor.slot().take()
+        {
+            each(Frame::from_pfn(leaf.pfn()));
         }
     }
 }
 
 fn flush_everywhere(address: usize, size: usize) {
-    paging::flush_all();
+    mmu::flush_all();
     let here = hart::this().index();
     for other in hart::all().iter().filter(|other| other.index() != here) {
         sbi::remote_fence(1, other.id(), address, size);

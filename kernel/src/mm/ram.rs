@@ -6,6 +6,7 @@ use crate::sync::{Once, RawSpin, rank};
 use core::mem::ManuallyDrop;
 use frames::{FRAME_SIZE, Frames, Layout, Pfn};
 use kmalloc::AllocError;
+use paging::{Table, Tables};
 
 /// The frame allocator with this kernel's locks.
 pub type KernelFrames = Frames<RawSpin<{ rank::FRAMES }>>;
@@ -48,6 +49,18 @@ pub fn address_of(pfn: Pfn) -> usize {
 #[inline]
 pub fn frame_of(address: usize) -> Pfn {
     Pfn::from_addr(layout::virt_to_phys(address))
+}
+
+/// All RAM, as those see it who walk page tables.
+#[derive(Clone, Copy)]
+pub struct DirectMap;
+
+impl Tables for DirectMap {
+    #[inline]
+    fn table(&self, pfn: Pfn) -> &Table {
+        // SAFETY: the direct map has every frame; entries are atomics, so sharing them is fine.
+        unsafe { &*(address_of(pfn) as *const Table) }
+    }
 }
 
 /// Fills a frame with zeros. Nobody else may use it at this time.

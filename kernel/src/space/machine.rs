@@ -1,16 +1,16 @@
 //! What the crate `vm` needs of this machine.
 
 use super::reserve;
-use crate::arch::{hart, paging};
+use crate::arch::{self, hart};
 use crate::fs::MappedFile;
-use crate::mm::ram::{self, Frame, address_of, frames};
+use crate::mm::ram::{self, DirectMap, Frame, address_of, frames};
 use crate::mm::{asid, commit, kernel_space};
 use crate::sched;
 use crate::sync::Once;
 use abi::Event;
 use core::ops::Range;
-use core::sync::atomic::AtomicU64;
 use frames::{FRAME_SIZE, Pfn, WrongFree};
+use paging::{Table, Tables};
 use vm::{AddressSpace, Flush, Placed, SpaceId};
 
 /// This machine's RAM and page tables. It has no state of its own.
@@ -46,7 +46,14 @@ fn checked<T>(result: Result<T, WrongFree>) -> T {
 
 /// The value of `satp` for an address space.
 pub fn satp_of(space: &Space) -> usize {
-    paging::satp(space.root().addr())
+    arch::paging::satp(space.root().addr())
+}
+
+impl Tables for Machine {
+    #[inline]
+    fn table(&self, pfn: Pfn) -> &Table {
+        DirectMap.table(pfn)
+    }
 }
 
 // SAFETY: `table` and the copying functions reach frames through the direct map, which has all RAM
@@ -120,10 +127,6 @@ unsafe impl vm::Machine for Machine {
 
     fn zero_page(&self) -> Pfn {
         *ZERO_PAGE.get()
-    }
-
-    fn table(&self, pfn: Pfn) -> &[AtomicU64; 512] {
-        kernel_space::table(pfn)
     }
 
     fn copy_page(&self, from: Pfn, to: Pfn) {

@@ -1,12 +1,12 @@
 //! Taking pages and empty tables out.
 
 use super::large::FRAMES;
-use super::{PageTable, Stale, part};
+use super::{PageTable, Stale};
 use crate::Machine;
-use crate::sv39::{Entry, Level, PAGE, Table};
 use core::mem::replace;
 use core::ops::Range;
 use frames::Pfn;
+use paging::{Entry, Level};
 
 /// Tables that wait for one flush at most.
 const BATCH: usize = 16;
@@ -16,13 +16,6 @@ struct Unlinked {
     table: Pfn,
     /// Whether other spaces had it too when it was taken out; otherwise it is empty.
     common: bool,
-}
-
-/// What became of an entry above the leaves.
-enum Gone {
-    Nothing,
-    Large,
-    Table(Unlinked),
 }
 
 /// How a range is cleared.
@@ -70,7 +63,7 @@ impl<M: Machine> PageTable<M> {
     pub(crate) fn clear(&mut self, range: Range<u64>, free: &Range<u64>) {
         self.close_placed(&range);
         let mut clearing = Clearing::new(free, false);
-        self.clear_in(Level::ROOT, self.root, range, &mut clearing);
+        self.clear_in(Level::ROOT, self.root, &range, &mut clearing);
         self.resident -= clearing.pages;
         self.settle(&mut clearing);
     }
@@ -83,7 +76,7 @@ impl<M: Machine> PageTable<M> {
     pub(crate) fn tear_down(&mut self, range: Range<u64>, free: &Range<u64>) {
         self.close_placed(&range);
         let mut clearing = Clearing::new(free, true);
-        self.clear_in(Level::ROOT, self.root, range, &mut clearing);
+        self.clear_in(Level::ROOT, self.root, &range, &mut clearing);
     }
 
     /// Nothing is left after [`tear_down`](Self::tear_down), which counts no pages: it need not look
@@ -92,76 +85,70 @@ impl<M: Machine> PageTable<M> {
         self.resident = 0;
     }
 
-    /// Clears the part of one table that `range`, not empty and inside its span, covers; tells
-    /// whether the table is empty then.
+    /// Clears the part of a table above the leaf level that `range`, not empty and inside its span,
+    /// covers.
     fn clear_in(
         &mut self,
         level: Level,
         table: Pfn,
-        range: Range<u64>,
+        range: &Range<u64>,
         clearing: &mut Clearing<'_>,
-    ) -> bool {
-        let span = level.table_around(range.start);
-        let Some(below) = level.below() else {
-            self.clear_leaf(table, &range, clearing);
-            return lies_in(&span, clearing.free)
-                || is_empty(self.machine.table(table), level.index(range.start));
-        };
-        let mut addr = range.start;
-        while addr < range.end {
-            let next = below.table_around(addr).end.min(range.end);
-            let (index, part) = (level.index(addr), addr..next);
-            let entry = Entry::load(&self.machine.table(table)[index]);
-            addr = next;
-            let gone = match self.clear_entry(below, entry, part, clearing) {
-                Gone::Nothing => continue,
-                gone => gone,
+    ) {
+        let machine = self.machine.clone();
+        for (addr, slot) in machine.slots(table, level, range) {
+            let part = addr.max(range.start)..(addr + level.entry_span()).min(range.end);
+            let gone = match slot.get() {
+                Entry::Empty => continue,
+                Entry::Branch(table) => match self.clear_below(level, table, &part, clearing) {
+                    Some(unlinked) => Some(unlinked),
+                    None => continue,
+                },
+                Entry::Leaf(leaf) => {
+                    self.machine.release_large(leaf.pfn());
+                    self.large -= 1;
+                    clearing.pages += FRAMES;
+                    None
+                }
             };
-            Entry::VACANT.store(&self.machine.table(table)[index]);
+            slot.take();
             clearing.stale = Stale::Many;
-            if let Gone::Table(unlinked) = gone {
+            if let Some(unlinked) = gone {
                 self.part_with(unlinked, clearing);
             }
         }
-        level != Level::ROOT
-            && (lies_in(&span, clearing.free)
-                || is_empty(self.machine.table(table), level.index(range.start)))
     }
 
-    /// Clears the part of what an entry above the leaves points to; tells whether that has gone.
-    fn clear_entry(
+    /// Clears the part of a table below `level` that `range` covers; returns the table if nothing else
+    /// is in it.
+    fn clear_below(
         &mut self,
-        below: Level,
-        entry: Entry,
-        range: Range<u64>,
+        level: Level,
+        table: Pfn,
+        range: &Range<u64>,
         clearing: &mut Clearing<'_>,
-    ) -> Gone {
-        if entry.is_vacant() {
-            return Gone::Nothing;
-        }
-        if !entry.is_table() {
-            self.machine.release_large(entry.pfn());
-            self.large -= 1;
-            clearing.pages += FRAMES;
-            return Gone::Large;
-        }
-        let table = entry.pfn();
-        let mut common = false;
-        if below == Level::LEAF && !self.machine.is_unique(table) {
-            let span = below.table_around(range.start);
-            if !clearing.all && span != range && !lies_in(&span, clearing.free) {
+    ) -> Option<Unlinked> {
+        let level = level.below()?;
+        let span = level.table_around(range.start);
+        let free = lies_in(&span, clearing.free);
+        let common = level == Level::LEAF && !self.machine.is_unique(table);
+        if common && !clearing.all {
+            if span != *range && !free {
                 // Nobody made it the space's own, so nothing in it is the range's.
-                return Gone::Nothing;
+                return None;
             }
-            if !clearing.all {
-                clearing.pages += self.pages_among(self.machine.table(table));
+            clearing.pages += self.pages_among(table, &span);
+        }
+        if !common {
+            match level {
+                Level::LEAF => self.clear_pages(table, range, clearing),
+                _ => self.clear_in(level, table, range, clearing),
             }
-            common = true;
-        } else if !self.clear_in(below, table, range, clearing) {
-            return Gone::Nothing;
+            if !free && !self.machine.is_empty(table, level, range.start) {
+                return None;
+            }
         }
         self.tables -= 1;
-        Gone::Table(Unlinked { table, common })
+        Some(Unlinked { table, common })
     }
 
     /// Gives back a table, now or with the next flush.
@@ -196,32 +183,21 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
-    fn clear_leaf(&self, table: Pfn, range: &Range<u64>, clearing: &mut Clearing<'_>) {
-        let mut addr = range.start;
-        for slot in part(self.machine.table(table), range) {
-            let entry = Entry::load(slot);
-            if !entry.is_vacant() {
-                Entry::VACANT.store(slot);
-                if self.counts(entry) {
-                    self.machine.release(entry.pfn());
-                    clearing.pages += 1;
-                }
-                clearing.stale = clearing.stale.and_page(addr);
+    #[inline(never)]
+    fn clear_pages(&self, table: Pfn, range: &Range<u64>, clearing: &mut Clearing<'_>) {
+        for (addr, slot) in self.pages(table, range) {
+            if slot.get() == Entry::Empty {
+                continue;
             }
-            addr += PAGE;
+            if let Some(leaf) = slot.take().leaf().filter(|leaf| self.counts(leaf)) {
+                self.machine.release(leaf.pfn());
+                clearing.pages += 1;
+            }
+            clearing.stale = clearing.stale.and_page(addr);
         }
     }
 }
 
 fn lies_in(inner: &Range<u64>, outer: &Range<u64>) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
-}
-
-/// Whether all entries are vacant; looks at those around `near` first, where any are likely.
-fn is_empty(table: &Table, near: usize) -> bool {
-    let (below, above) = table.split_at(near & 511);
-    above
-        .iter()
-        .chain(below.iter().rev())
-        .all(|slot| Entry::load(slot).is_vacant())
 }

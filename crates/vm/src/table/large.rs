@@ -1,43 +1,29 @@
 //! Large pages: entries one level above the leaves, for 2 MiB at once.
 
-use super::{Chunk, PageTable, Stale};
+use super::{PageTable, Stale};
 use crate::machine::Frame;
-use crate::sv39::{Entry, LARGE, Level, PAGE};
 use crate::{Error, Machine};
 use abi::Prot;
 use core::ops::Range;
-use frames::Pfn;
+use paging::{Entry, Leaf, Level, PAGE, SUPERPAGE};
 
 /// Frames in a large page.
-pub(super) const FRAMES: usize = (LARGE / PAGE) as usize;
+pub(super) const FRAMES: usize = (SUPERPAGE / PAGE) as usize;
 
 impl<M: Machine> PageTable<M> {
-    /// The block behind the large page that `addr` is in, if it is in one.
-    pub(crate) fn large_at(&self, addr: u64) -> Option<Pfn> {
-        match self.chunk(addr)? {
-            Chunk::Large(entry) => Some(entry.pfn()),
-            Chunk::Pages(_) => None,
-        }
-    }
-
     /// Puts a large page of zeroes at `addr`, a multiple of its size, if nothing is there, no table
     /// either, and a block is free.
     pub(crate) fn put_large(&mut self, addr: u64, prot: Prot) -> Result<(), Error> {
-        if self.chunk(addr).is_some() {
+        if self.at(Level::SUPERPAGE, addr).entry() != Entry::Empty {
             return Err(Error::Occupied);
         }
         let block = self.machine.alloc_large().ok_or(Error::NoMemory)?;
         let machine = self.machine.clone();
-        match self.make_chunk_slot(addr) {
-            Ok(slot) => {
-                (0..FRAMES as u32).for_each(|n| machine.clear_tail(block.plus(n), 0));
-                Entry::page(block, prot).store(slot);
-            }
-            Err(error) => {
-                machine.release_large(block);
-                return Err(error);
-            }
-        }
+        let room = self
+            .make_superpage_room(addr)
+            .inspect_err(|_| machine.release_large(block))?;
+        (0..FRAMES as u32).for_each(|n| machine.clear_tail(block.plus(n), 0));
+        room.slot().set(Entry::Leaf(Leaf::user(block, prot)));
         self.large += 1;
         self.resident += FRAMES;
         Ok(())
@@ -64,24 +50,18 @@ impl<M: Machine> PageTable<M> {
     /// all alike, and to this space alone.
     #[inline(never)]
     pub(crate) fn promote(&mut self, addr: u64) {
-        let Some(table) = self.table_at(Level::LEAF, addr) else {
+        let cursor = self.look_up(addr);
+        let table = cursor.table();
+        let superpage = match cursor.level() {
+            Level::LEAF if self.machine.is_unique(table) => cursor.joined(),
+            _ => None,
+        };
+        let Some(leaf) = superpage.filter(|leaf| self.machine.join_large(leaf.pfn())) else {
             return;
         };
-        if !self.machine.is_unique(table) {
-            return;
-        }
-        let slots = self.machine.table(table);
-        let first = Entry::load(&slots[0]);
-        let pages = (0..).step_by(PAGE as usize);
-        let mut alike = slots.iter().zip(pages);
-        if first.is_vacant()
-            || first.frame_at(Level::MIDDLE, 0).is_none()
-            || !alike.all(|(slot, page)| Entry::load(slot) == first.inside(page))
-            || !self.machine.join_large(first.pfn())
-        {
-            return;
-        }
-        self.set_large(addr, first);
+        self.at(Level::SUPERPAGE, addr)
+            .slot()
+            .replace(Entry::Leaf(leaf));
         self.tables -= 1;
         self.large += 1;
         // The hardware may remember the way to the table, which may be somebody else's next.
@@ -89,26 +69,23 @@ impl<M: Machine> PageTable<M> {
         self.machine.release(table);
     }
 
-    /// Changes the rights of the large page that `addr` is in. What the hardware remembers of rights
-    /// that go is the caller's to flush.
-    pub(crate) fn set_large(&mut self, addr: u64, entry: Entry) {
-        if let Some(slot) = self.chunk_slot(addr) {
-            entry.store(slot);
-        }
+    /// Gives the superpage that `addr` is in other rights, at once for all of it.
+    pub(crate) fn replace_superpage(&mut self, addr: u64, leaf: Leaf) {
+        self.at(Level::SUPERPAGE, addr)
+            .slot()
+            .replace(Entry::Leaf(leaf));
+        // The hardware may remember fewer rights for any part of it.
+        self.flush(Stale::Many);
     }
 
     /// Puts a table with the same pages in the place of a large one.
     #[inline(never)]
-    pub(super) fn split(&mut self, addr: u64, large: Entry, table: Frame<M>) {
-        let Some(slot) = self.chunk_slot(addr) else {
-            return;
-        };
-        self.machine.part_large(large.pfn());
-        let pages = (0..).step_by(PAGE as usize);
-        for (page, place) in pages.zip(self.machine.table(table.pfn())) {
-            large.inside(page).store(place);
+    pub(super) fn split(&mut self, addr: u64, table: Frame<M>) {
+        let cursor = self.at(Level::SUPERPAGE, addr);
+        if let Some(leaf) = cursor.entry().leaf() {
+            self.machine.part_large(leaf.pfn());
         }
-        Entry::table(table.into_pfn()).store(slot);
+        cursor.split(table.into_pfn());
         self.large -= 1;
         self.tables += 1;
         self.flush(Stale::Many);

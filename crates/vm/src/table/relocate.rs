@@ -1,13 +1,13 @@
 //! Moving pages to other addresses.
 
-use super::{Chunk, PageTable, Stale, part};
-use crate::sv39::{Entry, LARGE, Level, PAGE};
+use super::{PageTable, Stale};
 use crate::{Error, Machine};
 use core::ops::Range;
+use paging::{Entry, Leaf, Level, PAGE, SUPERPAGE};
 
 /// Whether a large page that lies in `inside` can be one at `new` too.
 fn stays_large(inside: &Range<u64>, new: u64) -> bool {
-    *inside == Level::LEAF.table_around(inside.start) && new.is_multiple_of(LARGE)
+    *inside == Level::LEAF.table_around(inside.start) && new.is_multiple_of(SUPERPAGE)
 }
 
 impl<M: Machine> PageTable<M> {
@@ -15,12 +15,10 @@ impl<M: Machine> PageTable<M> {
     /// makes those that are there the space's own. What was made when it fails is empty, and goes by
     /// clearing the place.
     pub(crate) fn make_way(&mut self, range: &Range<u64>, to: u64) -> Result<(), Error> {
-        let mut from = range.start;
-        while let Some((chunk, inside)) = self.next_chunk(from..range.end) {
-            from = inside.end;
+        for (entry, inside) in self.chunks(range) {
             let new = to + (inside.start - range.start);
-            if matches!(chunk, Chunk::Large(_)) && stays_large(&inside, new) {
-                self.make_chunk_slot(new)?;
+            if entry.leaf().is_some() && stays_large(&inside, new) {
+                self.make_superpage_room(new)?;
                 continue;
             }
             let mut addr = inside.start;
@@ -29,10 +27,11 @@ impl<M: Machine> PageTable<M> {
                 let new = to + (addr - range.start);
                 let reach = Level::LEAF.table_around(new).end - new;
                 let next = (addr + reach).min(inside.end);
-                // Anew each time: the table may be the same as the one that was made before.
-                if self.has_any(addr..next) {
-                    let place = self.place(new)?;
-                    self.link(new, place);
+                let mut cursor = self.look_up(addr);
+                if cursor.find(Level::LEAF, next).is_some() {
+                    // Anew each time: the table may be the same as the one that was made before.
+                    let room = self.reserve_room(self.look_up(new))?;
+                    self.make_room(room);
                 }
                 addr = next;
             }
@@ -40,39 +39,23 @@ impl<M: Machine> PageTable<M> {
         Ok(())
     }
 
-    /// Whether there is anything in a range within one chunk.
-    fn has_any(&self, range: Range<u64>) -> bool {
-        match self.chunk(range.start) {
-            None => false,
-            Some(Chunk::Large(_)) => true,
-            Some(Chunk::Pages(table)) => part(self.machine.table(table), &range)
-                .iter()
-                .any(|slot| !Entry::load(slot).is_vacant()),
-        }
-    }
-
     /// Moves the pages of `range`, which the space owns, to `to`, which way was made for. Their
     /// tables stay, empty ones too, until the range is cleared.
     pub(crate) fn relocate(&mut self, range: &Range<u64>, to: u64) -> Stale {
         let mut stale = Stale::Nothing;
-        let mut from = range.start;
-        while let Some((chunk, inside)) = self.next_chunk(from..range.end) {
-            from = inside.end;
-            let new = to + (inside.start - range.start);
-            match chunk {
-                Chunk::Pages(table) => {
-                    let slots = part(self.machine.table(table), &inside);
-                    for (slot, addr) in slots.iter().zip(inside.step_by(PAGE as usize)) {
-                        let entry = Entry::load(slot);
-                        let new = to + (addr - range.start);
-                        if !entry.is_vacant() && self.arrive(new, entry) {
-                            Entry::VACANT.store(slot);
+        for (entry, inside) in self.chunks(range) {
+            match entry {
+                Entry::Empty => {}
+                Entry::Branch(table) => {
+                    for (addr, slot) in self.pages(table, &inside) {
+                        if let Some(leaf) = slot.take().leaf() {
+                            self.arrive(to + (addr - range.start), leaf);
                             stale = stale.and_page(addr);
                         }
                     }
                 }
-                Chunk::Large(entry) => {
-                    self.move_large(&inside, new, entry);
+                Entry::Leaf(leaf) => {
+                    self.move_large(&inside, to + (inside.start - range.start), leaf);
                     stale = Stale::Many;
                 }
             }
@@ -82,28 +65,22 @@ impl<M: Machine> PageTable<M> {
 
     /// Puts an entry at its new place.
     #[inline(never)]
-    fn arrive(&self, addr: u64, entry: Entry) -> bool {
-        match self.table_at(Level::LEAF, addr) {
-            Some(leaf) => {
-                entry.store(&self.machine.table(leaf)[Level::LEAF.index(addr)]);
-                true
-            }
-            None => false,
-        }
+    fn arrive(&self, addr: u64, leaf: Leaf) {
+        self.look_up(addr).slot().set(Entry::Leaf(leaf));
     }
 
     /// Moves a large page, which becomes 512 small ones where it cannot lie as one.
     #[inline(never)]
-    fn move_large(&mut self, inside: &Range<u64>, new: u64, entry: Entry) {
+    fn move_large(&mut self, inside: &Range<u64>, new: u64, leaf: Leaf) {
+        self.at(Level::SUPERPAGE, inside.start).slot().take();
         if stays_large(inside, new) {
-            self.set_large(new, entry);
-        } else {
-            self.machine.part_large(entry.pfn());
-            for page in (0..LARGE).step_by(PAGE as usize) {
-                self.arrive(new + page, entry.inside(page));
-            }
-            self.large -= 1;
+            self.at(Level::SUPERPAGE, new).slot().set(Entry::Leaf(leaf));
+            return;
         }
-        self.set_large(inside.start, Entry::VACANT);
+        self.machine.part_large(leaf.pfn());
+        for page in (0..SUPERPAGE).step_by(PAGE as usize) {
+            self.arrive(new + page, leaf.part(Level::SUPERPAGE, page));
+        }
+        self.large -= 1;
     }
 }

@@ -1,10 +1,10 @@
 //! Letting a child have the same pages, copy on write.
 
-use super::{Chunk, PageTable, Stale, part};
-use crate::sv39::{Entry, Level, PAGE};
+use super::{PageTable, Stale};
 use crate::{Error, Machine};
 use core::ops::Range;
 use frames::Pfn;
+use paging::{Entry, Leaf, Level};
 
 /// Entries in a table from which on parent and child have the table together. Below, the entries are
 /// copied: such a table costs as much to copy later, when one of them touches it, as now.
@@ -44,15 +44,14 @@ impl<M: Machine> PageTable<M> {
         child: &mut PageTable<M>,
         sharing: &mut Sharing<F>,
     ) -> Result<(), Error> {
-        let mut from = range.start;
-        while let Some((chunk, inside)) = self.next_chunk(from..range.end) {
-            from = inside.end;
-            let table = match chunk {
-                Chunk::Large(entry) => {
-                    self.share_large(inside.start, entry, child, &mut sharing.stale)?;
+        for (entry, inside) in self.chunks(&range) {
+            let table = match entry {
+                Entry::Empty => continue,
+                Entry::Branch(table) => table,
+                Entry::Leaf(leaf) => {
+                    self.share_large(inside.start, leaf, child, &mut sharing.stale)?;
                     continue;
                 }
-                Chunk::Pages(table) => table,
             };
             let span = Level::LEAF.table_around(inside.start);
             if sharing.end != span.end {
@@ -76,8 +75,7 @@ impl<M: Machine> PageTable<M> {
 
     fn has_many(&self, table: Pfn) -> bool {
         let many = || {
-            let slots = self.machine.table(table).iter();
-            let present = slots.filter(|slot| !Entry::load(slot).is_vacant());
+            let present = self.all_pages(table).filter(|slot| slot.leaf().is_some());
             present.take(MANY).count() == MANY
         };
         !self.machine.is_unique(table) || many()
@@ -86,16 +84,16 @@ impl<M: Machine> PageTable<M> {
     fn share_large(
         &self,
         addr: u64,
-        entry: Entry,
+        leaf: Leaf,
         child: &mut PageTable<M>,
         stale: &mut Stale,
     ) -> Result<(), Error> {
-        let twin = child.make_chunk_slot(addr)?;
-        self.machine.retain_large(entry.pfn());
-        entry.without_write().store(twin);
+        let room = child.make_superpage_room(addr)?;
+        self.machine.retain_large(leaf.pfn());
+        room.slot().set(Entry::Leaf(leaf.without_write()));
         child.large += 1;
-        if let Some(slot) = self.chunk_slot(addr).filter(|_| entry.is_writable()) {
-            entry.without_write().store(slot);
+        let own = self.at(Level::SUPERPAGE, addr);
+        if own.slot().change(Leaf::without_write).is_some() {
             *stale = Stale::Many;
         }
         Ok(())
@@ -108,18 +106,16 @@ impl<M: Machine> PageTable<M> {
         child: &mut PageTable<M>,
         stale: &mut Stale,
     ) -> Result<(), Error> {
-        let twin = child.make_chunk_slot(addr)?;
+        let room = child.make_superpage_room(addr)?;
         if self.machine.is_unique(table) {
-            for slot in self.machine.table(table) {
-                let entry = Entry::load(slot);
-                if entry.is_writable() {
-                    entry.without_write().store(slot);
+            for slot in self.all_pages(table) {
+                if slot.change(Leaf::without_write).is_some() {
                     *stale = Stale::Many;
                 }
             }
         }
         self.machine.retain(table);
-        Entry::table(table).store(twin);
+        room.slot().set(Entry::Branch(table));
         child.tables += 1;
         Ok(())
     }
@@ -131,28 +127,25 @@ impl<M: Machine> PageTable<M> {
         child: &mut PageTable<M>,
         stale: &mut Stale,
     ) -> Result<(), Error> {
-        let slots = part(self.machine.table(table), &range);
-        let Some(first) = slots.iter().position(|slot| !Entry::load(slot).is_vacant()) else {
+        let mut present = self
+            .pages(table, &range)
+            .skip_while(|(_, slot)| slot.leaf().is_none());
+        let Some((first, _)) = present.next() else {
             return Ok(());
         };
-        let leaf = child
-            .place(range.start)
-            .map(|place| child.link(range.start, place))?;
-        let twins = part(child.machine.table(leaf), &range);
-        let mut addr = range.start + first as u64 * PAGE;
-        for (slot, twin) in slots.iter().zip(twins).skip(first) {
-            let entry = Entry::load(slot);
-            if !entry.is_vacant() {
-                if self.counts(entry) {
-                    self.machine.retain(entry.pfn());
-                }
-                if entry.is_writable() {
-                    entry.without_write().store(slot);
-                    *stale = stale.and_page(addr);
-                }
-                entry.without_write().store(twin);
+        let range = first..range.end;
+        let room = child.reserve_room(child.look_up(first))?;
+        let copies = child.make_room(room).table();
+        let copies = child.pages(copies, &range);
+        for ((addr, slot), (_, copy)) in self.pages(table, &range).zip(copies) {
+            let Some(leaf) = slot.leaf() else { continue };
+            if self.counts(&leaf) {
+                self.machine.retain(leaf.pfn());
             }
-            addr += PAGE;
+            if slot.change(Leaf::without_write).is_some() {
+                *stale = stale.and_page(addr);
+            }
+            copy.set(Entry::Leaf(leaf.without_write()));
         }
         Ok(())
     }

@@ -6,13 +6,19 @@ use super::*;
 use crate::region::{Backing, RegionKind};
 use crate::{Flush, SpaceId};
 use abi::Prot;
-use core::sync::atomic::AtomicU64;
 use frames::Pfn;
+use paging::{Table, Tables};
 use std::vec::Vec;
 
 /// A machine that is never asked for anything.
 #[derive(Clone)]
 pub(crate) struct Nowhere;
+
+impl Tables for Nowhere {
+    fn table(&self, _: Pfn) -> &Table {
+        unreachable!("the tree has no tables")
+    }
+}
 
 // SAFETY: it gives out no frame.
 #[allow(unsafe_code)]
@@ -43,9 +49,6 @@ unsafe impl Machine for Nowhere {
     fn part_large(&self, _: Pfn) {}
     fn zero_page(&self) -> Pfn {
         Pfn::new(0)
-    }
-    fn table(&self, _: Pfn) -> &[AtomicU64; 512] {
-        unreachable!("the tree has no tables")
     }
     fn copy_page(&self, _: Pfn, _: Pfn) {}
     fn clear_tail(&self, _: Pfn, _: usize) {}

@@ -3,14 +3,13 @@
 
 use crate::mmu::Tlb;
 use frames::Pfn;
+use paging::{Table, Tables};
 use std::ops::Range;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
 };
 use std::sync::{Arc, Mutex, MutexGuard};
 use vm::{Flush, Machine, Placed, Reserve, SpaceId};
-
-type Page = [AtomicU64; 512];
 
 /// What fills frames that nobody asked to be zeroed.
 pub(crate) const JUNK: u64 = 0xdead_beef_dead_beef;
@@ -22,7 +21,7 @@ const BASE: u32 = 0x80000;
 const LARGE: usize = 512;
 
 pub(crate) struct Inner {
-    pages: Vec<Page>,
+    pages: Vec<Table>,
     refs: Vec<AtomicU32>,
     free: Mutex<Vec<u32>>,
     /// Of each 512 frames, whether they are a block whose references are counted as one. Here each
@@ -150,7 +149,7 @@ impl Ram {
             .count()
     }
 
-    pub(crate) fn words(&self, pfn: Pfn) -> &Page {
+    pub(crate) fn words(&self, pfn: Pfn) -> &Table {
         &self.0.pages[self.index(pfn)]
     }
 
@@ -260,6 +259,12 @@ impl Ram {
             half.all(|w| w.load(Relaxed) == KERNEL),
             "the kernel half of {root:?} changed"
         );
+    }
+}
+
+impl Tables for Ram {
+    fn table(&self, pfn: Pfn) -> &Table {
+        self.words(pfn)
     }
 }
 
@@ -405,10 +410,6 @@ unsafe impl Machine for Ram {
 
     fn zero_page(&self) -> Pfn {
         Pfn::new(BASE)
-    }
-
-    fn table(&self, pfn: Pfn) -> &Page {
-        self.words(pfn)
     }
 
     fn copy_page(&self, from: Pfn, to: Pfn) {

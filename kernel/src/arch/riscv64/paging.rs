@@ -1,48 +1,9 @@
-//! Page tables as the hart sees them: `satp`, fences, and the entries of the kernel's own half.
+//! Page tables as the hart sees them: `satp` and fences.
 
 use super::{csr, hart};
 use abi::Event;
 use core::arch::asm;
 use vm::asid::Forget;
-
-/// Bytes that one entry of each level maps, from the leaf upwards.
-pub const LEVEL_SIZE: [usize; 3] = [1 << 12, 1 << 21, 1 << 30];
-
-const VALID: u64 = 1 << 0;
-const GLOBAL: u64 = 1 << 5;
-const ACCESSED_DIRTY: u64 = 3 << 6;
-
-/// What the kernel may do with a part of its own half.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u64)]
-pub enum Rights {
-    /// Read only.
-    Read = 1 << 1,
-    /// Read and write.
-    Write = 3 << 1,
-    /// Read and run.
-    Execute = 5 << 1,
-}
-
-/// An entry that maps `physical` for the kernel in every address space.
-pub fn leaf(physical: u64, rights: Rights) -> u64 {
-    (physical >> 12 << 10) | VALID | GLOBAL | ACCESSED_DIRTY | rights as u64
-}
-
-/// An entry that leads to the table at `physical`.
-pub fn branch(physical: u64) -> u64 {
-    (physical >> 12 << 10) | VALID
-}
-
-/// The table an entry leads to; `None` if it maps something or nothing.
-pub fn branch_target(entry: u64) -> Option<u64> {
-    (entry & 0xf == VALID).then_some((entry >> 10 & ((1 << 44) - 1)) << 12)
-}
-
-/// Index into the table of `level` (2 is the root) for an address.
-pub fn index(address: usize, level: usize) -> usize {
-    address >> (12 + 9 * level) & 511
-}
 
 /// The value of `satp` for a root table.
 pub fn satp(root: u64) -> usize {
