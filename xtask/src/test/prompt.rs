@@ -220,6 +220,10 @@ fn interrupt_shell(terminal: &mut Terminal<'_>) -> Result<usize> {
     terminal.answers(b"exit\r", "exit\r\n$ ")?;
     terminal.start("cat", &[" cat "])?;
     terminal.interrupt()?;
+    // To what goes on behind it, too.
+    terminal.answers(b"(sh; cat)\r", "(sh; cat)\r\n$ ")?;
+    terminal.start("exit", &[" cat "])?;
+    terminal.interrupt()?;
     terminal.press(b"ps\r")?;
     let processes = terminal.shows("ps\r\n$ ")?;
     let names: Vec<&str> = processes
@@ -232,7 +236,7 @@ fn interrupt_shell(terminal: &mut Terminal<'_>) -> Result<usize> {
         count("cat") == 0,
         "what ran in front was not ended: {names:?}"
     );
-    Ok(cases.len() + 5)
+    Ok(cases.len() + 6)
 }
 
 /// The guest's own tests, with somebody who presses the keys that they ask for.
