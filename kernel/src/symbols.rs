@@ -3,7 +3,7 @@
 use core::fmt;
 use ksyms::{Name, Table};
 
-const SIZE: usize = 10 << 10;
+const SIZE: usize = 9 << 10;
 
 #[unsafe(link_section = ".ksyms")]
 #[used]
