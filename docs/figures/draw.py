@@ -148,7 +148,7 @@ lanes(
         (3, ["dispatch", "skip_call, Sys::from_number"]),
         (3, ["perform", "file::read"]),
         (4, ["File::read", "Inode::read"]),
-        (4, ["UserRange::write", "checks the range only"]),
+        (4, ["UserRange::write", "to the program"]),
         (1, ["usercopy::copy", "a fault may come here"], "far"),
         (3, ["dispatch", "frame.set_result: a0"]),
         (2, ["trap_from_user", "expired: yield_now", "killed: exit"]),
