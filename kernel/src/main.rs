@@ -38,7 +38,7 @@ extern "C" fn kernel_start(hart_id: usize, device_tree: u64, direct_map_offset: 
     };
     timer::init(platform.timer_frequency, platform.has_sstc);
     mm::ram::init(&platform);
-    space::reserve::init();
+    space::init_reserve();
     mm::init(&platform);
     space::init();
     dev::power::init(&platform);

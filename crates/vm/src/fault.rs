@@ -1,6 +1,7 @@
 //! Page faults. Whoever touches a page that the table does not grant, the program or the kernel on
 //! its behalf, ends up here; here alone pages get frames.
 
+use crate::access::Access;
 use crate::machine::Frame;
 use crate::region::{Region, Source};
 use crate::table::{PageTable, Stale, Whole};
@@ -9,35 +10,6 @@ use abi::{Event, Prot};
 use core::ops::Range;
 use frames::Pfn;
 use paging::{Cursor, Leaf, Level, PAGE, SUPERPAGE, page_down};
-
-/// How a page was accessed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// A load.
-    Read,
-    /// A store.
-    Write,
-    /// The fetch of an instruction.
-    Execute,
-}
-
-impl Access {
-    /// The right it takes.
-    pub(crate) fn needs(self) -> Prot {
-        match self {
-            Access::Read => Prot::READ,
-            Access::Write => Prot::WRITE,
-            Access::Execute => Prot::EXEC,
-        }
-    }
-
-    /// The access that gives a page with these rights most of what it may get; none without rights.
-    fn of_most_use(prot: Prot) -> Option<Access> {
-        [Access::Write, Access::Read, Access::Execute]
-            .into_iter()
-            .find(|access| prot.contains(access.needs()))
-    }
-}
 
 /// A page of a cached file, with a reference to its frame.
 #[derive(Clone, Debug, PartialEq, Eq)]

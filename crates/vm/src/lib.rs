@@ -33,6 +33,8 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+mod access;
+mod account;
 mod advise;
 pub mod asid;
 mod commit;
@@ -42,21 +44,24 @@ mod heap;
 mod look;
 mod machine;
 mod map;
+mod promise;
 mod protect;
 mod region;
 mod remap;
 mod reserve;
+mod sbrk;
 mod shared;
 mod space;
 mod table;
 mod tree;
 mod unmap;
 
-pub use fault::{Access, Fault, FaultError, FilePage};
+pub use access::Access;
+pub use fault::{Fault, FaultError, FilePage};
 pub use look::Usage;
-pub use machine::{Flush, Machine, SpaceId};
+pub use machine::{Flush, Machine, Placed, SpaceId};
 pub use region::{Region, RegionKind};
-pub use reserve::{Placed, Reserve, SETS};
+pub use reserve::{Reserve, SETS};
 pub use space::{AddressSpace, Stats};
 pub use tree::Regions;
 

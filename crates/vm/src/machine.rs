@@ -1,11 +1,19 @@
 //! What an address space needs of the machine it runs on.
 
-use crate::reserve::Placed;
 use abi::Event;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use frames::Pfn;
 use paging::Tables;
+
+/// A frame at its place in a block that is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The frame, with one reference and any content.
+    pub pfn: Pfn,
+    /// Whether it was the block's last.
+    pub complete: bool,
+}
 
 /// Which address space a flush is for: a name that its owner gave it with
 /// [`AddressSpace::set_id`](crate::AddressSpace::set_id). It may be the number that the hardware tags

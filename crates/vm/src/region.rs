@@ -1,6 +1,6 @@
 //! A region: a range of pages that a process may use in one way, and where their contents are from.
 
-use crate::commit::{Account, Extent};
+use crate::account::{Account, Extent};
 use crate::shared::SharedPages;
 use crate::{Access, Error, Machine};
 use abi::Prot;

@@ -7,7 +7,7 @@
 //! What is set aside and not touched is nobody's: the oldest set goes when another one is opened and
 //! there is no room, and all go as soon as memory is asked back. So they count as free memory.
 
-use crate::Machine;
+use crate::machine::{Machine, Placed};
 use core::ops::Range;
 use frames::Pfn;
 use paging::{PAGE, SUPERPAGE};
@@ -51,15 +51,6 @@ impl Set {
         let rest = self.given.iter().map(|given| given.count_zeros());
         rest.sum::<u32>() as usize
     }
-}
-
-/// A frame from a set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// The frame, with one reference and any content.
-    pub pfn: Pfn,
-    /// Whether it was the set's last.
-    pub complete: bool,
 }
 
 /// The blocks set aside on one machine, for [`Machine::alloc_placed`]. It has no lock.

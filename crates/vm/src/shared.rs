@@ -7,7 +7,7 @@
 //! The link to the root alone changes when the memory grows: the old tree becomes a part of a higher
 //! one, and whoever still walks from the old root comes to the same pages.
 
-use crate::commit::tree;
+use crate::account::tree;
 use crate::machine::Frame;
 use crate::{Error, Machine};
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 //! The address space itself: what it holds, and what can be asked of it.
 
-use crate::commit::Promise;
 use crate::heap::Heap;
+use crate::promise::Promise;
 use crate::table::PageTable;
 use crate::tree::{Node, RegionTree};
 use crate::{Error, Machine, Region, Regions, SpaceId};

@@ -6,7 +6,7 @@ mod node;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::commit::{Extent, between};
+use crate::account::{Extent, between};
 use crate::{Machine, Region};
 use core::ops::Range;
 use kmalloc::{AllocError, KBox};

@@ -180,12 +180,11 @@ pub fn tell_long_spin(wanted: Taken) {
             Some(process) => println!(", for pid {} {}", process.pid, Printable(&process)),
             None => println!(", for no process"),
         }
-        for other in hart::all()
-            .iter()
-            .filter(|other| !core::ptr::eq(*other, hart))
-        {
-            let held = other.locks.iter().find(|held| held.lock == wanted.lock);
-            if let Some(held) = held {
+        for other in hart::all() {
+            let is_it = |lock: &Taken| lock.lock == wanted.lock;
+            // A hart that spins for it has it in both lists.
+            let spins = other.spins.iter().any(|lock| is_it(&lock));
+            if let Some(held) = other.locks.iter().find(is_it).filter(|_| !spins) {
                 println!("hart {} took it in{}", other.index(), Place(held.at));
             }
         }

@@ -372,12 +372,13 @@ impl Table {
             .any(|above| above.process.is_of_init())
     }
 
-    /// The processes that make up the job with this group: all of the group that have not ended. In the
-    /// first group, which shells are in that make no others, these are the ones below shells.
+    /// The processes that make up the job with this group: all of the group that have not ended, but never
+    /// `init`. In the first group, which shells are in that make no others, these are the ones below shells.
     pub fn job(&self, group: i32) -> impl Iterator<Item = &KArc<Process>> {
         let of_job = move |entry: &&Entry| {
             let lives = entry.status.is_none() && entry.process.group() == group;
-            lives && (group != FIRST_GROUP || self.is_below_shell(entry))
+            let may_end = entry.process.pid != INIT;
+            lives && may_end && (group != FIRST_GROUP || self.is_below_shell(entry))
         };
         self.entries().filter(of_job).map(|entry| &entry.process)
     }

@@ -9,7 +9,7 @@ use crate::sched;
 use crate::sync::Once;
 use abi::Event;
 use core::ops::Range;
-use frames::{FRAME_SIZE, Pfn, WrongFree};
+use frames::{FRAME_SIZE, Pfn, Shrinker, WrongFree};
 use paging::{Table, Tables};
 use vm::{AddressSpace, Flush, Placed, SpaceId};
 
@@ -106,11 +106,11 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {
-        reserve::take(space, addr)
+        reserve::take(self, space, addr)
     }
 
     fn close_placed(&self, space: Pfn, range: &Range<u64>) {
-        reserve::close(space, range);
+        reserve::close(self, space, range);
     }
 
     fn join_large(&self, block: Pfn) -> bool {
@@ -163,4 +163,26 @@ unsafe impl vm::Machine for Machine {
     fn note(&self, event: Event) {
         hart::note(event);
     }
+}
+
+/// Frames set aside, as a cache that gives them back.
+struct Reserved;
+
+static SHRINKER: Reserved = Reserved;
+
+impl Shrinker for Reserved {
+    /// Waits for the lock, or an allocation would fail while free memory lies here.
+    fn shrink(&self, _wanted: usize) -> usize {
+        reserve::give_back(&Machine)
+    }
+
+    /// Nothing: they are counted as free.
+    fn reclaimable(&self) -> usize {
+        0
+    }
+}
+
+/// Lets the allocator ask for the frames that are set aside.
+pub fn init_reserve() {
+    frames().register_shrinker(&SHRINKER);
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Bench, Check, Layer, Log, Outcome,
+    ends::read,
     scenarios::{LIMIT, finish, front, run, text, wanted},
 };
 use crate::{
@@ -9,10 +10,10 @@ use crate::{
     c::Compiler,
     interactive::gdb_script,
     options::Profile,
-    session::{Event, Session, Stderr},
+    session::{Session, Stderr},
 };
 use anyhow::{Context, Result, ensure};
-use std::{fs, io::Write, process::Command, time::Instant};
+use std::{fs, io::Write, process::Command};
 
 /// Those that know the guest's machine.
 const DEBUGGERS: [&str; 2] = ["gdb-multiarch", "riscv64-unknown-elf-gdb"];
@@ -130,25 +131,6 @@ impl Debugger {
     }
 }
 
-/// Reads the console until the text is there; all that it printed.
-fn read(session: &mut Session, log: &mut Log, until: &str) -> Result<String> {
-    let deadline = Instant::now() + LIMIT;
-    let mut output = Vec::new();
-    loop {
-        let seen = String::from_utf8_lossy(&output);
-        if seen.contains(until) {
-            return Ok(seen.into_owned());
-        }
-        match session.next(deadline)? {
-            Event::Output(bytes) => {
-                log.write_all(&bytes)?;
-                output.extend(bytes);
-            }
-            end => anyhow::bail!("{end:?} before {until:?}"),
-        }
-    }
-}
-
 /// In a system call: the process and its relatives, regions, values of the kernel's types; and what is typed
 /// while the machine waits is there afterwards.
 fn kernel(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
@@ -191,7 +173,12 @@ fn kernel(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
     }
     ensure!(!output.contains("Error"), "gdb has errors to tell");
     // gdb has gone, and the machine runs on.
-    read(&mut guest, log, "$ typed ahead\r\n")?;
+    read(
+        &mut guest,
+        log,
+        &mut String::new(),
+        Some("$ typed ahead\r\n"),
+    )?;
     Ok(Outcome::Passed(1))
 }
 
@@ -207,7 +194,9 @@ fn fault(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
         "continue",
     ];
     gdb.run(bench, log, &commands)?;
-    let output = read(&mut guest, log, "kernel::arch::riscv64::trap::from_user+")?;
+    let mut output = String::new();
+    let last = "kernel::arch::riscv64::trap::from_user+";
+    read(&mut guest, log, &mut output, Some(last))?;
     let (_, panic) = output.split_once("panic: ").context("no panic")?;
     let lines: Vec<&str> = panic.lines().collect();
     wanted(lines[0], "kernel fault: write to 0x10 (scause 0xf, sp 0x")?;
@@ -279,6 +268,6 @@ int main(int argc, char **argv)
     ] {
         wanted(&output, text)?;
     }
-    read(&mut guest, log, "debugged: 9\r\n")?;
+    read(&mut guest, log, &mut String::new(), Some("debugged: 9\r\n"))?;
     Ok(Outcome::Passed(1))
 }

@@ -130,7 +130,9 @@ fn interrupt(bench: &Bench, log: &mut Log, image: &Path) -> Result<()> {
     let mut terminal = terminal.context("there is no script(1) to make a terminal with")?;
     terminal.start("spin", &[" spin"])?;
     terminal.interrupt()?;
-    terminal.start("spin &", &["      1 run ", " spin"])?;
+    // When the shell reads again its prompt is there.
+    let behind = ["      1 run ", " spin", "line of input: read"];
+    terminal.start("spin &", &behind)?;
     terminal.start("cat", &[" cat ", "line of input: read"])?;
     terminal.press(b"half a line\x03")?;
     terminal.shows("^C\r\n$ ")?;

@@ -134,9 +134,9 @@ fn plain_lines(terminal: &mut Terminal<'_>) -> Result<usize> {
     for (keys, answer) in cases {
         terminal.answers(keys, answer)?;
     }
-    // Typed ahead of the shell.
-    terminal.press(b"echo one; echo two | cat\recho three\r")?;
-    for answer in ["one\r\n", "two\r\n", "$ three\r\n$ "] {
+    // Typed ahead of the shell; whether the prompt or the echo of the last line comes first is open.
+    terminal.press(b"echo one; echo two | cat\recho 'thr'ee\r")?;
+    for answer in ["one\r\n", "two\r\n", "three\r\n$ "] {
         terminal.shows(answer)?;
     }
     Ok(cases.len() + 1)
@@ -220,6 +220,10 @@ fn interrupt_shell(terminal: &mut Terminal<'_>) -> Result<usize> {
     terminal.answers(b"exit\r", "exit\r\n$ ")?;
     terminal.start("cat", &[" cat "])?;
     terminal.interrupt()?;
+    // To what goes on behind it, too.
+    terminal.answers(b"(sh; cat)\r", "(sh; cat)\r\n$ ")?;
+    terminal.start("exit", &[" cat "])?;
+    terminal.interrupt()?;
     terminal.press(b"ps\r")?;
     let processes = terminal.shows("ps\r\n$ ")?;
     let names: Vec<&str> = processes
@@ -232,7 +236,7 @@ fn interrupt_shell(terminal: &mut Terminal<'_>) -> Result<usize> {
         count("cat") == 0,
         "what ran in front was not ended: {names:?}"
     );
-    Ok(cases.len() + 5)
+    Ok(cases.len() + 6)
 }
 
 /// The guest's own tests, with somebody who presses the keys that they ask for.

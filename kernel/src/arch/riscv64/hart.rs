@@ -26,7 +26,7 @@ pub struct Hart {
     user_sp: Cell<usize>,
     boot_satp: Cell<usize>,
     /// Position in [`HARTS`].
-    index: Cell<usize>,
+    index: AtomicUsize,
     /// The firmware's number of the hart.
     id: AtomicUsize,
     current: AtomicPtr<()>,
@@ -82,7 +82,7 @@ impl Hart {
             kernel_sp: Cell::new(0),
             user_sp: Cell::new(0),
             boot_satp: Cell::new(0),
-            index: Cell::new(0),
+            index: AtomicUsize::new(0),
             id: AtomicUsize::new(0),
             current: AtomicPtr::new(ptr::null_mut()),
             owner: AtomicPtr::new(ptr::null_mut()),
@@ -105,7 +105,7 @@ impl Hart {
     /// Position in [`HARTS`], from 0.
     #[inline(always)]
     pub fn index(&self) -> usize {
-        self.index.get()
+        self.index.load(Ordering::Relaxed)
     }
 
     /// The firmware's number of this hart.
@@ -115,7 +115,7 @@ impl Hart {
 
     /// Names the hart before it starts.
     pub fn prepare(&self, index: usize, id: usize) {
-        self.index.set(index);
+        self.index.store(index, Ordering::Relaxed);
         self.id.store(id, Ordering::Relaxed);
     }
 

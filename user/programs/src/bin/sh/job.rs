@@ -3,7 +3,7 @@
 //! that it is part of itself.
 
 use abi::{INTERRUPTED, NO_GROUP};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use ulib::io::{self, Read};
 use ulib::process::{self, Fork};
 
@@ -15,10 +15,22 @@ static CONTROLS: AtomicBool = AtomicBool::new(false);
 /// Children that run behind and were not collected.
 static BEHIND: AtomicUsize = AtomicUsize::new(0);
 
+/// What had the terminal before this shell did.
+static BEFORE: AtomicI32 = AtomicI32::new(NO_GROUP);
+
 /// From now on pipelines are jobs.
 pub(crate) fn control() {
     CONTROLS.store(true, Ordering::Relaxed);
+    let before = process::tcgetpgrp(TERMINAL).unwrap_or(NO_GROUP);
+    BEFORE.store(before, Ordering::Relaxed);
     give_terminal(NO_GROUP);
+}
+
+/// The shell ends: the job that it was part of has the terminal again.
+pub(crate) fn leave() {
+    if controls() {
+        give_terminal(BEFORE.load(Ordering::Relaxed));
+    }
 }
 
 fn controls() -> bool {

@@ -89,7 +89,10 @@ fn interact() -> i32 {
                 complain(format_args!("line too long, at most {LONGEST} bytes"));
                 status = MISUSED;
             }
-            Line::End => return status,
+            Line::End => {
+                job::leave();
+                return status;
+            }
         }
     }
 }

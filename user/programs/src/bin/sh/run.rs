@@ -225,7 +225,10 @@ fn exit(arguments: &[Vec<u8>], before: i32) -> i32 {
         _ => None,
     };
     match status {
-        Some(status) => process::exit(status),
+        Some(status) => {
+            job::leave();
+            process::exit(status)
+        }
         None => {
             complain("usage: exit [STATUS]");
             FAILED

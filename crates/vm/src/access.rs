@@ -1,0 +1,32 @@
+//! How memory is accessed.
+
+use abi::Prot;
+
+/// How a page was accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A load.
+    Read,
+    /// A store.
+    Write,
+    /// The fetch of an instruction.
+    Execute,
+}
+
+impl Access {
+    /// The right it takes.
+    pub(crate) fn needs(self) -> Prot {
+        match self {
+            Access::Read => Prot::READ,
+            Access::Write => Prot::WRITE,
+            Access::Execute => Prot::EXEC,
+        }
+    }
+
+    /// The access that gives a page with these rights most of what it may get; none without rights.
+    pub(crate) fn of_most_use(prot: Prot) -> Option<Access> {
+        [Access::Write, Access::Read, Access::Execute]
+            .into_iter()
+            .find(|access| prot.contains(access.needs()))
+    }
+}

@@ -1,0 +1,98 @@
+//! The heap's end follows the break. It is one region, unless the program has given parts of it other
+//! rights.
+
+use crate::heap::Heap;
+use crate::region::Backing;
+use crate::table::Whole;
+use crate::tree::Node;
+use crate::{AddressSpace, Error, Machine, Region, RegionKind};
+use abi::Prot;
+use paging::{page_down, page_up};
+
+impl<M: Machine> AddressSpace<M> {
+    /// The break starts here, at any byte; a heap that was there before is given back. A page that
+    /// `base` lies in the middle of belongs to the heap unless a region has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`] without the tables that it takes to give back an old heap, as for
+    /// [`munmap`](Self::munmap); where there was none, it cannot fail.
+    pub fn set_heap(&mut self, base: u64) -> Result<(), Error> {
+        let old = self.heap;
+        let range = old.first..old.end(old.brk);
+        let spare = self.table.reserve(&range, Whole::Go)?;
+        self.take_out(range, spare);
+        self.settle();
+        let base = base.min(abi::USER_TOP);
+        let page = page_down(base);
+        let taken = page < base && self.regions.find(page).is_some();
+        let first = if taken {
+            page_up(base).unwrap_or(page)
+        } else {
+            page
+        };
+        self.heap = Heap {
+            base,
+            first,
+            brk: base,
+        };
+        Ok(())
+    }
+
+    /// The break: the first address behind the heap.
+    pub fn brk(&self) -> u64 {
+        self.heap.brk
+    }
+
+    /// Moves the break by `delta` bytes and returns where it was. Growing allocates no page;
+    /// shrinking gives pages back at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] below the heap's base, [`Error::NoMemory`] when another region or the end of the
+    /// user half is in the way, the machine does not promise the memory, or there is no record for the
+    /// first page, or for one behind a page whose rights were changed; and when shrinking takes tables, as [`munmap`](Self::munmap) may.
+    pub fn sbrk(&mut self, delta: i64) -> Result<u64, Error> {
+        let Heap { base, brk: old, .. } = self.heap;
+        let new = old.checked_add_signed(delta).ok_or(Error::Invalid)?;
+        if new < base {
+            return Err(Error::Invalid);
+        }
+        if new > abi::USER_TOP {
+            return Err(Error::NoMemory);
+        }
+        let (old_end, new_end) = (self.heap.end(old), self.heap.end(new));
+        if new_end > old_end {
+            self.grow_heap(old_end, new_end)?;
+        } else if new_end < old_end {
+            let range = new_end..old_end;
+            let spare = self.table.reserve(&range, Whole::Go)?;
+            self.take_out(range, spare);
+            self.settle();
+        }
+        self.heap.brk = new;
+        Ok(old)
+    }
+
+    fn grow_heap(&mut self, old_end: u64, end: u64) -> Result<(), Error> {
+        if self.regions.first_in(&(old_end..end)).is_some() {
+            return Err(Error::NoMemory);
+        }
+        let prot = Prot::READ | Prot::WRITE;
+        let heap = Region::new(old_end..end, prot, RegionKind::Heap, Backing::Anonymous);
+        let before = self.regions.starting_below(old_end);
+        match before.filter(|before| before.continues_in(&heap)) {
+            Some(before) => {
+                let (start, more) = (before.start(), before.cost_of_growth(end));
+                self.committing(more, |space| {
+                    space.regions.change(start, |heap| heap.set_end(end));
+                    Ok(())
+                })
+            }
+            None => self.committing(heap.extent().cost_of_insertion(), |space| {
+                space.regions.insert(Node::try_new(heap)?);
+                Ok(())
+            }),
+        }
+    }
+}
