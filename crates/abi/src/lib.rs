@@ -1,8 +1,4 @@
-//! What crosses the border between the kernel and user programs: call numbers, flags, limits and
-//! the layout of every structure that is copied over it.
-//!
-//! The kernel, the Rust runtime (`user/ulib`) and the C headers all take their values from here.
-//! Numbers 1 to 21 and their structures are those of xv6-riscv; the rest is Pagoda's own.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 

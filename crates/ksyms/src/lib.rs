@@ -1,16 +1,4 @@
-//! The table of function names that the kernel carries for its backtraces: the format and the look-up.
-//!
-//! All numbers are little-endian.
-//!
-//! ```text
-//! u32 magic "KSYM"    u32 count    u64 base    128 pairs of bytes: what the bytes 128 to 255 stand for
-//! count times, sorted:    u16 half the distance from the function before (from base)
-//!                         u8 bytes of that one's name that begin this one's    u8 further bytes
-//!                         the further bytes
-//! ```
-//!
-//! Names are ASCII. A further byte from 128 on stands for two others, which may stand for two each
-//! (byte pair encoding, Gage 1994; Linux's kallsyms is alike). `base` is the lowest function's address.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 

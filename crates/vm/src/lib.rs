@@ -1,10 +1,6 @@
-//! Address spaces: an ordered set of regions (what a process may use), a page table (what it has
-//! touched), and the one path that every page fault takes from the first to the second.
+#![doc = include_str!("../README.md")]
 //!
-//! The crate knows no hardware, has page tables from the crate `paging`, and reaches memory through
-//! [`Machine`] only; on the host the machine is a vector of pages, and a test plays the MMU.
-//!
-//! The rules, and where they live:
+//! # The rules, and where they live
 //!
 //! - Memory comes when it is touched. `map_*`, [`AddressSpace::mmap`] and [`AddressSpace::sbrk`]
 //!   make or stretch regions and allocate no page; [`AddressSpace::fault`] fills them. A page of a

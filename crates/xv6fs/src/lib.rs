@@ -1,13 +1,4 @@
-//! xv6's file system on a disk: what the blocks mean, which are free, and a log that makes each
-//! operation happen as a whole or not at all.
-//!
-//! [`Fs`] is the whole of it, over any [`BlockDevice`]. Its operations name inodes by number; paths
-//! are [`Fs::resolve`]'s business. All memory is allocated by mounting. Nothing here locks: whoever
-//! shares an `Fs` puts one lock around it. The layout of the disk is that of xv6-riscv (Cox, Kaashoek,
-//! Morris: "xv6: a simple, Unix-like teaching operating system", chapter "File system").
-//!
-//! An operation that changes something is one transaction: it either returns `Ok` and is on the disk,
-//! or it returns `Err` and has left nothing behind.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 
