@@ -117,6 +117,6 @@ impl Leaf {
 
     /// The same page, read-only.
     pub fn without_write(self) -> Leaf {
-        Leaf(format::without_write(self.0))
+        Leaf(self.0 & !format::WRITABLE)
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::entry::{Entry, Leaf};
 use crate::level::Level;
-use crate::sv39::ENTRIES;
+use crate::sv39::{ENTRIES, WRITABLE};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use frames::Pfn;
@@ -120,6 +120,17 @@ impl<'a> Slot<'a> {
     #[inline(always)]
     pub fn take(self) -> Entry {
         self.replace(Entry::Empty)
+    }
+
+    /// Makes a page read-only, and tells whether it could be written. What hardware sets meanwhile goes
+    /// with the right to write.
+    #[inline(always)]
+    pub fn forbid_write(self) -> bool {
+        let writable = self.word.load(Ordering::Relaxed) & WRITABLE != 0;
+        if writable {
+            self.word.fetch_and(!WRITABLE, Ordering::AcqRel);
+        }
+        writable
     }
 
     /// Changes a page's entry, and tells what it was and what it is now; `None` where there is no

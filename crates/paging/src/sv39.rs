@@ -107,6 +107,5 @@ pub(crate) fn is_writable(entry: u64) -> bool {
     entry & Bits::WRITE.bits() != 0
 }
 
-pub(crate) fn without_write(entry: u64) -> u64 {
-    entry & !(Bits::WRITE | Bits::DIRTY).bits()
-}
+/// The bits that an entry of a read-only page does not have. No branch has them.
+pub(crate) const WRITABLE: u64 = Bits::WRITE.union(Bits::DIRTY).bits();

@@ -93,7 +93,7 @@ impl<M: Machine> PageTable<M> {
         room.slot().set(Entry::Leaf(leaf.without_write()));
         child.large += 1;
         let own = self.at(Level::SUPERPAGE, addr);
-        if own.slot().change(Leaf::without_write).is_some() {
+        if own.slot().forbid_write() {
             *stale = Stale::Many;
         }
         Ok(())
@@ -109,7 +109,7 @@ impl<M: Machine> PageTable<M> {
         let room = child.make_superpage_room(addr)?;
         if self.machine.is_unique(table) {
             for slot in self.all_pages(table) {
-                if slot.change(Leaf::without_write).is_some() {
+                if slot.forbid_write() {
                     *stale = Stale::Many;
                 }
             }
@@ -142,7 +142,7 @@ impl<M: Machine> PageTable<M> {
             if self.counts(&leaf) {
                 self.machine.retain(leaf.pfn());
             }
-            if slot.change(Leaf::without_write).is_some() {
+            if slot.forbid_write() {
                 *stale = stale.and_page(addr);
             }
             copy.set(Entry::Leaf(leaf.without_write()));
