@@ -94,7 +94,7 @@ fn make_init(pid: i32, own: Own) -> Result<KArc<Thread>, Errno> {
         frame: &TrapFrame::user(0, 0, [0, 0]),
         ended: exit::tell,
     };
-    let thread = Thread::try_new(mm.handle().clone(), &start)?;
+    let thread = Thread::try_new(&start)?;
     let init = Process::try_new(pid, Name::new(b"init"), own, mm, thread.clone())?;
     TABLE.lock().add(init, None)?;
     Ok(thread)

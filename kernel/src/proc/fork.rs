@@ -40,7 +40,7 @@ pub fn fork() -> Result<i32, Errno> {
         frame: &frame,
         ended: exit::tell,
     };
-    let thread = Thread::try_new(mm.handle().clone(), &start)?;
+    let thread = Thread::try_new(&start)?;
     let pid = TABLE.lock().next_number();
     let child = Process::try_new(pid, parent.name(), own, mm, thread)?;
     TABLE.lock().add(child.clone(), Some(&parent))?;

@@ -112,7 +112,11 @@ impl Process {
             own: SleepLock::new(Awaited::FilesLock, own),
             name: SpinLock::new(name),
         })?;
-        process.thread.set_owner(KArc::as_ptr(&process));
+        // SAFETY: the table keeps the process, and so its `Mm`, until `exit::tell` has been called.
+        unsafe {
+            let owner = KArc::as_ptr(&process);
+            process.thread.set_owner(owner, process.mm.handle());
+        }
         Ok(process)
     }
 

@@ -89,8 +89,8 @@ pub struct Thread {
     context: UnsafeCell<Context>,
     floats: UnsafeCell<FloatRegisters>,
     stack: KernelStack,
-    /// The address space it runs in.
-    space: KArc<asid::Handle>,
+    /// The address space it runs in, which its owner has.
+    space: AtomicPtr<asid::Handle>,
     /// When a sleeping thread wants to go on.
     pub(super) deadline: AtomicU64,
     /// What it runs for; nothing that this folder knows.
@@ -115,11 +115,8 @@ impl Queued for Thread {
 }
 
 impl Thread {
-    /// A thread that begins when it is first switched to, in this address space.
-    pub fn try_new(
-        space: KArc<asid::Handle>,
-        start: &Start<'_>,
-    ) -> Result<KArc<Thread>, AllocError> {
+    /// A thread that begins when it is first switched to, and belongs to somebody before that.
+    pub fn try_new(start: &Start<'_>) -> Result<KArc<Thread>, AllocError> {
         let stack = KernelStack::try_new()?;
         let place = frame_at(stack.top());
         let mut floats = FloatRegisters::new();
@@ -145,16 +142,21 @@ impl Thread {
             context: UnsafeCell::new(context),
             floats: UnsafeCell::new(floats),
             stack,
-            space,
+            space: AtomicPtr::new(core::ptr::null_mut()),
             deadline: AtomicU64::new(0),
             owner: AtomicPtr::new(core::ptr::null_mut()),
             ended: start.ended,
         })
     }
 
-    /// Says what the thread runs for, before it runs.
-    pub fn set_owner<T>(&self, owner: *const T) {
+    /// Says what the thread runs for and in which address space, before it runs.
+    ///
+    /// # Safety
+    /// Both stay where they are until `Start::ended` was called.
+    pub unsafe fn set_owner<T>(&self, owner: *const T, space: &asid::Handle) {
         self.owner.store(owner.cast_mut().cast(), Ordering::Relaxed);
+        self.space
+            .store((&raw const *space).cast_mut(), Ordering::Relaxed);
     }
 
     /// What the thread runs for.
@@ -171,7 +173,8 @@ impl Thread {
     /// The address space it runs in.
     #[inline]
     pub fn space(&self) -> &asid::Handle {
-        &self.space
+        // SAFETY: the owner has it until the thread has ended.
+        unsafe { &*self.space.load(Ordering::Relaxed) }
     }
 
     /// Top of the kernel stack.
@@ -356,8 +359,8 @@ impl Current {
     /// Takes another address space, with this value of `satp`, into use.
     pub fn change_space(&self, satp: usize) {
         let _off = hart::off();
-        self.space.change(satp);
-        asid::enter(hart::this(), &self.space);
+        self.space().change(satp);
+        asid::enter(hart::this(), self.space());
     }
 
     /// Turns the floating point unit on, with its registers zero.

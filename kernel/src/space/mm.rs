@@ -11,7 +11,7 @@ use kmalloc::{AllocError, KArc};
 /// An address space.
 pub struct Mm {
     /// What it takes to run in it.
-    handle: KArc<Handle>,
+    handle: Handle,
     /// None before the first `exec` and after the end.
     space: SleepLock<Option<Space>>,
     resident: AtomicUsize,
@@ -25,7 +25,7 @@ impl Mm {
     pub fn try_new(space: Option<Space>) -> Result<KArc<Mm>, AllocError> {
         let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
         let mm = KArc::try_new(Mm {
-            handle: KArc::try_new(Handle::new(satp))?,
+            handle: Handle::new(satp),
             space: SleepLock::new(Awaited::SpaceLock, space),
             resident: AtomicUsize::new(0),
             page_tables: AtomicUsize::new(0),
@@ -36,7 +36,7 @@ impl Mm {
     }
 
     /// What it takes to run in it.
-    pub fn handle(&self) -> &KArc<Handle> {
+    pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
