@@ -195,7 +195,7 @@ fn fault(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
     ];
     gdb.run(bench, log, &commands)?;
     let mut output = String::new();
-    let last = "kernel::arch::riscv64::trap::from_user+";
+    let last = "kernel/src/arch/riscv64/trap.rs:";
     read(&mut guest, log, &mut output, Some(last))?;
     let (_, panic) = output.split_once("panic: ").context("no panic")?;
     let lines: Vec<&str> = panic.lines().collect();
