@@ -61,10 +61,15 @@ pub fn read_arguments(platform: &Platform) {
     }
 }
 
-/// Notes the mistake that a boot argument asks for, if it is one that asks.
+/// Notes the mistake that a boot argument asks for, if it is one that asks; the first one counts.
 fn provoke(option: &str) -> bool {
     let mistake = option.strip_prefix("provoke=").and_then(Mistake::from_name);
-    mistake.map(|mistake| MISTAKE.set(mistake)).is_some()
+    if let Some(mistake) = mistake
+        && MISTAKE.try_get().is_none()
+    {
+        MISTAKE.set(mistake);
+    }
+    mistake.is_some()
 }
 
 /// Makes the first process; it mounts the disk and becomes `/init`.

@@ -20,10 +20,8 @@ pub(crate) fn embed(file: &mut [u8]) -> Result<()> {
         .section_header_by_name(SECTION)?
         .with_context(|| format!("the kernel has no section {SECTION}"))?;
     let functions = functions(&elf)?;
-    let (start, room) = (
-        usize::try_from(section.sh_offset)?,
-        usize::try_from(section.sh_size)?,
-    );
+    let start = usize::try_from(section.sh_offset)?;
+    let room = room(&elf)?.context("the kernel's section for names has no variable")?;
 
     let table = ksyms::encode(&functions)?;
     if table.len() > room {
@@ -40,6 +38,27 @@ pub(crate) fn embed(file: &mut [u8]) -> Result<()> {
     place.fill(0);
     place[..table.len()].copy_from_slice(&table);
     Ok(())
+}
+
+/// The size of the variable in the section, which may be followed by nothing but padding.
+fn room(elf: &Elf<'_>) -> Result<Option<usize>> {
+    let sections = elf.section_headers_with_strtab()?;
+    let (Some(headers), Some(names)) = sections else {
+        return Ok(None);
+    };
+    let is_ours = |index: u16| {
+        let header = headers.get(usize::from(index));
+        header.is_ok_and(|header| {
+            names
+                .get(header.sh_name as usize)
+                .is_ok_and(|name| name == SECTION)
+        })
+    };
+    let (symbols, _) = elf.symbol_table()?.context("no symbol table")?;
+    let variable = symbols
+        .iter()
+        .find(|symbol| symbol.st_symtype() == abi::STT_OBJECT && is_ours(symbol.st_shndx));
+    Ok(variable.map(|symbol| symbol.st_size as usize))
 }
 
 /// The functions of a program or kernel.

@@ -28,6 +28,7 @@ pub trait Tables {
         level: Level,
         range: &Range<u64>,
     ) -> impl Iterator<Item = (u64, Slot<'_>)> {
+        debug_assert!(!range.is_empty(), "places for no address");
         let (first, last) = (level.index(range.start), level.index(range.end - 1));
         let words = self.table(table).get(first..=last).unwrap_or(&[]);
         let mut next = range.start & !(level.entry_span() - 1);

@@ -248,7 +248,9 @@ impl<M: Machine> PageTable<M> {
     /// Replaces the entry of a page, in a table that is this space's own, by another, whose frame's
     /// reference passes to the table; that of the old frame goes back if it is another.
     pub(crate) fn replace(&mut self, addr: u64, leaf: Leaf) {
-        let old = self.look_up(addr).slot().replace(Entry::Leaf(leaf));
+        let cursor = self.look_up(addr);
+        debug_assert!(cursor.level() == Level::LEAF, "no page is at {addr:#x}");
+        let old = cursor.slot().replace(Entry::Leaf(leaf));
         // Also when nothing but rights was gained: the hardware may remember that there were fewer,
         // and the program would be here once more.
         self.flush(Stale::Page(addr));

@@ -48,7 +48,11 @@ pub struct Way<I> {
 /// What every process that waits or was preempted is in.
 const WITHIN: [&str; 3] = ["kernel::sched::", "kernel::sync::", "kernel::debug::"];
 /// What every way into the kernel begins with.
-const BEGINNING: [&str; 2] = ["kernel::trap::", "kernel::arch::riscv64::trap::"];
+const BEGINNING: [&str; 3] = [
+    "trap_from_",
+    "kernel::trap::",
+    "kernel::arch::riscv64::trap::",
+];
 /// What every system call begins with.
 const CALLS: &str = "kernel::syscall::";
 /// Functions that are printed at most.

@@ -53,7 +53,7 @@ static OUTPUT: SpinLock<(), { rank::OUTPUT }> = SpinLock::new(());
 /// Set by a panic: from then on output asks for no lock.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// From now on output goes out whoever holds the lock; what others print no longer does.
+/// From now on output goes out whoever holds the lock, but for what waits for it already.
 pub fn panicked() {
     // A line that is under way comes to its end.
     core::mem::forget(patiently(|| OUTPUT.try_lock()));

@@ -34,8 +34,8 @@ impl Uart {
     }
 }
 
-/// Takes the port into use, with `on_input` to be called when there is input; as the firmware left it: it has set the speed and turned the FIFOs on,
-/// and doing so again would lose input that is waiting.
+/// Takes the port into use, with `on_input` to be called when there is input. The firmware has set the speed
+/// and turned the FIFOs on; to do so again would lose input that is waiting.
 pub fn init(platform: &Platform, on_input: fn()) {
     if let Some(registers) = platform.uart
         && let Ok(base) = map_device(registers.base, registers.size)

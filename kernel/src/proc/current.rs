@@ -4,6 +4,7 @@ use super::Process;
 use crate::arch::hart;
 use crate::arch::trap::{TrapFrame, own_frame};
 use crate::sched;
+use crate::space::Space;
 use core::ops::Deref;
 
 /// The process whose thread runs this code.
@@ -23,6 +24,14 @@ impl Current {
     pub fn frame(&self) -> &TrapFrame {
         // SAFETY: a process runs here, so its thread does, as long as its own code runs.
         unsafe { own_frame() }
+    }
+
+    /// Puts another address space in the place of the process's own, takes it into use, and gives the old
+    /// one back.
+    pub fn replace_space(&self, space: Option<Space>) -> Option<Space> {
+        let (old, satp) = self.mm().replace(space);
+        self.thread().change_space(satp);
+        old
     }
 }
 

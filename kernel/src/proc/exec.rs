@@ -107,9 +107,7 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top)?;
 
-    let (old, satp) = process.mm().replace(Some(space));
-    process.thread().change_space(satp);
-    drop(old);
+    drop(process.replace_space(Some(space)));
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     process.set_name(Name::new(name));
     let frame = TrapFrame::user(program.entry, sp, [arguments.count as u64, argv]);

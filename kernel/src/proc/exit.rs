@@ -22,8 +22,11 @@ pub fn exit(status: i32) -> ! {
 }
 
 /// Tells of the end of a process whose stack was just left. Interrupts are off.
-pub fn tell(owner: *const ()) {
-    // SAFETY: the owner of a thread is the process that it was made for, which the table still has.
+///
+/// # Safety
+/// `owner` is a process that the table has.
+pub unsafe fn tell(owner: *const ()) {
+    // SAFETY: the caller's promise; the table has it until it is told of the end, below.
     let process: &Process = unsafe { &*owner.cast() };
     let (pid, status) = (process.pid, process.status());
     let woken = TABLE.lock().end(pid, status);
@@ -49,9 +52,7 @@ fn release_all(process: &Current) {
 
 /// Gives the address space of the running process back.
 fn release_space(process: &Current) {
-    let (space, satp) = process.mm().replace(None);
-    process.thread().change_space(satp);
-    drop(space);
+    drop(process.replace_space(None));
     process.set_held(0);
 }
 

@@ -18,7 +18,10 @@ pub enum Kind {
 }
 
 /// What can be in queues.
-pub trait Queued: Sized {
+///
+/// # Safety
+/// Each object has links of its own, one for each kind, and always gives the same.
+pub unsafe trait Queued: Sized {
     /// The link for queues of this kind.
     fn link(&self, kind: Kind) -> &QueueLink<Self>;
 }
@@ -30,9 +33,9 @@ pub struct QueueLink<T> {
 }
 
 // SAFETY: `next` is touched only by the queue the thread is in, through `&mut Queue`.
-unsafe impl<T: Sync> Sync for QueueLink<T> {}
+unsafe impl<T: Send + Sync> Sync for QueueLink<T> {}
 // SAFETY: it holds a counted reference to a thread, which is shared between harts anyway.
-unsafe impl<T: Sync> Send for QueueLink<T> {}
+unsafe impl<T: Send + Sync> Send for QueueLink<T> {}
 
 impl<T> QueueLink<T> {
     /// In no queue.
@@ -57,7 +60,7 @@ pub struct Queue<T: Queued> {
 }
 
 // SAFETY: `last` points at a thread that the chain from `first` keeps alive.
-unsafe impl<T: Queued + Sync> Send for Queue<T> {}
+unsafe impl<T: Queued + Send + Sync> Send for Queue<T> {}
 
 impl<T: Queued> Queue<T> {
     /// An empty queue.

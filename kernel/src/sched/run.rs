@@ -177,7 +177,8 @@ fn finish_switch() {
             // all its memory is back then.
             let (ended, owner) = thread.ended();
             drop(thread);
-            ended(owner);
+            // SAFETY: who set the owner has promised that it is one for this.
+            unsafe { ended(owner) };
         }
     }
 }

@@ -66,7 +66,7 @@ pub struct Start<'a> {
     /// those of the running thread.
     pub frame: &'a TrapFrame,
     /// Called with the owner when nobody is on the thread's stack any more, and that for good.
-    pub ended: fn(*const ()),
+    pub ended: unsafe fn(*const ()),
 }
 
 /// A thread.
@@ -95,7 +95,7 @@ pub struct Thread {
     pub(super) deadline: AtomicU64,
     /// What it runs for; nothing that this folder knows.
     owner: AtomicPtr<()>,
-    ended: fn(*const ()),
+    ended: unsafe fn(*const ()),
 }
 
 // SAFETY: `context` and `floats` are used only by the hart that runs the thread or, while none does, by
@@ -105,7 +105,8 @@ unsafe impl Sync for Thread {}
 /// A queue of threads.
 pub type ThreadQueue = Queue<Thread>;
 
-impl Queued for Thread {
+// SAFETY: the links are fields of the thread.
+unsafe impl Queued for Thread {
     fn link(&self, kind: Kind) -> &QueueLink<Thread> {
         match kind {
             Kind::Waiting(_) => &self.waiting,
@@ -152,7 +153,7 @@ impl Thread {
     /// Says what the thread runs for and in which address space, before it runs.
     ///
     /// # Safety
-    /// Both stay where they are until `Start::ended` was called.
+    /// Both stay where they are until `Start::ended` was called, which takes such an owner.
     pub unsafe fn set_owner<T>(&self, owner: *const T, space: &asid::Handle) {
         self.owner.store(owner.cast_mut().cast(), Ordering::Relaxed);
         self.space
@@ -166,7 +167,7 @@ impl Thread {
     }
 
     /// What is to be called, and with what, when it has ended.
-    pub(super) fn ended(&self) -> (fn(*const ()), *const ()) {
+    pub(super) fn ended(&self) -> (unsafe fn(*const ()), *const ()) {
         (self.ended, self.owner())
     }
 

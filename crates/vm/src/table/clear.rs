@@ -61,6 +61,9 @@ impl<M: Machine> PageTable<M> {
     /// its table; and one that the hardware only tries is a load, for stores wait until they are
     /// certain, and the bits for "accessed" and "dirty" are set from the start.
     pub(crate) fn clear(&mut self, range: Range<u64>, free: &Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
         self.close_placed(&range);
         let mut clearing = Clearing::new(free, false);
         self.clear_in(Level::ROOT, self.root, &range, &mut clearing);
@@ -74,6 +77,9 @@ impl<M: Machine> PageTable<M> {
     /// tables any more, and whatever one remembers of them has a number that no space will get
     /// before the hart forgets it.
     pub(crate) fn tear_down(&mut self, range: Range<u64>, free: &Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
         self.close_placed(&range);
         let mut clearing = Clearing::new(free, true);
         self.clear_in(Level::ROOT, self.root, &range, &mut clearing);

@@ -66,7 +66,9 @@ impl<M: Machine> PageTable<M> {
     /// Puts an entry at its new place.
     #[inline(never)]
     fn arrive(&self, addr: u64, leaf: Leaf) {
-        self.look_up(addr).slot().set(Entry::Leaf(leaf));
+        let cursor = self.look_up(addr);
+        assert!(cursor.level() == Level::LEAF, "no way was made");
+        cursor.slot().set(Entry::Leaf(leaf));
     }
 
     /// Moves a large page, which becomes 512 small ones where it cannot lie as one.
