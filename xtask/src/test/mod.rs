@@ -131,7 +131,7 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         "no check is called so; `xtask test --list` has their names"
     );
     if options.list {
-        checks.iter().for_each(|check| println!("{}", check.name));
+        checks.iter().for_each(|check| say!("{}", check.name));
         return Ok(0);
     }
 

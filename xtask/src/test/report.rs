@@ -92,12 +92,12 @@ impl Report {
                 } else {
                     format!("  {count} tests")
                 };
-                println!("{name:<26} OK      {seconds:7.1} s{tests}");
+                say!("{name:<26} OK      {seconds:7.1} s{tests}");
                 return;
             }
             Ok(Outcome::Skipped(why)) => {
                 self.skipped += 1;
-                println!("{name:<26} skipped: {why}");
+                say!("{name:<26} skipped: {why}");
                 return;
             }
             Ok(Outcome::Mixed(passed, failed)) => {
@@ -110,14 +110,14 @@ impl Report {
                 format!("{error:#}")
             }
         };
-        println!("{name:<26} FAILED  {seconds:7.1} s  {failure}");
+        say!("{name:<26} FAILED  {seconds:7.1} s  {failure}");
         if let Some(log) = log {
             let text = log.text();
             let lines: Vec<&str> = text.lines().collect();
             for line in &lines[lines.len().saturating_sub(TAIL)..] {
-                println!("    | {}", line.trim_end());
+                say!("    | {}", line.trim_end());
             }
-            println!("    all of it: {}", log.path.display());
+            say!("    all of it: {}", log.path.display());
         }
     }
 
@@ -127,7 +127,7 @@ impl Report {
             0 => String::new(),
             count => format!(", {count} skipped"),
         };
-        println!("{} passed, {} failed{skipped}", self.passed, self.failed);
+        say!("{} passed, {} failed{skipped}", self.passed, self.failed);
         u8::from(self.failed > 0)
     }
 }
