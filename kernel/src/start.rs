@@ -48,7 +48,7 @@ pub fn read_arguments(platform: &Platform) {
             _ if text == "panic=stop" => power::stay_on_after_panic(),
             _ if text == "commit=strict" => commit::set_strict(true),
             _ if text == "commit=lazy" => commit::set_strict(false),
-            Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
+            Some(("maxproc", Ok(limit))) => TABLE.lock().set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),
             _ if provoke(text) => {}
             _ => println!("boot argument {text} is not known"),
@@ -83,7 +83,7 @@ pub fn spawn_init(disk: Option<Disk>) {
         directory: None,
         objects: TestObjects::new(),
     };
-    let pid = TABLE.lock().next_number();
+    let pid = TABLE.lock().next_pid();
     let made = make_init(pid, own);
     let Ok(thread) = made else {
         panic!("no memory for the first process");

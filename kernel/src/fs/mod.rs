@@ -10,13 +10,11 @@ mod inode;
 mod mapped;
 mod namei;
 mod pipe;
-mod table;
 mod volume;
 
 pub use cache::{InodeRef, counts, init as init_cache, pages, try_pages};
-pub use file::{File, open_files};
+pub use file::{File, FileTable, open_files};
 pub use mapped::MappedFile;
 pub use namei::{create, find, link, root, unlink};
 pub use pipe::pipes;
-pub use table::FileTable;
 pub use volume::{lock, mount};

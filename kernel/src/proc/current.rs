@@ -69,5 +69,5 @@ pub fn number_of(owner: *const ()) -> Option<i32> {
     let process: *const Process = owner.cast();
     // SAFETY: the table has the process. If it lets go of it just now, the memory is still there, in the
     // direct map, and some number comes out; hence volatile.
-    (!process.is_null()).then(|| unsafe { (&raw const (*process).pid).read_volatile() })
+    (!process.is_null()).then(|| unsafe { (&raw const (*process).identity.pid).read_volatile() })
 }

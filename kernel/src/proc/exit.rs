@@ -1,15 +1,16 @@
-//! Ending a process, collecting ended children, and killing.
+//! Ending a process, reaping ended children, and killing.
 
 use super::objects::TestObjects;
 use super::process::Process;
 use super::table::TABLE;
-use super::{Current, INIT, current, oom};
+use super::{Current, current, oom};
 use crate::sched;
 use abi::{Errno, KILLED};
 use core::mem;
+use processes::INIT;
 
 /// Ends the running process. All it has is given back here; what is left, its number, its status
-/// and its kernel stack, goes when the parent collects it, who is told when nobody is on that stack
+/// and its kernel stack, goes when the parent reaps it, who is told when nobody is on that stack
 /// any more.
 pub fn exit(status: i32) -> ! {
     let process = current();
@@ -56,7 +57,7 @@ fn release_space(process: &Current) {
     process.set_held(0);
 }
 
-/// Waits for a child to end, hands its status to `store`, and collects it; gives its number. Where
+/// Waits for a child to end, hands its status to `store`, and reaps it; gives its number. Where
 /// `store` fails the child is left for the next call.
 pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> {
     let process = current();
@@ -69,7 +70,7 @@ pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> 
     };
     drop(table);
     store(status)?;
-    let child = TABLE.lock().collect(process.pid, pid);
+    let child = TABLE.lock().reap(process.pid, pid);
     drop(child);
     Ok(pid)
 }

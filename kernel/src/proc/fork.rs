@@ -41,7 +41,7 @@ pub fn fork() -> Result<i32, Errno> {
         ended: exit::tell,
     };
     let thread = Thread::try_new(&start)?;
-    let pid = TABLE.lock().next_number();
+    let pid = TABLE.lock().next_pid();
     let child = Process::try_new(pid, parent.name(), own, mm, thread)?;
     TABLE.lock().add(child.clone(), Some(&parent))?;
     sched::start(child.thread().clone());

@@ -7,22 +7,17 @@ use crate::space::Mm;
 use crate::sync::{SpinLock, rank};
 use abi::{Errno, ProcState};
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
+use core::ops::Deref;
+use core::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
 use kmalloc::{AllocError, KArc};
+use processes::Identity;
 
 /// A process: a thread, an address space, its files.
 ///
 /// It lives in a [`KArc`], which the table of processes keeps until the process has ended, its thread has
-/// left its stack, and the parent has collected it.
+/// left its stack, and the parent has reaped it.
 pub struct Process {
-    /// Number for programs.
-    pub pid: i32,
-    /// The status to end with, once it was killed; 0 before.
-    killed: AtomicI32,
-    /// Its process group; changes under the lock of the table.
-    group: AtomicI32,
-    /// Whether `init` started it: then it is a shell, to be kept as long as possible.
-    of_init: AtomicBool,
+    pub(super) identity: Identity,
     status: AtomicI32,
     /// Why its last call that failed has failed, or 0.
     errno: AtomicU8,
@@ -88,6 +83,14 @@ impl fmt::Display for Name {
     }
 }
 
+/// What the table knows of the process: its number, its group, whether it was killed.
+impl Deref for Process {
+    type Target = Identity;
+    fn deref(&self) -> &Identity {
+        &self.identity
+    }
+}
+
 impl Process {
     /// A process that begins with its thread.
     pub fn try_new(
@@ -99,10 +102,7 @@ impl Process {
     ) -> Result<KArc<Process>, AllocError> {
         let held = own.pages();
         let process = KArc::try_new(Process {
-            pid,
-            killed: AtomicI32::new(0),
-            group: AtomicI32::new(pid),
-            of_init: AtomicBool::new(false),
+            identity: Identity::new(pid),
             status: AtomicI32::new(0),
             errno: AtomicU8::new(0),
             thread,
@@ -170,44 +170,11 @@ impl Process {
         self.errno.store(error as u8, Ordering::Relaxed);
     }
 
-    /// True if `init` started the process, and did not just inherit it.
-    pub fn is_of_init(&self) -> bool {
-        self.of_init.load(Ordering::Relaxed)
-    }
-
-    /// Says that `init` started the process.
-    pub(super) fn set_of_init(&self) {
-        self.of_init.store(true, Ordering::Relaxed);
-    }
-
-    /// True once the process was killed; it ends before it next returns to user mode.
-    pub fn is_killed(&self) -> bool {
-        self.killed_with().is_some()
-    }
-
-    /// The status that it ends with because it was killed.
-    pub fn killed_with(&self) -> Option<i32> {
-        let status = self.killed.load(Ordering::SeqCst);
-        (status != 0).then_some(status)
-    }
-
     /// Kills the process, which ends with this status, not 0, unless it was killed before; if it waits
     /// for something, it waits no longer.
     pub fn kill(this: &KArc<Process>, status: i32) {
-        let _ = this
-            .killed
-            .compare_exchange(0, status, Ordering::SeqCst, Ordering::SeqCst);
+        this.set_killed(status);
         sched::interrupt(&this.thread);
-    }
-
-    /// The number of its process group.
-    pub fn group(&self) -> i32 {
-        self.group.load(Ordering::Relaxed)
-    }
-
-    /// Puts it into another process group; the caller has the table locked.
-    pub(super) fn set_group(&self, group: i32) {
-        self.group.store(group, Ordering::Relaxed);
     }
 
     /// Says with what status it ends.

@@ -1,14 +1,13 @@
 //! Who runs when: round robin, one queue of runnable threads a hart, idle harts steal.
 //!
-//! A switch goes from one thread's stack straight to the next one's. Two rules keep two harts from
-//! one stack: a thread is queued only when no hart is on its stack any more, and only its queue hands
-//! it out. Nobody waits for a hart to leave a stack, since the host may not let that hart run at the
-//! moment: whoever wakes a thread too early, and whoever preempts one, leaves it to its successor to
-//! queue it. In the same way the successor tells of a thread that has ended.
+//! A switch goes from one thread's stack straight to the next one's. A thread is queued only when no hart is on
+//! its stack any more ([`threads::RunState`] has the rules). Nobody waits for a hart to leave a stack, since
+//! the host may not let that hart run at the moment: whoever wakes a thread too early, and whoever
+//! preempts one, leaves it to its successor to queue it. In the same way the successor tells of a thread
+//! that has ended.
 
 use super::clock::{start_idling, start_quantum};
-use super::queue::Kind;
-use super::thread::{Left, Thread, ThreadQueue, current, try_current};
+use super::thread::{RunnableThreads, Thread, current, try_current};
 use crate::arch::switch::{Context, switch};
 use crate::arch::{csr, hart, sbi};
 use crate::mm::asid;
@@ -17,10 +16,11 @@ use abi::Event;
 use core::cell::{Cell, UnsafeCell};
 use core::sync::atomic::Ordering;
 use kmalloc::KArc;
+use threads::{Left, Woken};
 
 /// What the scheduler keeps a hart.
 struct Local {
-    runnable: SpinLock<ThreadQueue, { rank::RUN }>,
+    runnable: SpinLock<RunnableThreads, { rank::RUN }>,
     /// Where the hart is when it runs no thread.
     idle: UnsafeCell<Context>,
     /// The thread just left; its successor finishes the switch.
@@ -32,7 +32,7 @@ unsafe impl Sync for Local {}
 
 static LOCAL: [Local; hart::MAX_HARTS] = [const {
     Local {
-        runnable: SpinLock::new(ThreadQueue::new(Kind::Runnable)),
+        runnable: SpinLock::new(RunnableThreads::new()),
         idle: UnsafeCell::new(Context::new()),
         left: Cell::new(core::ptr::null()),
     }
@@ -46,11 +46,10 @@ fn local(index: usize) -> &'static Local {
 pub fn wake(thread: KArc<Thread>) -> bool {
     // Preempted in the middle, the thread would be runnable and in no queue.
     let _off = hart::off();
-    if !thread.end_sleep() {
-        return false;
-    }
-    if !thread.call_back() {
-        enqueue(thread);
+    match thread.run().wake() {
+        Woken::No => return false,
+        Woken::Enqueue => enqueue(thread),
+        Woken::Left => {}
     }
     true
 }
@@ -96,7 +95,7 @@ fn pick(index: usize) -> Option<KArc<Thread>> {
 /// Gives the hart away until somebody wakes the thread, for ever if it has ended. Interrupts are
 /// off, once.
 pub(super) fn block() {
-    if current().was_called_back() {
+    if current().run().stays() {
         return;
     }
     let next = pick(hart::this().index());
@@ -108,9 +107,7 @@ pub fn yield_now() {
     let off = hart::off();
     hart::this().expired.set(false);
     if let Some(next) = pick(hart::this().index()) {
-        // A thread that runs is not woken, so nobody else has called it back.
-        let called = current().call_back();
-        debug_assert!(called, "preempted, but not running");
+        current().run().yields();
         switch_to(Some(next));
     }
     drop(off);
@@ -132,7 +129,7 @@ fn switch_to(next: Option<KArc<Thread>>) {
     own.left.set(hart.current().cast());
     let to = match next {
         Some(thread) => {
-            thread.arrive();
+            thread.run().arrive();
             thread.last_hart.store(hart.index(), Ordering::Relaxed);
             hart.set_kernel_sp(thread.stack_top());
             asid::enter(hart, thread.space());
@@ -169,11 +166,11 @@ fn finish_switch() {
     }
     // SAFETY: `left` was this hart's current thread, made with `into_raw`; the count passes here.
     let thread = unsafe { KArc::from_raw(left) };
-    match thread.leave() {
+    match thread.run().leave() {
         Left::Sleeps => {}
-        Left::ComesBack => enqueue(thread),
+        Left::Requeue => enqueue(thread),
         Left::Ended => {
-            // Whoever collects what the thread ran for is to be the last one to let go of it, so that
+            // Whoever reaps what the thread ran for is to be the last one to let go of it, so that
             // all its memory is back then.
             let (ended, owner) = thread.ended();
             drop(thread);
@@ -187,14 +184,14 @@ fn finish_switch() {
 pub fn end() -> ! {
     // Interrupts stay off from here on: an ended thread that is preempted would be queued again.
     hart::enter();
-    current().set_ended();
+    current().run().end();
     block();
     unreachable!("an ended thread ran");
 }
 
 /// Interrupts a thread: if it waits for something, it waits no longer.
 pub fn interrupt(thread: &KArc<Thread>) {
-    if thread.set_interrupted() {
+    if thread.run().interrupt() {
         wake(thread.clone());
     }
 }

@@ -1,7 +1,6 @@
 //! One thread: a kernel stack, saved registers, a state, and the address space to run with.
 
 use super::Awaited;
-use super::queue::{Kind, Queue, QueueLink, Queued};
 use crate::arch::fpu::FloatRegisters;
 use crate::arch::held::Held;
 use crate::arch::switch::Context;
@@ -10,51 +9,21 @@ use crate::arch::{csr, hart, layout, timer, unwind};
 use crate::mm::{KernelStack, asid};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, Range};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use kmalloc::{AllocError, KArc};
+use threads::{Link, Queue, Queued, RunState, State};
 
 /// Sleeping locks of a thread that are recorded, in checked builds.
 const LOCKS: usize = if cfg!(debug_assertions) { 8 } else { 0 };
 
-const RUNNABLE: u8 = 0;
-const INTERRUPTIBLE: u8 = 1;
-const UNINTERRUPTIBLE: u8 = 2;
-const ENDED: u8 = 3;
-
-/// No hart is on the thread's stack.
-const AWAY: u8 = 0;
-/// A hart is.
-const THERE: u8 = 1;
-/// A hart is, and queues the thread as soon as it has left.
-const COMES_BACK: u8 = 2;
-/// A hart is, for the last time.
-const LEAVES: u8 = 3;
-
-/// What a thread does, for lists.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It is on a hart.
-    Running,
-    /// It wants to be.
-    Runnable,
-    /// It waits, and being interrupted ends that.
-    Interruptible,
-    /// It waits for something that surely comes.
-    Uninterruptible,
-    /// It has ended.
-    Ended,
-}
-
-/// What is to become of a thread whose stack a hart has just left.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
-    /// Nothing: who wakes it queues it.
-    Sleeps,
-    /// It goes to a queue of runnable ones.
-    ComesBack,
-    /// It has ended.
-    Ended,
-}
+/// The queues of threads that wait.
+pub(super) struct Waiting;
+/// Those of threads that want to run.
+pub(super) struct Runnable;
+/// A queue of threads that wait for something.
+pub(super) type WaitingThreads = Queue<Thread, Waiting>;
+/// A queue of threads that want to run.
+pub(super) type RunnableThreads = Queue<Thread, Runnable>;
 
 /// How a thread begins.
 pub struct Start<'a> {
@@ -73,18 +42,15 @@ pub struct Start<'a> {
 ///
 /// It lives in a [`KArc`]; its owner, the queue it is in and the hart it runs on each hold one.
 pub struct Thread {
-    state: AtomicU8,
-    /// Whether it is to leave the kernel, and wait for nothing on the way that may never come.
-    interrupted: AtomicBool,
-    presence: AtomicU8,
+    run: RunState,
     /// What it waits for, by the queue's name and address, and since when.
     awaited: AtomicU8,
     awaited_in: AtomicUsize,
     since: AtomicU64,
     /// Sleeping locks that it holds, in checked builds.
     held_locks: Held<LOCKS>,
-    waiting: QueueLink<Thread>,
-    runnable: QueueLink<Thread>,
+    waiting: Link<Thread>,
+    runnable: Link<Thread>,
     pub(super) last_hart: AtomicUsize,
     context: UnsafeCell<Context>,
     floats: UnsafeCell<FloatRegisters>,
@@ -99,19 +65,20 @@ pub struct Thread {
 }
 
 // SAFETY: `context` and `floats` are used only by the hart that runs the thread or, while none does, by
-// the one that switches to it; `presence` hands them over.
+// the one that switches to it; `run` hands them over.
 unsafe impl Sync for Thread {}
 
-/// A queue of threads.
-pub type ThreadQueue = Queue<Thread>;
+// SAFETY: a field of the thread, for this role alone.
+unsafe impl Queued<Waiting> for Thread {
+    fn link(&self) -> &Link<Thread> {
+        &self.waiting
+    }
+}
 
-// SAFETY: the links are fields of the thread.
-unsafe impl Queued for Thread {
-    fn link(&self, kind: Kind) -> &QueueLink<Thread> {
-        match kind {
-            Kind::Waiting(_) => &self.waiting,
-            Kind::Runnable => &self.runnable,
-        }
+// SAFETY: a field of the thread, for this role alone.
+unsafe impl Queued<Runnable> for Thread {
+    fn link(&self) -> &Link<Thread> {
+        &self.runnable
     }
 }
 
@@ -130,15 +97,13 @@ impl Thread {
         }
         let context = Context::start(start.entry, start.argument, place as usize);
         KArc::try_new(Thread {
-            state: AtomicU8::new(RUNNABLE),
-            interrupted: AtomicBool::new(false),
-            presence: AtomicU8::new(AWAY),
+            run: RunState::new(),
             awaited: AtomicU8::new(0),
             awaited_in: AtomicUsize::new(0),
             since: AtomicU64::new(0),
             held_locks: Held::new(),
-            waiting: QueueLink::new(),
-            runnable: QueueLink::new(),
+            waiting: Link::new(),
+            runnable: Link::new(),
             last_hart: AtomicUsize::new(hart::this().index()),
             context: UnsafeCell::new(context),
             floats: UnsafeCell::new(floats),
@@ -188,15 +153,19 @@ impl Thread {
         self.context.get()
     }
 
-    /// True once it was interrupted.
-    pub fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::SeqCst)
+    /// Whether it runs, waits or has ended, and whether a hart is on its stack.
+    pub(super) fn run(&self) -> &RunState {
+        &self.run
     }
 
-    /// Interrupts it; true if it has to be woken for that.
-    pub(super) fn set_interrupted(&self) -> bool {
-        self.interrupted.store(true, Ordering::SeqCst);
-        self.state.load(Ordering::SeqCst) == INTERRUPTIBLE
+    /// True once it was interrupted.
+    pub fn is_interrupted(&self) -> bool {
+        self.run.is_interrupted()
+    }
+
+    /// What it does at the moment, for lists.
+    pub fn state(&self) -> State {
+        self.run.state()
     }
 
     /// The thread is about to wait, for this, in the queue at this address.
@@ -204,70 +173,12 @@ impl Thread {
         self.awaited.store(awaited as u8, Ordering::Relaxed);
         self.awaited_in.store(queue, Ordering::Relaxed);
         self.since.store(timer::now(), Ordering::Relaxed);
-        let state = if interruptible {
-            INTERRUPTIBLE
-        } else {
-            UNINTERRUPTIBLE
-        };
-        self.state.store(state, Ordering::SeqCst);
-    }
-
-    /// The waiting thread becomes runnable, or does not wait after all; false if somebody has woken it
-    /// already.
-    pub(super) fn end_sleep(&self) -> bool {
-        let awake = |state| matches!(state, INTERRUPTIBLE | UNINTERRUPTIBLE).then_some(RUNNABLE);
-        self.state
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, awake)
-            .is_ok()
-    }
-
-    /// What it does at the moment, for lists.
-    pub fn state(&self) -> State {
-        match self.state.load(Ordering::Relaxed) {
-            RUNNABLE if self.presence.load(Ordering::Relaxed) != AWAY => State::Running,
-            RUNNABLE => State::Runnable,
-            INTERRUPTIBLE => State::Interruptible,
-            UNINTERRUPTIBLE => State::Uninterruptible,
-            _ => State::Ended,
-        }
-    }
-
-    /// This hart takes the thread's stack and registers.
-    pub(super) fn arrive(&self) {
-        self.presence.store(THERE, Ordering::Relaxed);
-    }
-
-    /// Gives up the thread's stack and registers, and tells what is to be done about the thread.
-    pub(super) fn leave(&self) -> Left {
-        match self.presence.swap(AWAY, Ordering::AcqRel) {
-            COMES_BACK => Left::ComesBack,
-            LEAVES => Left::Ended,
-            _ => Left::Sleeps,
-        }
-    }
-
-    /// Has the hart on the thread's stack queue it when that has left; false if none is there.
-    pub(super) fn call_back(&self) -> bool {
-        let there =
-            self.presence
-                .compare_exchange(THERE, COMES_BACK, Ordering::AcqRel, Ordering::Acquire);
-        there.is_ok()
-    }
-
-    /// For the running thread, about to leave: true, once, if it is to come back at once.
-    pub(super) fn was_called_back(&self) -> bool {
-        let called = self.presence.load(Ordering::Acquire) == COMES_BACK;
-        if called {
-            // Nobody else changes it until the thread sleeps again.
-            self.presence.store(THERE, Ordering::Relaxed);
-        }
-        called
+        self.run.begin_sleep(interruptible);
     }
 
     /// What it waits for, if it waits: the name, the queue's address, since when.
     pub fn awaits(&self) -> Option<(&'static str, usize, u64)> {
-        let state = self.state.load(Ordering::Relaxed);
-        matches!(state, INTERRUPTIBLE | UNINTERRUPTIBLE).then(|| {
+        self.run.is_waiting().then(|| {
             (
                 Awaited::name(self.awaited.load(Ordering::Relaxed)),
                 self.awaited_in.load(Ordering::Relaxed),
@@ -349,12 +260,6 @@ impl Current {
         // SAFETY: the pointer came out of `KArc::into_raw`; the hart's own count stays.
         let hart_own = core::mem::ManuallyDrop::new(unsafe { KArc::from_raw(self.0) });
         KArc::clone(&hart_own)
-    }
-
-    /// The running thread has ended, and leaves its stack for the last time. Interrupts are off.
-    pub(super) fn set_ended(&self) {
-        self.state.store(ENDED, Ordering::SeqCst);
-        self.presence.store(LEAVES, Ordering::Relaxed);
     }
 
     /// Takes another address space, with this value of `satp`, into use.

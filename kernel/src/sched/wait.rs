@@ -4,9 +4,8 @@
 //! waits for; whoever wakes holds or held that lock. So no wake-up is lost.
 
 use super::Awaited;
-use super::queue::Kind;
 use super::run::{block, wake};
-use super::thread::{ThreadQueue, current};
+use super::thread::{WaitingThreads, current};
 use crate::arch::hart;
 use crate::sync::{SpinGuard, SpinLock, rank};
 use core::ptr;
@@ -22,29 +21,24 @@ impl From<Interrupted> for abi::Errno {
     }
 }
 
-fn awaited_in(queue: &ThreadQueue) -> Awaited {
-    match queue.kind() {
-        Kind::Waiting(awaited) => awaited,
-        Kind::Runnable => unreachable!("nobody waits in a queue of runnable threads"),
-    }
-}
-
 /// Processes that wait for the same event, first come first served.
 pub struct WaitQueue {
-    waiting: SpinLock<ThreadQueue, { rank::WAIT }>,
+    awaited: Awaited,
+    waiting: SpinLock<WaitingThreads, { rank::WAIT }>,
 }
 
 impl WaitQueue {
     /// A queue nobody waits in.
     pub const fn new(awaited: Awaited) -> WaitQueue {
         WaitQueue {
-            waiting: SpinLock::new(ThreadQueue::new(Kind::Waiting(awaited))),
+            awaited,
+            waiting: SpinLock::new(WaitingThreads::new()),
         }
     }
 
     /// What its threads wait for.
     pub fn awaited(&self) -> Awaited {
-        awaited_in(&self.waiting.lock())
+        self.awaited
     }
 
     /// By what it is told from others.
@@ -84,11 +78,11 @@ impl WaitQueue {
         let off = hart::off();
         {
             let mut waiting = self.waiting.lock();
-            thread.begin_sleep(interruptible, awaited_in(&waiting), self.address());
+            thread.begin_sleep(interruptible, self.awaited, self.address());
             waiting.push(thread.to_arc());
         }
         release();
-        if interruptible && thread.is_interrupted() && thread.end_sleep() {
+        if interruptible && thread.run().cancel_sleep_if_interrupted() {
             self.waiting.lock().remove(&thread);
             return Err(Interrupted);
         }
