@@ -1,7 +1,7 @@
 //! The parts of the boot order that are longer than a line.
 
 use crate::arch::trap::TrapFrame;
-use crate::arch::{boot, csr, hart, sbi, switch};
+use crate::arch::{boot, csr, hart, switch};
 use crate::debug::provoke::Mistake;
 use crate::dev::console::Hooks;
 use crate::dev::disk::Disk;
@@ -11,7 +11,7 @@ use crate::inspect::{memory, state};
 use crate::mm::{KernelStack, asid, commit, kernel_space};
 use crate::platform::Platform;
 use crate::println;
-use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, exit, group};
+use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, group};
 use crate::sched::{self, Start, Thread};
 use crate::space::Mm;
 use crate::sync::{Once, SpinLock, rank};
@@ -84,25 +84,23 @@ pub fn spawn_init(disk: Option<Disk>) {
         objects: TestObjects::new(),
     };
     let pid = TABLE.lock().next_pid();
-    let made = make_init(pid, own);
-    let Ok(thread) = made else {
+    let Ok(init) = make_init(pid, own) else {
         panic!("no memory for the first process");
     };
-    sched::start(thread);
+    sched::start(init.thread().clone(), init);
 }
 
-fn make_init(pid: i32, own: Own) -> Result<KArc<Thread>, Errno> {
+fn make_init(pid: i32, own: Own) -> Result<KArc<Process>, Errno> {
     let mm = Mm::try_new(None)?;
     let start = Start {
         entry: run_init,
         argument: 0,
         frame: &TrapFrame::user(0, 0, [0, 0]),
-        ended: exit::tell,
     };
-    let thread = Thread::try_new(&start)?;
-    let init = Process::try_new(pid, Name::new(b"init"), own, mm, thread.clone())?;
-    TABLE.lock().add(init, None)?;
-    Ok(thread)
+    let thread = Thread::try_new::<Process>(&start)?;
+    let init = Process::try_new(pid, Name::new(b"init"), own, mm, thread)?;
+    TABLE.lock().add(init.clone(), None)?;
+    Ok(init)
 }
 
 extern "C" fn run_init(_: usize) {
@@ -154,12 +152,12 @@ pub fn start_harts(platform: &Platform) {
             println!("no memory for hart {id}");
             break;
         };
-        hart.prepare(hart::count(), id);
-        hart.prepare_start(kernel_space::satp(), stack.top());
-        let address: *const hart::Hart = hart;
-        if sbi::start_hart(id, boot::hart_entry(), address as usize) {
+        let top = stack.top();
+        // A hart that the firmware lets begin late, after all, still has its stack.
+        core::mem::forget(stack);
+        // SAFETY: the kernel's own table and the stack, which was just forgotten, stay for ever.
+        if unsafe { boot::start_hart(hart, id, kernel_space::satp(), top) } {
             hart::add_started();
-            core::mem::forget(stack);
         } else {
             println!("hart {id} does not start");
         }
@@ -179,12 +177,12 @@ pub fn idle_on_own_stack() -> ! {
     };
     let top = stack.top();
     core::mem::forget(stack);
-    let mut left = switch::Context::new();
+    let left = switch::Context::new();
     let idle = switch::Context::start(enter_idle, 0, top);
     csr::interrupts_off();
     // SAFETY: the new stack is mapped. It overwrites the boot stack, which is never returned to: of
     // what stands there only the two contexts are still used, before the new stack is.
-    unsafe { switch::switch(&mut left, &idle) };
+    unsafe { switch::switch(&left, &idle) };
     unreachable!("back on the boot stack")
 }
 

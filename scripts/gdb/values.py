@@ -72,7 +72,8 @@ def locked(lock):
     """The value in a spin lock or a sleeping lock, and whether somebody holds it."""
     if name_of(lock.type).startswith("lock_api::"):
         return bare(lock["data"]), bool(bare(lock["raw"]["locked"]))
-    return bare(lock["value"]), bool(locked(lock["raw"]["state"])[0]["held"])
+    mutex = lock["__0"]
+    return bare(mutex["data"]), bool(locked(mutex["raw"]["state"])[0]["held"])
 
 
 def text(name):

@@ -90,7 +90,7 @@ impl ReadEnd {
             return Ok(0);
         }
         while state.ring.is_empty() && !state.writer_gone {
-            state = state.wait(&self.0.filled)?;
+            state = self.0.filled.wait(state)?;
         }
         let count = state.take(to)?;
         drop(state);
@@ -107,7 +107,7 @@ impl WriteEnd {
         while done < from.len() {
             let mut state = self.0.state.lock();
             while state.ring.is_full() && !state.reader_gone {
-                state = state.wait(&self.0.drained)?;
+                state = self.0.drained.wait(state)?;
             }
             let put = match state.reader_gone {
                 true => Err(Errno::BrokenPipe),

@@ -34,7 +34,10 @@ impl Handle {
     }
 
     /// Another space takes the place of this one, on the hart that runs in it.
-    pub fn change(&self, satp: usize) {
+    ///
+    /// # Safety
+    /// Its table maps the kernel, and stays until this is changed again.
+    pub unsafe fn change(&self, satp: usize) {
         self.satp.store(satp, Ordering::Relaxed);
         self.tag.reset();
     }

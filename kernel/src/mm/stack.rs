@@ -89,7 +89,8 @@ impl KernelStack {
         let (slot, _) = SLOTS.lock().take().ok_or(AllocError)?;
         let start = layout::virt_to_phys(layout::boot_stack());
         let pages = core::array::from_fn::<_, PAGES, _>(|i| start + (i * FRAME_SIZE) as u64);
-        map_physical(base(slot), pages)?;
+        // SAFETY: the slot was taken, and was not mapped; the boot stack has no other user but this hart.
+        unsafe { map_physical(base(slot), pages)? };
         Ok(KernelStack {
             slot,
             _commit: Commit::NONE,
@@ -116,7 +117,8 @@ fn map_slot(slot: usize) -> Result<(), AllocError> {
     let [Some(a), Some(b), Some(c), Some(d)] = pages else {
         return Err(AllocError);
     };
-    map_pages(base(slot), [a, b, c, d])?;
+    // SAFETY: the slot was taken, and is not mapped.
+    unsafe { map_pages(base(slot), [a, b, c, d])? };
     MAPPED.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
@@ -161,7 +163,8 @@ impl Shrinker for SpareStacks {
             let Some(slot) = SLOTS.try_lock().and_then(|mut slots| slots.take_spare()) else {
                 break;
             };
-            let unmapped = try_unmap_pages(base(slot), PAGES);
+            // SAFETY: the slot is mapped, and was taken just now.
+            let unmapped = unsafe { try_unmap_pages(base(slot), PAGES) };
             SLOTS.lock().give_back(slot, !unmapped);
             if !unmapped {
                 break;

@@ -36,7 +36,7 @@ impl UserRange {
             return Err(Errno::BadAddress);
         }
         may_fault();
-        // SAFETY: `to` is the kernel's own; the range lies in the user half; no lock is held.
+        // SAFETY: `to` is the kernel's own; the range lies in the user half.
         match unsafe { usercopy::copy(to.as_mut_ptr() as usize, self.0.start() as usize, to.len()) }
         {
             0 => Ok(()),
@@ -50,7 +50,7 @@ impl UserRange {
             return Err(Errno::BadAddress);
         }
         may_fault();
-        // SAFETY: `from` is the kernel's own; the range lies in the user half; no lock is held.
+        // SAFETY: `from` is the kernel's own; the range lies in the user half.
         match unsafe { usercopy::copy(self.0.start() as usize, from.as_ptr() as usize, from.len()) }
         {
             0 => Ok(()),

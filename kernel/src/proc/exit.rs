@@ -4,9 +4,11 @@ use super::objects::TestObjects;
 use super::process::Process;
 use super::table::TABLE;
 use super::{Current, current, oom};
-use crate::sched;
+use crate::mm::asid;
+use crate::sched::{self, Owner};
 use abi::{Errno, KILLED};
 use core::mem;
+use kmalloc::KArc;
 use processes::INIT;
 
 /// Ends the running process. All it has is given back here; what is left, its number, its status
@@ -22,17 +24,21 @@ pub fn exit(status: i32) -> ! {
     sched::end()
 }
 
-/// Tells of the end of a process whose stack was just left. Interrupts are off.
-///
-/// # Safety
-/// `owner` is a process that the table has.
-pub unsafe fn tell(owner: *const ()) {
-    // SAFETY: the caller's promise; the table has it until it is told of the end, below.
-    let process: &Process = unsafe { &*owner.cast() };
-    let (pid, status) = (process.pid, process.status());
-    let woken = TABLE.lock().end(pid, status);
-    for parent in woken.into_iter().flatten() {
-        parent.child_ended.wake_all();
+// SAFETY: there is no other owner of threads.
+unsafe impl Owner for Process {
+    fn space(&self) -> &asid::Handle {
+        self.mm().handle()
+    }
+
+    /// Tells the parent.
+    fn ended(process: KArc<Process>) {
+        let (pid, status) = (process.pid, process.status());
+        // Whoever reaps it is to be the last to have it.
+        drop(process);
+        let woken = TABLE.lock().end(pid, status);
+        for parent in woken.into_iter().flatten() {
+            parent.child_ended.wake_all();
+        }
     }
 }
 

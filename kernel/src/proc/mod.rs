@@ -10,7 +10,7 @@ pub mod oom;
 mod process;
 mod table;
 
-pub use current::{Current, current, number_of, try_current};
+pub use current::{Current, current, number_on, try_current};
 pub use objects::TestObjects;
 pub use process::{Name, Own, Process};
 pub use table::{TABLE, Table};

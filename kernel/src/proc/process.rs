@@ -1,6 +1,7 @@
 //! One process.
 
 use super::objects::TestObjects;
+use crate::arch::trap::TrapFrame;
 use crate::fs::{FileTable, InodeRef};
 use crate::sched::{self, Awaited, SleepLock, State, Thread, WaitQueue};
 use crate::space::Mm;
@@ -14,8 +15,8 @@ use processes::Identity;
 
 /// A process: a thread, an address space, its files.
 ///
-/// It lives in a [`KArc`], which the table of processes keeps until the process has ended, its thread has
-/// left its stack, and the parent has reaped it.
+/// It lives in a [`KArc`], which its thread keeps until that has left its stack for ever, and the table of
+/// processes until, after that, the parent has reaped it.
 pub struct Process {
     pub(super) identity: Identity,
     status: AtomicI32,
@@ -101,7 +102,7 @@ impl Process {
         thread: KArc<Thread>,
     ) -> Result<KArc<Process>, AllocError> {
         let held = own.pages();
-        let process = KArc::try_new(Process {
+        KArc::try_new(Process {
             identity: Identity::new(pid),
             status: AtomicI32::new(0),
             errno: AtomicU8::new(0),
@@ -111,13 +112,13 @@ impl Process {
             child_ended: WaitQueue::new(Awaited::Child),
             own: SleepLock::new(Awaited::FilesLock, own),
             name: SpinLock::new(name),
-        })?;
-        // SAFETY: the table keeps the process, and so its `Mm`, until `exit::tell` has been called.
-        unsafe {
-            let owner = KArc::as_ptr(&process);
-            process.thread.set_owner(owner, process.mm.handle());
-        }
-        Ok(process)
+        })
+    }
+
+    /// The user registers, as of the last trap.
+    #[inline]
+    pub fn user_frame(&self) -> &TrapFrame {
+        self.thread.frame()
     }
 
     /// The program's name.

@@ -7,14 +7,14 @@
 //! that has ended.
 
 use super::clock::{start_idling, start_quantum};
-use super::thread::{RunnableThreads, Thread, current, try_current};
+use super::thread::{Owner, RunnableThreads, Thread, current, try_current};
 use crate::arch::switch::{Context, switch};
 use crate::arch::{csr, hart, sbi};
 use crate::mm::asid;
 use crate::sync::{SpinLock, rank};
 use abi::Event;
-use core::cell::{Cell, UnsafeCell};
-use core::sync::atomic::Ordering;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 use kmalloc::KArc;
 use threads::{Left, Woken};
 
@@ -22,19 +22,16 @@ use threads::{Left, Woken};
 struct Local {
     runnable: SpinLock<RunnableThreads, { rank::RUN }>,
     /// Where the hart is when it runs no thread.
-    idle: UnsafeCell<Context>,
-    /// The thread just left; its successor finishes the switch.
-    left: Cell<*const Thread>,
+    idle: Context,
+    /// The thread just left, with the hart's count of it; its successor finishes the switch.
+    left: AtomicPtr<Thread>,
 }
-
-// SAFETY: `idle` and `left` are used by their own hart only, with interrupts off.
-unsafe impl Sync for Local {}
 
 static LOCAL: [Local; hart::MAX_HARTS] = [const {
     Local {
         runnable: SpinLock::new(RunnableThreads::new()),
-        idle: UnsafeCell::new(Context::new()),
-        left: Cell::new(core::ptr::null()),
+        idle: Context::new(),
+        left: AtomicPtr::new(ptr::null_mut()),
     }
 }; hart::MAX_HARTS];
 
@@ -54,8 +51,12 @@ pub fn wake(thread: KArc<Thread>) -> bool {
     true
 }
 
-/// Lets a new thread run.
-pub fn start(thread: KArc<Thread>) {
+/// Lets a new thread run, for this owner.
+///
+/// # Panics
+/// If it runs already.
+pub fn start<T: Owner>(thread: KArc<Thread>, owner: KArc<T>) {
+    thread.set_owner(owner);
     enqueue(thread);
 }
 
@@ -105,7 +106,7 @@ pub(super) fn block() {
 /// Lets the next runnable thread go first, if there is one.
 pub fn yield_now() {
     let off = hart::off();
-    hart::this().expired.set(false);
+    hart::this().expired.store(false, Ordering::Relaxed);
     if let Some(next) = pick(hart::this().index()) {
         current().run().yields();
         switch_to(Some(next));
@@ -118,34 +119,38 @@ fn switch_to(next: Option<KArc<Thread>>) {
     let hart = hart::this();
     debug_assert_eq!(hart.depth(), 1, "switch while a spin lock is held");
     let own = local(hart.index());
-    let from = match try_current() {
+    let from: *const Context = match try_current() {
         Some(thread) => {
             thread.save_floats();
             thread.context()
         }
-        None => own.idle.get(),
+        None => &own.idle,
     };
     let was_idle = hart.current().is_null();
-    own.left.set(hart.current().cast());
-    let to = match next {
+    let left = hart.current().cast_mut().cast();
+    own.left.store(left, Ordering::Relaxed);
+    let to: *const Context = match next {
         Some(thread) => {
             thread.run().arrive();
             thread.last_hart.store(hart.index(), Ordering::Relaxed);
-            hart.set_kernel_sp(thread.stack_top());
-            asid::enter(hart, thread.space());
-            let to = thread.context();
-            let owner = thread.owner();
-            hart.set_current(KArc::into_raw(thread).cast(), owner);
-            current().load_floats();
+            // SAFETY: the thread was started, and only a running thread ends.
+            asid::enter(hart, unsafe { thread.its_space() });
+            let (owner, stack_top) = (thread.owner(), thread.stack_top());
+            let thread = KArc::into_raw(thread);
+            // SAFETY: from here on the hart has a count of the thread, and that one of its owner; the stack
+            // is the thread's.
+            unsafe { hart.set_running(thread.cast(), owner, stack_top) };
+            let thread = current();
+            thread.load_floats();
             if was_idle {
                 start_quantum();
             }
-            to
+            thread.context()
         }
         None => {
-            hart.set_current(core::ptr::null(), core::ptr::null());
+            hart.set_idle();
             asid::enter_kernel(hart);
-            own.idle.get()
+            &own.idle
         }
     };
     hart::note(Event::Switch);
@@ -160,10 +165,12 @@ fn switch_to(next: Option<KArc<Thread>>) {
 /// The first thing on the new stack: lets go of the thread that was left.
 fn finish_switch() {
     let hart = hart::this();
-    let left = local(hart.index()).left.replace(core::ptr::null());
+    let place = &local(hart.index()).left;
+    let left = place.load(Ordering::Relaxed);
     if left.is_null() {
         return;
     }
+    place.store(ptr::null_mut(), Ordering::Relaxed);
     // SAFETY: `left` was this hart's current thread, made with `into_raw`; the count passes here.
     let thread = unsafe { KArc::from_raw(left) };
     match thread.run().leave() {
@@ -174,7 +181,7 @@ fn finish_switch() {
             // all its memory is back then.
             let (ended, owner) = thread.ended();
             drop(thread);
-            // SAFETY: who set the owner has promised that it is one for this.
+            // SAFETY: it is that of the owner, and called once.
             unsafe { ended(owner) };
         }
     }

@@ -2,24 +2,23 @@
 
 use super::Awaited;
 use super::thread::try_current;
-use super::wait::{Interrupted, WaitQueue};
+use super::wait::WaitQueue;
 use crate::arch::held::Taken;
 use crate::arch::{hart, unwind};
 use crate::symbols::Place;
 use crate::sync::{SpinGuard, SpinLock, rank};
-use core::cell::UnsafeCell;
-use core::ops::{Deref, DerefMut};
+use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 
 const RANK: u8 = rank::DEVICE;
 
 /// A value behind a lock that may be held over a wait for the disk. Only threads take it.
-pub struct SleepLock<T> {
-    raw: RawSleep,
-    value: UnsafeCell<T>,
-}
+pub struct SleepLock<T>(Mutex<RawSleep, T>);
+
+/// The right to use the value of a [`SleepLock`].
+pub type SleepGuard<'a, T> = MutexGuard<'a, RawSleep, T>;
 
 /// The part of the lock that does not know the value.
-struct RawSleep {
+pub struct RawSleep {
     state: SpinLock<State, RANK>,
     waiting: WaitQueue,
 }
@@ -31,18 +30,13 @@ struct State {
 }
 
 impl RawSleep {
-    #[inline(never)]
-    fn lock(&self) {
-        let mut state = self.state.lock();
-        if state.held {
-            if cfg!(debug_assertions) {
-                self.check_not_own(unwind::return_address());
-            }
-            state = self.wait(state);
-        }
-        state.held = true;
-        if cfg!(debug_assertions) {
-            self.record(unwind::return_address());
+    const fn new(name: Awaited) -> RawSleep {
+        RawSleep {
+            state: SpinLock::new(State {
+                held: false,
+                waiters: 0,
+            }),
+            waiting: WaitQueue::new(name),
         }
     }
 
@@ -55,16 +49,6 @@ impl RawSleep {
         }
         state.waiters -= 1;
         state
-    }
-
-    #[inline(never)]
-    fn try_lock(&self) -> bool {
-        let state = self.state.try_lock();
-        let taken = state.is_some_and(|mut state| !core::mem::replace(&mut state.held, true));
-        if cfg!(debug_assertions) && taken {
-            self.record(unwind::return_address());
-        }
-        taken
     }
 
     /// Panics, in checked builds, if the running thread would wait for itself.
@@ -92,9 +76,45 @@ impl RawSleep {
             thread.held_locks().push(Taken { kind, lock, at });
         }
     }
+}
+
+// SAFETY: `held` goes from false to true by one thread, with `state` locked, so one has it at a time.
+unsafe impl RawMutex for RawSleep {
+    /// For a constructor of `lock_api` that nobody uses.
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "how lock_api makes new locks"
+    )]
+    const INIT: RawSleep = RawSleep::new(Awaited::Disk);
+    type GuardMarker = GuardNoSend;
 
     #[inline(never)]
-    fn unlock(&self) {
+    fn lock(&self) {
+        let mut state = self.state.lock();
+        if state.held {
+            if cfg!(debug_assertions) {
+                self.check_not_own(unwind::return_address());
+            }
+            state = self.wait(state);
+        }
+        state.held = true;
+        if cfg!(debug_assertions) {
+            self.record(unwind::return_address());
+        }
+    }
+
+    #[inline(never)]
+    fn try_lock(&self) -> bool {
+        let state = self.state.try_lock();
+        let taken = state.is_some_and(|mut state| !core::mem::replace(&mut state.held, true));
+        if cfg!(debug_assertions) && taken {
+            self.record(unwind::return_address());
+        }
+        taken
+    }
+
+    #[inline(never)]
+    unsafe fn unlock(&self) {
         if cfg!(debug_assertions)
             && let Some(thread) = try_current()
         {
@@ -111,70 +131,21 @@ impl RawSleep {
     }
 }
 
-// SAFETY: `raw` lets one holder in at a time; the value moves between threads, hence `Send`.
-unsafe impl<T: Send> Sync for SleepLock<T> {}
-
 impl<T> SleepLock<T> {
     /// An unlocked value; `name` is what those wait for who want the lock.
     pub const fn new(name: Awaited, value: T) -> SleepLock<T> {
-        SleepLock {
-            raw: RawSleep {
-                state: SpinLock::new(State {
-                    held: false,
-                    waiters: 0,
-                }),
-                waiting: WaitQueue::new(name),
-            },
-            value: UnsafeCell::new(value),
-        }
+        SleepLock(Mutex::from_raw(RawSleep::new(name), value))
     }
 
     /// Waits until the lock is free and takes it.
     #[inline(always)]
     pub fn lock(&self) -> SleepGuard<'_, T> {
-        self.raw.lock();
-        SleepGuard { lock: self }
+        self.0.lock()
     }
 
     /// Takes the lock if it is free; never waits, so it may be called with spin locks held.
     #[inline(always)]
     pub fn try_lock(&self) -> Option<SleepGuard<'_, T>> {
-        self.raw.try_lock().then(|| SleepGuard { lock: self })
-    }
-}
-
-/// The right to use the value of a [`SleepLock`].
-pub struct SleepGuard<'a, T> {
-    lock: &'a SleepLock<T>,
-}
-
-impl<'a, T> SleepGuard<'a, T> {
-    /// Lets go of the lock, waits in `queue`, takes the lock again; ends early when the thread is
-    /// interrupted.
-    pub fn wait(self, queue: &WaitQueue) -> Result<SleepGuard<'a, T>, Interrupted> {
-        let lock = self.lock;
-        queue.wait_after(true, || drop(self))?;
-        Ok(lock.lock())
-    }
-}
-
-impl<T> Deref for SleepGuard<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        // SAFETY: the guard is the only one; the lock is held until it goes.
-        unsafe { &*self.lock.value.get() }
-    }
-}
-
-impl<T> DerefMut for SleepGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as for `deref`.
-        unsafe { &mut *self.lock.value.get() }
-    }
-}
-
-impl<T> Drop for SleepGuard<'_, T> {
-    fn drop(&mut self) {
-        self.lock.raw.unlock();
+        self.0.try_lock()
     }
 }

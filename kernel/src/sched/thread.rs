@@ -4,11 +4,10 @@ use super::Awaited;
 use crate::arch::fpu::FloatRegisters;
 use crate::arch::held::Held;
 use crate::arch::switch::Context;
-use crate::arch::trap::{TrapFrame, frame_at, own_frame};
+use crate::arch::trap::{TrapFrame, frame_at};
 use crate::arch::{csr, hart, layout, timer, unwind};
 use crate::mm::{KernelStack, asid};
-use core::cell::UnsafeCell;
-use core::ops::{Deref, Range};
+use core::ops::Deref;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use kmalloc::{AllocError, KArc};
 use threads::{Link, Queue, Queued, RunState, State};
@@ -34,8 +33,26 @@ pub struct Start<'a> {
     /// The registers in user mode. Where these say that floating point registers are in use, they are
     /// those of the running thread.
     pub frame: &'a TrapFrame,
-    /// Called with the owner when nobody is on the thread's stack any more, and that for good.
-    pub ended: unsafe fn(*const ()),
+}
+
+/// What threads run for.
+///
+/// # Safety
+/// One type is, and no other: who asks a hart for the owner of its thread takes it for one.
+pub unsafe trait Owner: Send + Sync + Sized {
+    /// The address space that the thread runs in.
+    fn space(&self) -> &asid::Handle;
+    /// The thread has ended, and nobody is on its stack any more. Interrupts are off.
+    fn ended(owner: KArc<Self>);
+}
+
+/// Calls [`Owner::ended`].
+///
+/// # Safety
+/// The pointer came from `KArc::into_raw`, and its count passes to this function.
+unsafe fn ended<T: Owner>(owner: *const ()) {
+    // SAFETY: the caller's promise.
+    T::ended(unsafe { KArc::from_raw(owner.cast()) });
 }
 
 /// A thread.
@@ -52,21 +69,17 @@ pub struct Thread {
     waiting: Link<Thread>,
     runnable: Link<Thread>,
     pub(super) last_hart: AtomicUsize,
-    context: UnsafeCell<Context>,
-    floats: UnsafeCell<FloatRegisters>,
+    context: Context,
+    floats: FloatRegisters,
     stack: KernelStack,
     /// The address space it runs in, which its owner has.
     space: AtomicPtr<asid::Handle>,
     /// When a sleeping thread wants to go on.
     pub(super) deadline: AtomicU64,
-    /// What it runs for; nothing that this folder knows.
+    /// What it runs for, with a count that is the thread's, and its [`Owner::ended`].
     owner: AtomicPtr<()>,
     ended: unsafe fn(*const ()),
 }
-
-// SAFETY: `context` and `floats` are used only by the hart that runs the thread or, while none does, by
-// the one that switches to it; `run` hands them over.
-unsafe impl Sync for Thread {}
 
 // SAFETY: a field of the thread, for this role alone.
 unsafe impl Queued<Waiting> for Thread {
@@ -84,12 +97,12 @@ unsafe impl Queued<Runnable> for Thread {
 
 impl Thread {
     /// A thread that begins when it is first switched to, and belongs to somebody before that.
-    pub fn try_new(start: &Start<'_>) -> Result<KArc<Thread>, AllocError> {
+    pub fn try_new<T: Owner>(start: &Start<'_>) -> Result<KArc<Thread>, AllocError> {
         let stack = KernelStack::try_new()?;
         let place = frame_at(stack.top());
-        let mut floats = FloatRegisters::new();
+        let floats = FloatRegisters::new();
         // SAFETY: the stack is mapped and nobody uses it yet.
-        unsafe { core::ptr::copy_nonoverlapping(start.frame, place, 1) };
+        unsafe { place.write(start.frame.clone()) };
         if start.frame.float_state() != 0 {
             // The hart's registers are the running thread's, whether or not they were saved before.
             let _off = hart::off();
@@ -105,29 +118,31 @@ impl Thread {
             waiting: Link::new(),
             runnable: Link::new(),
             last_hart: AtomicUsize::new(hart::this().index()),
-            context: UnsafeCell::new(context),
-            floats: UnsafeCell::new(floats),
+            context,
+            floats,
             stack,
             space: AtomicPtr::new(core::ptr::null_mut()),
             deadline: AtomicU64::new(0),
             owner: AtomicPtr::new(core::ptr::null_mut()),
-            ended: start.ended,
+            ended: ended::<T>,
         })
     }
 
-    /// Says what the thread runs for and in which address space, before it runs.
+    /// Says what the thread runs for, before it runs.
     ///
-    /// # Safety
-    /// Both stay where they are until `Start::ended` was called, which takes such an owner.
-    pub unsafe fn set_owner<T>(&self, owner: *const T, space: &asid::Handle) {
-        self.owner.store(owner.cast_mut().cast(), Ordering::Relaxed);
-        self.space
-            .store((&raw const *space).cast_mut(), Ordering::Relaxed);
+    /// # Panics
+    /// If that was said before.
+    pub(super) fn set_owner<T: Owner>(&self, owner: KArc<T>) {
+        let space = (&raw const *owner.space()).cast_mut();
+        self.space.store(space, Ordering::Relaxed);
+        let owner = KArc::into_raw(owner).cast_mut().cast();
+        let before = self.owner.swap(owner, Ordering::Relaxed);
+        assert!(before.is_null(), "started twice");
     }
 
     /// What the thread runs for.
     #[inline]
-    pub fn owner(&self) -> *const () {
+    pub(super) fn owner(&self) -> *const () {
         self.owner.load(Ordering::Relaxed)
     }
 
@@ -137,8 +152,11 @@ impl Thread {
     }
 
     /// The address space it runs in.
+    ///
+    /// # Safety
+    /// The thread has an owner, and has not ended.
     #[inline]
-    pub fn space(&self) -> &asid::Handle {
+    pub(super) unsafe fn its_space(&self) -> &asid::Handle {
         // SAFETY: the owner has it until the thread has ended.
         unsafe { &*self.space.load(Ordering::Relaxed) }
     }
@@ -149,8 +167,16 @@ impl Thread {
     }
 
     /// Where the registers are while the thread does not run.
-    pub(super) fn context(&self) -> *mut Context {
-        self.context.get()
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The user registers, as of the last trap.
+    #[inline]
+    pub fn frame(&self) -> &TrapFrame {
+        // SAFETY: the stack has the frame at its top from the beginning, and stays with the thread; all of
+        // the frame are words, which all may look at.
+        unsafe { &*frame_at(self.stack.top()) }
     }
 
     /// Whether it runs, waits or has ended, and whether a hart is on its stack.
@@ -195,19 +221,19 @@ impl Thread {
     /// How it came to where it left its hart: the addresses returned to. Of a thread that runs
     /// meanwhile, anything.
     pub fn callers(&self) -> impl Iterator<Item = usize> + Clone {
-        let fp = Context::frame_pointer(self.context.get());
-        unwind::callers(fp, self.stack_range())
+        self.callers_from(self.context.frame_pointer())
     }
 
-    /// The addresses of its kernel stack.
-    pub fn stack_range(&self) -> Range<usize> {
+    /// The addresses returned to from the frame with this frame pointer on its stack.
+    pub fn callers_from(&self, fp: usize) -> impl Iterator<Item = usize> + Clone {
         let top = self.stack.top();
-        top - layout::STACK_SIZE..top
+        // SAFETY: the stack is mapped as long as the thread, which the result borrows.
+        unsafe { unwind::callers(fp, top - layout::STACK_SIZE..top) }
     }
 
     /// The number of its last system call; of a thread that runs meanwhile, any number.
     pub fn call_number(&self) -> u64 {
-        TrapFrame::call_number_of(frame_at(self.stack.top()))
+        self.frame().call_number()
     }
 
     /// True while the thread is in a queue of waiting ones.
@@ -248,13 +274,6 @@ pub fn try_current() -> Option<Current> {
 }
 
 impl Current {
-    /// The user registers.
-    #[inline]
-    pub fn frame(&self) -> &TrapFrame {
-        // SAFETY: a thread runs here, and lives as long as its own code runs; only it has references.
-        unsafe { own_frame() }
-    }
-
     /// A counted reference.
     pub fn to_arc(&self) -> KArc<Thread> {
         // SAFETY: the pointer came out of `KArc::into_raw`; the hart's own count stays.
@@ -262,29 +281,36 @@ impl Current {
         KArc::clone(&hart_own)
     }
 
+    /// The address space it runs in.
+    #[inline]
+    pub fn space(&self) -> &asid::Handle {
+        // SAFETY: it runs.
+        unsafe { self.its_space() }
+    }
+
     /// Takes another address space, with this value of `satp`, into use.
-    pub fn change_space(&self, satp: usize) {
+    ///
+    /// # Safety
+    /// Its table maps the kernel, and stays until another one is in use.
+    pub unsafe fn change_space(&self, satp: usize) {
         let _off = hart::off();
-        self.space().change(satp);
+        // SAFETY: the caller's promise.
+        unsafe { self.space().change(satp) };
         asid::enter(hart::this(), self.space());
     }
 
     /// Turns the floating point unit on, with its registers zero.
     pub fn enable_floats(&self) {
         let _off = hart::off();
-        // SAFETY: the thread runs here, so nobody else uses its place.
-        unsafe {
-            *self.floats.get() = FloatRegisters::new();
-            (*self.floats.get()).load();
-        }
+        self.floats.clear();
+        self.floats.load();
         self.frame().set_float_state(csr::SSTATUS_FS_CLEAN);
     }
 
     /// Before another thread takes this hart's registers.
     pub(super) fn save_floats(&self) {
         if self.frame().float_state() == csr::SSTATUS_FS_DIRTY {
-            // SAFETY: the thread runs here, so its registers are this hart's and the place is free.
-            unsafe { (*self.floats.get()).save() };
+            self.floats.save();
             self.frame().set_float_state(csr::SSTATUS_FS_CLEAN);
         }
     }
@@ -292,8 +318,7 @@ impl Current {
     /// After this hart has taken the thread over.
     pub(super) fn load_floats(&self) {
         if self.frame().float_state() != 0 {
-            // SAFETY: nobody else runs the thread.
-            unsafe { (*self.floats.get()).load() };
+            self.floats.load();
         }
     }
 }

@@ -23,7 +23,7 @@ pub fn tick() {
     if hart.current().is_null() {
         start_idling();
     } else {
-        hart.expired.set(true);
+        hart.expired.store(true, Ordering::Relaxed);
         start_quantum();
     }
 }

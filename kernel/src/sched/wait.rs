@@ -9,7 +9,7 @@ use super::thread::{WaitingThreads, current};
 use crate::arch::hart;
 use crate::sync::{SpinGuard, SpinLock, rank};
 use core::ptr;
-use lock_api::MutexGuard;
+use lock_api::{MutexGuard, RawMutex};
 
 /// The wait ended because the thread was interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +48,10 @@ impl WaitQueue {
 
     /// Lets go of `guard`, waits for a wake-up, takes the lock again. Wake-ups may come without
     /// reason: the caller looks again. Interrupting the thread ends the wait.
-    pub fn wait<'a, T, const RANK: u8>(
+    pub fn wait<'a, R: RawMutex, T>(
         &self,
-        guard: SpinGuard<'a, T, RANK>,
-    ) -> Result<SpinGuard<'a, T, RANK>, Interrupted> {
+        guard: MutexGuard<'a, R, T>,
+    ) -> Result<MutexGuard<'a, R, T>, Interrupted> {
         let lock = MutexGuard::mutex(&guard);
         self.wait_after(true, || drop(guard))?;
         Ok(lock.lock())

@@ -153,7 +153,7 @@ fn kernel(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
         ],
     )?;
     for text in [
-        "kernel::trap::trap_from_user (trap=",
+        "kernel::trap::trap_from_user (frame=",
         "$1 = 3\n",
         "$2 = 2\n",
         "$3 = 1\n",
