@@ -152,12 +152,11 @@ pub fn start_harts(platform: &Platform) {
             println!("no memory for hart {id}");
             break;
         };
-        let top = stack.top();
-        // A hart that the firmware lets begin late, after all, still has its stack.
-        core::mem::forget(stack);
-        // SAFETY: the kernel's own table and the stack, which was just forgotten, stay for ever.
-        if unsafe { boot::start_hart(hart, id, kernel_space::satp(), top) } {
+        let (table, top) = (kernel_space::satp(), stack.top());
+        // SAFETY: the kernel's own table stays for ever, and so does the stack, if the hart starts.
+        if unsafe { boot::start_hart(hart, id, table, top) } {
             hart::add_started();
+            core::mem::forget(stack);
         } else {
             println!("hart {id} does not start");
         }
