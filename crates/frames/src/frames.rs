@@ -77,6 +77,12 @@ impl<R: RawMutex> Frames<R> {
         (frame.get() as usize).wrapping_sub(self.base)
     }
 
+    /// The number of the first frame that has records.
+    #[inline(always)]
+    pub(crate) fn base(&self) -> usize {
+        self.base
+    }
+
     #[inline]
     pub(crate) fn frame(&self, index: usize) -> Pfn {
         Pfn::new(self.base.wrapping_add(index) as u32)

@@ -69,7 +69,9 @@ impl<R: RawMutex> Frames<R> {
     /// When `frame` is the first of neither.
     fn count_of_whole(&self, frame: Pfn, order: usize) -> Result<Option<&AtomicU32>, WrongFree> {
         match self.state(frame) {
-            State::Whole { order: found, .. } if found == order => Ok(self.word(frame)),
+            State::Whole { order: found, .. } if found == order => {
+                Ok(self.counts.get(self.index(frame)).map(|count| &**count))
+            }
             State::Used { order: 0, .. } if order <= MAX_ORDER => Ok(None),
             _ => Err(self.wrong_block(frame, order)),
         }

@@ -1,4 +1,4 @@
-//! References to a block, marks of the object allocator, and what a frame is.
+//! References to a block, and what a frame is.
 
 use crate::error::WrongFree;
 use crate::frames::Frames;
@@ -112,65 +112,6 @@ impl<R: RawMutex> Frames<R> {
             tag::LIVE => 1,
             tag::SHARED | tag::WHOLE => count.load(Ordering::Acquire).saturating_add(1),
             _ => 0,
-        }
-    }
-
-    /// Marks a single frame in use, with one reference, as the object allocator's: `mark`, below
-    /// 128, is for it to choose, [`Frames::word`] to use, and `free` and `release` refuse the frame.
-    ///
-    /// # Errors
-    /// When `frame` is not a single frame in use that was never shared.
-    #[inline]
-    pub fn mark(&self, frame: Pfn, mark: u8) -> Result<(), WrongFree> {
-        if self.retag(self.index(frame), tag::LIVE, tag::MARKED | mark) {
-            return Ok(());
-        }
-        Err(self.wrong(frame))
-    }
-
-    /// Takes the mark away again, and clears the frame's word. Of two at the same time, one fails.
-    ///
-    /// # Errors
-    /// When `frame` does not have this mark.
-    #[inline]
-    pub fn unmark(&self, frame: Pfn, mark: u8) -> Result<(), WrongFree> {
-        if !self.retag(self.index(frame), tag::MARKED | mark, tag::RESERVED) {
-            return Err(self.wrong(frame));
-        }
-        // Nobody else's in between: the word is cleared before it counts references again.
-        let index = self.index(frame);
-        if let (Some(tag), Some(word)) = (self.tags.get(index), self.counts.get(index)) {
-            word.store(0, Ordering::Relaxed);
-            tag.store(tag::LIVE, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// The mark of a frame that has one.
-    #[inline]
-    pub fn marked(&self, frame: Pfn) -> Option<u8> {
-        let tag = self.tags.get(self.index(frame))?.load(Ordering::Relaxed);
-        (tag & tag::MARKED != 0).then_some(tag & !tag::MARKED)
-    }
-
-    /// A word for whoever marked the frame, 0 at first. While the frame has no mark it counts
-    /// references, and only its one owner may change it, right before [`Frames::mark`]. None outside
-    /// of managed memory.
-    #[inline]
-    pub fn word(&self, frame: Pfn) -> Option<&AtomicU32> {
-        self.counts.get(self.index(frame)).map(|word| &**word)
-    }
-
-    /// The mark and the word, at once, of the frame that is `index` frames from
-    /// [`Frames::first`]; 128 or more for no mark.
-    #[inline(always)]
-    pub fn mark_and_word(&self, index: usize) -> (usize, u32) {
-        match (self.tags.get(index), self.counts.get(index)) {
-            (Some(tag), Some(word)) => (
-                usize::from(tag.load(Ordering::Relaxed)) ^ usize::from(tag::MARKED),
-                word.load(Ordering::Relaxed),
-            ),
-            _ => (usize::MAX, 0),
         }
     }
 

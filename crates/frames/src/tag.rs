@@ -5,19 +5,19 @@
 
 use core::fmt;
 
+/// The lowest tag that is no mark of the object allocator.
+pub(crate) const UNMARKED: u8 = 0x80;
 /// Not RAM, or not the allocator's.
-pub(crate) const RESERVED: u8 = 0;
+pub(crate) const RESERVED: u8 = 0x80;
 /// Free, in the shared part or in a CPU's cache, or inside a block.
-pub(crate) const FREE: u8 = 1;
+pub(crate) const FREE: u8 = 0x81;
 /// Handed out, with one reference; the order in the low bits.
-pub(crate) const LIVE: u8 = 0x10;
+pub(crate) const LIVE: u8 = 0x90;
 /// Handed out and shared at some time since: the count says how many more references there are.
-pub(crate) const SHARED: u8 = 0x20;
+pub(crate) const SHARED: u8 = 0xa0;
 /// Handed out as a block that can be parted, above order 0; the count says how many more references
 /// there are.
-pub(crate) const WHOLE: u8 = 0x40;
-/// Marked by the object allocator; the mark in the low bits.
-pub(crate) const MARKED: u8 = 0x80;
+pub(crate) const WHOLE: u8 = 0xc0;
 /// The bits that tell these apart.
 const KIND: u8 = 0xf0;
 const LOW: u8 = 0x0f;
@@ -70,7 +70,7 @@ impl State {
                 order,
                 refs: count.saturating_add(1),
             },
-            kind if kind & MARKED != 0 => State::Marked(tag & !MARKED),
+            _ if tag < UNMARKED => State::Marked(tag),
             _ if tag == FREE => State::Free,
             _ => State::Reserved,
         }

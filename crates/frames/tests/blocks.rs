@@ -5,7 +5,7 @@
 mod common;
 
 use common::{TestFrames, simple};
-use frames::{Pfn, State};
+use frames::{Marks, Pfn, State};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const LARGE: usize = 9;
@@ -145,7 +145,7 @@ fn other_verbs_refuse_a_whole_block() {
         frames.release(0, block).map(drop),
         frames.release_unless_last(block).map(drop),
         frames.retain(block),
-        frames.mark(block, 1),
+        frames.mark(block, 1, 2),
         frames.part(block, 3),
         frames.retain_block(block, 3),
         frames.release_block(0, block, 10),

@@ -27,7 +27,6 @@ mod of_the_bitmap {
     use crate::bitmap::Bitmap;
     use crate::common::Spin;
     use frames::{Layout, MAX_ORDER, OutOfMemory, Pfn, State, Stats, WrongFree};
-    use std::sync::atomic::AtomicU32;
 
     interface!(implement Bitmap<Spin>);
 }

@@ -3,14 +3,19 @@
 //! In order: a block for a boot loader, the superblock, the log (a header, then copies of blocks),
 //! the inode table, the bitmap of blocks in use, the blocks with content. Numbers are little-endian.
 
+use crate::Error;
 use crate::device::{BLOCK_SIZE, Block};
-use crate::{Error, Inum};
 use abi::{Dirent, FileType};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("the structures of the disk are used in place and are little-endian");
 
+/// The number of an inode.
+pub type Inum = u32;
+
+/// The inode of the root directory.
+pub const ROOT: Inum = 1;
 /// What the superblock starts with.
 pub const MAGIC: u32 = 0x1020_3040;
 /// The block with the superblock.

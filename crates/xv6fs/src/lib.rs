@@ -22,17 +22,11 @@ pub use check::{Problem, Report, check};
 pub use device::{BLOCK_SIZE, Block, BlockDevice, DeviceError};
 pub use error::Error;
 pub use format::FormatOptions;
-pub use layout::{InodeInfo, MAX_FILE_SIZE, Superblock};
+pub use layout::{InodeInfo, Inum, MAX_FILE_SIZE, ROOT, Superblock};
 pub use verbs::Unlinked;
 
 use cache::{Cache, new_block};
 use log::Log;
-
-/// The number of an inode.
-pub type Inum = u32;
-
-/// The inode of the root directory.
-pub const ROOT: Inum = 1;
 
 /// Blocks that the cache holds beside those that a transaction changes, at least.
 const SPARE_BLOCKS: usize = 8;

@@ -42,7 +42,7 @@ impl MappedFile {
             copy_part(
                 inode,
                 offset + done as u64,
-                page.bytes_mut().get_mut(..wanted),
+                page.bytes_mut().and_then(|page| page.get_mut(..wanted)),
             )?;
             pages.try_push(Some(page))?;
         }

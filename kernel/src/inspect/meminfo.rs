@@ -59,8 +59,8 @@ fn add_heap(info: &mut MemInfo) {
     info.kept = heap::kept() as u64;
     info.slab = stats.pages() as u64 + info.kept;
     info.objects = stats.live() as u64;
-    info.whole = stats.whole as u64;
-    info.records = stats.records as u64;
+    info.whole = stats.page_objects as u64;
+    info.records = stats.descriptor_pages as u64;
     const { assert!(kmalloc::CLASSES <= abi::SLAB_CLASSES) };
     for (to, class) in info.classes.iter_mut().zip(stats.classes) {
         *to = SlabInfo {

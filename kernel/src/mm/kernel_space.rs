@@ -244,7 +244,8 @@ fn take_empty_table(address: usize) -> Option<Frame> {
     at(address).look_up(Level::SUPERPAGE).slot().take();
     TABLES.fetch_sub(1, Ordering::Relaxed);
     commit::sub(1);
-    Some(Frame::from_pfn(leaf.table()))
+    // SAFETY: the table above took the reference over, and does not lead to the table any more.
+    Some(unsafe { Frame::from_pfn(leaf.table()) })
 }
 
 fn clear(address: usize, count: usize, mut each: impl FnMut(Frame)) {
@@ -253,7 +254,9 @@ fn clear(address: usize, count: usize, mut each: impl FnMut(Frame)) {
         if cursor.level() == Level::LEAF
             && let Entry::Leaf(leaf) = cursor.slot().take()
         {
-            each(Frame::from_pfn(leaf.pfn()));
+            // SAFETY: `map_pages` took the reference over; what it mapped is what is unmapped here, and the
+            // caller of both uses it no more.
+            each(unsafe { Frame::from_pfn(leaf.pfn()) });
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::steps::{BOTTOM, Machine, Step, TOP};
 use frames::{Layout, MAX_ORDER, OutOfMemory, Pfn, State, WrongFree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 
 /// The allocator, and what must be true of it.
 pub struct Model<'a, A> {
@@ -253,7 +252,7 @@ impl<A: Allocator> Model<'_, A> {
             assert!(error.is_twice(), "{error}");
             self.refused(first, self.frames.release(cpu, frame));
             self.refused(first, self.frames.retain(frame));
-            self.refused(first, self.frames.mark(frame, 1));
+            self.refused(first, self.frames.mark(frame, 1, 2));
             self.refused(first, self.frames.free_bulk(&[frame]));
             assert_eq!(self.frames.refs(frame), 0);
         } else {
@@ -281,20 +280,25 @@ impl<A: Allocator> Model<'_, A> {
 
     fn mark_and_back(&self, frame: Pfn, order: usize) {
         let frames = self.frames;
-        if frames.mark(frame, 77).is_err() {
+        if frames.mark(frame, 77, 12345).is_err() {
             let state = frames.state(frame);
             let used = matches!(state, State::Used { .. } | State::Whole { .. });
             assert!(used, "{state}");
             return;
         }
         assert_eq!((order, frames.marked(frame)), (0, Some(77)));
-        let word = frames.word(frame).expect("a managed frame");
-        assert_eq!(word.swap(12345, Ordering::Relaxed), 0, "the word at first");
+        assert_eq!(frames.word(frame), Some(12345));
         let error = frames.free(0, frame, 0).expect_err("marked");
         assert_eq!(error.state, State::Marked(77));
         frames.release(0, frame).expect_err("marked");
         frames.unmark(frame, 76).expect_err("another mark");
-        frames.unmark(frame, 77).expect("its mark");
+        frames.remark(frame, 76, 77).expect_err("another mark");
+        frames.remark(frame, 77, 78).expect("its mark");
+        let number = frame.get() as usize;
+        assert_eq!(frames.mark_and_word(number), (78, 12345));
+        frames.unmark(frame, 78).expect("its mark");
+        assert_eq!((frames.marked(frame), frames.word(frame)), (None, None));
+        assert!(frames.mark_and_word(number).0 >= 128, "no mark");
     }
 
     fn bulk(&mut self, cpu: usize, count: usize, keep: usize) {
