@@ -17,7 +17,7 @@ use crate::space::Mm;
 use crate::sync::{Once, SpinLock, rank};
 use abi::Errno;
 use core::fmt;
-use kmalloc::{KArc, KVec};
+use fallible::{KArc, KVec};
 
 /// What stands behind `--` in the boot arguments: it becomes init's argument.
 static INIT_ARGUMENT: Once<KVec<u8>> = Once::new();

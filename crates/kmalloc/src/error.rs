@@ -1,18 +1,6 @@
-//! Why a call failed.
+//! Why an object cannot be freed.
 
 use core::fmt;
-
-/// There is no memory for it. Nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AllocError;
-
-impl fmt::Display for AllocError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("out of memory")
-    }
-}
-
-impl core::error::Error for AllocError {}
 
 /// A pointer was freed that is no object in use, or, with the feature `debug`, an object of which
 /// more than its bytes was written to. Nothing was changed. It is a bug of the caller, or of whoever
@@ -96,10 +84,3 @@ impl fmt::Display for WrongFree {
 }
 
 impl core::error::Error for WrongFree {}
-
-#[cfg(feature = "abi")]
-impl From<AllocError> for abi::Errno {
-    fn from(_: AllocError) -> abi::Errno {
-        abi::Errno::NoMemory
-    }
-}

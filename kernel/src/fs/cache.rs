@@ -10,8 +10,8 @@ use abi::Errno;
 use core::hint;
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
+use fallible::{KArc, KVec};
 use frames::Shrinker;
-use kmalloc::{KArc, KVec};
 use xv6fs::Fs;
 
 static INODES: SpinLock<KVec<KArc<Inode>>, { rank::CACHE }> = SpinLock::new(KVec::new());

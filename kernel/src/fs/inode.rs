@@ -12,8 +12,8 @@ use crate::sched::{Awaited, SleepLock};
 use crate::sync::{SpinLock, rank};
 use abi::{Errno, Event, FileType, Stat};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use fallible::KVec;
 use frames::FRAME_SIZE;
-use kmalloc::KVec;
 use xv6fs::InodeInfo;
 
 /// The number that `fstat` gives for the one disk.

@@ -4,8 +4,8 @@ use super::cache::InodeRef;
 use super::inode::Inode;
 use crate::mm::{Commit, Frame};
 use abi::Errno;
+use fallible::{KArc, KVec};
 use frames::FRAME_SIZE;
-use kmalloc::{KArc, KVec};
 
 /// A file that some address space runs. As long as one of these lives, nobody can open the file for
 /// writing, so that what is mapped does not change.

@@ -5,8 +5,8 @@ use crate::mm::{Commit, Frame};
 use crate::sched::{Awaited, SleepLock, WaitQueue};
 use abi::Errno;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use fallible::KArc;
 use frames::FRAME_SIZE;
-use kmalloc::KArc;
 
 static PIPES: AtomicUsize = AtomicUsize::new(0);
 

@@ -13,8 +13,8 @@ use crate::sync::{Once, SpinLock, rank};
 use abi::Prot;
 use core::mem;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use fallible::AllocError;
 use frames::{FRAME_SIZE, Pfn};
-use kmalloc::AllocError;
 use paging::{Cursor, ENTRIES, Entry, Leaf, Level, Tables};
 use vm::asid::Forget;
 

@@ -5,8 +5,8 @@ use crate::platform::{Platform, Range};
 use crate::sync::{Once, RawSpin, rank};
 use core::mem::ManuallyDrop;
 use core::ptr;
+use fallible::AllocError;
 use frames::{FRAME_SIZE, Frames, Layout, Pfn};
-use kmalloc::AllocError;
 use paging::{Table, Tables};
 
 /// The frame allocator with this kernel's locks.
@@ -190,7 +190,8 @@ impl Frame {
     /// The bytes of the page, to change, if nobody else has a reference.
     pub fn bytes_mut(&mut self) -> Option<&mut [u8; FRAME_SIZE]> {
         // SAFETY: as for `bytes`; the only reference is borrowed for as long as the result.
-        self.is_unique().then(|| unsafe { &mut *pointer_to(self.0) })
+        self.is_unique()
+            .then(|| unsafe { &mut *pointer_to(self.0) })
     }
 }
 

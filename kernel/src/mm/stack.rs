@@ -10,8 +10,8 @@ use crate::arch::hart::MAX_HARTS;
 use crate::arch::layout::{self, STACK_SIZE, STACK_SLOT, STACKS};
 use crate::sync::{SpinLock, rank};
 use core::sync::atomic::{AtomicUsize, Ordering};
+use fallible::AllocError;
 use frames::{FRAME_SIZE, Shrinker};
-use kmalloc::AllocError;
 
 const PAGES: usize = STACK_SIZE / FRAME_SIZE;
 const WORDS: usize = (1000 + MAX_HARTS).div_ceil(64);

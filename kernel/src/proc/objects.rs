@@ -5,7 +5,7 @@
 use crate::mm::heap;
 use abi::{Errno, KMALLOC_MAX, PAGE_SIZE};
 use core::ptr::NonNull;
-use kmalloc::KVec;
+use fallible::KVec;
 
 /// An object of kmalloc's, which goes back when dropped.
 struct Object(NonNull<u8>);

@@ -10,7 +10,7 @@ use crate::mm::stack;
 use crate::sync::{SpinLock, rank};
 use abi::{Errno, FIRST_GROUP, PAGE_SIZE};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use kmalloc::{AllocError, KArc, KBox};
+use fallible::{AllocError, KArc, KBox};
 
 /// The table.
 pub static TABLE: SpinLock<Table, { rank::TABLE }> = SpinLock::new(Table::new());

@@ -21,7 +21,7 @@ const STUCK: usize = MOST + MOST / 2;
 /// The count stands right in front of the value, and a `KArc` is a pointer to the value itself.
 ///
 /// ```
-/// # use kmalloc::{AllocError, KArc};
+/// # use fallible::{AllocError, KArc};
 /// let a = KArc::try_new("shared")?;
 /// let b = a.clone();
 /// assert!(KArc::ptr_eq(&a, &b));

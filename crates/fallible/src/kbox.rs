@@ -12,7 +12,7 @@ use zerocopy::{FromZeros, KnownLayout};
 /// A `Box` without the constructors that abort when memory is short.
 ///
 /// ```
-/// # use kmalloc::{AllocError, KBox};
+/// # use fallible::{AllocError, KBox};
 /// let mut b = KBox::try_new(41)?;
 /// *b += 1;
 /// assert_eq!(b.into_inner(), 42);
@@ -55,9 +55,9 @@ impl<T> KBox<[T]> {
     /// `len` values of zero bytes. Needs the feature `zerocopy`.
     ///
     /// ```
-    /// let zeros = kmalloc::KBox::<[u32]>::try_new_zeroed_slice(3)?;
+    /// let zeros = fallible::KBox::<[u32]>::try_new_zeroed_slice(3)?;
     /// assert_eq!(*zeros, [0, 0, 0]);
-    /// # Ok::<(), kmalloc::AllocError>(())
+    /// # Ok::<(), fallible::AllocError>(())
     /// ```
     pub fn try_new_zeroed_slice(len: usize) -> Result<KBox<[T]>, AllocError>
     where
