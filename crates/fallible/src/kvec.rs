@@ -1,4 +1,4 @@
-//! A row of values that grows.
+//! A vector.
 
 use crate::AllocError;
 use alloc::vec::{self, Vec};

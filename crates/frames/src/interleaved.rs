@@ -5,7 +5,7 @@
 
 extern crate std;
 
-mod large;
+mod compound;
 
 use crate::{Frames, Layout, MAX_ORDER, Marks, Pfn, State};
 use core::cell::Cell;

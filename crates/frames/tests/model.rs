@@ -11,8 +11,8 @@ mod common;
 #[macro_use]
 #[path = "common/interface.rs"]
 mod interface;
-#[path = "common/large.rs"]
-mod large;
+#[path = "common/compound.rs"]
+mod compound;
 #[path = "common/model.rs"]
 mod model;
 #[path = "common/steps.rs"]

@@ -28,7 +28,7 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     let stats = frames.stats();
     info.aside = reserve::count() as u64;
     info.free = stats.free as u64 + info.aside;
-    info.large_pages = frames.whole_blocks() as u64;
+    info.large_pages = frames.compound_blocks() as u64;
     info.pressed = stats.pressed as u64;
     info.failed = stats.failed as u64;
     info.cached = stats.reclaimable as u64;

@@ -103,7 +103,7 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn part_large(&self, block: Pfn) {
-        checked(frames().part(block, LARGE_ORDER));
+        checked(frames().split(block, LARGE_ORDER));
     }
 
     fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {

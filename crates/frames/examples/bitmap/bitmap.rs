@@ -20,8 +20,8 @@ pub(crate) const NONE: u8 = 0x81;
 pub(crate) const USED: u8 = 0x90;
 /// The same of one that had more at some time since.
 pub(crate) const SHARED: u8 = 0xa0;
-/// The same of a block that can be parted.
-pub(crate) const WHOLE: u8 = 0xc0;
+/// The same of a block that can be split.
+pub(crate) const COMPOUND: u8 = 0xc0;
 const MAX_SHRINKERS: usize = 8;
 
 /// The allocator.
@@ -48,7 +48,7 @@ pub(crate) struct Inner {
     tags: &'static mut [u8],
     free: usize,
     least_free: usize,
-    pub(crate) whole: usize,
+    pub(crate) compound: usize,
 }
 
 impl Inner {
@@ -114,7 +114,7 @@ impl<R: RawMutex> Bitmap<R> {
                 tags,
                 free: total,
                 least_free: total,
-                whole: 0,
+                compound: 0,
             }),
             shrinkers: Mutex::new([None; MAX_SHRINKERS]),
             asking: AtomicU32::new(0),
@@ -158,7 +158,7 @@ impl<R: RawMutex> Bitmap<R> {
                 State::Inside { offset, order }
             }
             mark if mark < RESERVED => State::Marked(mark),
-            tag if tag >= WHOLE => State::Whole { order, refs },
+            tag if tag >= COMPOUND => State::Compound { order, refs },
             tag if tag >= SHARED => State::Used { order, refs },
             _ => State::Used { order, refs: 1 },
         }
@@ -174,7 +174,7 @@ impl<R: RawMutex> Bitmap<R> {
     }
 
     /// The block in use that starts at `frame`, of this order if one is named: with the lock held, its
-    /// index and the references beyond the first. None that can be parted.
+    /// index and the references beyond the first. None that can be split.
     fn own(&self, frame: Pfn, order: Option<usize>) -> Result<Own<'_, R>, WrongFree> {
         let inner = self.inner.lock();
         let index = self.index(frame);
@@ -275,7 +275,7 @@ impl<R: RawMutex> Bitmap<R> {
     /// References to the block that starts at `frame`.
     pub fn refs(&self, frame: Pfn) -> u32 {
         match self.state(frame) {
-            State::Used { refs, .. } | State::Whole { refs, .. } => refs,
+            State::Used { refs, .. } | State::Compound { refs, .. } => refs,
             _ => 0,
         }
     }
@@ -327,9 +327,9 @@ impl<R: RawMutex> Bitmap<R> {
         self.inner.lock().bits.blocks()
     }
 
-    /// Blocks that can be parted.
-    pub fn whole_blocks(&self) -> usize {
-        self.inner.lock().whole
+    /// Blocks that can be split.
+    pub fn compound_blocks(&self) -> usize {
+        self.inner.lock().compound
     }
 
     /// No CPU has frames to itself.

@@ -19,7 +19,7 @@ macro_rules! interface {
         retain_block(frame: Pfn, order: usize) -> Result<(), WrongFree>;
         release_block(cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree>;
         is_block_unique(frame: Pfn, order: usize) -> bool;
-        part(frame: Pfn, order: usize) -> Result<(), WrongFree>;
+        split(frame: Pfn, order: usize) -> Result<(), WrongFree>;
         join(frame: Pfn, order: usize) -> Result<bool, WrongFree>;
         alloc_bulk(cpu: usize, out: &mut [Pfn]) -> Result<(), OutOfMemory>;
         free_bulk(frames: &[Pfn]) -> Result<(), WrongFree>;
@@ -27,7 +27,7 @@ macro_rules! interface {
         total() -> usize;
         free_count() -> usize;
         free_blocks() -> [usize; MAX_ORDER + 1];
-        whole_blocks() -> usize;
+        compound_blocks() -> usize;
         stats() -> Stats;
     } };
 }

@@ -1,4 +1,4 @@
-//! References to a block, and what a frame is.
+//! Reference counts of blocks, and the state of a frame.
 
 use crate::error::WrongFree;
 use crate::frames::Frames;
@@ -7,16 +7,16 @@ use crate::{MAX_ORDER, Pfn};
 use core::sync::atomic::{AtomicU32, Ordering};
 use lock_api::RawMutex;
 
-/// More references than this were lost count of; such a frame is never freed, instead of being
-/// freed under somebody.
-const MOST: u32 = u32::MAX / 2;
-/// Where such a count is put.
-const STUCK: u32 = MOST + MOST / 2;
+/// A count above this saturates: it stays near [`SATURATED`], and the block is never freed. Otherwise
+/// references that leak could wrap the count around and free a block in use.
+const MAX: u32 = u32::MAX / 2;
+/// Far from both ends of the range above [`MAX`].
+const SATURATED: u32 = MAX + MAX / 2;
 
-/// A count of further references with one less; none when there are no further ones.
-pub(crate) fn less_one(count: u32) -> Option<u32> {
-    if count > MOST {
-        Some(STUCK)
+/// A count of further references, less one; none if there are no further ones.
+pub(crate) fn one_less(count: u32) -> Option<u32> {
+    if count > MAX {
+        Some(SATURATED)
     } else {
         count.checked_sub(1)
     }
@@ -25,8 +25,8 @@ pub(crate) fn less_one(count: u32) -> Option<u32> {
 /// Counts one further reference.
 #[inline]
 pub(crate) fn one_more(count: &AtomicU32) {
-    if count.fetch_add(1, Ordering::Relaxed) > MOST {
-        count.store(STUCK, Ordering::Relaxed);
+    if count.fetch_add(1, Ordering::Relaxed) > MAX {
+        count.store(SATURATED, Ordering::Relaxed);
     }
 }
 
@@ -42,7 +42,7 @@ impl<R: RawMutex> Frames<R> {
     /// Adds a reference to a block in use, named by its first frame. The caller has one.
     ///
     /// # Errors
-    /// When `frame` is not the first of a block in use, or of one for [`Frames::retain_block`].
+    /// When `frame` is not the first of a block in use, or of a compound one ([`Frames::retain_block`]).
     #[inline]
     pub fn retain(&self, frame: Pfn) -> Result<(), WrongFree> {
         let index = self.index(frame);
@@ -52,8 +52,8 @@ impl<R: RawMutex> Frames<R> {
         let old = tag.load(Ordering::Relaxed);
         match old & !0xf {
             tag::SHARED => {}
-            // The count is zero. The new reference becomes known to others after both changes. Of two
-            // that share at once one changes the tag; who finds anything else has no reference.
+            // The count is zero. Others learn of the new reference after both changes. Of two that
+            // retain at once, one changes the tag; a caller that finds any other tag had no reference.
             tag::LIVE => {
                 let shared = old & 0xf | tag::SHARED;
                 if !self.retag(index, old, shared) && tag.load(Ordering::Relaxed) != shared {
@@ -69,7 +69,7 @@ impl<R: RawMutex> Frames<R> {
     /// Gives up a reference; with the last one the block is freed, which is the result.
     ///
     /// # Errors
-    /// When `frame` is not the first of a block in use, or of one for [`Frames::release_block`].
+    /// When `frame` is not the first of a block in use, or of a compound one ([`Frames::release_block`]).
     #[inline]
     pub fn release(&self, cpu: usize, frame: Pfn) -> Result<bool, WrongFree> {
         let index = self.index(frame);
@@ -83,10 +83,7 @@ impl<R: RawMutex> Frames<R> {
                 // Release, and acquire by the last one: what any holder did comes before the
                 // frame's next use. The count never goes below zero: of too many releases at once
                 // all but one find the tag changed.
-                let left = count.fetch_update(Ordering::Release, Ordering::Acquire, |others| {
-                    let left = others.checked_sub(1)?;
-                    Some(if others > MOST { STUCK } else { left })
-                });
+                let left = count.fetch_update(Ordering::Release, Ordering::Acquire, one_less);
                 if left.is_ok() {
                     return Ok(false);
                 }
@@ -100,8 +97,27 @@ impl<R: RawMutex> Frames<R> {
         Ok(true)
     }
 
-    /// References to the block that starts at `frame`; 0 when none in use does. Who sees 1 and holds
-    /// that reference has the block for itself, and sees what others wrote before they gave it up.
+    /// Gives up a reference, unless it is the last one: then the caller keeps it, and sees what the others
+    /// wrote before they gave theirs up. Whether it was given up.
+    ///
+    /// # Errors
+    /// When `frame` is not the first of a block in use, or of a compound one.
+    pub fn release_unless_last(&self, frame: Pfn) -> Result<bool, WrongFree> {
+        let index = self.index(frame);
+        let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
+            return Err(self.wrong(frame));
+        };
+        match tag.load(Ordering::Relaxed) & !0xf {
+            tag::LIVE => Ok(false),
+            tag::SHARED => Ok(count
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less)
+                .is_ok()),
+            _ => Err(self.wrong(frame)),
+        }
+    }
+
+    /// References to the block that starts at `frame`; 0 if no block in use does. A holder that sees 1 is
+    /// the only one, and sees what others wrote before they gave up theirs.
     #[inline]
     pub fn refs(&self, frame: Pfn) -> u32 {
         let index = self.index(frame);
@@ -110,12 +126,12 @@ impl<R: RawMutex> Frames<R> {
         };
         match tag.load(Ordering::Relaxed) & !0xf {
             tag::LIVE => 1,
-            tag::SHARED | tag::WHOLE => count.load(Ordering::Acquire).saturating_add(1),
+            tag::SHARED | tag::COMPOUND => count.load(Ordering::Acquire).saturating_add(1),
             _ => 0,
         }
     }
 
-    /// What `frame` is at this moment.
+    /// The state of a frame at this moment.
     pub fn state(&self, frame: Pfn) -> State {
         let index = self.index(frame);
         let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
@@ -129,13 +145,13 @@ impl<R: RawMutex> Frames<R> {
         }
     }
 
-    /// The block in use that a frame without a tag of its own is inside of.
+    /// The block in use that a frame without a tag of its own lies in.
     fn around(&self, index: usize) -> Option<State> {
         (1..=MAX_ORDER).find_map(|order| {
             let first = index & !((1 << order) - 1);
             let tag = self.tags.get(first)?.load(Ordering::Relaxed);
             match State::of(tag, 0) {
-                State::Used { order: found, .. } | State::Whole { order: found, .. }
+                State::Used { order: found, .. } | State::Compound { order: found, .. }
                     if first != index && found >= order =>
                 {
                     Some(State::Inside {
