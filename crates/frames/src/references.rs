@@ -42,7 +42,7 @@ impl<R: RawMutex> Frames<R> {
     /// Adds a reference to a block in use, named by its first frame. The caller has one.
     ///
     /// # Errors
-    /// When `frame` is not the first of a block in use, or of a compound one ([`Frames::retain_block`]).
+    /// When no block in use starts at `frame`, or a compound one does: [`Frames::retain_block`] is for that.
     #[inline]
     pub fn retain(&self, frame: Pfn) -> Result<(), WrongFree> {
         let index = self.index(frame);
@@ -69,7 +69,7 @@ impl<R: RawMutex> Frames<R> {
     /// Gives up a reference; with the last one the block is freed, which is the result.
     ///
     /// # Errors
-    /// When `frame` is not the first of a block in use, or of a compound one ([`Frames::release_block`]).
+    /// When no block in use starts at `frame`, or a compound one does: [`Frames::release_block`] is for that.
     #[inline]
     pub fn release(&self, cpu: usize, frame: Pfn) -> Result<bool, WrongFree> {
         let index = self.index(frame);
@@ -101,7 +101,7 @@ impl<R: RawMutex> Frames<R> {
     /// wrote before they gave theirs up. Whether it was given up.
     ///
     /// # Errors
-    /// When `frame` is not the first of a block in use, or of a compound one.
+    /// When no block in use starts at `frame`, or a compound one does.
     pub fn release_unless_last(&self, frame: Pfn) -> Result<bool, WrongFree> {
         let index = self.index(frame);
         let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
