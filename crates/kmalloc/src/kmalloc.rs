@@ -75,8 +75,6 @@ pub struct Kmalloc<R: RawMutex, P: Pages, const CPUS: usize = 8> {
     shapes: [Shape; CLASSES],
     pub(crate) pages: P,
     pub(crate) caches: [Mutex<R, Magazines>; CPUS],
-    /// What `caches` are for [`Kmalloc::wait_for_frees`], for calls that use no magazine.
-    uncached: Mutex<R, ()>,
     pub(crate) slabs: [Mutex<R, SlabCache>; CLASSES],
     pub(crate) pools: Mutex<R, [Pool; RUN_ORDERS]>,
     /// Objects that are a page.
@@ -100,7 +98,6 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             shapes: shapes(),
             pages,
             caches: [const { Mutex::new(Magazines::EMPTY) }; CPUS],
-            uncached: Mutex::new(()),
             slabs: [const { Mutex::new(SlabCache::EMPTY) }; CLASSES],
             pools: Mutex::new([Pool::EMPTY; RUN_ORDERS]),
             page_objects: AtomicUsize::new(0),
@@ -203,9 +200,9 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     /// Gives back an object for a CPU without magazines.
     #[inline(never)]
     fn free_uncached(&self, pointer: NonNull<u8>) -> Result<(), WrongFree> {
-        let lock = self.uncached.lock();
+        let pools = self.pools.lock();
         let found = self.take_back(pointer);
-        drop(lock);
+        drop(pools);
         match found {
             Found::Object(index, object) if redzone::ENABLED => {
                 self.free_armed(usize::MAX, index, object)
@@ -219,8 +216,8 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         }
     }
 
-    /// Finds the object at `pointer` and marks it as no longer in use. One of the locks that
-    /// [`Kmalloc::wait_for_frees`] waits for is held.
+    /// Finds the object at `pointer` and marks it as no longer in use. The lock of a CPU's magazines or
+    /// that of the pools is held: `retire` waits for these before it gives back descriptors.
     #[inline(always)]
     fn take_back(&self, pointer: NonNull<u8>) -> Found {
         let address = pointer.addr().get();
@@ -232,7 +229,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             return Found::Wrong;
         }
         // SAFETY: the page is marked as a slab's, so the word is the id of its first descriptor. Even if
-        // its last object is freed now, its descriptors stay until the lock is free: see `retire`.
+        // its last object is freed now, its descriptors stay until the lock is released.
         let descriptor =
             unsafe { descriptor_at(&self.pages, word, shape.descriptor_offset(address)) };
         if !descriptor.clear_live(address) {
@@ -240,15 +237,6 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         }
         // SAFETY: it was live until now, so it is in no slab and no magazine.
         Found::Object(mark, unsafe { Object::new(pointer, descriptor) })
-    }
-
-    /// Waits until each call of [`Kmalloc::free`] that may have seen the earlier mark of a page is done
-    /// with the page's descriptors. No lock is held.
-    pub(crate) fn wait_for_frees(&self) {
-        for cache in &self.caches {
-            drop(cache.lock());
-        }
-        drop(self.uncached.lock());
     }
 
     /// Gives back an object that has red zones.

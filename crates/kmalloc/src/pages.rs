@@ -105,12 +105,12 @@ unsafe impl<M: Memory> Pages for DirectMap<M> {
         self.0.marks().unmark(page, mark).is_ok() && self.0.free(cpu, page)
     }
 
-    #[inline]
+    #[inline(never)]
     fn mark(&self, page: Pfn, mark: u8, word: u32) -> bool {
         self.0.marks().mark(page, mark, word).is_ok()
     }
 
-    #[inline]
+    #[inline(never)]
     fn remark(&self, page: Pfn, from: u8, to: u8) -> bool {
         self.0.marks().remark(page, from, to).is_ok()
     }

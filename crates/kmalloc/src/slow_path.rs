@@ -180,8 +180,10 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     /// Gives back the pages of slabs that are empty and in no cache, and their descriptors; how many pages
     /// became free.
     ///
-    /// Nobody has an object there, but a second free of one, which is a bug of somebody else's, may have
-    /// found the slab's mark: until it is done the descriptor that it found must stay one.
+    /// Nobody has an object there, but a second free of one, which is a bug of its caller, may have read a
+    /// slab's mark already. It holds the lock of some CPU's magazines, or that of the pools, until it is
+    /// done with the descriptor. So each of these locks is taken once between the change of the mark and
+    /// the moment when the descriptor and the word of the page are gone.
     pub(crate) fn retire(&self, cpu: usize, index: usize, class: &Class, slabs: &Emptied) -> usize {
         if slabs.len() == 0 {
             return 0;
@@ -194,11 +196,13 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             }
             self.pages.remark(page, index as u8, RETIRED);
         }
-        self.wait_for_frees();
+        for cache in &self.caches {
+            drop(cache.lock());
+        }
         let free = |&slab: &DescriptorId| {
             let page = descriptor(&self.pages, slab).page();
-            let freed = self.pages.free(cpu, page, RETIRED);
-            usize::from(freed) + self.give_descriptors(cpu, class, slab)
+            let unused = self.give_descriptors(cpu, class, slab);
+            unused + usize::from(self.pages.free(cpu, page, RETIRED))
         };
         slabs.as_slice().iter().map(free).sum()
     }

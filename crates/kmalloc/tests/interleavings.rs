@@ -455,7 +455,8 @@ fn a_second_free_changes_nothing_of_others() {
         // SAFETY: as above.
         (0..size).find(|&at| unsafe { object.add(at).read() } != FILL)
     };
-    explore(15, move || {
+    // With a CPU's magazines and without.
+    let program = move |cpu: usize| {
         let world = World::new(5);
         // Two of a slab, which goes back with the second of them, since a third one's slab has room.
         let all = [(); 3].map(|()| world.kmalloc.alloc(2, SIZE).unwrap());
@@ -475,7 +476,7 @@ fn a_second_free_changes_nothing_of_others() {
         };
         let frees = [
             free(2, all.map(Object).into()),
-            free(1, vec![Object(twice)]),
+            free(cpu, vec![Object(twice)]),
         ];
         let mut others = Vec::new();
         for size in [OTHER, 4096, OTHER, 4096] {
@@ -497,5 +498,7 @@ fn a_second_free_changes_nothing_of_others() {
             assert_eq!(freed, Ok(()), "of {size} bytes");
         }
         world.end()
-    });
+    };
+    explore(15, move || program(1));
+    explore(15, move || program(2));
 }

@@ -188,6 +188,7 @@ impl Frame {
     }
 
     /// The bytes of the page, to change, if nobody else has a reference.
+    #[inline(never)]
     pub fn bytes_mut(&mut self) -> Option<&mut [u8; FRAME_SIZE]> {
         // SAFETY: as for `bytes`; the only reference is borrowed for as long as the result.
         self.is_unique()
