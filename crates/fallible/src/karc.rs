@@ -114,12 +114,22 @@ impl<T: ?Sized> KArc<T> {
         }
     }
 
-    /// Drops the value and frees its memory.
+    #[cold]
+    fn saturate(&self) {
+        self.count().store(SATURATED, Ordering::Relaxed);
+    }
+
+    /// What is left to do when the count before was that of one owner, or was saturated: drops the value
+    /// and frees its memory, or lets the count stay.
     ///
     /// # Safety
-    /// This is the last owner, and is not used any more.
+    /// The count went down from `before` for this owner, which is not used any more.
     #[cold]
-    unsafe fn destroy(&mut self) {
+    unsafe fn end(&mut self, before: usize) {
+        if before > MAX {
+            return self.saturate();
+        }
+        fence(Ordering::Acquire);
         // SAFETY: the last owner is going, so nobody else uses the value, which was not dropped yet.
         let (size, align) = unsafe {
             let value = self.value.as_ref();
@@ -146,7 +156,7 @@ impl<T: ?Sized> Clone for KArc<T> {
     fn clone(&self) -> KArc<T> {
         // Relaxed: whoever clones has an owner already, so the value cannot go meanwhile.
         if self.count().fetch_add(1, Ordering::Relaxed) > MAX {
-            self.count().store(SATURATED, Ordering::Relaxed);
+            self.saturate();
         }
         KArc {
             value: self.value,
@@ -160,12 +170,10 @@ impl<T: ?Sized> Drop for KArc<T> {
     fn drop(&mut self) {
         // Release: what this owner did to the value is seen by the one that destroys it.
         let before = self.count().fetch_sub(1, Ordering::Release);
-        if before == 1 {
-            fence(Ordering::Acquire);
-            // SAFETY: the count reaches zero once.
-            unsafe { self.destroy() };
-        } else if before > MAX {
-            self.count().store(SATURATED, Ordering::Relaxed);
+        // With a sign, a count above `MAX` is below 1.
+        if before as isize <= 1 {
+            // SAFETY: this owner goes.
+            unsafe { self.end(before) };
         }
     }
 }

@@ -175,7 +175,16 @@ impl Drop for InodeRef {
         if self.users().fetch_sub(1, Ordering::SeqCst) == 1
             && self.unlinked().load(Ordering::SeqCst)
         {
-            release_unlinked(&mut volume::lock(), self.inum());
+            self.release();
         }
+    }
+}
+
+impl InodeRef {
+    /// Frees the inode, which has lost its last name and its last user.
+    #[cold]
+    #[inline(never)]
+    fn release(&self) {
+        release_unlinked(&mut volume::lock(), self.inum());
     }
 }

@@ -6,12 +6,13 @@
 
 use super::ram::DirectMap;
 use super::{Commit, Frame, commit};
-use crate::arch::layout::{self, DEVICES, STACKS, phys_to_virt};
+use crate::arch::layout::{self, DEVICES, DEVICES_END, STACKS, phys_to_virt};
 use crate::arch::{hart, paging as mmu, sbi};
-use crate::platform::{Platform, Range};
+use crate::platform::{self, Platform};
 use crate::sync::{Once, SpinLock, rank};
 use abi::Prot;
 use core::mem;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use fallible::AllocError;
 use frames::{FRAME_SIZE, Pfn};
@@ -22,8 +23,8 @@ const RX: Prot = Prot::READ.union(Prot::EXEC);
 const RW: Prot = Prot::READ.union(Prot::WRITE);
 
 static ROOT: Once<Pfn> = Once::new();
-/// Guards the tables below the root; holds the next free address for devices.
-static TABLE: SpinLock<usize, { rank::DEVICE }> = SpinLock::new(DEVICES);
+/// Guards the tables below the root; holds the free addresses for devices.
+static TABLE: SpinLock<Range<usize>, { rank::DEVICE }> = SpinLock::new(DEVICES..DEVICES_END);
 
 /// Counts what is mapped below [`STACKS`]' entry. A hart may remember that an address had nothing
 /// behind it; one that has not heard of all mappings forgets everything when it next switches, and
@@ -68,9 +69,7 @@ pub fn copy_kernel_half(to: Pfn) {
 pub fn init(platform: &Platform) {
     let root = boot_frame();
     ROOT.set(root);
-    for base in [DEVICES, STACKS] {
-        at(base).slot().set(Entry::Branch(boot_frame()));
-    }
+    at(STACKS).slot().set(Entry::Branch(boot_frame()));
     for ram in platform.ram() {
         map_ram(*ram);
     }
@@ -95,7 +94,7 @@ pub fn activate() {
 }
 
 /// Maps RAM at its place in the direct map, in pages as large as go.
-fn map_ram(ram: Range) {
+fn map_ram(ram: platform::Range) {
     let image = layout::image();
     let cuts = [image.text, image.etext, image.erodata];
     let mut physical = ram.start.next_multiple_of(FRAME_SIZE as u64);
@@ -145,16 +144,29 @@ fn map(
 
 /// Maps device registers and gives their address. Devices stay mapped for ever.
 pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
-    let page = FRAME_SIZE as u64;
-    let (start, end) = (
-        physical / page * page,
-        (physical + size).next_multiple_of(page),
-    );
-    let mut next = TABLE.lock();
-    let base = *next;
-    for physical in (start..end).step_by(FRAME_SIZE) {
-        map(*next, physical, RW, Level::LEAF, Frame::try_new)?;
-        *next += FRAME_SIZE;
+    let superpage = Level::SUPERPAGE.entry_span();
+    let level = match physical.is_multiple_of(superpage) && size >= superpage {
+        true => Level::SUPERPAGE,
+        false => Level::LEAF,
+    };
+    let span = level.entry_span();
+    let start = physical / span * span;
+    let length = ((physical + size).next_multiple_of(span) - start) as usize;
+    let mut free = TABLE.lock();
+    if length > free.len() {
+        return Err(AllocError);
+    }
+    // Superpages from the other end, so that all pages share a table.
+    let base = if level == Level::LEAF {
+        free.start += length;
+        free.start - length
+    } else {
+        free.end -= length;
+        free.end
+    };
+    for offset in (0..length).step_by(span as usize) {
+        let physical = start + offset as u64;
+        map(base + offset, physical, RW, level, Frame::try_new)?;
     }
     mmu::flush_all();
     Ok(base + (physical - start) as usize)

@@ -6,7 +6,7 @@ use crate::sync::{Once, RawSpin, rank};
 use core::mem::ManuallyDrop;
 use core::ptr;
 use fallible::AllocError;
-use frames::{FRAME_SIZE, Frames, Layout, Pfn};
+use frames::{FRAME_SIZE, Frames, Layout, Pfn, WrongFree};
 use paging::{Table, Tables};
 
 /// The frame allocator with this kernel's locks.
@@ -76,11 +76,11 @@ impl Tables for DirectMap {
 /// The frame is RAM that the caller alone uses.
 pub unsafe fn zero(pfn: Pfn) {
     // Of `memset`, which knows neither size nor alignment, the compiler's takes twice as long.
-    let words: *mut u64 = pointer_to(pfn);
-    for first in (0..FRAME_SIZE / 8).step_by(8) {
-        for word in first..first + 8 {
+    let lines: *mut [u64; 8] = pointer_to(pfn);
+    for line in 0..FRAME_SIZE / 64 {
+        for word in 0..8 {
             // SAFETY: the direct map has the whole frame, and the caller is the only one to use it.
-            unsafe { words.add(word).write_volatile(0) };
+            unsafe { (&raw mut (*lines.add(line))[word]).write_volatile(0) };
         }
     }
 }
@@ -103,7 +103,7 @@ pub fn alloc(order: usize) -> Option<Pfn> {
 #[inline]
 pub unsafe fn free(pfn: Pfn, order: usize) {
     if let Err(error) = frames().free(cpu(), pfn, order) {
-        panic!("{error}");
+        refuse(error);
     }
 }
 
@@ -114,7 +114,7 @@ pub unsafe fn free(pfn: Pfn, order: usize) {
 #[inline]
 pub fn retain(pfn: Pfn) {
     if let Err(error) = frames().retain(pfn) {
-        panic!("{error}");
+        refuse(error);
     }
 }
 
@@ -128,8 +128,15 @@ pub fn retain(pfn: Pfn) {
 #[inline]
 pub unsafe fn release(pfn: Pfn) {
     if let Err(error) = frames().release(cpu(), pfn) {
-        panic!("{error}");
+        refuse(error);
     }
+}
+
+// Once, not wherever a page is given back.
+#[cold]
+#[inline(never)]
+fn refuse(error: WrongFree) -> ! {
+    panic!("{error}")
 }
 
 /// A counted reference to one page of RAM, as `Arc` is one. The last one gives the page back to the
