@@ -24,11 +24,24 @@ impl<T> KBox<T> {
     /// Moves `value` to the heap. When there is no room, `value` is dropped.
     #[inline]
     pub fn try_new(value: T) -> Result<KBox<T>, AllocError> {
+        KBox::try_new_with(|| value)
+    }
+
+    /// Makes a value when there is room for it; one that is large is then made there, and not on the stack,
+    /// as far as the compiler can.
+    ///
+    /// ```
+    /// let zeros = fallible::KBox::try_new_with(|| [0; 512])?;
+    /// assert_eq!(zeros.len(), 512);
+    /// # Ok::<(), fallible::AllocError>(())
+    /// ```
+    #[inline]
+    pub fn try_new_with(make: impl FnOnce() -> T) -> Result<KBox<T>, AllocError> {
         let place = allocate(Layout::new::<T>())?.cast::<T>();
         // SAFETY: `place` has the layout of `T` and is nobody else's (dangling but aligned for a
         // type without size); `Box` frees with the same global allocator and layout.
         Ok(KBox(unsafe {
-            place.write(value);
+            place.write(make());
             Box::from_raw(place.as_ptr())
         }))
     }

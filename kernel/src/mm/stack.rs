@@ -7,8 +7,9 @@ use super::Commit;
 use super::kernel_space::{self, map_pages, map_physical, try_unmap_pages};
 use super::ram::{Frame, frames};
 use crate::arch::hart::MAX_HARTS;
-use crate::arch::layout::{self, STACK_SIZE, STACK_SLOT, STACKS};
+use crate::arch::layout::{self, BOOT_STACK_SIZE, STACK_SIZE, STACK_SLOT, STACKS};
 use crate::sync::{SpinLock, rank};
+use core::array::from_fn;
 use core::mem;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::AllocError;
@@ -126,9 +127,9 @@ pub fn map_idle(index: usize) -> Result<usize, AllocError> {
 /// of what it has on that stack, so that those pages stay in use.
 pub fn map_boot_stack() -> Result<usize, AllocError> {
     let start = layout::virt_to_phys(layout::boot_stack());
-    let pages = core::array::from_fn::<_, PAGES, _>(|i| start + (i * FRAME_SIZE) as u64);
+    let pages: [_; BOOT_STACK_SIZE / FRAME_SIZE] = from_fn(|i| start + (i * FRAME_SIZE) as u64);
     map_physical(base(0), pages)?;
-    Ok(base(0) + STACK_SIZE)
+    Ok(base(0) + BOOT_STACK_SIZE)
 }
 
 impl Slots {

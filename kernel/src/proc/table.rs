@@ -148,7 +148,7 @@ impl Table {
         let slot = self.pieces.get_mut(number).ok_or(AllocError)?;
         let piece: &mut Piece = match slot {
             Some(piece) => piece,
-            None => slot.insert(KBox::try_new(Piece {
+            None => slot.insert(KBox::try_new_with(|| Piece {
                 used: 0,
                 entries: [const { None }; PIECE],
             })?),

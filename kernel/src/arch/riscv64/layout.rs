@@ -19,6 +19,8 @@ pub const DEVICES: usize = 0xffff_ffff_e000_0000;
 pub const DEVICES_END: usize = 0xffff_ffff_f000_0000;
 /// Bytes of one kernel stack. The trap entry finds an overflow by this bit of the stack pointer.
 pub const STACK_SIZE: usize = 16 << 10;
+/// Bytes of the stack of the boot code, which has no guard.
+pub const BOOT_STACK_SIZE: usize = 12 << 10;
 /// Distance of two kernel stacks: the lower half of each slot is never mapped.
 pub const STACK_SLOT: usize = 2 * STACK_SIZE;
 
@@ -73,7 +75,7 @@ pub fn image() -> Image {
     }
 }
 
-/// Where the stack of the boot code is, [`STACK_SIZE`] bytes, in the direct map.
+/// Where the stack of the boot code is, [`BOOT_STACK_SIZE`] bytes, in the direct map.
 pub fn boot_stack() -> usize {
     &raw const _boot_stack as usize
 }
