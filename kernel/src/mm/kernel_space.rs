@@ -174,7 +174,7 @@ pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
 
 /// Maps pages one behind the other, all in one table; on failure none of them is mapped.
 pub fn map_pages<const N: usize>(address: usize, pages: [Frame; N]) -> Result<(), AllocError> {
-    map_physical(address, pages.each_ref().map(|page| page.pfn().addr()))?;
+    map_physical(address, &pages.each_ref().map(|page| page.pfn().addr()))?;
     // The table has them now.
     pages.into_iter().for_each(|page| _ = page.into_pfn());
     Ok(())
@@ -182,13 +182,13 @@ pub fn map_pages<const N: usize>(address: usize, pages: [Frame; N]) -> Result<()
 
 /// As [`map_pages`], for memory that is not the allocator's.
 #[inline(never)]
-pub fn map_physical<const N: usize>(address: usize, pages: [u64; N]) -> Result<(), AllocError> {
+pub fn map_physical(address: usize, pages: &[u64]) -> Result<(), AllocError> {
     // Nothing is allocated while the tables are locked: caches that are asked to give back take
     // locks that come before this one.
     let commit = Commit::try_new(1)?;
     let mut spare = Some(Frame::try_new()?);
     let tables = TABLE.lock();
-    for (i, page) in pages.into_iter().enumerate() {
+    for (i, &page) in pages.iter().enumerate() {
         let place = address + i * FRAME_SIZE;
         map(place, page, RW, Level::LEAF, || {
             spare.take().ok_or(AllocError)

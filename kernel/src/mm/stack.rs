@@ -128,7 +128,7 @@ pub fn map_idle(index: usize) -> Result<usize, AllocError> {
 pub fn map_boot_stack() -> Result<usize, AllocError> {
     let start = layout::virt_to_phys(layout::boot_stack());
     let pages: [_; BOOT_STACK_SIZE / FRAME_SIZE] = from_fn(|i| start + (i * FRAME_SIZE) as u64);
-    map_physical(base(0), pages)?;
+    map_physical(base(0), &pages)?;
     Ok(base(0) + BOOT_STACK_SIZE)
 }
 
