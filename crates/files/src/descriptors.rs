@@ -1,7 +1,7 @@
 //! A process's open files by descriptor.
 
 use abi::{Errno, PAGE_SIZE};
-use kmalloc::{AllocError, KArc, KBox, KVec};
+use fallible::{AllocError, KArc, KBox, KVec};
 
 /// What descriptors stand for.
 pub trait Open {
@@ -63,7 +63,7 @@ impl<F: Open> Descriptors<F> {
         if self.first_free == self.pieces.len() {
             let files = [const { None }; PIECE];
             self.pieces
-                .try_push(KBox::try_new(Piece { files, used: 0 })?)?;
+                .try_push(KBox::try_new_with(|| Piece { files, used: 0 })?)?;
         }
         let number = self.first_free;
         let piece = self.pieces.get_mut(number).ok_or(Errno::NoMemory)?;
@@ -96,7 +96,7 @@ impl<F: Open> Descriptors<F> {
         let mut pieces = KVec::new();
         pieces.try_reserve_exact(self.pieces.len())?;
         for piece in self.pieces.iter() {
-            pieces.try_push(KBox::try_new(Piece {
+            pieces.try_push(KBox::try_new_with(|| Piece {
                 files: piece.files.clone(),
                 used: piece.used,
             })?)?;

@@ -1,8 +1,8 @@
 //! Random steps on descriptors, against a map.
 
 use abi::Errno;
+use fallible::KArc;
 use files::{Descriptors, Open};
-use kmalloc::KArc;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 use crate::Identity;
 use abi::PAGE_SIZE;
 use core::ops::Deref;
-use kmalloc::{AllocError, KArc, KBox};
+use fallible::{AllocError, KArc, KBox};
 
 /// Most processes at once: xv6's tests count on fork failing before 1000.
 pub const MOST: usize = 999;
@@ -77,7 +77,7 @@ impl<P: Deref<Target = Identity>> Places<P> {
         let slot = self.pieces.get_mut(number).ok_or(AllocError)?;
         let piece: &mut Piece<P> = match slot {
             Some(piece) => piece,
-            None => slot.insert(KBox::try_new(Piece {
+            None => slot.insert(KBox::try_new_with(|| Piece {
                 used: 0,
                 entries: [const { None }; PIECE],
             })?),

@@ -5,7 +5,7 @@ use crate::places::{Entry, MOST, Place, Places};
 use abi::{Errno, FIRST_GROUP};
 use core::iter::successors;
 use core::ops::Deref;
-use kmalloc::KArc;
+use fallible::KArc;
 
 /// The number of the first process.
 pub const INIT: i32 = 1;

@@ -1,6 +1,6 @@
 //! What the table takes of memory, by an allocator that counts. One test alone, since it counts for all.
 
-use kmalloc::KArc;
+use fallible::KArc;
 use processes::{INIT, Identity, MOST, Table};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Deref;

@@ -1,7 +1,7 @@
 //! Random steps on the table, against a model that looks at every process each time.
 
 use abi::{Errno, FIRST_GROUP};
-use kmalloc::KArc;
+use fallible::KArc;
 use processes::{INIT, Identity, Table};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

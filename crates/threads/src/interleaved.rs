@@ -2,7 +2,7 @@
 //! by the rules of the kernel's scheduler.
 
 use crate::{Left, Link, Queue, Queued, RunState, State, Woken};
-use kmalloc::KArc;
+use fallible::KArc;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::Mutex;
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -3,8 +3,8 @@
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
-use kmalloc::KArc;
+use core::sync::atomic::{AtomicU32, Ordering};
+use fallible::KArc;
 
 /// What can be in a queue of this role. An object can be in one queue of each role.
 ///
@@ -16,10 +16,14 @@ pub unsafe trait Queued<Role>: Sized {
     fn link(&self) -> &Link<Self>;
 }
 
+// A word: of a byte the processor has no exchange, and what takes its place is longer.
+const NO: u32 = 0;
+const YES: u32 = 1;
+
 /// The part of an object that a queue uses.
 pub struct Link<T> {
-    /// Whether a queue has the object. That one alone uses `next`.
-    queued: AtomicBool,
+    /// Whether a queue has the object: [`YES`] or [`NO`]. That queue alone uses `next`.
+    queued: AtomicU32,
     next: UnsafeCell<Option<KArc<T>>>,
 }
 
@@ -32,27 +36,25 @@ impl<T> Link<T> {
     #[expect(clippy::new_without_default, reason = "there is one way to make it")]
     pub const fn new() -> Link<T> {
         Link {
-            queued: AtomicBool::new(false),
+            queued: AtomicU32::new(NO),
             next: UnsafeCell::new(None),
         }
     }
 
     /// True while a queue has the object.
     pub fn is_queued(&self) -> bool {
-        self.queued.load(Ordering::Acquire)
+        self.queued.load(Ordering::Acquire) != NO
     }
 
     /// A queue takes the object.
     fn claim(&self) {
-        assert!(
-            !self.queued.swap(true, Ordering::Acquire),
-            "in a queue already"
-        );
+        let before = self.queued.swap(YES, Ordering::Acquire);
+        assert!(before == NO, "in a queue already");
     }
 
     /// The queue has let go of the object, and does not use `next` any more.
     fn release(&self) {
-        self.queued.store(false, Ordering::Release);
+        self.queued.store(NO, Ordering::Release);
     }
 }
 

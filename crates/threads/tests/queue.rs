@@ -1,6 +1,6 @@
 //! Random steps on two queues of one role and one of another, against lists.
 
-use kmalloc::KArc;
+use fallible::KArc;
 use proptest::prelude::*;
 use std::sync::Arc;
 use threads::{Link, Queue, Queued};

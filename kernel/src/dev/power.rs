@@ -20,7 +20,7 @@ pub const CANNOT_START: u8 = 102;
 /// Maps the device with which QEMU's exit status can be chosen, where there is one.
 pub fn init(platform: &Platform) {
     if let Some(registers) = platform.test_device
-        && let Ok(window) = Window::map(&registers, size_of::<u32>())
+        && let Ok(window) = Window::map(&registers)
     {
         TEST_DEVICE.set(window);
     }

@@ -14,8 +14,6 @@ struct Uart {
 
 static UART: Once<Uart> = Once::new();
 
-/// The port's registers, of a byte each.
-const REGISTERS: usize = 8;
 const DATA: usize = 0;
 const INTERRUPT_ENABLE: usize = 1;
 const LINE_STATUS: usize = 5;
@@ -28,7 +26,7 @@ const OUTPUT_EMPTY: u8 = 1 << 5;
 /// and turned the FIFOs on; to do so again would lose input that is waiting.
 pub fn init(platform: &Platform, on_input: fn()) {
     if let Some(registers) = platform.uart
-        && let Ok(window) = Window::map(&registers, REGISTERS)
+        && let Ok(window) = Window::map(&registers)
     {
         UART.set(Uart {
             window,

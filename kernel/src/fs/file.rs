@@ -8,8 +8,8 @@ use crate::mm::user::UserRange;
 use crate::sched::{Awaited, SleepLock};
 use abi::{Errno, FileType, OpenFlags, PAGE_SIZE, Stat};
 use core::sync::atomic::{AtomicUsize, Ordering};
+use fallible::{KArc, KBox};
 use files::{Descriptors, Open};
-use kmalloc::{KArc, KBox};
 
 /// Major numbers that a device file can be opened with, as in xv6.
 const MAJORS: core::ops::Range<i16> = 0..10;

@@ -5,9 +5,9 @@ use crate::mm::{Commit, Frame};
 use crate::sched::{Awaited, SleepLock, WaitQueue};
 use abi::Errno;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use fallible::KArc;
 use files::Ring;
 use frames::FRAME_SIZE;
-use kmalloc::KArc;
 
 static PIPES: AtomicUsize = AtomicUsize::new(0);
 
@@ -74,9 +74,10 @@ impl State {
     }
 
     fn put(&mut self, from: UserRange) -> Result<usize, Errno> {
-        let bytes = self.bytes.bytes_mut();
+        let mut bytes = self.bytes.bytes_mut();
         self.ring.write(from.len(), |piece, done| {
-            let piece = bytes.get_mut(piece).ok_or(Errno::Invalid)?;
+            let bytes = bytes.as_mut().and_then(|bytes| bytes.get_mut(piece));
+            let piece = bytes.ok_or(Errno::Invalid)?;
             from.part(done, piece.len()).read(piece)
         })
     }

@@ -124,7 +124,8 @@ fn way(process: &Process, interrupted: &Interrupted) -> impl fmt::Display {
     let fp = interrupted.frame_pointer.get();
     let callers = process.thread().callers_from(fp);
     Way {
-        addresses: core::iter::once(interrupted.pc.get() + 1).chain(callers),
+        at: Some(interrupted.pc.get()),
+        callers,
         call: process.thread().call_number(),
     }
 }
@@ -211,7 +212,8 @@ fn print_processes(table: &Table) {
             Some((awaited, queue, since)) => {
                 let since = Seconds(timer::now().saturating_sub(since));
                 let way = Way {
-                    addresses: process.thread().callers(),
+                    at: None,
+                    callers: process.thread().callers(),
                     call: process.thread().call_number(),
                 };
                 println!("{start} {name:16} {since:5} s {awaited}: {way}");

@@ -2,7 +2,7 @@
 
 use super::kernel_space::map_device;
 use crate::platform::Registers;
-use kmalloc::AllocError;
+use fallible::AllocError;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// A device's registers, mapped for ever.
@@ -13,12 +13,11 @@ pub struct Window {
 }
 
 impl Window {
-    /// Maps the registers that the device tree names, `most` bytes of them at the most.
-    pub fn map(registers: &Registers, most: usize) -> Result<Window, AllocError> {
-        let size = registers.size().min(most as u64);
+    /// Maps the registers that the device tree names.
+    pub fn map(registers: &Registers) -> Result<Window, AllocError> {
         Ok(Window {
-            base: map_device(registers.base(), size)?,
-            size: size as usize,
+            base: map_device(registers.base(), registers.size())?,
+            size: registers.size() as usize,
         })
     }
 

@@ -8,7 +8,7 @@ use crate::mm::asid;
 use crate::sched::{self, Owner};
 use abi::{Errno, KILLED};
 use core::mem;
-use kmalloc::KArc;
+use fallible::KArc;
 use processes::INIT;
 
 /// Ends the running process. All it has is given back here; what is left, its number, its status

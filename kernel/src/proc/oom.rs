@@ -27,7 +27,7 @@ use crate::sched;
 use crate::sched::{Awaited, WaitQueue};
 use crate::space::reserve;
 use crate::sync::{SpinLock, rank};
-use kmalloc::KArc;
+use fallible::KArc;
 use processes::INIT;
 
 /// How a process that found no memory goes on.

@@ -10,7 +10,7 @@ use abi::{Errno, ProcState};
 use core::fmt;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
-use kmalloc::{AllocError, KArc};
+use fallible::{AllocError, KArc};
 use processes::Identity;
 
 /// A process: a thread, an address space, its files.

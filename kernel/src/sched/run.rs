@@ -15,7 +15,7 @@ use crate::sync::{SpinLock, rank};
 use abi::Event;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
-use kmalloc::KArc;
+use fallible::KArc;
 use threads::{Left, Woken};
 
 /// What the scheduler keeps a hart.

@@ -9,7 +9,7 @@ use crate::arch::{csr, hart, layout, timer, unwind};
 use crate::mm::{KernelStack, asid};
 use core::ops::Deref;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use kmalloc::{AllocError, KArc};
+use fallible::{AllocError, KArc};
 use threads::{Link, Queue, Queued, RunState, State};
 
 /// Sleeping locks of a thread that are recorded, in checked builds.

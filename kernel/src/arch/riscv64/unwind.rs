@@ -43,10 +43,10 @@ pub unsafe fn callers(fp: usize, stack: Range<usize>) -> impl Iterator<Item = us
 pub fn stack_with(fp: usize) -> Range<usize> {
     // The pointer of a stack's first frame is the end of the stack.
     let slot = fp.saturating_sub(1) / layout::STACK_SLOT * layout::STACK_SLOT;
-    if slot < layout::STACKS {
-        return 0..0;
+    match (layout::STACKS..layout::DEVICES).contains(&slot) {
+        true => slot + layout::STACK_SIZE..slot + layout::STACK_SLOT,
+        false => 0..0,
     }
-    slot + layout::STACK_SIZE..slot.saturating_add(layout::STACK_SLOT)
 }
 
 /// Where the frame with this frame pointer returns to, and the frame pointer there, if the frame lies in the
