@@ -25,7 +25,7 @@ fn main() -> i32 {
             }
         });
         if let Err(error) = child {
-            complain(format_args!("cannot start another process: {error}"));
+            complain(format_args!("cannot fork: {error}"));
             return 1;
         }
     }

@@ -36,7 +36,7 @@ fn main() -> i32 {
     let mut failed = false;
     for worker in 0..WORKERS {
         if process::fork_with(|| work(seed, worker, rounds)).is_err() {
-            complain("cannot start another process");
+            complain("cannot fork");
             failed = true;
             break;
         }
