@@ -1,4 +1,4 @@
-//! `stressfs`: several processes write, read back and remove files at once.
+//! `stressfs`: several processes write, read and remove files concurrently.
 #![no_std]
 #![no_main]
 

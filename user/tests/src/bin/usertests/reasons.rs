@@ -1,4 +1,4 @@
-//! What programs say of a failure has the kernel's reason in it.
+//! Error messages of programs contain the kernel's reason.
 
 use super::disk;
 use super::shell::sh;
@@ -21,8 +21,8 @@ pub(crate) const TESTS: &[Test] = tests! {
 fn reasons() -> Outcome {
     let words = " a".repeat(abi::MAXARG);
     let many = format!("echo{words}");
-    fs::create_dir("d").or_fail("make a directory")?;
-    fs::write("d/f", b"text\n").or_fail("make a file")?;
+    fs::create_dir("d").or_fail("create a directory")?;
+    fs::write("d/f", b"text\n").or_fail("create a file")?;
     for (line, message) in [
         ("d", "sh: d: is a directory"),
         ("d/f", "sh: d/f: cannot run: exec format error"),
@@ -60,7 +60,7 @@ fn reasons() -> Outcome {
         ("pmap 999999", "pmap: process 999999: no such process"),
     ] {
         sh(line)?;
-        let seen = fs::read_to_string("errors").or_fail("read what it complains")?;
+        let seen = fs::read_to_string("errors").or_fail("read its errors")?;
         expect!(
             seen.lines().eq([message]),
             "`{line}` to say \"{message}\", saw {seen:?}"
