@@ -1,4 +1,4 @@
-//! `count`, through the front door: numbers that are the same each time, or none.
+//! `count`: reproducible numbers, or none.
 
 use super::{
     Bench, Check, Log,
@@ -30,8 +30,8 @@ fn rows(console: &str, name: &str, times: u64) -> Result<Vec<[u64; 2]>> {
     Ok(rows)
 }
 
-/// Repetitions of a call that does not wait take the same instructions, in one boot and in the next; the
-/// most is left out, for the clock may interrupt any.
+/// Repeated calls that do not block take the same number of instructions, in every boot. Maxima are
+/// ignored, since the timer may interrupt.
 fn repeats(bench: &Bench, log: &mut Log) -> Result<()> {
     let cmd = "count getpid 50 fork 5 getpid 50; count pipe-self 20 pipe 20";
     let boot = |log: &mut Log| {
@@ -68,7 +68,7 @@ fn repeats(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// Without a counter of instructions there are no numbers; mistakes are named.
+/// Without an instruction counter there are no numbers; bad arguments are reported.
 fn refuses(bench: &Bench, log: &mut Log) -> Result<()> {
     let (status, console) = run(bench, log, &[("CMD", "count getpid 1000")])?;
     wanted(&console, "numbers would mean nothing")?;
