@@ -82,7 +82,7 @@ fn refuses(bench: &Bench, log: &mut Log) -> Result<()> {
     let (_, console) = run(bench, log, &[("ICOUNT", "1"), ("CMD", cmd)])?;
     wanted(&console, "no operation getpit; run count for a list")?;
     wanted(&console, "0 times: expected a number from 1 to 1000000")?;
-    wanted(&console, "2000000 times: a number")?;
+    wanted(&console, "2000000 times: expected a number")?;
     ensure!(!console.contains("median"), "something was measured");
     wanted(&console, "\ngetpid ")?;
     wanted(&console, "\ncreate ")
