@@ -1,4 +1,5 @@
-//! Bytes as a machine and steps on its page frames, checked against the model of the crate's tests.
+//! Interprets bytes as a machine and operations on its frames, checked against the model of the
+//! crate's tests.
 #![no_main]
 
 #[path = "../../crates/frames/tests/common/mod.rs"]

@@ -1,4 +1,4 @@
-"""Values of Pagoda's own types, as gdb shows them.
+"""Pretty-printers for Pagoda's types.
 
 `.gdbinit` reads the files of this directory one after the other; each may use what stands in the ones before.
 Types are known by the names and fields that the kernel's debug information has.
@@ -9,7 +9,7 @@ import gdb.printing
 
 
 def unsigned(value):
-    """A number or an address as Python has it."""
+    """An integer or address as a Python int."""
     return int(value) & (1 << 64) - 1
 
 
@@ -18,19 +18,19 @@ def name_of(type):
 
 
 def variant(value):
-    """Name and contents of the variant that a Rust enumeration has now."""
+    """Name and contents of a Rust enum's active variant."""
     fields = [field for field in value.type.fields() if not field.artificial]
     return fields[0].name, value[fields[0]]
 
 
 def some(option):
-    """What an Option holds, or None."""
+    """The value of an Option, or None."""
     name, value = variant(option)
     return value["__0"] if name == "Some" else None
 
 
 def bare(value):
-    """The value in an atomic or a cell, any number of them around each other."""
+    """The value in an atomic or cell, at any nesting depth."""
     while True:
         name = name_of(value.type)
         if name.startswith("core::sync::atomic::AtomicPtr<"):
@@ -61,7 +61,7 @@ def elements(vector):
 
 
 def references(arc):
-    """How many KArcs share the value: the count stands before it."""
+    """A KArc's reference count, which precedes the value."""
     pointer = arc["value"]["pointer"]
     word = gdb.lookup_type("usize")
     size = max(pointer.dereference().type.alignof, word.sizeof)
@@ -69,7 +69,7 @@ def references(arc):
 
 
 def locked(lock):
-    """The value in a spin lock or a sleeping lock, and whether somebody holds it."""
+    """The value in a spin or sleeping lock, and whether it is held."""
     if name_of(lock.type).startswith("lock_api::"):
         return bare(lock["data"]), bool(bare(lock["raw"]["locked"]))
     mutex = lock["__0"]
@@ -109,7 +109,7 @@ class Pointer:
 
 
 class Optional:
-    """An Option: what it holds, or None."""
+    """An Option: its value, or None."""
 
     def __init__(self, value):
         self.value = value
@@ -120,7 +120,7 @@ class Optional:
 
 
 class Vector:
-    """A KVec; or an array of enumerations, for whose elements gdb takes the first one's variant."""
+    """A KVec; or an array of enums, for which gdb uses the first element's variant for all."""
 
     def __init__(self, value):
         self.elements = elements(value)
