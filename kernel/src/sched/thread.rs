@@ -134,10 +134,10 @@ impl Thread {
     /// If that was said before.
     pub(super) fn set_owner<T: Owner>(&self, owner: KArc<T>) {
         let space = (&raw const *owner.space()).cast_mut();
-        self.space.store(space, Ordering::Relaxed);
         let owner = KArc::into_raw(owner).cast_mut().cast();
         let before = self.owner.swap(owner, Ordering::Relaxed);
         assert!(before.is_null(), "started twice");
+        self.space.store(space, Ordering::Relaxed);
     }
 
     /// What the thread runs for.
