@@ -44,26 +44,30 @@ mod heap;
 mod look;
 mod machine;
 mod map;
+pub mod object;
+mod populate;
 mod promise;
 mod protect;
 mod region;
 mod remap;
 mod reserve;
 mod sbrk;
-mod shared;
 mod space;
 mod table;
 mod tree;
 mod unmap;
+mod window;
 
 pub use access::Access;
-pub use fault::{Fault, FaultError, FilePage};
+pub use fault::{Fault, FaultError};
 pub use look::Usage;
-pub use machine::{Flush, Machine, Placed, SpaceId};
+pub use machine::{Flush, Frame, Machine, Placed, SpaceId};
+pub use object::Object;
 pub use region::{Region, RegionKind};
 pub use reserve::{Reserve, SETS};
 pub use space::{AddressSpace, Stats};
 pub use tree::Regions;
+pub use window::Part;
 
 /// Why an operation on an address space failed. It has changed nothing then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

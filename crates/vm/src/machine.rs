@@ -4,6 +4,7 @@ use abi::Event;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use frames::Pfn;
+use lock_api::RawMutex;
 use paging::Tables;
 
 /// A frame at its place in a block that is set aside.
@@ -47,8 +48,11 @@ pub enum Flush {
 /// `clear_tail` touch nothing but the frames named.
 #[allow(unsafe_code)]
 pub unsafe trait Machine: Clone + Tables {
-    /// Handle of a cached file.
-    type File: Clone + PartialEq;
+    /// A file in use: what a window on its object keeps, and what a fault asks for a page of.
+    type File: Clone;
+
+    /// The lock of a memory object. Whoever waits for it may sleep.
+    type ObjectLock: RawMutex;
 
     /// A frame with one reference and any content; `None` when memory has ended.
     fn alloc(&self) -> Option<Pfn>;
@@ -138,7 +142,7 @@ pub unsafe trait Machine: Clone + Tables {
 }
 
 /// One reference to a frame, released when dropped.
-pub(crate) struct Frame<M: Machine> {
+pub struct Frame<M: Machine> {
     machine: M,
     pfn: Pfn,
     held: bool,
@@ -156,7 +160,8 @@ impl<M: Machine> Frame<M> {
     }
 
     /// Takes over a reference that somebody else obtained.
-    pub(crate) fn adopt(machine: &M, pfn: Pfn) -> Frame<M> {
+    #[inline]
+    pub fn adopt(machine: &M, pfn: Pfn) -> Frame<M> {
         Frame {
             machine: machine.clone(),
             pfn,
@@ -165,12 +170,14 @@ impl<M: Machine> Frame<M> {
     }
 
     /// The frame; the reference stays here.
-    pub(crate) fn pfn(&self) -> Pfn {
+    #[inline]
+    pub fn pfn(&self) -> Pfn {
         self.pfn
     }
 
     /// Hands the reference on.
-    pub(crate) fn into_pfn(mut self) -> Pfn {
+    #[inline]
+    pub fn into_pfn(mut self) -> Pfn {
         self.held = false;
         self.pfn
     }
@@ -192,12 +199,17 @@ pub(crate) struct Spare<M: Machine> {
 }
 
 impl<M: Machine> Spare<M> {
-    /// `count` frames, or none.
-    pub(crate) fn new(machine: &M, count: usize) -> Option<Spare<M>> {
-        let mut spare = Spare {
+    /// No frames.
+    pub(crate) fn none(machine: &M) -> Spare<M> {
+        Spare {
             machine: machine.clone(),
             top: 0,
-        };
+        }
+    }
+
+    /// `count` frames, or none.
+    pub(crate) fn new(machine: &M, count: usize) -> Option<Spare<M>> {
+        let mut spare = Spare::none(machine);
         for _ in 0..count {
             let frame = Frame::any(machine)?.into_pfn();
             machine.table(frame)[0].store(spare.top, Ordering::Relaxed);

@@ -14,6 +14,11 @@ pub use stack::KernelStack;
 
 use crate::platform::Platform;
 
+/// This machine's memory, for the crate `vm`. It has no state of its own; `space` says what `vm` needs
+/// of it.
+#[derive(Clone)]
+pub struct Machine;
+
 /// Takes the heap and the kernel's own page table into use, when [`ram::init`] has run.
 pub fn init(platform: &Platform) {
     heap::init();

@@ -147,17 +147,6 @@ impl Frame {
         ManuallyDrop::new(self).0
     }
 
-    /// One more reference to the same page.
-    pub fn share(&self) -> Frame {
-        retain(self.0);
-        Frame(self.0)
-    }
-
-    /// True if nobody else has a reference.
-    pub fn is_unique(&self) -> bool {
-        frames().refs(self.0) == 1
-    }
-
     /// The bytes of the page. A page with several references is a file's, and such a one is replaced
     /// and not written.
     pub fn bytes(&self) -> &[u8; FRAME_SIZE] {

@@ -9,6 +9,7 @@ use crate::symbols::Place;
 use crate::sync::{SpinGuard, SpinLock, rank};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
+use lock_api::{GuardNoSend, RawMutex};
 
 const RANK: u8 = rank::DEVICE;
 
@@ -31,6 +32,16 @@ struct State {
 }
 
 impl RawSleep {
+    const fn new(name: Awaited) -> RawSleep {
+        RawSleep {
+            state: SpinLock::new(State {
+                held: false,
+                waiters: 0,
+            }),
+            waiting: WaitQueue::new(name),
+        }
+    }
+
     #[inline(never)]
     fn lock(&self) {
         let mut state = self.state.lock();
@@ -111,6 +122,35 @@ impl RawSleep {
     }
 }
 
+/// The lock of a memory object, as the crate `vm` takes it.
+pub struct ObjectLock(RawSleep);
+
+// SAFETY: `RawSleep` lets one holder in at a time.
+unsafe impl RawMutex for ObjectLock {
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "how lock_api makes new locks"
+    )]
+    const INIT: Self = ObjectLock(RawSleep::new(Awaited::ObjectLock));
+    type GuardMarker = GuardNoSend;
+
+    #[inline(always)]
+    fn lock(&self) {
+        self.0.lock();
+    }
+
+    /// Never waits, so it may be called with spin locks held.
+    #[inline(always)]
+    fn try_lock(&self) -> bool {
+        self.0.try_lock()
+    }
+
+    #[inline(always)]
+    unsafe fn unlock(&self) {
+        self.0.unlock();
+    }
+}
+
 // SAFETY: `raw` lets one holder in at a time; the value moves between threads, hence `Send`.
 unsafe impl<T: Send> Sync for SleepLock<T> {}
 
@@ -118,13 +158,7 @@ impl<T> SleepLock<T> {
     /// An unlocked value; `name` is what those wait for who want the lock.
     pub const fn new(name: Awaited, value: T) -> SleepLock<T> {
         SleepLock {
-            raw: RawSleep {
-                state: SpinLock::new(State {
-                    held: false,
-                    waiters: 0,
-                }),
-                waiting: WaitQueue::new(name),
-            },
+            raw: RawSleep::new(name),
             value: UnsafeCell::new(value),
         }
     }
@@ -134,12 +168,6 @@ impl<T> SleepLock<T> {
     pub fn lock(&self) -> SleepGuard<'_, T> {
         self.raw.lock();
         SleepGuard { lock: self }
-    }
-
-    /// Takes the lock if it is free; never waits, so it may be called with spin locks held.
-    #[inline(always)]
-    pub fn try_lock(&self) -> Option<SleepGuard<'_, T>> {
-        self.raw.try_lock().then(|| SleepGuard { lock: self })
     }
 }
 

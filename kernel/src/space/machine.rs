@@ -2,20 +2,16 @@
 
 use super::reserve;
 use crate::arch::{self, hart};
-use crate::fs::MappedFile;
+use crate::fs::TextFile;
 use crate::mm::ram::{self, DirectMap, Frame, address_of, frames};
-use crate::mm::{asid, commit, kernel_space};
-use crate::sched;
+use crate::mm::{Machine, asid, commit, kernel_space};
+use crate::sched::{self, ObjectLock};
 use crate::sync::Once;
 use abi::Event;
 use core::ops::Range;
 use frames::{FRAME_SIZE, Pfn, Shrinker, WrongFree};
 use paging::{Table, Tables};
 use vm::{AddressSpace, Flush, Placed, SpaceId};
-
-/// This machine's RAM and page tables. It has no state of its own.
-#[derive(Clone)]
-pub struct Machine;
 
 /// An address space of a process.
 pub type Space = AddressSpace<Machine>;
@@ -59,7 +55,8 @@ impl Tables for Machine {
 // SAFETY: `table` and the copying functions reach frames through the direct map, which has all RAM
 // at all times; frames come from and go to the allocator, which gives each to one owner.
 unsafe impl vm::Machine for Machine {
-    type File = MappedFile;
+    type File = TextFile;
+    type ObjectLock = ObjectLock;
 
     fn alloc(&self) -> Option<Pfn> {
         ram::alloc(0)

@@ -1,7 +1,8 @@
 //! A node of the tree of regions, and what keeps a tree of them in order, in balance and up to date.
 
-use crate::{Machine, Region};
+use crate::{Error, Machine, Region};
 use core::cmp::Ordering;
+use frames::Pfn;
 use kmalloc::{AllocError, KBox};
 
 /// A record in the tree; made before an operation changes anything, for making it can fail.
@@ -171,11 +172,11 @@ pub(super) fn change<M: Machine>(
     node.update();
 }
 
-pub(super) fn try_clone<M: Machine>(link: &Link<M>) -> Result<Link<M>, AllocError> {
+pub(super) fn forked<M: Machine>(link: &Link<M>, table: Pfn) -> Result<Link<M>, Error> {
     let Some(node) = link else { return Ok(None) };
-    let mut copy = Node::try_new(node.region.clone())?;
-    copy.left = try_clone(&node.left)?;
-    copy.right = try_clone(&node.right)?;
+    let mut copy = Node::try_new(node.region.forked(table)?)?;
+    copy.left = forked(&node.left, table)?;
+    copy.right = forked(&node.right, table)?;
     copy.update();
     Ok(Some(copy))
 }

@@ -3,12 +3,28 @@
 extern crate std;
 
 use super::*;
-use crate::region::{Backing, RegionKind};
+use crate::region::RegionKind;
 use crate::{Flush, SpaceId};
 use abi::Prot;
 use frames::Pfn;
+use lock_api::{GuardNoSend, RawMutex};
 use paging::{Table, Tables};
 use std::vec::Vec;
+
+/// A lock for one thread.
+pub(crate) struct Unlocked;
+
+// SAFETY: nobody else is there.
+#[allow(unsafe_code)]
+unsafe impl RawMutex for Unlocked {
+    const INIT: Unlocked = Unlocked;
+    type GuardMarker = GuardNoSend;
+    fn lock(&self) {}
+    fn try_lock(&self) -> bool {
+        true
+    }
+    unsafe fn unlock(&self) {}
+}
 
 /// A machine that is never asked for anything.
 #[derive(Clone)]
@@ -24,6 +40,7 @@ impl Tables for Nowhere {
 #[allow(unsafe_code)]
 unsafe impl Machine for Nowhere {
     type File = u32;
+    type ObjectLock = Unlocked;
     fn alloc(&self) -> Option<Pfn> {
         None
     }
@@ -62,7 +79,7 @@ const SPAN: u64 = 4000;
 
 fn node(range: Range<u64>) -> KBox<Node<Nowhere>> {
     let range = range.start * PAGE..range.end * PAGE;
-    let region = Region::new(range, Prot::READ, RegionKind::Data, Backing::Anonymous);
+    let region = Region::new(range, Prot::READ, RegionKind::Data, None);
     Node::try_new(region).expect("memory")
 }
 
@@ -89,9 +106,9 @@ fn check(link: &Link<Nowhere>) -> (u8, usize) {
         right.0
     );
     let (height, first, last, gap) = (node.height, node.first, node.last, node.gap);
-    let mut copy = Node::try_new(node.region.clone()).expect("memory");
-    copy.left = try_clone(&node.left).expect("memory");
-    copy.right = try_clone(&node.right).expect("memory");
+    let mut copy = Node::try_new(node.region.over(node.region.range())).expect("memory");
+    copy.left = forked(&node.left, Pfn::new(1)).expect("memory");
+    copy.right = forked(&node.right, Pfn::new(1)).expect("memory");
     copy.update();
     assert_eq!(
         (height, first, last, gap),
@@ -221,7 +238,7 @@ fn stays_flat_however_it_grows() {
 fn a_copy_is_whole_and_apart() {
     let mut tree = RegionTree::<Nowhere>::new();
     (0..100).for_each(|n| tree.insert(node(3 * n..3 * n + 2)));
-    let copy = tree.try_clone().expect("memory");
+    let copy = tree.forked(Pfn::new(2)).expect("memory");
     (0..50).for_each(|n| tree.remove(3 * n * PAGE));
     assert_eq!(
         (tree.len(), copy.len(), check(&copy.root).1),

@@ -6,7 +6,8 @@ use frames::Pfn;
 use paging::{Table, Tables};
 use std::ops::Range;
 use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+    AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
 };
 use std::sync::{Arc, Mutex, MutexGuard};
 use vm::{Flush, Machine, Placed, Reserve, SpaceId};
@@ -41,6 +42,29 @@ pub(crate) struct Inner {
     tlb: Mutex<Tlb>,
     /// What somebody else does when the next common reference is about to be given up.
     meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+/// A lock as kernels have for what may sleep; here who waits lets others run.
+pub(crate) struct Lock(AtomicBool);
+
+// SAFETY: only who changed the flag from false to true holds the lock.
+unsafe impl lock_api::RawMutex for Lock {
+    const INIT: Lock = Lock(AtomicBool::new(false));
+    type GuardMarker = lock_api::GuardNoSend;
+
+    fn lock(&self) {
+        while !self.try_lock() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn try_lock(&self) -> bool {
+        !self.0.swap(true, Acquire)
+    }
+
+    unsafe fn unlock(&self) {
+        self.0.store(false, Release);
+    }
 }
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
@@ -272,6 +296,7 @@ impl Tables for Ram {
 // to account, and all memory is atomics.
 unsafe impl Machine for Ram {
     type File = u32;
+    type ObjectLock = Lock;
 
     fn alloc(&self) -> Option<Pfn> {
         if self.0.slow.load(Relaxed) {

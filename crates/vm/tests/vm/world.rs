@@ -4,9 +4,14 @@ use crate::mmu::{Survey, reach, survey};
 use crate::ram::Ram;
 use abi::Prot;
 use frames::Pfn;
+use kmalloc::KArc;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
-use vm::{Access, AddressSpace, Error, Fault, FaultError, FilePage, Machine, RegionKind, SpaceId};
+use vm::object::{Mapped, Page, Pager, Version};
+use vm::{
+    Access, AddressSpace, Error, Fault, FaultError, Frame, Machine, Object, Part, RegionKind,
+    SpaceId,
+};
 
 pub(crate) type Space = AddressSpace<Ram>;
 
@@ -19,10 +24,30 @@ pub(crate) fn file_word(file: u32, offset: u64) -> u64 {
     u64::from(file) << 48 | offset | 1
 }
 
-/// A machine, its page cache, and the processes that a test keeps by number.
+/// Pages of each file.
+const FILE_PAGES: u64 = 64;
+
+/// Reads a file, whose number it is.
+struct Reader(u32);
+
+impl Pager<Ram> for Reader {
+    type Error = Error;
+
+    fn page_in(&self, object: &Object<Ram>, index: u64) -> Result<(Frame<Ram>, Version), Error> {
+        let version = object.version();
+        let frame = object.machine().alloc().ok_or(Error::NoMemory)?;
+        for (n, word) in object.machine().words(frame).iter().enumerate() {
+            word.store(file_word(self.0, index * PAGE + n as u64 * 8), Relaxed);
+        }
+        Ok((Frame::adopt(object.machine(), frame), version))
+    }
+}
+
+/// A machine, its files with the pages that are cached of them, and the processes that a test keeps by
+/// number.
 pub(crate) struct World {
     pub(crate) ram: Ram,
-    pub(crate) cache: HashMap<(u32, u64), Pfn>,
+    files: HashMap<u32, KArc<Object<Ram>>>,
     pub(crate) spaces: Vec<Space>,
     /// Numbers given out to spaces.
     numbers: u16,
@@ -40,7 +65,7 @@ impl World {
         ram.tlb().forget();
         World {
             ram,
-            cache: HashMap::new(),
+            files: HashMap::new(),
             spaces: vec![],
             numbers: 0,
             stale: 0,
@@ -82,36 +107,78 @@ impl World {
         self.spaces.swap_remove(p);
     }
 
-    /// The page of the file, read into the cache if need be, with a reference.
-    pub(crate) fn cached(&mut self, file: u32, index: u64) -> Option<FilePage<u32>> {
-        let pfn = match self.cache.get(&(file, index)) {
-            Some(&pfn) => pfn,
-            None => {
-                let pfn = self.ram.alloc()?;
-                for (n, word) in self.ram.words(pfn).iter().enumerate() {
-                    word.store(file_word(file, index * PAGE + n as u64 * 8), Relaxed);
-                }
-                self.cache.insert((file, index), pfn);
-                pfn
-            }
+    /// The object of a file, made when it is asked for first.
+    pub(crate) fn file(&mut self, file: u32) -> KArc<Object<Ram>> {
+        let new = || {
+            let object = Object::file(self.ram.clone(), FILE_PAGES * PAGE);
+            KArc::try_new(object).expect("memory for an object")
         };
-        self.ram.retain(pfn);
-        Some(FilePage { file, index, pfn })
+        self.files.entry(file).or_insert_with(new).clone()
     }
 
+    /// The part of a file, for a region.
+    pub(crate) fn part(&mut self, file: u32, offset: u64, len: u64) -> Part<Ram> {
+        Part {
+            object: self.file(file),
+            file: Some(file),
+            offset,
+            len,
+        }
+    }
+
+    /// Maps a file privately in process 0.
+    pub(crate) fn map_file(
+        &mut self,
+        start: u64,
+        len: u64,
+        prot: Prot,
+        (file, offset, file_len): (u32, u64, u64),
+    ) -> Result<(), Error> {
+        let part = self.part(file, offset, file_len);
+        self.space().map_object(start, len, prot, part)
+    }
+
+    /// The page of the file, read if need be.
+    pub(crate) fn cached(&mut self, file: u32, index: u64) -> Option<Page<Ram>> {
+        self.file(file).page(index, &Reader(file)).ok().flatten()
+    }
+
+    /// The frame of a page that the file's object has.
+    pub(crate) fn frame_of(&mut self, file: u32, index: u64) -> Option<Pfn> {
+        let page = self.file(file).find(index)?;
+        Some(page.frame.pfn())
+    }
+
+    /// Pages of files that are cached.
+    pub(crate) fn cached_pages(&self) -> usize {
+        self.files.values().map(|object| object.resident()).sum()
+    }
+
+    /// Their frames.
+    pub(crate) fn cache(&self) -> Vec<Pfn> {
+        let pages = |object: &KArc<Object<Ram>>| {
+            let found = (0..FILE_PAGES).filter_map(|index| object.find(index));
+            found.map(|page| page.frame.pfn()).collect::<Vec<Pfn>>()
+        };
+        self.files.values().flat_map(pages).collect()
+    }
+
+    /// The files let go of all pages, also of those that are mapped.
     pub(crate) fn drop_cache(&mut self) {
-        self.cache
-            .drain()
-            .for_each(|(_, pfn)| self.ram.release(pfn));
+        for object in self.files.values() {
+            let size = object.size();
+            object.truncate(0);
+            object.write(size..size, |_, _, _| ());
+        }
     }
 
     /// A fault with whatever page it asks for.
     pub(crate) fn fault(&mut self, p: usize, addr: u64, access: Access) -> Result<(), FaultError> {
-        match self.spaces[p].fault(addr, access, None)? {
+        match self.spaces[p].fault(addr, access)? {
             Fault::Done => Ok(()),
             Fault::NeedPage { file, index } => {
-                let page = self.cached(file, index).ok_or(FaultError::OutOfMemory)?;
-                let again = self.spaces[p].fault(addr, access, Some(page))?;
+                let _page = self.cached(file, index).ok_or(FaultError::OutOfMemory)?;
+                let again = self.spaces[p].fault(addr, access)?;
                 assert_eq!(
                     again,
                     Fault::Done,
@@ -161,9 +228,9 @@ impl World {
     pub(crate) fn audit(&self, hidden: bool) {
         let zero = self.ram.zero_page();
         let mut expected: HashMap<Pfn, u32> = HashMap::new();
-        self.cache
-            .values()
-            .for_each(|&pfn| *expected.entry(pfn).or_default() += 1);
+        self.cache()
+            .into_iter()
+            .for_each(|pfn| *expected.entry(pfn).or_default() += 1);
         // A table that several spaces have has one reference to each of its pages.
         let mut tables = HashSet::new();
         for space in &self.spaces {
@@ -202,9 +269,36 @@ impl World {
     pub(crate) fn end(mut self) {
         self.ram.tlb().leave();
         self.spaces.clear();
+        self.check_windows();
         self.drop_cache();
         assert_eq!(self.ram.used(), 0, "frames still in use at the end");
         assert_eq!(self.ram.committed(), 0, "frames still promised at the end");
+    }
+}
+
+impl World {
+    /// The windows that the files list must be those of the spaces.
+    pub(crate) fn check_windows(&self) {
+        let mut listed = vec![];
+        for object in self.files.values() {
+            object.for_each_mapped(|window| listed.push(window));
+        }
+        for space in &self.spaces {
+            for region in space.regions() {
+                if let Some((_, offset)) = region.file() {
+                    let delta = region.start().wrapping_sub(offset);
+                    let shown = |w: &Mapped| (w.table, w.delta) == (space.root(), delta);
+                    assert!(
+                        listed.iter().any(shown),
+                        "{:x?}: no window is listed",
+                        region.range()
+                    );
+                }
+            }
+        }
+        let live = |w: &Mapped| self.spaces.iter().any(|space| space.root() == w.table);
+        let dead: Vec<_> = listed.iter().filter(|w| !live(w)).collect();
+        assert!(dead.is_empty(), "windows of spaces that are gone: {dead:?}");
     }
 }
 

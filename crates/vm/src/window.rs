@@ -1,0 +1,147 @@
+//! Windows: what a region shows of a memory object.
+
+use crate::Error;
+use crate::machine::Machine;
+use crate::object::{Mapped, Object, Page, Zeroes};
+use frames::Pfn;
+use kmalloc::KArc;
+use paging::PAGE;
+
+/// A part of an object, at the place in a space where regions show it. Its offset in the object follows from
+/// the address; so regions that are cut, trimmed, stretched or joined go on to share it. Its object lists
+/// it for as long as it lives.
+pub(crate) struct Window<M: Machine> {
+    object: KArc<Object<M>>,
+    /// The file that makes missing pages; the window keeps it in use.
+    file: Option<M::File>,
+    mapped: Mapped,
+    /// Offset in the object from which on the window shows zeroes.
+    end: u64,
+    /// Whether stores go to the object. Otherwise a page is copied before it is written.
+    shared: bool,
+}
+
+/// A part of an object that can be mapped.
+pub struct Part<M: Machine> {
+    /// The object.
+    pub object: KArc<Object<M>>,
+    /// The file that is asked for pages which the object does not have; the region keeps it in use. An object
+    /// of anonymous memory has none.
+    pub file: Option<M::File>,
+    /// Where in the object the part begins.
+    pub offset: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+impl<M: Machine> Part<M> {
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.offset.checked_add(self.len)
+    }
+}
+
+impl<M: Machine> Window<M> {
+    /// A private window whose part of the object begins at `addr` of the space with this root table.
+    pub(crate) fn private(part: Part<M>, addr: u64, table: Pfn) -> Result<KArc<Window<M>>, Error> {
+        let end = part.end().ok_or(Error::Invalid)?;
+        let delta = addr.wrapping_sub(part.offset);
+        let mapped = Mapped { table, delta };
+        part.object.link(mapped)?;
+        Ok(KArc::try_new(Window {
+            object: part.object,
+            file: part.file,
+            mapped,
+            end,
+            shared: false,
+        })?)
+    }
+
+    /// A shared window on anonymous memory, which begins at `addr` of the space with this root table.
+    pub(crate) fn shared(
+        object: KArc<Object<M>>,
+        addr: u64,
+        table: Pfn,
+    ) -> Result<KArc<Window<M>>, Error> {
+        let mapped = Mapped { table, delta: addr };
+        object.link(mapped)?;
+        Ok(KArc::try_new(Window {
+            object,
+            file: None,
+            mapped,
+            end: u64::MAX,
+            shared: true,
+        })?)
+    }
+
+    /// The same part of the object at the same address of another space.
+    pub(crate) fn forked(&self, table: Pfn) -> Result<KArc<Window<M>>, Error> {
+        self.copy(Mapped {
+            table,
+            ..self.mapped
+        })
+    }
+
+    /// What this shows at `from`, at `to` of the same space.
+    pub(crate) fn moved(&self, from: u64, to: u64) -> Result<KArc<Window<M>>, Error> {
+        let delta = self.mapped.delta.wrapping_add(to).wrapping_sub(from);
+        self.copy(Mapped {
+            delta,
+            ..self.mapped
+        })
+    }
+
+    fn copy(&self, mapped: Mapped) -> Result<KArc<Window<M>>, Error> {
+        self.object.link(mapped)?;
+        Ok(KArc::try_new(Window {
+            object: self.object.clone(),
+            file: self.file.clone(),
+            mapped,
+            ..*self
+        })?)
+    }
+
+    pub(crate) fn object(&self) -> &Object<M> {
+        &self.object
+    }
+
+    pub(crate) fn file(&self) -> Option<&M::File> {
+        self.file.as_ref()
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// The offset in the object that an address has.
+    pub(crate) fn offset(&self, addr: u64) -> u64 {
+        addr.wrapping_sub(self.mapped.delta)
+    }
+
+    /// Bytes of the object that the window shows from an address on.
+    pub(crate) fn len_from(&self, addr: u64) -> u64 {
+        self.end.saturating_sub(self.offset(addr))
+    }
+
+    /// Whether both show the same in any region.
+    pub(crate) fn is_like(&self, other: &Window<M>) -> bool {
+        KArc::ptr_eq(&self.object, &other.object)
+            && self.mapped == other.mapped
+            && (self.end, self.shared) == (other.end, other.shared)
+    }
+
+    /// The object's page for an address, if nobody has to wait for it.
+    #[inline]
+    pub(crate) fn page(&self, addr: u64) -> Result<Option<Page<M>>, Error> {
+        let index = self.offset(addr) / PAGE;
+        match self.file {
+            Some(_) => Ok(self.object.find(index)),
+            None => self.object.page(index, &Zeroes),
+        }
+    }
+}
+
+impl<M: Machine> Drop for Window<M> {
+    fn drop(&mut self) {
+        self.object.unlink(self.mapped);
+    }
+}
