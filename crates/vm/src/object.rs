@@ -8,15 +8,17 @@
 //! disk or takes another sleeping lock with it held: what a change needs is made before, and then the
 //! object is looked at again.
 
+mod change;
+mod mapped;
 mod pages;
+mod promise;
 
 use crate::Error;
 use crate::machine::{Frame, Machine};
-use core::ops::Range;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use frames::Pfn;
 use kmalloc::KVec;
 use lock_api::Mutex;
+pub use mapped::Mapped;
 use pages::{Pages, Room, frames_for};
 use paging::PAGE;
 
@@ -58,16 +60,6 @@ pub struct Page<M: Machine> {
     pub frame: Frame<M>,
     /// The object's [`size`](Object::size) when it had the page.
     pub size: u64,
-}
-
-/// A place where an object is mapped: in the space with this page table, the entry for page `n` can only
-/// be at `delta + n * PAGE`. Whether it is the object's is to be seen by its frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mapped {
-    /// The root of the page table.
-    pub table: Pfn,
-    /// Address less offset, modulo 2^64.
-    pub delta: u64,
 }
 
 /// What the lock guards.
@@ -220,185 +212,6 @@ impl<M: Machine> Object<M> {
             drop(state);
             room = Room::try_new(&self.machine, needs)?;
         }
-    }
-
-    /// The file was written at `range`, an offset in bytes: `store` puts the new bytes into each page that
-    /// the object alone has, given the frame, the bytes in it, and where they begin in `range`. A page
-    /// that somebody else uses goes out of the object; they keep what they have, and the next one reads
-    /// it anew. The file is at least as long as the end of the range then.
-    pub fn write(&self, range: Range<u64>, mut store: impl FnMut(Pfn, Range<usize>, usize)) {
-        let mut state = self.state.lock();
-        let mut at = range.start;
-        while at < range.end {
-            let index = at / PAGE;
-            let end = ((index + 1) * PAGE).min(range.end);
-            match state.pages.get(&self.machine, index) {
-                None => {}
-                Some(pfn) if self.machine.is_unique(pfn) => {
-                    let start = (at % PAGE) as usize;
-                    let inside = start..start + (end - at) as usize;
-                    store(pfn, inside, (at - range.start) as usize);
-                }
-                Some(pfn) => {
-                    state.pages.remove(&self.machine, index);
-                    self.resident.fetch_sub(1, Ordering::Relaxed);
-                    self.machine.release(pfn);
-                }
-            }
-            at = end;
-        }
-        self.size.fetch_max(range.end, Ordering::Release);
-        self.version.fetch_add(1, Ordering::Release);
-    }
-
-    /// The file was cut to `size` bytes. Pages that are not whole any more go out of the object.
-    pub fn truncate(&self, size: u64) {
-        let mut state = self.state.lock();
-        self.size.store(size, Ordering::Release);
-        self.version.fetch_add(1, Ordering::Release);
-        self.take_out(&mut state, size / PAGE, |_| true);
-        state.pages.shrink();
-    }
-
-    /// Drops pages that nobody else uses, `wanted` at the most, and tells how many it were. With `listed`
-    /// it keeps what it takes to list them again. Does nothing where the object is locked, for it is
-    /// called from within allocations.
-    pub fn shrink(&self, wanted: usize, listed: bool) -> usize {
-        let Some(mut state) = self.state.try_lock() else {
-            return 0;
-        };
-        let mut left = wanted;
-        let count = self.take_out(&mut state, 0, |pfn| {
-            let goes = left > 0 && self.machine.is_unique(pfn);
-            left -= usize::from(goes);
-            goes
-        });
-        if !listed {
-            state.pages.shrink();
-        }
-        count
-    }
-
-    /// Pages that [`shrink`](Self::shrink) would drop now.
-    pub fn reclaimable(&self) -> usize {
-        let Some(state) = self.state.try_lock() else {
-            return 0;
-        };
-        let mut count = 0;
-        state.pages.for_each(&self.machine, |pfn| {
-            count += usize::from(self.machine.is_unique(pfn));
-        });
-        count
-    }
-
-    /// Takes the pages from `from` on out that `goes` names; how many.
-    fn take_out(&self, state: &mut State, from: u64, goes: impl FnMut(Pfn) -> bool) -> usize {
-        let count = state.pages.take_out(&self.machine, from, goes);
-        self.resident.fetch_sub(count, Ordering::Relaxed);
-        count
-    }
-
-    /// Has the machine promise so many pages from the first on, if it has not yet; how many it had.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoMemory`] where it does not; nothing is promised in addition then.
-    pub(crate) fn promise(&self, pages: u64) -> Result<u64, Error> {
-        let old = loop {
-            let old = self.promised.load(Ordering::Relaxed);
-            if pages <= old {
-                return Ok(old);
-            }
-            let more = frames_for(pages) - frames_for(old);
-            if !self.machine.commit(more) {
-                return Err(Error::NoMemory);
-            }
-            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
-            let won = self.promised.compare_exchange(old, pages, success, failure);
-            if won.is_ok() {
-                break old;
-            }
-            self.machine.uncommit(more);
-        };
-        // What is not a frame is not promised, so it has to be there.
-        self.reserve_links(pages)
-            .inspect_err(|_| self.unpromise(pages, old))?;
-        Ok(old)
-    }
-
-    /// Takes a promise of so many pages back for the one before, unless somebody has had it made
-    /// larger since.
-    pub(crate) fn unpromise(&self, pages: u64, old: u64) {
-        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
-        let back = || {
-            self.promised
-                .compare_exchange(pages, old, success, failure)
-                .is_ok()
-        };
-        if old < pages && back() {
-            self.machine.uncommit(frames_for(pages) - frames_for(old));
-        }
-    }
-
-    /// Makes sure that listing one of so many pages takes nothing but frames.
-    fn reserve_links(&self, pages: u64) -> Result<(), Error> {
-        let needs = self.state.lock().pages.needs_links(pages);
-        let mut room = Room::try_new(&self.machine, needs)?;
-        self.state.lock().pages.accept(&mut room, needs);
-        Ok(())
-    }
-
-    /// Lists a window.
-    pub(crate) fn link(&self, window: Mapped) -> Result<(), Error> {
-        let mut room = KVec::new();
-        let mut state = loop {
-            let mut state = self.state.lock();
-            let count = state.mapped.len();
-            if count < state.mapped.capacity() {
-                break state;
-            }
-            if count < room.capacity() {
-                move_all(&mut state.mapped, &mut room);
-                break state;
-            }
-            drop(state);
-            room = KVec::try_with_capacity((2 * count).max(4))?;
-        };
-        let added = state.mapped.push_reserved(window);
-        debug_assert!(added.is_ok(), "there was room for the window");
-        Ok(())
-    }
-
-    /// Takes a window off the list.
-    pub(crate) fn unlink(&self, window: Mapped) {
-        let mut state = self.state.lock();
-        let place = state.mapped.iter().rposition(|&other| other == window);
-        debug_assert!(place.is_some(), "{window:?} is not on the list");
-        if let Some(place) = place {
-            state.mapped.swap_remove(place);
-        }
-        let (count, room) = (state.mapped.len(), state.mapped.capacity());
-        if count == 0 || room > 8 && count <= room / 4 {
-            state.mapped.shrink();
-        }
-    }
-
-    /// Tells of every window, in no order. The object is locked meanwhile.
-    pub fn for_each_mapped(&self, mut tell: impl FnMut(Mapped)) {
-        self.state
-            .lock()
-            .mapped
-            .iter()
-            .for_each(|&window| tell(window));
-    }
-}
-
-/// Moves everything to a larger vector, and the smaller one out, to be dropped without the lock.
-fn move_all<T>(vec: &mut KVec<T>, larger: &mut KVec<T>) {
-    core::mem::swap(vec, larger);
-    while let Some(value) = larger.pop() {
-        let moved = vec.push_reserved(value);
-        debug_assert!(moved.is_ok(), "the larger vector is not");
     }
 }
 
