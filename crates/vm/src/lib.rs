@@ -9,6 +9,7 @@
 //! - Pages are shared as long as nobody writes: fork shares what is private, a program file's
 //!   pages are those of the page cache, and the last owner of a page writes without a copy.
 //!   (`fork.rs`, `fault.rs`)
+//! - What is not private anonymous memory is a window of a memory object. (`object.rs`, `window.rs`)
 //! - So are tables: after a fork, parent and child have tables with many private pages together,
 //!   until one of them changes something there; ending or replacing a program lets go of them
 //!   without a look inside. (`table/share.rs`, `table/own.rs`) The idea is On-demand-fork's (Zhao,

@@ -22,8 +22,8 @@ pub use mapped::Mapped;
 use pages::{Pages, Room, frames_for};
 use paging::PAGE;
 
-/// How often the contents of an object have changed other than by stores to its pages. Whoever reads a
-/// page for it takes the version before, so that what was read before a change does not come in after it.
+/// How often a file has changed, by writes and truncations. Who reads a page takes the version first, so
+/// that what was read before a change does not come into the object after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version(u64);
 
@@ -32,9 +32,9 @@ pub trait Pager<M: Machine> {
     /// Why a page cannot be had.
     type Error: From<Error>;
 
-    /// A frame with the contents of a page, and the version of `object` from before they were read and
-    /// after whatever they show was done. No lock of the object is held; it may have changed, and got the
-    /// page from somebody else, when this returns.
+    /// A frame with the contents of a page, and the version that `object` had before they were read. The
+    /// object is not locked: it may have changed, or have got the page from somebody else, when this
+    /// returns.
     ///
     /// # Errors
     ///
@@ -108,8 +108,8 @@ impl<M: Machine> Object<M> {
         Object::new(machine, size, 0)
     }
 
-    /// Anonymous memory of `len` bytes. It has no frame yet, and grows as far as it is
-    /// [promised](Self::promise).
+    /// Anonymous memory of `len` bytes. It has no frame yet. It grows with the shared mappings that show
+    /// it, which have what they show promised.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! A region: a range of pages that a process may use in one way, and where their contents are from.
 
 use crate::account::{Account, Extent};
+use crate::object::{Mapped, Object};
 use crate::window::Window;
 use crate::{Access, Error, Machine};
 use abi::Prot;
@@ -163,6 +164,12 @@ impl<M: Machine> Region<M> {
         Some((window.file()?, window.offset(self.start)))
     }
 
+    /// The object that shows here, and how it lists the window; none for private anonymous memory.
+    pub fn object(&self) -> Option<(&KArc<Object<M>>, Mapped)> {
+        let window = self.window.as_deref()?;
+        Some((window.object(), window.mapped()))
+    }
+
     /// Whether writes are seen by other spaces.
     pub fn is_shared(&self) -> bool {
         self.window.as_deref().is_some_and(Window::is_shared)
@@ -293,7 +300,6 @@ mod tests {
     //! Parts of a region show what they showed before.
 
     use super::*;
-    use crate::object::Object;
     use crate::tree::tests::Nowhere;
     use crate::window::Part;
 

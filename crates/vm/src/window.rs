@@ -100,8 +100,12 @@ impl<M: Machine> Window<M> {
         })?)
     }
 
-    pub(crate) fn object(&self) -> &Object<M> {
+    pub(crate) fn object(&self) -> &KArc<Object<M>> {
         &self.object
+    }
+
+    pub(crate) fn mapped(&self) -> Mapped {
+        self.mapped
     }
 
     pub(crate) fn file(&self) -> Option<&M::File> {

@@ -46,8 +46,23 @@ impl<M: Machine> Object<M> {
             state.mapped.swap_remove(place);
         }
         let (count, room) = (state.mapped.len(), state.mapped.capacity());
-        if count == 0 || room > 8 && count <= room / 4 {
-            state.mapped.shrink();
+        if count == 0 {
+            state.mapped = KVec::new();
+        } else if room > 8 && count <= room / 4 {
+            drop(state);
+            self.shorten(room / 2);
+        }
+    }
+
+    /// Gives back room in the list, if there is memory for a shorter one.
+    #[cold]
+    fn shorten(&self, room: usize) {
+        let Ok(mut shorter) = KVec::try_with_capacity(room) else {
+            return;
+        };
+        let mut state = self.state.lock();
+        if state.mapped.len() <= room && room < state.mapped.capacity() {
+            move_all(&mut state.mapped, &mut shorter);
         }
     }
 
@@ -61,11 +76,12 @@ impl<M: Machine> Object<M> {
     }
 }
 
-/// Moves everything to a larger vector, and the smaller one out, to be dropped without the lock.
-fn move_all<T>(vec: &mut KVec<T>, larger: &mut KVec<T>) {
-    core::mem::swap(vec, larger);
-    while let Some(value) = larger.pop() {
+/// Moves everything to another vector, which has room for it and takes the place of the first. That is left
+/// in `other`, to be dropped without the lock.
+fn move_all<T>(vec: &mut KVec<T>, other: &mut KVec<T>) {
+    core::mem::swap(vec, other);
+    while let Some(value) = other.pop() {
         let moved = vec.push_reserved(value);
-        debug_assert!(moved.is_ok(), "the larger vector is not");
+        debug_assert!(moved.is_ok(), "the other vector has no room");
     }
 }

@@ -12,7 +12,9 @@ impl<M: Machine> Object<M> {
     ///
     /// [`Error::NoMemory`] where it does not; nothing is promised in addition then.
     pub(crate) fn promise(&self, pages: u64) -> Result<u64, Error> {
-        let old = loop {
+        // What is not a frame is not promised, so it has to be there.
+        self.reserve_links(pages)?;
+        loop {
             let old = self.promised.load(Ordering::Relaxed);
             if pages <= old {
                 return Ok(old);
@@ -24,14 +26,10 @@ impl<M: Machine> Object<M> {
             let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
             let won = self.promised.compare_exchange(old, pages, success, failure);
             if won.is_ok() {
-                break old;
+                return Ok(old);
             }
             self.machine.uncommit(more);
-        };
-        // What is not a frame is not promised, so it has to be there.
-        self.reserve_links(pages)
-            .inspect_err(|_| self.unpromise(pages, old))?;
-        Ok(old)
+        }
     }
 
     /// Takes a promise of so many pages back for the one before, unless somebody has had it made

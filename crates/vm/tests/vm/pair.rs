@@ -79,6 +79,7 @@ impl Pair {
         }
         if self.steps.is_multiple_of(ROUND) {
             (0..self.models.len()).for_each(|p| self.look_at(p));
+            self.world.check_windows();
         } else {
             self.look_at(p.min(self.models.len() - 1));
         }

@@ -226,6 +226,7 @@ impl World {
     /// reference; and what the spaces say of themselves must be so. Shared memory has frames that no
     /// table shows: with `hidden`, they are let pass.
     pub(crate) fn audit(&self, hidden: bool) {
+        self.check_windows();
         let zero = self.ram.zero_page();
         let mut expected: HashMap<Pfn, u32> = HashMap::new();
         self.cache()
@@ -277,28 +278,38 @@ impl World {
 }
 
 impl World {
-    /// The windows that the files list must be those of the spaces.
+    /// The windows that objects list must be those of the spaces.
     pub(crate) fn check_windows(&self) {
-        let mut listed = vec![];
-        for object in self.files.values() {
-            object.for_each_mapped(|window| listed.push(window));
-        }
+        let mut listed = HashSet::new();
+        let mut list = |object: &KArc<Object<Ram>>| {
+            let name = KArc::as_ptr(object).addr();
+            object.for_each_mapped(|Mapped { table, delta }| {
+                listed.insert((name, table, delta));
+            });
+        };
+        self.files.values().for_each(&mut list);
+        let mut shown = HashSet::new();
         for space in &self.spaces {
             for region in space.regions() {
+                let Some((object, Mapped { table, delta })) = region.object() else {
+                    continue;
+                };
+                assert_eq!(table, space.root(), "{:x?}", region.range());
                 if let Some((_, offset)) = region.file() {
-                    let delta = region.start().wrapping_sub(offset);
-                    let shown = |w: &Mapped| (w.table, w.delta) == (space.root(), delta);
-                    assert!(
-                        listed.iter().any(shown),
-                        "{:x?}: no window is listed",
-                        region.range()
+                    assert_eq!(
+                        region.start().wrapping_sub(delta),
+                        offset,
+                        "offset of the file"
                     );
                 }
+                list(object);
+                shown.insert((KArc::as_ptr(object).addr(), table, delta));
             }
         }
-        let live = |w: &Mapped| self.spaces.iter().any(|space| space.root() == w.table);
-        let dead: Vec<_> = listed.iter().filter(|w| !live(w)).collect();
-        assert!(dead.is_empty(), "windows of spaces that are gone: {dead:?}");
+        assert_eq!(
+            listed, shown,
+            "windows: listed by objects, those of regions"
+        );
     }
 }
 
