@@ -68,7 +68,7 @@ pub use region::{Region, RegionKind};
 pub use reserve::{Reserve, SETS};
 pub use space::{AddressSpace, Stats};
 pub use tree::Regions;
-pub use window::Part;
+pub use window::{Mappable, Part};
 
 /// Why an operation on an address space failed. It has changed nothing then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

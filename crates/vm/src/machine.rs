@@ -1,5 +1,6 @@
 //! What an address space needs of the machine it runs on.
 
+use crate::Object;
 use abi::Event;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
@@ -48,8 +49,8 @@ pub enum Flush {
 /// `clear_tail` touch nothing but the frames named.
 #[allow(unsafe_code)]
 pub unsafe trait Machine: Clone + Tables {
-    /// A file in use: what a window on its object keeps, and what a fault asks for a page of.
-    type File: Clone;
+    /// A file in use, which leads to its object: what a window keeps, and what a fault asks for a page of.
+    type File: Clone + AsRef<Object<Self>>;
 
     /// The lock of a memory object. Whoever waits for it may sleep.
     type ObjectLock: RawMutex;

@@ -219,7 +219,7 @@ impl<M: Machine> Drop for Object<M> {
     fn drop(&mut self) {
         let state = self.state.get_mut();
         debug_assert!(state.mapped.is_empty(), "a window maps it still");
-        state.pages.take_out(&self.machine, 0, |_| true);
+        state.pages.take_out(&self.machine, 0, &mut |_| true);
         self.machine.uncommit(frames_for(*self.promised.get_mut()));
     }
 }

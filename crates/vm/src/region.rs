@@ -165,7 +165,7 @@ impl<M: Machine> Region<M> {
     }
 
     /// The object that shows here, and how it lists the window; none for private anonymous memory.
-    pub fn object(&self) -> Option<(&KArc<Object<M>>, Mapped)> {
+    pub fn object(&self) -> Option<(&Object<M>, Mapped)> {
         let window = self.window.as_deref()?;
         Some((window.object(), window.mapped()))
     }
@@ -301,14 +301,13 @@ mod tests {
 
     use super::*;
     use crate::tree::tests::Nowhere;
-    use crate::window::Part;
+    use crate::window::{Mappable, Part};
 
     /// Pages 10 to 19; the file's pages 3 to 6, and 100 bytes of its page 7.
     fn region() -> Region<Nowhere> {
-        let object = Object::file(Nowhere, 10 * PAGE);
+        let object = Object::anonymous(Nowhere, 10 * PAGE).expect("memory");
         let part = Part {
-            object: KArc::try_new(object).expect("memory"),
-            file: Some(1),
+            of: Mappable::Anonymous(KArc::try_new(object).expect("memory")),
             offset: 3 * PAGE,
             len: 4 * PAGE + 100,
         };

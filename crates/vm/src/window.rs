@@ -7,28 +7,37 @@ use frames::Pfn;
 use kmalloc::KArc;
 use paging::PAGE;
 
-/// A part of an object, at the place in a space where regions show it. Its offset in the object follows from
-/// the address; so regions that are cut, trimmed, stretched or joined go on to share it. Its object lists
-/// it for as long as it lives.
-pub(crate) struct Window<M: Machine> {
-    object: KArc<Object<M>>,
-    /// The file that makes missing pages; the window keeps it in use.
-    file: Option<M::File>,
-    mapped: Mapped,
-    /// Offset in the object from which on the window shows zeroes.
-    end: u64,
-    /// Whether stores go to the object. Otherwise a page is copied before it is written.
-    shared: bool,
+/// What can be mapped.
+pub enum Mappable<M: Machine> {
+    /// A file's object. The file is asked for pages that it does not have, and is in use while it is mapped.
+    File(M::File),
+    /// Anonymous memory.
+    Anonymous(KArc<Object<M>>),
 }
 
-/// A part of an object that can be mapped.
+impl<M: Machine> Mappable<M> {
+    fn object(&self) -> &Object<M> {
+        match self {
+            Mappable::File(file) => file.as_ref(),
+            Mappable::Anonymous(object) => object,
+        }
+    }
+}
+
+impl<M: Machine> Clone for Mappable<M> {
+    fn clone(&self) -> Mappable<M> {
+        match self {
+            Mappable::File(file) => Mappable::File(file.clone()),
+            Mappable::Anonymous(object) => Mappable::Anonymous(object.clone()),
+        }
+    }
+}
+
+/// A part of an object, as a private mapping shows it.
 pub struct Part<M: Machine> {
-    /// The object.
-    pub object: KArc<Object<M>>,
-    /// The file that is asked for pages which the object does not have; the region keeps it in use. An object
-    /// of anonymous memory has none.
-    pub file: Option<M::File>,
-    /// Where in the object the part begins.
+    /// Whose part.
+    pub of: Mappable<M>,
+    /// Where in the object it begins.
     pub offset: u64,
     /// Bytes.
     pub len: u64,
@@ -40,20 +49,24 @@ impl<M: Machine> Part<M> {
     }
 }
 
+/// A part of an object, at the place in a space where regions show it. Its offset in the object follows from
+/// the address; so regions that are cut, trimmed, stretched or joined go on to share it. Its object lists
+/// it for as long as it lives.
+pub(crate) struct Window<M: Machine> {
+    of: Mappable<M>,
+    mapped: Mapped,
+    /// Offset in the object from which on the window shows zeroes.
+    end: u64,
+    /// Whether stores go to the object. Otherwise a page is copied before it is written.
+    shared: bool,
+}
+
 impl<M: Machine> Window<M> {
     /// A private window whose part of the object begins at `addr` of the space with this root table.
     pub(crate) fn private(part: Part<M>, addr: u64, table: Pfn) -> Result<KArc<Window<M>>, Error> {
         let end = part.end().ok_or(Error::Invalid)?;
         let delta = addr.wrapping_sub(part.offset);
-        let mapped = Mapped { table, delta };
-        part.object.link(mapped)?;
-        Ok(KArc::try_new(Window {
-            object: part.object,
-            file: part.file,
-            mapped,
-            end,
-            shared: false,
-        })?)
+        Window::try_new(part.of, Mapped { table, delta }, end, false)
     }
 
     /// A shared window on anonymous memory, which begins at `addr` of the space with this root table.
@@ -63,13 +76,22 @@ impl<M: Machine> Window<M> {
         table: Pfn,
     ) -> Result<KArc<Window<M>>, Error> {
         let mapped = Mapped { table, delta: addr };
-        object.link(mapped)?;
+        Window::try_new(Mappable::Anonymous(object), mapped, u64::MAX, true)
+    }
+
+    fn try_new(
+        of: Mappable<M>,
+        mapped: Mapped,
+        end: u64,
+        shared: bool,
+    ) -> Result<KArc<Window<M>>, Error> {
+        of.object().link(mapped)?;
+        // A window that is dropped is taken off the list.
         Ok(KArc::try_new(Window {
-            object,
-            file: None,
+            of,
             mapped,
-            end: u64::MAX,
-            shared: true,
+            end,
+            shared,
         })?)
     }
 
@@ -91,17 +113,11 @@ impl<M: Machine> Window<M> {
     }
 
     fn copy(&self, mapped: Mapped) -> Result<KArc<Window<M>>, Error> {
-        self.object.link(mapped)?;
-        Ok(KArc::try_new(Window {
-            object: self.object.clone(),
-            file: self.file.clone(),
-            mapped,
-            ..*self
-        })?)
+        Window::try_new(self.of.clone(), mapped, self.end, self.shared)
     }
 
-    pub(crate) fn object(&self) -> &KArc<Object<M>> {
-        &self.object
+    pub(crate) fn object(&self) -> &Object<M> {
+        self.of.object()
     }
 
     pub(crate) fn mapped(&self) -> Mapped {
@@ -109,7 +125,10 @@ impl<M: Machine> Window<M> {
     }
 
     pub(crate) fn file(&self) -> Option<&M::File> {
-        self.file.as_ref()
+        match &self.of {
+            Mappable::File(file) => Some(file),
+            Mappable::Anonymous(_) => None,
+        }
     }
 
     pub(crate) fn is_shared(&self) -> bool {
@@ -128,7 +147,7 @@ impl<M: Machine> Window<M> {
 
     /// Whether both show the same in any region.
     pub(crate) fn is_like(&self, other: &Window<M>) -> bool {
-        KArc::ptr_eq(&self.object, &other.object)
+        core::ptr::eq(self.object(), other.object())
             && self.mapped == other.mapped
             && (self.end, self.shared) == (other.end, other.shared)
     }
@@ -137,15 +156,15 @@ impl<M: Machine> Window<M> {
     #[inline]
     pub(crate) fn page(&self, addr: u64) -> Result<Option<Page<M>>, Error> {
         let index = self.offset(addr) / PAGE;
-        match self.file {
-            Some(_) => Ok(self.object.find(index)),
-            None => self.object.page(index, &Zeroes),
+        match &self.of {
+            Mappable::File(file) => Ok(file.as_ref().find(index)),
+            Mappable::Anonymous(object) => object.page(index, &Zeroes),
         }
     }
 }
 
 impl<M: Machine> Drop for Window<M> {
     fn drop(&mut self) {
-        self.object.unlink(self.mapped);
+        self.object().unlink(self.mapped);
     }
 }

@@ -33,7 +33,7 @@ pub struct Inode {
     text: TextUse,
     /// Knows the size, too. Whoever changes the content has the file system locked from the change on the
     /// disk to the one here.
-    object: KArc<Object<Machine>>,
+    object: Object<Machine>,
 }
 
 impl Inode {
@@ -45,7 +45,7 @@ impl Inode {
             users: AtomicUsize::new(0),
             unlinked: AtomicBool::new(false),
             text: TextUse::new(),
-            object: KArc::try_new(Object::file(Machine, u64::from(info.size)))?,
+            object: Object::file(Machine, u64::from(info.size)),
         })
     }
 
@@ -70,7 +70,7 @@ impl Inode {
     }
 
     /// Its pages.
-    pub fn object(&self) -> &KArc<Object<Machine>> {
+    pub fn object(&self) -> &Object<Machine> {
         &self.object
     }
 

@@ -9,7 +9,7 @@ use core::ops::Deref;
 use frames::FRAME_SIZE;
 use kmalloc::KArc;
 use vm::object::{Pager, Version};
-use vm::{Object, Part};
+use vm::{Mappable, Object, Part};
 
 /// A file that some address space runs.
 pub struct TextFile(InodeRef);
@@ -26,6 +26,12 @@ impl Deref for TextFile {
     type Target = Inode;
     fn deref(&self) -> &Inode {
         &self.0
+    }
+}
+
+impl AsRef<Object<Machine>> for TextFile {
+    fn as_ref(&self) -> &Object<Machine> {
+        self.object()
     }
 }
 
@@ -48,8 +54,7 @@ pub fn part_to_run(inode: &InodeRef, offset: u64, length: u64) -> Result<Part<Ma
     let aligned = offset.is_multiple_of(FRAME_SIZE as u64);
     if let Some(file) = aligned.then(|| TextFile::new(inode).ok()).flatten() {
         return Ok(Part {
-            object: inode.object().clone(),
-            file: Some(file),
+            of: Mappable::File(file),
             offset,
             len: length,
         });
@@ -65,8 +70,7 @@ pub fn part_to_run(inode: &InodeRef, offset: u64, length: u64) -> Result<Part<Ma
         object.page(index, &copier)?;
     }
     Ok(Part {
-        object,
-        file: None,
+        of: Mappable::Anonymous(object),
         offset: 0,
         len: length,
     })

@@ -43,7 +43,7 @@ impl<M: Machine> Object<M> {
         let mut state = self.state.lock();
         self.size.store(size, Ordering::Release);
         self.version.fetch_add(1, Ordering::Release);
-        self.take_out(&mut state, size / PAGE, |_| true);
+        self.take_out(&mut state, size / PAGE, &mut |_| true);
         state.pages.shrink();
     }
 
@@ -55,7 +55,7 @@ impl<M: Machine> Object<M> {
             return 0;
         };
         let mut left = wanted;
-        let count = self.take_out(&mut state, 0, |pfn| {
+        let count = self.take_out(&mut state, 0, &mut |pfn| {
             let goes = left > 0 && self.machine.is_unique(pfn);
             left -= usize::from(goes);
             goes
@@ -79,7 +79,7 @@ impl<M: Machine> Object<M> {
     }
 
     /// Takes the pages from `from` on out that `goes` names; how many.
-    fn take_out(&self, state: &mut State, from: u64, goes: impl FnMut(Pfn) -> bool) -> usize {
+    fn take_out(&self, state: &mut State, from: u64, goes: &mut dyn FnMut(Pfn) -> bool) -> usize {
         let count = state.pages.take_out(&self.machine, from, goes);
         self.resident.fetch_sub(count, Ordering::Relaxed);
         count

@@ -18,23 +18,17 @@ pub struct Mapped {
 impl<M: Machine> Object<M> {
     /// Lists a window.
     pub(crate) fn link(&self, window: Mapped) -> Result<(), Error> {
-        let mut room = KVec::new();
-        let mut state = loop {
+        loop {
             let mut state = self.state.lock();
             let count = state.mapped.len();
             if count < state.mapped.capacity() {
-                break state;
-            }
-            if count < room.capacity() {
-                move_all(&mut state.mapped, &mut room);
-                break state;
+                let added = state.mapped.push_reserved(window);
+                debug_assert!(added.is_ok(), "there was room for the window");
+                return Ok(());
             }
             drop(state);
-            room = KVec::try_with_capacity((2 * count).max(4))?;
-        };
-        let added = state.mapped.push_reserved(window);
-        debug_assert!(added.is_ok(), "there was room for the window");
-        Ok(())
+            self.refit((2 * count).max(4))?;
+        }
     }
 
     /// Takes a window off the list.
@@ -50,20 +44,26 @@ impl<M: Machine> Object<M> {
             state.mapped = KVec::new();
         } else if room > 8 && count <= room / 4 {
             drop(state);
-            self.shorten(room / 2);
+            // Without memory for a shorter list it stays as it is.
+            let _ = self.refit(room / 2);
         }
     }
 
-    /// Gives back room in the list, if there is memory for a shorter one.
+    /// Gives the list room for so many windows, if it fits them.
     #[cold]
-    fn shorten(&self, room: usize) {
-        let Ok(mut shorter) = KVec::try_with_capacity(room) else {
-            return;
-        };
+    fn refit(&self, room: usize) -> Result<(), Error> {
+        let mut other = KVec::try_with_capacity(room)?;
         let mut state = self.state.lock();
-        if state.mapped.len() <= room && room < state.mapped.capacity() {
-            move_all(&mut state.mapped, &mut shorter);
+        if state.mapped.len() <= room {
+            core::mem::swap(&mut state.mapped, &mut other);
+            while let Some(window) = other.pop() {
+                let moved = state.mapped.push_reserved(window);
+                debug_assert!(moved.is_ok(), "the new list has no room");
+            }
         }
+        // What is left of the old list is dropped without the lock.
+        drop(state);
+        Ok(())
     }
 
     /// Tells of every window, in no order. The object is locked meanwhile.
@@ -73,15 +73,5 @@ impl<M: Machine> Object<M> {
             .mapped
             .iter()
             .for_each(|&window| tell(window));
-    }
-}
-
-/// Moves everything to another vector, which has room for it and takes the place of the first. That is left
-/// in `other`, to be dropped without the lock.
-fn move_all<T>(vec: &mut KVec<T>, other: &mut KVec<T>) {
-    core::mem::swap(vec, other);
-    while let Some(value) = other.pop() {
-        let moved = vec.push_reserved(value);
-        debug_assert!(moved.is_ok(), "the other vector has no room");
     }
 }

@@ -66,6 +66,7 @@ impl<M: Machine> Room<M> {
         }
     }
 
+    #[inline(never)]
     pub(super) fn try_new(machine: &M, needs: Needs) -> Result<Room<M>, Error> {
         Ok(Room {
             links: KVec::try_with_capacity(needs.links)?,
@@ -123,6 +124,7 @@ impl Pages {
     }
 
     /// What it takes to add a page that is not there.
+    #[inline(never)]
     pub(super) fn needs<M: Machine>(&self, machine: &M, index: u64) -> Needs {
         let levels = self.levels.max(levels_for(index.saturating_add(1)));
         let links = (index >> (BITS * levels)) as usize + 1;
@@ -151,6 +153,7 @@ impl Pages {
 
     /// Takes a longer array into use, and tells whether there is all that is needed. The old array is
     /// left in `room`.
+    #[inline(never)]
     pub(super) fn accept<M: Machine>(&mut self, room: &mut Room<M>, needs: Needs) -> bool {
         if needs.links > self.array.capacity() && needs.links <= room.links.capacity() {
             for link in self.array.iter() {
@@ -164,6 +167,7 @@ impl Pages {
     }
 
     /// Adds a page, whose reference passes to the list. There is room for it.
+    #[inline(never)]
     pub(super) fn insert<M: Machine>(
         &mut self,
         machine: &M,
@@ -219,7 +223,7 @@ impl Pages {
         &mut self,
         machine: &M,
         from: u64,
-        mut goes: impl FnMut(Pfn) -> bool,
+        goes: &mut dyn FnMut(Pfn) -> bool,
     ) -> usize {
         let mut count = 0;
         let mut release = |pfn| {
@@ -259,7 +263,7 @@ fn take_out_below<M: Machine>(
     links: &[AtomicU64],
     level: u32,
     from: u64,
-    release: &mut impl FnMut(Pfn) -> bool,
+    release: &mut dyn FnMut(Pfn) -> bool,
 ) -> bool {
     let span = 1 << (BITS * level);
     let mut empty = true;

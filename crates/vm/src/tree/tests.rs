@@ -4,7 +4,7 @@ extern crate std;
 
 use super::*;
 use crate::region::RegionKind;
-use crate::{Flush, SpaceId};
+use crate::{Flush, Object, SpaceId};
 use abi::Prot;
 use frames::Pfn;
 use lock_api::{GuardNoSend, RawMutex};
@@ -26,6 +26,20 @@ unsafe impl RawMutex for Unlocked {
     unsafe fn unlock(&self) {}
 }
 
+pub(crate) enum NoFile {}
+
+impl Clone for NoFile {
+    fn clone(&self) -> NoFile {
+        match *self {}
+    }
+}
+
+impl AsRef<Object<Nowhere>> for NoFile {
+    fn as_ref(&self) -> &Object<Nowhere> {
+        match *self {}
+    }
+}
+
 /// A machine that is never asked for anything.
 #[derive(Clone)]
 pub(crate) struct Nowhere;
@@ -39,7 +53,7 @@ impl Tables for Nowhere {
 // SAFETY: it gives out no frame.
 #[allow(unsafe_code)]
 unsafe impl Machine for Nowhere {
-    type File = u32;
+    type File = NoFile;
     type ObjectLock = Unlocked;
     fn alloc(&self) -> Option<Pfn> {
         None

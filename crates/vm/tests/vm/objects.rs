@@ -325,7 +325,7 @@ fn only_an_object_that_nobody_has_locked_gives_back() {
     let mut world = World::with_space(16);
     world.map_file(0, PAGE, RW, (1, 0, PAGE)).expect("a region");
     world.cached(1, 0).expect("memory");
-    let object = world.file(1);
+    let object = world.file(1).object;
     let mut windows = 0;
     object.for_each_mapped(|_| {
         windows += 1;
@@ -341,7 +341,7 @@ fn a_page_that_is_mapped_is_not_given_back() {
     let mut world = World::with_space(16);
     world.map_file(0, PAGE, RW, (1, 0, PAGE)).expect("a region");
     world.load(0, 0).expect("memory");
-    let object = world.file(1);
+    let object = world.file(1).object;
     assert_eq!((object.reclaimable(), object.shrink(9, false)), (0, 0));
     world.store(0, 0, 1).expect("a copy");
     assert_eq!((object.reclaimable(), object.shrink(9, false)), (1, 1));
@@ -351,7 +351,7 @@ fn a_page_that_is_mapped_is_not_given_back() {
 /// How many windows the object of file 1 lists.
 fn windows(world: &mut World) -> usize {
     let mut count = 0;
-    world.file(1).for_each_mapped(|_| count += 1);
+    world.file(1).object.for_each_mapped(|_| count += 1);
     count
 }
 
@@ -393,35 +393,36 @@ fn whole_page(index: u64) -> (u32, u64, u64) {
     (1, index * PAGE, PAGE)
 }
 
+/// The deltas of all windows of the object that process 0 shows at an address.
+fn deltas(world: &World, addr: u64) -> Vec<u64> {
+    let mut deltas = vec![];
+    let region = world.spaces[0].region(addr);
+    let (object, _) = region.and_then(|r| r.object()).expect("shared memory");
+    object.for_each_mapped(|window| deltas.push(window.delta));
+    deltas
+}
+
 #[test]
 fn windows_of_shared_memory_are_cut_moved_and_joined() {
     let mut world = World::with_space(64);
     let space = world.space();
     let shared = MapFlags::SHARED | MapFlags::ANONYMOUS;
     let at = space.mmap(0, 8 * PAGE, RW, shared).expect("memory");
-    let object = space.region(at).and_then(|region| region.object());
-    let object = object.expect("shared memory").0.clone();
-    let deltas = || {
-        let mut deltas = vec![];
-        object.for_each_mapped(|window| deltas.push(window.delta));
-        deltas
-    };
-    assert_eq!(deltas(), [at]);
     space.munmap(at + 2 * PAGE, PAGE).expect("memory");
-    assert_eq!(deltas(), [at], "a hole in the middle");
-    space
-        .mmap(at + 8 * PAGE, PAGE, RW, shared)
-        .expect("in the way");
+    assert_eq!(deltas(&world, at), [at], "a hole in the middle");
+    let space = world.space();
+    let wall = space.mmap(at + 8 * PAGE, PAGE, RW, shared);
+    assert_eq!(wall, Ok(at + 8 * PAGE), "in the way of growth");
     let moved = space.mremap(at + 4 * PAGE, 4 * PAGE, 5 * PAGE, true);
     let moved = moved.expect("memory");
-    assert_eq!(deltas(), [at, moved - 4 * PAGE], "a part has moved");
+    let both = [at, moved - 4 * PAGE];
+    assert_eq!(deltas(&world, moved), both, "a part has moved");
     world.audit(true);
     let space = world.space();
     space.munmap(at, 4 * PAGE).expect("memory");
-    assert_eq!(deltas(), [moved - 4 * PAGE], "the other part is gone");
-    space.munmap(moved, 5 * PAGE).expect("memory");
-    assert!(deltas().is_empty(), "{:?}", deltas());
-    drop(object);
+    assert_eq!(deltas(&world, moved), both[1..], "the other part is gone");
+    let space = world.space();
+    space.munmap(moved, 6 * PAGE).expect("memory");
     world.end();
 }
 

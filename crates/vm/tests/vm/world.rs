@@ -1,16 +1,16 @@
 //! Processes on one machine with a page cache: what a kernel does around an address space.
 
 use crate::mmu::{Survey, reach, survey};
-use crate::ram::Ram;
+use crate::ram::{File, Ram};
 use abi::Prot;
 use frames::Pfn;
-use kmalloc::KArc;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use vm::object::{Mapped, Page, Pager, Version};
 use vm::{
-    Access, AddressSpace, Error, Fault, FaultError, Frame, Machine, Object, Part, RegionKind,
-    SpaceId,
+    Access, AddressSpace, Error, Fault, FaultError, Frame, Machine, Mappable, Object, Part,
+    RegionKind, SpaceId,
 };
 
 pub(crate) type Space = AddressSpace<Ram>;
@@ -47,7 +47,7 @@ impl Pager<Ram> for Reader {
 /// number.
 pub(crate) struct World {
     pub(crate) ram: Ram,
-    files: HashMap<u32, KArc<Object<Ram>>>,
+    files: HashMap<u32, File>,
     pub(crate) spaces: Vec<Space>,
     /// Numbers given out to spaces.
     numbers: u16,
@@ -107,20 +107,19 @@ impl World {
         self.spaces.swap_remove(p);
     }
 
-    /// The object of a file, made when it is asked for first.
-    pub(crate) fn file(&mut self, file: u32) -> KArc<Object<Ram>> {
-        let new = || {
-            let object = Object::file(self.ram.clone(), FILE_PAGES * PAGE);
-            KArc::try_new(object).expect("memory for an object")
+    /// A file, made when it is asked for first.
+    pub(crate) fn file(&mut self, number: u32) -> File {
+        let new = || File {
+            number,
+            object: Arc::new(Object::file(self.ram.clone(), FILE_PAGES * PAGE)),
         };
-        self.files.entry(file).or_insert_with(new).clone()
+        self.files.entry(number).or_insert_with(new).clone()
     }
 
     /// The part of a file, for a region.
     pub(crate) fn part(&mut self, file: u32, offset: u64, len: u64) -> Part<Ram> {
         Part {
-            object: self.file(file),
-            file: Some(file),
+            of: Mappable::File(self.file(file)),
             offset,
             len,
         }
@@ -140,23 +139,27 @@ impl World {
 
     /// The page of the file, read if need be.
     pub(crate) fn cached(&mut self, file: u32, index: u64) -> Option<Page<Ram>> {
-        self.file(file).page(index, &Reader(file)).ok().flatten()
+        self.file(file)
+            .object
+            .page(index, &Reader(file))
+            .ok()
+            .flatten()
     }
 
     /// The frame of a page that the file's object has.
     pub(crate) fn frame_of(&mut self, file: u32, index: u64) -> Option<Pfn> {
-        let page = self.file(file).find(index)?;
+        let page = self.file(file).object.find(index)?;
         Some(page.frame.pfn())
     }
 
     /// Pages of files that are cached.
     pub(crate) fn cached_pages(&self) -> usize {
-        self.files.values().map(|object| object.resident()).sum()
+        self.files.values().map(|file| file.object.resident()).sum()
     }
 
     /// Their frames.
     pub(crate) fn cache(&self) -> Vec<Pfn> {
-        let pages = |object: &KArc<Object<Ram>>| {
+        let pages = |File { object, .. }: &File| {
             let found = (0..FILE_PAGES).filter_map(|index| object.find(index));
             found.map(|page| page.frame.pfn()).collect::<Vec<Pfn>>()
         };
@@ -165,7 +168,7 @@ impl World {
 
     /// The files let go of all pages, also of those that are mapped.
     pub(crate) fn drop_cache(&mut self) {
-        for object in self.files.values() {
+        for File { object, .. } in self.files.values() {
             let size = object.size();
             object.truncate(0);
             object.write(size..size, |_, _, _| ());
@@ -177,7 +180,9 @@ impl World {
         match self.spaces[p].fault(addr, access)? {
             Fault::Done => Ok(()),
             Fault::NeedPage { file, index } => {
-                let _page = self.cached(file, index).ok_or(FaultError::OutOfMemory)?;
+                let _page = self
+                    .cached(file.number, index)
+                    .ok_or(FaultError::OutOfMemory)?;
                 let again = self.spaces[p].fault(addr, access)?;
                 assert_eq!(
                     again,
@@ -281,13 +286,15 @@ impl World {
     /// The windows that objects list must be those of the spaces.
     pub(crate) fn check_windows(&self) {
         let mut listed = HashSet::new();
-        let mut list = |object: &KArc<Object<Ram>>| {
-            let name = KArc::as_ptr(object).addr();
+        let name = |object: &Object<Ram>| std::ptr::from_ref(object).addr();
+        let mut list = |object: &Object<Ram>| {
+            let name = name(object);
             object.for_each_mapped(|Mapped { table, delta }| {
                 listed.insert((name, table, delta));
             });
         };
-        self.files.values().for_each(&mut list);
+        let files = self.files.values();
+        files.for_each(|file| list(&file.object));
         let mut shown = HashSet::new();
         for space in &self.spaces {
             for region in space.regions() {
@@ -303,7 +310,7 @@ impl World {
                     );
                 }
                 list(object);
-                shown.insert((KArc::as_ptr(object).addr(), table, delta));
+                shown.insert((name(object), table, delta));
             }
         }
         assert_eq!(

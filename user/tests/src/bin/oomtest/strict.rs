@@ -35,6 +35,8 @@ pub(crate) const TESTS: &[Test] = tests! {
 
 /// A step of those that take memory in pieces.
 const PIECE: usize = 256;
+/// Pages of a mapping that has two page tables of its own, and as shared memory two lists of its pages.
+const LONG: usize = 1024;
 
 /// Runs something in a child that takes until it is refused; the child must end by itself, beside a
 /// witness that must not notice.
@@ -285,16 +287,16 @@ fn kept_after_fork() -> Outcome {
 fn come_back() -> Outcome {
     let before = promisable()?;
     for _ in 0..3 {
-        let base = map(PIECE, MapFlags::PRIVATE).ok_or("expected a mapping, saw -1")?;
-        let shared = map(PIECE, MapFlags::SHARED).ok_or("expected a mapping, saw -1")?;
+        let base = map(LONG, MapFlags::PRIVATE).ok_or("expected a mapping, saw -1")?;
+        let shared = map(LONG, MapFlags::SHARED).ok_or("expected a mapping, saw -1")?;
         expect_eq!(
             before - promisable()?,
-            2 * PIECE as u64 + 3,
-            "pages promised to two mappings, their tables and the list of shared pages"
+            2 * LONG as u64 + 5 + 2,
+            "pages promised to two mappings, their tables and the lists of shared pages"
         );
         for at in [base, shared] {
             // SAFETY: nobody uses the memory.
-            let answer = unsafe { sys::munmap(at, PIECE * PAGE_SIZE) };
+            let answer = unsafe { sys::munmap(at, LONG * PAGE_SIZE) };
             expect_eq!(answer, 0, "munmap");
         }
         let top = mem::grow(PIECE * PAGE_SIZE).or_fail("grow the heap")?;
