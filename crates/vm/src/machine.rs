@@ -160,9 +160,18 @@ impl<M: Machine> Frame<M> {
         machine.alloc_zeroed().map(|pfn| Frame::adopt(machine, pfn))
     }
 
+    /// Takes over a reference, such as [`Frame::into_pfn`] gave.
+    ///
+    /// # Safety
+    /// The reference is the caller's, who does not use it any more.
+    #[allow(unsafe_code)]
+    pub unsafe fn from_pfn(machine: &M, pfn: Pfn) -> Frame<M> {
+        Frame::adopt(machine, pfn)
+    }
+
     /// Takes over a reference that somebody else obtained.
     #[inline]
-    pub fn adopt(machine: &M, pfn: Pfn) -> Frame<M> {
+    pub(crate) fn adopt(machine: &M, pfn: Pfn) -> Frame<M> {
         Frame {
             machine: machine.clone(),
             pfn,

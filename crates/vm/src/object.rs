@@ -16,7 +16,7 @@ mod promise;
 use crate::Error;
 use crate::machine::{Frame, Machine};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use kmalloc::KVec;
+use fallible::KVec;
 use lock_api::Mutex;
 pub use mapped::Mapped;
 use pages::{Pages, Room, frames_for};

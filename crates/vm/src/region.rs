@@ -6,8 +6,8 @@ use crate::window::Window;
 use crate::{Access, Error, Machine};
 use abi::Prot;
 use core::ops::Range;
+use fallible::KArc;
 use frames::Pfn;
-use kmalloc::KArc;
 use paging::{PAGE, SUPERPAGE};
 
 /// What a region is for. Only a [`Mapping`](RegionKind::Mapping) can be unmapped or replaced by the

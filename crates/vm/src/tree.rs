@@ -9,8 +9,8 @@ pub(crate) mod tests;
 use crate::account::{Extent, between};
 use crate::{Error, Machine, Region};
 use core::ops::Range;
+use fallible::{AllocError, KBox};
 use frames::Pfn;
-use kmalloc::{AllocError, KBox};
 pub(crate) use node::Node;
 use node::{Link, Search, change, forked, gap_below, insert, remove};
 

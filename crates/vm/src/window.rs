@@ -3,8 +3,8 @@
 use crate::Error;
 use crate::machine::Machine;
 use crate::object::{Mapped, Object, Page, Zeroes};
+use fallible::KArc;
 use frames::Pfn;
-use kmalloc::KArc;
 use paging::PAGE;
 
 /// What can be mapped.

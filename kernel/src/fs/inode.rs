@@ -12,8 +12,8 @@ use crate::mm::{Commit, Frame, Machine};
 use abi::{Errno, Event, FileType, Stat};
 use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicBool, AtomicUsize};
+use fallible::{AllocError, KArc};
 use frames::FRAME_SIZE;
-use kmalloc::{AllocError, KArc};
 use vm::Object;
 use vm::object::{Page, Pager, Version};
 use xv6fs::InodeInfo;
@@ -111,7 +111,7 @@ impl Inode {
         Ok(page.map(|Page { frame, size }| {
             let left = size.saturating_sub(index * FRAME_SIZE as u64);
             let length = left.min(FRAME_SIZE as u64) as usize;
-            (Frame::from_pfn(frame.into_pfn()), length)
+            (frame.into(), length)
         }))
     }
 
@@ -182,7 +182,7 @@ impl Inode {
             let part = to.part(done, FRAME_SIZE);
             let bytes = page
                 .bytes_mut()
-                .get_mut(..part.len())
+                .and_then(|page| page.get_mut(..part.len()))
                 .ok_or(Errno::Invalid)?;
             let count = volume::lock().read(self.inum, offset + done as u64, bytes)?;
             part.write(bytes.get(..count).ok_or(Errno::Invalid)?)?;
@@ -201,10 +201,10 @@ impl Inode {
         let count = fs.write(self.inum, offset, data.get(..limit).unwrap_or_default())?;
         let range = offset..offset + count as u64;
         self.object.write(range, |pfn, inside, from| {
-            // The object has it alone and is locked.
-            let mut page = ManuallyDrop::new(Frame::from_pfn(pfn));
+            // SAFETY: the object has the only reference and is locked; this one is not dropped.
+            let mut page = ManuallyDrop::new(unsafe { Frame::from_pfn(pfn) });
             let bytes = data.get(from..from + inside.len());
-            let place = page.bytes_mut().get_mut(inside);
+            let place = page.bytes_mut().and_then(|page| page.get_mut(inside));
             if let (Some(place), Some(bytes)) = (place, bytes) {
                 place.copy_from_slice(bytes);
             }
@@ -247,9 +247,10 @@ impl Pager<Machine> for Inode {
         let mut page = Frame::try_new_zeroed()?;
         let mut fs = volume::lock();
         let version = object.version();
-        fs.read(self.inum, index * FRAME_SIZE as u64, page.bytes_mut())?;
+        let bytes = page.bytes_mut().ok_or(Errno::Invalid)?;
+        fs.read(self.inum, index * FRAME_SIZE as u64, bytes)?;
         drop(fs);
         hart::note(Event::PageIn);
-        Ok((vm::Frame::adopt(&Machine, page.into_pfn()), version))
+        Ok((page.into(), version))
     }
 }

@@ -6,8 +6,8 @@ use super::inode::Inode;
 use crate::mm::{Commit, Frame, Machine};
 use abi::Errno;
 use core::ops::Deref;
+use fallible::KArc;
 use frames::FRAME_SIZE;
-use kmalloc::KArc;
 use vm::object::{Pager, Version};
 use vm::{Mappable, Object, Part};
 
@@ -95,8 +95,9 @@ impl Pager<Machine> for Copier<'_> {
         let mut page = Frame::try_new_zeroed()?;
         let first = index * FRAME_SIZE as u64;
         let length = (self.length - first).min(FRAME_SIZE as u64) as usize;
-        let bytes = page.bytes_mut().get_mut(..length).ok_or(Errno::Invalid)?;
+        let bytes = page.bytes_mut().and_then(|page| page.get_mut(..length));
+        let bytes = bytes.ok_or(Errno::Invalid)?;
         self.inode.copy_to(self.offset + first, bytes)?;
-        Ok((vm::Frame::adopt(&Machine, page.into_pfn()), version))
+        Ok((page.into(), version))
     }
 }

@@ -19,6 +19,21 @@ use crate::platform::Platform;
 #[derive(Clone)]
 pub struct Machine;
 
+impl From<vm::Frame<Machine>> for Frame {
+    fn from(frame: vm::Frame<Machine>) -> Frame {
+        // SAFETY: it is a reference, which is given up here. Objects of files are written through their
+        // frames alone, and mapped read-only.
+        unsafe { Frame::from_pfn(frame.into_pfn()) }
+    }
+}
+
+impl From<Frame> for vm::Frame<Machine> {
+    fn from(frame: Frame) -> vm::Frame<Machine> {
+        // SAFETY: it is a reference, which is given up here.
+        unsafe { vm::Frame::from_pfn(&Machine, frame.into_pfn()) }
+    }
+}
+
 /// Takes the heap and the kernel's own page table into use, when [`ram::init`] has run.
 pub fn init(platform: &Platform) {
     heap::init();

@@ -60,7 +60,7 @@ impl Arguments {
         let room = self
             .bytes
             .bytes_mut()
-            .get_mut(self.used..)
+            .and_then(|page| page.get_mut(self.used..))
             .unwrap_or_default();
         let length = fill(room)?;
         *room.get_mut(length).ok_or(Errno::ArgumentsTooLong)? = 0;
@@ -137,7 +137,7 @@ fn load(space: &mut Space, inode: &InodeRef) -> Result<Program, Errno> {
     let length = usize::try_from(first.size)
         .unwrap_or(usize::MAX)
         .min(PAGE_SIZE);
-    let first = Frame::from_pfn(first.frame.into_pfn());
+    let first = Frame::from(first.frame);
     let bytes = first.bytes().get(..length).unwrap_or_default();
     let headers = map_segments(space, inode, bytes)?;
 

@@ -1,5 +1,5 @@
-//! Power failures: QEMU is killed while the guest writes, and the disk must have every file that the
-//! guest had said was written, be free of faults, and boot again.
+//! Power failures: QEMU is killed while the guest writes; the disk must have every file that was
+//! reported as written, pass fsck, and boot again.
 
 use super::{Bench, Check, Layer, Log, Outcome, guest};
 use crate::{
@@ -18,9 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Files that the guest would write if it were left alone.
+/// Files that the guest writes.
 const FILES: usize = 60;
-/// When the power fails: behind that many files, so many milliseconds later.
+/// When the power fails: after this many files and milliseconds.
 const MOMENTS: [(usize, u64); 8] = [
     (1, 0),
     (2, 7),
@@ -31,7 +31,7 @@ const MOMENTS: [(usize, u64); 8] = [
     (33, 53),
     (47, 11),
 ];
-/// For one boot.
+/// Time limit for a boot.
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub(super) fn checks() -> Vec<Check> {
@@ -49,12 +49,12 @@ pub(super) fn checks() -> Vec<Check> {
     MOMENTS.map(check).into()
 }
 
-/// The contents of file `n`, which `echo` writes in many calls.
+/// The contents of file `n`, which `echo` writes in several calls.
 fn payload(n: usize) -> String {
     format!("file {n} of the power test ").repeat(3)
 }
 
-/// A script that writes the files, and says so of each, while `stressfs` writes beside it.
+/// A script that writes and reports each file, while `stressfs` writes too.
 fn script() -> String {
     let mut script = String::from("stressfs &\n");
     for n in 0..FILES {
@@ -117,8 +117,8 @@ fn hardware() -> Hardware {
     }
 }
 
-/// Runs the command until it has said that so many files are written; `delay` later the power is
-/// gone. Returns how many files it had said by then.
+/// Runs the command until it has reported `files` files, and cuts the power `delay` later. Returns
+/// the number of reported files.
 fn write_until(
     log: &mut Log,
     guest: &Guest,
@@ -135,7 +135,7 @@ fn write_until(
     }
     thread::sleep(delay);
     session.kill()?;
-    // What was in the pipe when the power failed had been said, too.
+    // Count reports still in the pipe.
     while let Ok(Event::Output(bytes)) = session.next(Instant::now() + Duration::from_secs(1)) {
         console.push_str(&String::from_utf8_lossy(&bytes));
     }
@@ -157,11 +157,11 @@ fn read(
             Ok(())
         }
         Event::Ended(status) => bail!("the guest ended with {status} before the power failed"),
-        Event::Silence => bail!("no end after {} s", LIMIT.as_secs()),
+        Event::Silence => bail!("timeout after {} s", LIMIT.as_secs()),
     }
 }
 
-/// How many files in a row the guest has said are written.
+/// The number of consecutive files reported as written.
 fn written(console: &str) -> usize {
     (0..FILES)
         .take_while(|n| console.contains(&format!("written {n}.")))

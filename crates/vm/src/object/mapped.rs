@@ -2,8 +2,8 @@
 
 use super::Object;
 use crate::{Error, Machine};
+use fallible::KVec;
 use frames::Pfn;
-use kmalloc::KVec;
 
 /// A place where an object is mapped: in the space with this page table, the entry for page `n` can only
 /// be at `delta + n * PAGE`. Whether it is the object's is to be seen by its frame.

@@ -4,8 +4,8 @@
 use crate::machine::Spare;
 use crate::{Error, Machine};
 use core::sync::atomic::{AtomicU64, Ordering};
+use fallible::KVec;
 use frames::Pfn;
-use kmalloc::KVec;
 
 /// Bits of a page number that the links of one table tell apart.
 const BITS: u32 = 9;

@@ -2,8 +2,8 @@
 
 use crate::{Error, Machine, Region};
 use core::cmp::Ordering;
+use fallible::{AllocError, KBox};
 use frames::Pfn;
-use kmalloc::{AllocError, KBox};
 
 /// A record in the tree; made before an operation changes anything, for making it can fail.
 pub(crate) struct Node<M: Machine> {

@@ -3,7 +3,7 @@
 use crate::ram::File;
 use crate::world::{PAGE, RW, RX, World, file_word};
 use abi::Prot;
-use kmalloc::KArc;
+use fallible::KArc;
 use std::sync::atomic::Ordering::Relaxed;
 use vm::object::Zeroes;
 use vm::{Access, Error, Fault, FaultError, Mappable, Object, Part, RegionKind};

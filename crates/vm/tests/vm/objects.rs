@@ -6,7 +6,7 @@ use crate::ram::Ram;
 use crate::random::Random;
 use crate::world::{PAGE, RW, World};
 use abi::{MapFlags, Prot};
-use kmalloc::KArc;
+use fallible::KArc;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -50,7 +50,9 @@ impl Pager<Ram> for Disk {
         let ram = object.machine();
         let version = object.version();
         self.reads.set(self.reads.get() + 1);
-        let frame = Frame::adopt(ram, ram.alloc_zeroed().ok_or(Error::NoMemory)?);
+        let frame = ram.alloc_zeroed().ok_or(Error::NoMemory)?;
+        // SAFETY: it was allocated just now.
+        let frame = unsafe { Frame::from_pfn(ram, frame) };
         ram.words(frame.pfn())[0].store(self.word(index), Relaxed);
         if let Some(work) = self.meanwhile.take() {
             work();

@@ -39,7 +39,9 @@ impl Pager<Ram> for Reader {
         for (n, word) in object.machine().words(frame).iter().enumerate() {
             word.store(file_word(self.0, index * PAGE + n as u64 * 8), Relaxed);
         }
-        Ok((Frame::adopt(object.machine(), frame), version))
+        // SAFETY: it was allocated just now.
+        let frame = unsafe { Frame::from_pfn(object.machine(), frame) };
+        Ok((frame, version))
     }
 }
 

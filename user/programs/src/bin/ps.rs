@@ -1,4 +1,4 @@
-//! `ps`: all processes, with their memory in KiB.
+//! `ps`: lists all processes, with memory in KiB.
 #![no_std]
 #![no_main]
 
