@@ -39,6 +39,7 @@ mod advise;
 pub mod asid;
 mod commit;
 mod fault;
+mod flush;
 mod fork;
 mod heap;
 mod look;
@@ -58,11 +59,13 @@ mod unmap;
 
 pub use access::Access;
 pub use fault::{Fault, FaultError, FilePage};
+pub use flush::Flush;
 pub use look::Usage;
-pub use machine::{Flush, Machine, Placed, SpaceId};
+pub use machine::{Machine, Placed};
 pub use region::{Region, RegionKind};
 pub use reserve::{Reserve, SETS};
 pub use space::{AddressSpace, Stats};
+pub use table::PageTable;
 pub use tree::Regions;
 
 /// Why an operation on an address space failed. It has changed nothing then.

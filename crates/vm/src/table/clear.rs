@@ -1,206 +1,239 @@
 //! Taking pages and empty tables out.
 
+use super::PageTable;
 use super::large::FRAMES;
-use super::{PageTable, Stale};
-use crate::Machine;
-use core::mem::replace;
+use crate::{Flush, Machine};
+use core::mem::take;
 use core::ops::Range;
 use frames::Pfn;
-use paging::{Entry, Level};
+use paging::{Entry, Level, PAGE};
 
-/// Tables that wait for one flush at most.
-const BATCH: usize = 16;
+/// Tables and large pages that wait for one flush at most.
+const TABLES: usize = 16;
+/// Pages that wait for one flush at most, apart from those in tables that go as a whole.
+const PAGES: usize = 64;
 
-/// A table that no entry leads to any more.
-struct Unlinked {
-    table: Pfn,
-    /// Whether other spaces had it too when it was taken out; otherwise it is empty.
-    common: bool,
+/// What no entry leads to any more.
+#[derive(Clone, Copy)]
+enum Unlinked {
+    /// A table without entries.
+    Empty(Pfn),
+    /// A table of pages, and the first and the last place in it that may have one.
+    Pages(Pfn, u16, u16),
+    /// A large page.
+    Large(Pfn),
 }
 
-/// How a range is cleared.
-struct Clearing<'a> {
-    /// A range around it that has no entries but those of the range.
+/// What was taken out and is freed after a flush.
+struct Gather<'a> {
+    /// A range that has no entries but those that go.
     free: &'a Range<u64>,
-    /// Whether all that the space has goes, one range after the other.
-    all: bool,
-    /// Pages that went; not counted when all goes.
-    pages: usize,
-    stale: Stale,
-    /// What waits for the flush.
-    unlinked: [Option<Unlinked>; BATCH],
+    stale: Flush,
+    unlinked: &'a mut [Option<Unlinked>; TABLES],
     waiting: usize,
 }
 
-impl Clearing<'_> {
-    fn new(free: &Range<u64>, all: bool) -> Clearing<'_> {
-        Clearing {
-            free,
-            all,
-            pages: 0,
-            stale: Stale::Nothing,
-            unlinked: [const { None }; BATCH],
-            waiting: 0,
-        }
-    }
-}
-
 impl<M: Machine> PageTable<M> {
-    /// Takes out every page of `range` and every table that has nothing else in it. `free` is a
-    /// range around it that has no entries but those of `range`: a table inside it is known to be
-    /// empty afterwards without looking. Tables of which only a part goes must be this space's own.
-    /// The hardware has forgotten all that when it returns.
-    ///
-    /// Tables go back after the flush. Hardware walks ahead of any access, by the way to a table that
-    /// it remembers; what it found in a frame with other contents it might keep, even for all spaces,
-    /// and where it sets the bits for "accessed" itself, it might write there.
-    ///
-    /// Frames of pages go back before the flush. Whatever the hardware remembers of a page, only an
-    /// access to its address comes to the frame: none by the program, which is in the kernel and on
-    /// no other hart; none by the kernel, which copies to and from a program while nothing changes
-    /// its table; and one that the hardware only tries is a load, for stores wait until they are
-    /// certain, and the bits for "accessed" and "dirty" are set from the start.
-    pub(crate) fn clear(&mut self, range: Range<u64>, free: &Range<u64>) {
+    /// Takes out and frees every page of `range` and every table that has nothing else in it. `free` is a
+    /// range around it that has no entries but those of `range`: a table inside it goes as a whole. Tables
+    /// of which only a part goes must be this space's own.
+    pub(crate) fn clear(&self, range: Range<u64>, free: &Range<u64>) {
         if range.is_empty() {
             return;
         }
         self.close_placed(&range);
-        let mut clearing = Clearing::new(free, false);
-        self.clear_in(Level::ROOT, self.root, &range, &mut clearing);
-        self.resident -= clearing.pages;
-        self.settle(&mut clearing);
-    }
-
-    /// As [`clear`](Self::clear), when all that is left in the table goes, from the lowest address
-    /// upwards and until [`cleared`](Self::cleared) ends it. It takes no memory: a table that other
-    /// spaces have too goes with the first of its ranges. It flushes nothing, for no hart walks these
-    /// tables any more, and whatever one remembers of them has a number that no space will get
-    /// before the hart forgets it.
-    pub(crate) fn tear_down(&mut self, range: Range<u64>, free: &Range<u64>) {
-        if range.is_empty() {
-            return;
-        }
-        self.close_placed(&range);
-        let mut clearing = Clearing::new(free, true);
-        self.clear_in(Level::ROOT, self.root, &range, &mut clearing);
-    }
-
-    /// Nothing is left after [`tear_down`](Self::tear_down), which counts no pages: it need not look
-    /// into tables that others keep.
-    pub(crate) fn cleared(&mut self) {
-        self.resident = 0;
+        let mut gather = Gather {
+            free,
+            stale: Flush::Nothing,
+            unlinked: &mut [None; TABLES],
+            waiting: 0,
+        };
+        self.clear_in(Level::ROOT, self.root, &range, &mut gather);
+        self.free(&mut gather);
     }
 
     /// Clears the part of a table above the leaf level that `range`, not empty and inside its span,
     /// covers.
-    fn clear_in(
-        &mut self,
-        level: Level,
-        table: Pfn,
-        range: &Range<u64>,
-        clearing: &mut Clearing<'_>,
-    ) {
-        let machine = self.machine.clone();
-        for (addr, slot) in machine.slots(table, level, range) {
+    fn clear_in(&self, level: Level, table: Pfn, range: &Range<u64>, gather: &mut Gather<'_>) {
+        for (addr, slot) in self.machine.slots(table, level, range) {
             let part = addr.max(range.start)..(addr + level.entry_span()).min(range.end);
-            let gone = match slot.get() {
+            let unlinked = match slot.get() {
                 Entry::Empty => continue,
-                Entry::Branch(table) => match self.clear_below(level, table, &part, clearing) {
-                    Some(unlinked) => Some(unlinked),
+                Entry::Branch(table) => match self.clear_below(level, table, &part, gather) {
+                    Some(unlinked) => unlinked,
                     None => continue,
                 },
-                Entry::Leaf(leaf) => {
-                    self.machine.release_large(leaf.pfn());
-                    self.large -= 1;
-                    clearing.pages += FRAMES;
-                    None
-                }
+                Entry::Leaf(leaf) => Unlinked::Large(leaf.pfn()),
             };
+            let entries = self.lock();
             slot.take();
-            clearing.stale = Stale::Many;
-            if let Some(unlinked) = gone {
-                self.part_with(unlinked, clearing);
+            drop(entries);
+            gather.stale = Flush::Space;
+            if gather.waiting == TABLES {
+                self.free(gather);
+            }
+            if let Some(place) = gather.unlinked.get_mut(gather.waiting) {
+                *place = Some(unlinked);
+                gather.waiting += 1;
             }
         }
     }
 
-    /// Clears the part of a table below `level` that `range` covers; returns the table if nothing else
+    /// Clears the part of a table below `level` that `range` covers, or returns the table if nothing else
     /// is in it.
     fn clear_below(
-        &mut self,
+        &self,
         level: Level,
         table: Pfn,
         range: &Range<u64>,
-        clearing: &mut Clearing<'_>,
+        gather: &mut Gather<'_>,
     ) -> Option<Unlinked> {
         let level = level.below()?;
-        let span = level.table_around(range.start);
-        let free = lies_in(&span, clearing.free);
-        let common = level == Level::LEAF && !self.machine.is_unique(table);
-        if common && !clearing.all {
-            if span != *range && !free {
-                // Nobody made it the space's own, so nothing in it is the range's.
-                return None;
-            }
-            clearing.pages += self.pages_among(table, &span);
+        let free = lies_in(&level.table_around(range.start), gather.free);
+        if level != Level::LEAF {
+            self.clear_in(level, table, range, gather);
+            let goes = free || self.machine.is_empty(table, level, range.start);
+            return goes.then_some(Unlinked::Empty(table));
         }
-        if !common {
-            match level {
-                Level::LEAF => self.clear_pages(table, range, clearing),
-                _ => self.clear_in(level, table, range, clearing),
-            }
-            if !free && !self.machine.is_empty(table, level, range.start) {
-                return None;
-            }
+        if !free && !self.machine.is_unique(table) {
+            // Nobody made it the space's own, so nothing in it is the range's.
+            return None;
         }
-        self.tables -= 1;
-        Some(Unlinked { table, common })
+        if free || self.machine.is_empty_outside(table, level, range) {
+            let place = |addr| Level::LEAF.index(addr) as u16;
+            let (first, last) = (place(range.start), place(range.end - 1));
+            return Some(Unlinked::Pages(table, first, last));
+        }
+        self.clear_pages(table, range);
+        None
     }
 
-    /// Gives back a table, now or with the next flush.
-    fn part_with(&self, unlinked: Unlinked, clearing: &mut Clearing<'_>) {
-        if clearing.all {
-            return self.give_back(unlinked);
-        }
-        if clearing.waiting == BATCH {
-            self.settle(clearing);
-        }
-        if let Some(place) = clearing.unlinked.get_mut(clearing.waiting) {
-            *place = Some(unlinked);
-            clearing.waiting += 1;
-        }
-    }
-
-    /// Flushes, and gives back what waited for it.
-    fn settle(&self, clearing: &mut Clearing<'_>) {
-        self.flush(replace(&mut clearing.stale, Stale::Nothing));
-        let waiting = clearing.unlinked.iter_mut().take(clearing.waiting);
-        waiting
-            .filter_map(Option::take)
-            .for_each(|unlinked| self.give_back(unlinked));
-        clearing.waiting = 0;
-    }
-
-    fn give_back(&self, Unlinked { table, common }: Unlinked) {
-        if common {
-            self.let_go(table);
-        } else {
-            self.machine.release(table);
-        }
-    }
-
+    /// Takes out and frees pages of a table that stays.
     #[inline(never)]
-    fn clear_pages(&self, table: Pfn, range: &Range<u64>, clearing: &mut Clearing<'_>) {
-        for (addr, slot) in self.pages(table, range) {
-            if slot.get() == Entry::Empty {
-                continue;
-            }
-            if let Some(leaf) = slot.take().leaf().filter(|leaf| self.counts(leaf)) {
-                self.machine.release(leaf.pfn());
-                clearing.pages += 1;
-            }
-            clearing.stale = clearing.stale.and_page(addr);
+    fn clear_pages(&self, table: Pfn, range: &Range<u64>) {
+        let mut pages = self.pages(table, range);
+        let mut next = pages.find(|(_, slot)| slot.get() != Entry::Empty);
+        while let Some((start, _)) = next {
+            let (mut frames, mut count) = ([Pfn::new(0); PAGES], 0);
+            next = self.change(|stale| {
+                for (addr, slot) in self.pages(table, &(start..range.end)) {
+                    if slot.get() == Entry::Empty {
+                        continue;
+                    }
+                    let Some(place) = frames.get_mut(count) else {
+                        return Some((addr, slot));
+                    };
+                    if let Some(leaf) = slot.take().leaf().filter(|leaf| self.counts(leaf)) {
+                        *place = leaf.pfn();
+                        count += 1;
+                    }
+                    *stale = stale.and_page(addr);
+                }
+                None
+            });
+            let frames = frames.iter().take(count);
+            frames.for_each(|&pfn| self.machine.release(pfn));
+            self.resident.sub(count);
         }
+    }
+
+    /// Flushes, and frees what has waited for it.
+    fn free(&self, gather: &mut Gather<'_>) {
+        self.shoot_down(take(&mut gather.stale));
+        let waiting = gather.unlinked.iter_mut().take(gather.waiting);
+        for unlinked in waiting.filter_map(Option::take) {
+            match unlinked {
+                Unlinked::Large(block) => {
+                    self.machine.release_large(block);
+                    self.large.sub(1);
+                    self.resident.sub(FRAMES);
+                    continue;
+                }
+                Unlinked::Empty(table) => self.machine.release(table),
+                Unlinked::Pages(table, first, last) => {
+                    self.free_table(table, &(u64::from(first) * PAGE..(u64::from(last) + 1) * PAGE));
+                }
+            }
+            self.tables.sub(1);
+        }
+        gather.waiting = 0;
+    }
+
+    /// Frees a table of pages, which are all in `range`, counted from any address that a table begins at.
+    fn free_table(&self, table: Pfn, range: &Range<u64>) {
+        let pages = if self.machine.is_unique(table) {
+            let pages = self.release_pages(table, range);
+            self.machine.release(table);
+            pages
+        } else {
+            let pages = self.pages_among(table, range);
+            self.let_go(table, range);
+            pages
+        };
+        self.resident.sub(pages);
+    }
+
+    /// As [`clear`](Self::clear), when all that is left in the table goes, from the lowest address
+    /// upwards and until [`cleared`](Self::cleared) ends it. No hart runs on the table any more, and nobody
+    /// changes it; so it flushes nothing. What a TLB has of it is tagged with an ASID that no other space
+    /// gets before the TLB is flushed. It takes no memory: a table that other spaces have too goes with
+    /// the first of its ranges.
+    pub(crate) fn tear_down(&self, range: Range<u64>, free: &Range<u64>) {
+        if !range.is_empty() {
+            self.close_placed(&range);
+            self.tear_down_in(Level::ROOT, self.root, &range, free);
+        }
+    }
+
+    fn tear_down_in(&self, level: Level, table: Pfn, range: &Range<u64>, free: &Range<u64>) {
+        for (addr, slot) in self.machine.slots(table, level, range) {
+            let part = addr.max(range.start)..(addr + level.entry_span()).min(range.end);
+            let gone = match (slot.get(), level.below()) {
+                (Entry::Branch(table), Some(below)) => {
+                    self.tear_down_below(below, table, &part, free)
+                }
+                (Entry::Leaf(leaf), _) => {
+                    self.machine.release_large(leaf.pfn());
+                    self.large.sub(1);
+                    true
+                }
+                _ => false,
+            };
+            if gone {
+                slot.take();
+            }
+        }
+    }
+
+    /// The same for the part of a table of `level`; tells whether the table went.
+    fn tear_down_below(
+        &self,
+        level: Level,
+        table: Pfn,
+        range: &Range<u64>,
+        free: &Range<u64>,
+    ) -> bool {
+        let last = lies_in(&level.table_around(range.start), free);
+        if level != Level::LEAF {
+            self.tear_down_in(level, table, range, free);
+        } else if !self.machine.is_unique(table) {
+            self.let_go(table, &level.table_around(range.start));
+            self.tables.sub(1);
+            return true;
+        } else {
+            self.release_pages(table, range);
+        }
+        if last {
+            self.machine.release(table);
+            self.tables.sub(1);
+        }
+        last
+    }
+
+    /// Nothing is left after [`tear_down`](Self::tear_down), which counts no pages: it need not look
+    /// into tables that others keep.
+    pub(crate) fn cleared(&self) {
+        self.resident.set(0);
     }
 }
 
