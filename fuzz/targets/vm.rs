@@ -42,6 +42,7 @@ std::thread_local! {
     /// Used again and again: at the end of an input all frames are free.
     static MACHINES: [Ram; FRAMES.len()] = FRAMES.map(|frames| {
         let ram = Ram::new(frames);
+        ram.use_asids(3);
         if frames > 2000 {
             ram.set_aside();
         }
@@ -58,8 +59,8 @@ fuzz_target!(|data: &[u8]| {
             if matches!(&random, Random::Bytes(bytes) if bytes.is_empty()) {
                 break;
             }
-            let (p, op, failing) = ops::step(&mut random);
-            pair.step(p, op, failing);
+            let (hart, p, op, failing) = ops::step(&mut random);
+            pair.step(hart, p, op, failing);
         }
         pair.end();
     });

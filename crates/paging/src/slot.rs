@@ -49,7 +49,9 @@ pub trait Tables {
     /// Whether a table has no entry but those for `range`, which is as for [`slots`](Self::slots).
     fn is_empty_outside(&self, table: Pfn, level: Level, range: &Range<u64>) -> bool {
         let (below, above) = self.table(table).split_at(level.index(range.start));
-        let above = above.iter().skip(level.index(range.end - 1) - level.index(range.start) + 1);
+        let above = above
+            .iter()
+            .skip(level.index(range.end - 1) - level.index(range.start) + 1);
         let mut words = above.chain(below.iter().rev());
         words.all(|word| word.load(Ordering::Relaxed) == 0)
     }

@@ -22,8 +22,7 @@ impl<M: Machine> AddressSpace<M> {
                 elsewhere += self.table.pages_in(region.range());
                 return Ok(());
             }
-            self.table
-                .share(region.range(), &child.table, &mut sharing)
+            self.table.share(region.range(), &child.table, &mut sharing)
         });
         self.table.shoot_down(sharing.stale);
         child

@@ -308,7 +308,11 @@ impl<M: Machine> PageTable<M> {
     /// does not matter: where not, the program faults again.
     pub(crate) fn grant(&self, addr: u64, old: Leaf, new: Leaf) {
         let cursor = self.look_up(addr);
-        self.change(|_| cursor.slot().change(|leaf| if leaf == old { new } else { leaf }));
+        self.change(|_| {
+            cursor
+                .slot()
+                .change(|leaf| if leaf == old { new } else { leaf })
+        });
         self.flush_here(Flush::Page(addr));
     }
 

@@ -72,7 +72,10 @@ impl World {
             }
             let old = self.entry.swap(new, Ordering::Relaxed);
             let Concerned { here, others } = self.space.shoot_down(hart);
-            assert_eq!(here, runs, "whether the hart that changes it runs the space");
+            assert_eq!(
+                here, runs,
+                "whether the hart that changes it runs the space"
+            );
             if here {
                 self.tlb(hart).remove(&asid);
             }

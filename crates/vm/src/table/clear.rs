@@ -151,7 +151,10 @@ impl<M: Machine> PageTable<M> {
                 }
                 Unlinked::Empty(table) => self.machine.release(table),
                 Unlinked::Pages(table, first, last) => {
-                    self.free_table(table, &(u64::from(first) * PAGE..(u64::from(last) + 1) * PAGE));
+                    self.free_table(
+                        table,
+                        &(u64::from(first) * PAGE..(u64::from(last) + 1) * PAGE),
+                    );
                 }
             }
             self.tables.sub(1);

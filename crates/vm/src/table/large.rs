@@ -74,7 +74,11 @@ impl<M: Machine> PageTable<M> {
     /// Gives the superpage that `addr` is in more rights, at once for all of it, if it is still `old`.
     pub(crate) fn grant_superpage(&self, addr: u64, old: Leaf, new: Leaf) {
         let cursor = self.at(Level::SUPERPAGE, addr);
-        self.change(|_| cursor.slot().change(|leaf| if leaf == old { new } else { leaf }));
+        self.change(|_| {
+            cursor
+                .slot()
+                .change(|leaf| if leaf == old { new } else { leaf })
+        });
         self.flush_here(Flush::Space);
     }
 

@@ -88,8 +88,6 @@ impl<M: Machine> PageTable<M> {
     pub(super) fn release_pages(&self, table: Pfn, range: &Range<u64>) -> usize {
         let leaves = self.pages(table, range).filter_map(|(_, slot)| slot.leaf());
         let counted = leaves.filter(|leaf| self.counts(leaf));
-        counted
-            .map(|leaf| self.machine.release(leaf.pfn()))
-            .count()
+        counted.map(|leaf| self.machine.release(leaf.pfn())).count()
     }
 }

@@ -26,6 +26,7 @@ mod ram;
 mod random;
 mod remapping;
 mod shared;
+mod shootdown;
 mod tables;
 mod unmapping;
 mod walking;

@@ -1,15 +1,17 @@
-//! A machine of pages in a vector, with reference counts, frames that fail on request, and one
-//! translation cache as a hart has it.
+//! A machine of pages in a vector, with reference counts, frames that fail on request, and harts with a
+//! TLB each.
 
-use crate::mmu::Tlb;
+use crate::mmu::{HARTS, Tlb, go_to, here};
 use frames::Pfn;
 use paging::{Table, Tables};
 use std::ops::Range;
 use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+    AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use std::sync::{Arc, Mutex, MutexGuard};
-use vm::{Flush, Machine, Placed, Reserve, SpaceId};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use vm::asid::{Asids, Concerned, Entrance, Tag};
+use vm::{Flush, Machine, Placed, Reserve};
 
 /// What fills frames that nobody asked to be zeroed.
 pub(crate) const JUNK: u64 = 0xdead_beef_dead_beef;
@@ -38,9 +40,36 @@ pub(crate) struct Inner {
     /// Frames promised, and the most that may be.
     committed: AtomicU64,
     limit: AtomicU64,
-    tlb: Mutex<Tlb>,
+    tlbs: [Mutex<Tlb>; HARTS],
+    asids: Asids<HARTS>,
+    /// Of each frame, the tag of the space whose root it is.
+    tags: Vec<RwLock<Tag>>,
     /// What somebody else does when the next common reference is about to be given up.
     meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+/// A lock that threads wait for in turns.
+pub(crate) struct Spin(AtomicBool);
+
+// SAFETY: only who changed the flag from false to true holds the lock.
+unsafe impl lock_api::RawMutex for Spin {
+    #[allow(clippy::declare_interior_mutable_const)]
+    const INIT: Spin = Spin(AtomicBool::new(false));
+    type GuardMarker = lock_api::GuardNoSend;
+
+    fn lock(&self) {
+        while !self.try_lock() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn try_lock(&self) -> bool {
+        !self.0.swap(true, Acquire)
+    }
+
+    unsafe fn unlock(&self) {
+        self.0.store(false, Release);
+    }
 }
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
@@ -70,7 +99,9 @@ impl Ram {
             refused: AtomicUsize::new(0),
             committed: AtomicU64::new(0),
             limit: AtomicU64::new(u64::MAX),
-            tlb: Mutex::default(),
+            tlbs: Default::default(),
+            asids: Asids::new(),
+            tags: (0..frames).map(|_| RwLock::default()).collect(),
             meanwhile: Mutex::default(),
         };
         inner.pages[0]
@@ -112,28 +143,41 @@ impl Ram {
         index..index + LARGE
     }
 
-    /// A frame that is given up must be no table that the hart may walk: whoever else has it may give
+    /// A frame that is given up must be no table that a hart may walk: whoever else has it may give
     /// it back at any time. Unless another space gives it up, and that which the hart runs has it.
     fn check_not_walked(&self, index: usize) {
         let pfn = Pfn::new(BASE + index as u32);
-        let way = self.tlb().way_to(pfn);
-        let Some((root, chunk)) = way else { return };
-        let entry = |table: Pfn, index| self.words(table)[index as usize % 512].load(Relaxed);
-        let middle = entry(root, chunk >> 9);
-        let linked = middle & 1 == 1
-            && entry(Pfn::new((middle >> 10) as u32), chunk) == u64::from(pfn.get()) << 10 | 1;
         let last = self.0.refs[index].load(Relaxed) == 1;
-        assert!(
-            linked && !last,
-            "{pfn:?} is given up, and the hart may walk it as a table"
-        );
+        for hart in 0..HARTS {
+            let way = self.tlb_of(hart).way_to(pfn);
+            let Some((root, chunk)) = way else { continue };
+            let entry = |table: Pfn, index| self.words(table)[index as usize % 512].load(Relaxed);
+            let middle = entry(root, chunk >> 9);
+            let linked = middle & 1 == 1
+                && entry(Pfn::new((middle >> 10) as u32), chunk) == u64::from(pfn.get()) << 10 | 1;
+            assert!(
+                linked && !last,
+                "{pfn:?} is given up, and hart {hart} may walk it as a table"
+            );
+        }
+    }
+
+    /// A frame that is free must be out of reach of all harts.
+    fn check_not_reached(&self, index: usize) {
+        let pfn = Pfn::new(BASE + index as u32);
+        for hart in 0..HARTS {
+            let tlb = self.tlb_of(hart);
+            let reached = tlb.root() == Some(pfn) || tlb.reaches(pfn);
+            assert!(!reached, "{pfn:?} is freed, and hart {hart} may access it");
+        }
     }
 
     fn let_go(&self, index: usize) {
         if self.0.refs[index].load(Relaxed) == 1 {
             self.check_not_walked(index);
+            self.check_not_reached(index);
         }
-        if self.0.refs[index].fetch_sub(1, Relaxed) == 1 {
+        if self.0.refs[index].fetch_sub(1, AcqRel) == 1 {
             self.0.pages[index]
                 .iter()
                 .for_each(|word| word.store(JUNK, Relaxed));
@@ -153,8 +197,63 @@ impl Ram {
         &self.0.pages[self.index(pfn)]
     }
 
+    /// This hart's TLB.
     pub(crate) fn tlb(&self) -> MutexGuard<'_, Tlb> {
-        self.0.tlb.lock().expect("no test panicked")
+        self.tlb_of(here())
+    }
+
+    fn tlb_of(&self, hart: usize) -> MutexGuard<'_, Tlb> {
+        self.0.tlbs[hart].lock().expect("no test panicked")
+    }
+
+    fn tag<R>(&self, root: Pfn, act: impl FnOnce(&Tag) -> R) -> R {
+        let tag = &self.0.tags[index_of(root)];
+        act(&tag.read().expect("no test panicked"))
+    }
+
+    /// From now on there are so many ASIDs; without any, a switch flushes everything.
+    pub(crate) fn use_asids(&self, count: u16) {
+        self.0.asids.set_up(count);
+    }
+
+    /// This hart goes on in the space with this root.
+    pub(crate) fn enter(&self, root: Pfn) {
+        if self.tlb().root() != Some(root) {
+            let entrance = self.tag(root, |tag| self.0.asids.enter(here(), tag));
+            let old = self.tlb().load(Some(root), entrance);
+            old.inspect(|&old| self.tag(old, |tag| tag.leave(here())));
+        }
+    }
+
+    /// This hart runs no space any more.
+    pub(crate) fn leave(&self) {
+        let nothing = Entrance {
+            asid: 0,
+            flush: Flush::Space,
+        };
+        let old = self.tlb().load(None, nothing);
+        old.inspect(|&old| self.tag(old, |tag| tag.leave(here())));
+    }
+
+    /// No hart runs any space any more.
+    pub(crate) fn leave_everywhere(&self) {
+        let from = here();
+        for hart in 0..HARTS {
+            go_to(hart);
+            self.leave();
+        }
+        go_to(from);
+    }
+
+    /// No hart runs any space, or knows of one.
+    pub(crate) fn reset_tlbs(&self) {
+        self.leave_everywhere();
+        (0..HARTS).for_each(|hart| self.tlb_of(hart).reset());
+    }
+
+    /// What the TLBs have must be true.
+    pub(crate) fn check_tlbs(&self) {
+        (0..HARTS).for_each(|hart| self.tlb_of(hart).check(self));
     }
 
     /// Frames in use, but for the page of zeroes.
@@ -272,6 +371,18 @@ impl Tables for Ram {
 // to account, and all memory is atomics.
 unsafe impl Machine for Ram {
     type File = u32;
+    type EntriesLock = Spin;
+    /// The root.
+    type Context = Pfn;
+
+    fn new_context(&self, root: Pfn) -> Pfn {
+        let mut tag = self.0.tags[index_of(root)]
+            .write()
+            .expect("no test panicked");
+        assert!(!tag.is_active(), "{root:?} is the root that a hart runs");
+        *tag = Tag::new();
+        root
+    }
 
     fn alloc(&self) -> Option<Pfn> {
         if self.0.slow.load(Relaxed) {
@@ -441,7 +552,25 @@ unsafe impl Machine for Ram {
             .for_each(|entry| entry.store(KERNEL, Relaxed));
     }
 
-    fn flush(&self, space: SpaceId, range: Flush) {
-        self.tlb().flush(space, range);
+    fn shoot_down(&self, root: &Pfn, stale: Flush) {
+        let Concerned {
+            here: active,
+            others,
+        } = self.tag(*root, |tag| tag.shoot_down(here()));
+        self.tlb().count(stale);
+        if active {
+            self.tlb().flush(stale);
+        }
+        for hart in (0..HARTS).filter(|hart| others >> hart & 1 != 0) {
+            self.tlb_of(hart).flush_all_asids(stale);
+        }
+    }
+
+    fn flush_here(&self, root: &Pfn, stale: Flush) {
+        let mut tlb = self.tlb();
+        tlb.count(stale);
+        if tlb.root() == Some(*root) {
+            tlb.flush(stale);
+        }
     }
 }

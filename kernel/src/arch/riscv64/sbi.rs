@@ -31,12 +31,18 @@ pub fn has_remote_fence() -> bool {
 pub fn remote_fence(harts: impl Iterator<Item = usize>, start: usize, size: usize) {
     let fence = |(base, mask): (usize, usize)| {
         let done = sbi_rt::remote_sfence_vma(HartMask::from_mask_base(mask, base), start, size);
-        assert!(done.is_ok(), "the firmware did not flush other harts: {done:?}");
+        assert!(
+            done.is_ok(),
+            "the firmware did not flush other harts: {done:?}"
+        );
     };
     // One call for as many as fit into a mask.
     let mut next: Option<(usize, usize)> = None;
     for id in harts {
-        let bit = |base: usize| id.checked_sub(base).filter(|&bit| bit < usize::BITS as usize);
+        let bit = |base: usize| {
+            id.checked_sub(base)
+                .filter(|&bit| bit < usize::BITS as usize)
+        };
         next = match next {
             Some((base, mask)) if let Some(bit) = bit(base) => Some((base, mask | 1 << bit)),
             full => {
