@@ -30,7 +30,7 @@ fn two_harts(pages: u64, flags: MapFlags) -> World {
 }
 
 /// What hart 1, which goes on where it was, reads and whether it may write.
-fn on_the_other(world: &mut World, page: u64) -> (Option<u64>, bool) {
+fn on_the_other(world: &mut World, page: u64) -> Found {
     go_to(1);
     let at = BASE + page * PAGE;
     let found = (world.load(0, at).ok(), world.store(0, at, 99).is_ok());
@@ -39,11 +39,13 @@ fn on_the_other(world: &mut World, page: u64) -> (Option<u64>, bool) {
 }
 
 type Change = fn(&mut World);
+/// What is read, and whether a store is allowed.
+type Found = (Option<u64>, bool);
 
 /// Changes to sixteen pages, and what the other hart finds at the first one afterwards.
 #[test]
 fn the_other_hart_sees_each_change_at_once() {
-    let cases: [(&str, Change, (Option<u64>, bool)); 8] = [
+    let cases: [(&str, Change, Found); 8] = [
         (
             "a page unmapped",
             |w| w.space().munmap(BASE, PAGE).expect("memory"),
