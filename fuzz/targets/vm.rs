@@ -6,6 +6,8 @@
 
 #[path = "../../crates/vm/tests/vm/alloc.rs"]
 mod alloc;
+#[path = "../../crates/vm/tests/vm/harts.rs"]
+mod harts;
 #[path = "../../crates/vm/tests/vm/ledger.rs"]
 mod ledger;
 #[path = "../../crates/vm/tests/vm/mapping.rs"]

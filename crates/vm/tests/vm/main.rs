@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod flushing;
 mod forking;
+mod harts;
 mod heap;
 mod large;
 mod ledger;

@@ -1,16 +1,15 @@
 //! A machine of pages in a vector, with reference counts, frames that fail on request, and harts with a
 //! TLB each.
 
-use crate::mmu::{HARTS, Tlb, go_to, here};
+use crate::harts::{Harts, Spin};
 use frames::Pfn;
 use paging::{Table, Tables};
 use std::ops::Range;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Relaxed},
 };
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
-use vm::asid::{Asids, Concerned, Entrance, Tag};
+use std::sync::{Arc, Mutex, MutexGuard};
 use vm::{Flush, Machine, Placed, Reserve};
 
 /// What fills frames that nobody asked to be zeroed.
@@ -40,36 +39,9 @@ pub(crate) struct Inner {
     /// Frames promised, and the most that may be.
     committed: AtomicU64,
     limit: AtomicU64,
-    tlbs: [Mutex<Tlb>; HARTS],
-    asids: Asids<HARTS>,
-    /// Of each frame, the tag of the space whose root it is.
-    tags: Vec<RwLock<Tag>>,
+    harts: Harts,
     /// What somebody else does when the next common reference is about to be given up.
     meanwhile: Mutex<Option<Meanwhile>>,
-}
-
-/// A lock that threads wait for in turns.
-pub(crate) struct Spin(AtomicBool);
-
-// SAFETY: only who changed the flag from false to true holds the lock.
-unsafe impl lock_api::RawMutex for Spin {
-    #[allow(clippy::declare_interior_mutable_const)]
-    const INIT: Spin = Spin(AtomicBool::new(false));
-    type GuardMarker = lock_api::GuardNoSend;
-
-    fn lock(&self) {
-        while !self.try_lock() {
-            std::thread::yield_now();
-        }
-    }
-
-    fn try_lock(&self) -> bool {
-        !self.0.swap(true, Acquire)
-    }
-
-    unsafe fn unlock(&self) {
-        self.0.store(false, Release);
-    }
 }
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
@@ -99,9 +71,7 @@ impl Ram {
             refused: AtomicUsize::new(0),
             committed: AtomicU64::new(0),
             limit: AtomicU64::new(u64::MAX),
-            tlbs: Default::default(),
-            asids: Asids::new(),
-            tags: (0..frames).map(|_| RwLock::default()).collect(),
+            harts: Harts::new(frames),
             meanwhile: Mutex::default(),
         };
         inner.pages[0]
@@ -109,6 +79,10 @@ impl Ram {
             .for_each(|word| word.store(0, Relaxed));
         inner.refs[0].store(1, Relaxed);
         Ram(Arc::new(inner))
+    }
+
+    pub(crate) fn harts(&self) -> &Harts {
+        &self.0.harts
     }
 
     fn index(&self, pfn: Pfn) -> usize {
@@ -143,39 +117,11 @@ impl Ram {
         index..index + LARGE
     }
 
-    /// A frame that is given up must be no table that a hart may walk: whoever else has it may give
-    /// it back at any time. Unless another space gives it up, and that which the hart runs has it.
-    fn check_not_walked(&self, index: usize) {
-        let pfn = Pfn::new(BASE + index as u32);
-        let last = self.0.refs[index].load(Relaxed) == 1;
-        for hart in 0..HARTS {
-            let way = self.tlb_of(hart).way_to(pfn);
-            let Some((root, chunk)) = way else { continue };
-            let entry = |table: Pfn, index| self.words(table)[index as usize % 512].load(Relaxed);
-            let middle = entry(root, chunk >> 9);
-            let linked = middle & 1 == 1
-                && entry(Pfn::new((middle >> 10) as u32), chunk) == u64::from(pfn.get()) << 10 | 1;
-            assert!(
-                linked && !last,
-                "{pfn:?} is given up, and hart {hart} may walk it as a table"
-            );
-        }
-    }
-
-    /// A frame that is free must be out of reach of all harts.
-    fn check_not_reached(&self, index: usize) {
-        let pfn = Pfn::new(BASE + index as u32);
-        for hart in 0..HARTS {
-            let tlb = self.tlb_of(hart);
-            let reached = tlb.root() == Some(pfn) || tlb.reaches(pfn);
-            assert!(!reached, "{pfn:?} is freed, and hart {hart} may access it");
-        }
-    }
-
     fn let_go(&self, index: usize) {
+        let pfn = Pfn::new(BASE + index as u32);
         if self.0.refs[index].load(Relaxed) == 1 {
-            self.check_not_walked(index);
-            self.check_not_reached(index);
+            self.check_not_walked(pfn, true);
+            self.check_not_reached(pfn);
         }
         if self.0.refs[index].fetch_sub(1, AcqRel) == 1 {
             self.0.pages[index]
@@ -195,65 +141,6 @@ impl Ram {
 
     pub(crate) fn words(&self, pfn: Pfn) -> &Table {
         &self.0.pages[self.index(pfn)]
-    }
-
-    /// This hart's TLB.
-    pub(crate) fn tlb(&self) -> MutexGuard<'_, Tlb> {
-        self.tlb_of(here())
-    }
-
-    fn tlb_of(&self, hart: usize) -> MutexGuard<'_, Tlb> {
-        self.0.tlbs[hart].lock().expect("no test panicked")
-    }
-
-    fn tag<R>(&self, root: Pfn, act: impl FnOnce(&Tag) -> R) -> R {
-        let tag = &self.0.tags[index_of(root)];
-        act(&tag.read().expect("no test panicked"))
-    }
-
-    /// From now on there are so many ASIDs; without any, a switch flushes everything.
-    pub(crate) fn use_asids(&self, count: u16) {
-        self.0.asids.set_up(count);
-    }
-
-    /// This hart goes on in the space with this root.
-    pub(crate) fn enter(&self, root: Pfn) {
-        if self.tlb().root() != Some(root) {
-            let entrance = self.tag(root, |tag| self.0.asids.enter(here(), tag));
-            let old = self.tlb().load(Some(root), entrance);
-            old.inspect(|&old| self.tag(old, |tag| tag.leave(here())));
-        }
-    }
-
-    /// This hart runs no space any more.
-    pub(crate) fn leave(&self) {
-        let nothing = Entrance {
-            asid: 0,
-            flush: Flush::Space,
-        };
-        let old = self.tlb().load(None, nothing);
-        old.inspect(|&old| self.tag(old, |tag| tag.leave(here())));
-    }
-
-    /// No hart runs any space any more.
-    pub(crate) fn leave_everywhere(&self) {
-        let from = here();
-        for hart in 0..HARTS {
-            go_to(hart);
-            self.leave();
-        }
-        go_to(from);
-    }
-
-    /// No hart runs any space, or knows of one.
-    pub(crate) fn reset_tlbs(&self) {
-        self.leave_everywhere();
-        (0..HARTS).for_each(|hart| self.tlb_of(hart).reset());
-    }
-
-    /// What the TLBs have must be true.
-    pub(crate) fn check_tlbs(&self) {
-        (0..HARTS).for_each(|hart| self.tlb_of(hart).check(self));
     }
 
     /// Frames in use, but for the page of zeroes.
@@ -376,11 +263,7 @@ unsafe impl Machine for Ram {
     type Context = Pfn;
 
     fn new_context(&self, root: Pfn) -> Pfn {
-        let mut tag = self.0.tags[index_of(root)]
-            .write()
-            .expect("no test panicked");
-        assert!(!tag.is_active(), "{root:?} is the root that a hart runs");
-        *tag = Tag::new();
+        self.begin(root);
         root
     }
 
@@ -456,8 +339,8 @@ unsafe impl Machine for Ram {
             work();
         }
         let index = self.single(pfn);
-        self.check_not_walked(index);
         let refs = &self.0.refs[index];
+        self.check_not_walked(pfn, refs.load(Relaxed) == 1);
         refs.fetch_update(Relaxed, Relaxed, |refs| (refs > 1).then(|| refs - 1))
             .is_ok()
     }
@@ -553,24 +436,10 @@ unsafe impl Machine for Ram {
     }
 
     fn shoot_down(&self, root: &Pfn, stale: Flush) {
-        let Concerned {
-            here: active,
-            others,
-        } = self.tag(*root, |tag| tag.shoot_down(here()));
-        self.tlb().count(stale);
-        if active {
-            self.tlb().flush(stale);
-        }
-        for hart in (0..HARTS).filter(|hart| others >> hart & 1 != 0) {
-            self.tlb_of(hart).flush_all_asids(stale);
-        }
+        self.flush_everywhere(*root, stale);
     }
 
     fn flush_here(&self, root: &Pfn, stale: Flush) {
-        let mut tlb = self.tlb();
-        tlb.count(stale);
-        if tlb.root() == Some(*root) {
-            tlb.flush(stale);
-        }
+        self.flush_this_hart(*root, stale);
     }
 }
