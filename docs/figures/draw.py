@@ -182,7 +182,7 @@ lanes(
         (0, ["file::write", "File::write: offset lock"]),
         (0, ["write_inode", "user bytes to a buffer"]),
         (0, ["Inode::write", "content, file system locks"]),
-        (1, ["Fs::write, transaction", "write_content: pinned blocks"]),
+        (1, ["Fs::write, transaction", "write_data: pinned blocks"]),
         (1, ["Log::commit", "Log::write"]),
         (2, ["write, flush", "transfer sleeps"]),
         (3, ["copies in the log", "crash here: old"], "frame"),

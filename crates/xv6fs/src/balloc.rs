@@ -1,13 +1,13 @@
-//! Which blocks are in use: the bitmap.
+//! Block allocation: the bitmap of blocks in use.
 
-use crate::cache::Use;
+use crate::cache::Reuse;
 use crate::device::{Block, BlockDevice};
 use crate::layout::BITS_PER_BLOCK;
 use crate::{Error, Fs};
 use core::ops::Range;
 
 impl<D: BlockDevice> Fs<D> {
-    /// Takes a free block, the first one. What it holds is whatever it held before.
+    /// Allocates the first free block. Its contents are stale.
     ///
     /// # Errors
     /// [`Error::NoSpace`].
@@ -15,8 +15,8 @@ impl<D: BlockDevice> Fs<D> {
         let end = self.superblock.size;
         let mut from = self.hints.block;
         while from < end {
-            let (block, bits) = self.bitmap_part(from);
-            let bitmap = self.cache.read(block, Use::Often)?;
+            let (block, bits) = self.bitmap_range(from);
+            let bitmap = self.cache.read(block, Reuse::Likely)?;
             if let Some(bit) = first_zero(bitmap, &bits) {
                 set_bit(self.cache.modify(block)?, bit, true);
                 let found = from - bits.start + bit;
@@ -29,28 +29,28 @@ impl<D: BlockDevice> Fs<D> {
         Err(Error::NoSpace)
     }
 
-    /// Gives back a block with content.
+    /// Frees a data block.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when it is free already.
+    /// [`Error::Corrupt`] when it is already free.
     pub(crate) fn release_block(&mut self, number: u32) -> Result<(), Error> {
-        let (block, bits) = self.bitmap_part(number);
+        let (block, bits) = self.bitmap_range(number);
         let bitmap = self.cache.modify(block)?;
         if !bit(bitmap, bits.start) {
-            return Err(Error::Corrupt("a block in use is marked free"));
+            return Err(Error::Corrupt("bitmap: a block in use is marked free"));
         }
         set_bit(bitmap, bits.start, false);
         self.hints.block = self.hints.block.min(number);
         Ok(())
     }
 
-    /// Whether the bitmap has this block as in use.
+    /// Whether the bitmap marks this block as in use.
     pub(crate) fn block_in_use(&mut self, number: u32) -> Result<bool, Error> {
-        let (block, bits) = self.bitmap_part(number);
-        Ok(bit(self.cache.read(block, Use::Often)?, bits.start))
+        let (block, bits) = self.bitmap_range(number);
+        Ok(bit(self.cache.read(block, Reuse::Likely)?, bits.start))
     }
 
-    /// Counts the free blocks; reads the whole bitmap.
+    /// Counts the free blocks. Reads the whole bitmap.
     ///
     /// # Errors
     /// [`Error::Device`].
@@ -58,24 +58,24 @@ impl<D: BlockDevice> Fs<D> {
         let mut free = 0;
         let mut from = self.superblock.data_start();
         while from < self.superblock.size {
-            let (block, bits) = self.bitmap_part(from);
-            free += count_zeros(self.cache.read(block, Use::Often)?, &bits);
+            let (block, bits) = self.bitmap_range(from);
+            free += count_zeros(self.cache.read(block, Reuse::Likely)?, &bits);
             from += bits.len() as u32;
         }
         Ok(free)
     }
 
-    /// The block of the bitmap with the bit of this block, and the bits in it from that one on.
-    fn bitmap_part(&self, number: u32) -> (u32, Range<u32>) {
-        let group = number / BITS_PER_BLOCK;
-        let first = group * BITS_PER_BLOCK;
+    /// The bitmap block that covers this block, and the bits in it from this block's on.
+    fn bitmap_range(&self, number: u32) -> (u32, Range<u32>) {
+        let index = number / BITS_PER_BLOCK;
+        let first = index * BITS_PER_BLOCK;
         let end = (self.superblock.size - first).min(BITS_PER_BLOCK);
-        (self.superblock.bmapstart + group, number - first..end)
+        (self.superblock.bmapstart + index, number - first..end)
     }
 }
 
-/// The bitmap's words that these bits are in, each with the position of its first bit; bits outside
-/// of the range are set.
+/// The words of the bitmap that hold these bits, each with the index of its first bit. Bits outside
+/// the range read as set.
 fn words<'a>(bitmap: &'a Block, bits: &Range<u32>) -> impl Iterator<Item = (u32, u64)> + 'a {
     let Range { start, end } = *bits;
     let (words, _) = bitmap.as_chunks::<8>();
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::device::BLOCK_SIZE;
 
-    /// Every range of a small map against a bit at a time.
+    /// Compares every range of a small bitmap with a scan bit by bit.
     #[test]
     fn words_agree_with_single_bits() {
         let mut bitmap = [0xff; BLOCK_SIZE];

@@ -1,69 +1,69 @@
-//! Blocks in memory, and the changes that a transaction has made so far.
+//! The buffer cache, and the changes of the transaction under way.
 //!
-//! All buffers are allocated when the cache is made. A buffer that a transaction changed is pinned:
-//! it stays until the transaction is on the disk, or is forgotten with it, so that what is on
-//! the disk and what is in unpinned buffers is always the state between two transactions.
+//! All buffers are allocated at mount. A transaction pins the buffers that it changes until it
+//! commits or aborts, so unpinned buffers and home blocks always hold the state between two
+//! transactions.
 //!
-//! Indices of buffers come only from this file, and the vectors never change their length, so
-//! indexing cannot fail.
+//! Buffer indices come only from this file and the vectors never change length, so indexing cannot
+//! fail.
 
 use crate::Error;
 use crate::device::{BLOCK_SIZE, Block, BlockDevice};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// Ends a chain of buffers.
+/// Ends a hash chain.
 const END: u32 = u32::MAX;
-/// In a buffer that holds nothing; there is never content in block 0.
+/// The block number of an empty buffer. Block 0 is never cached.
 const NO_BLOCK: u32 = 0;
 
 struct Buffer {
     block: u32,
-    /// The next buffer with the same hash.
+    /// Next in the hash chain.
     next: u32,
-    /// Changed by the transaction under way.
+    /// Changed by the current transaction.
     pinned: bool,
-    /// Used since the clock hand came by.
+    /// The clock algorithm's reference bit.
     used: bool,
     bytes: Box<Block>,
 }
 
-/// Blocks of a device in memory.
+/// The buffer cache of a device.
 pub(crate) struct Cache<D> {
     pub(crate) device: D,
     buffers: Vec<Buffer>,
-    /// First buffer of each hash; a power of two of them.
+    /// Hash buckets, a power of two.
     heads: Vec<u32>,
-    /// Pinned buffers, in the order of their first change.
+    /// Pinned buffers, in order of first change.
     pinned: Vec<u32>,
-    /// Most pinned buffers.
+    /// Limit on pinned buffers.
     limit: usize,
-    /// Where the search for a buffer to reuse goes on.
+    /// The clock hand.
     hand: usize,
 }
 
-/// How likely a block is wanted again.
+/// Whether a block is likely to be read again soon.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Use {
-    /// Inodes, bitmap, directories, indirect blocks.
-    Often,
-    /// Content of files, which the kernel keeps in a cache of its own.
-    Once,
+pub(crate) enum Reuse {
+    /// Metadata: inodes, bitmap, directories, indirect blocks.
+    Likely,
+    /// File data, which the kernel's page cache keeps.
+    Unlikely,
 }
 
-/// A zeroed block on the heap.
+/// Allocates a zeroed block.
 pub(crate) fn new_block() -> Result<Box<Block>, Error> {
     let mut bytes = Vec::new();
     bytes
         .try_reserve_exact(BLOCK_SIZE)
         .map_err(|_| Error::NoMemory)?;
     bytes.resize(BLOCK_SIZE, 0);
-    // Exactly as long as reserved, so the conversion keeps the allocation.
+    // Length and capacity are equal, so this does not reallocate.
     Box::try_from(bytes).map_err(|_| Error::NoMemory)
 }
 
 impl<D: BlockDevice> Cache<D> {
-    /// A cache of so many blocks, of which one transaction may change `limit`.
+    /// A cache of `blocks` buffers, of which one transaction may change `limit`.
     pub(crate) fn new(device: D, blocks: usize, limit: usize) -> Result<Self, Error> {
         let heads_count = blocks.checked_next_power_of_two().ok_or(Error::NoMemory)?;
         if heads_count > END as usize {
@@ -99,33 +99,33 @@ impl<D: BlockDevice> Cache<D> {
         })
     }
 
-    /// The block as the transaction under way has left it.
-    pub(crate) fn read(&mut self, block: u32, usage: Use) -> Result<&Block, Error> {
+    /// The block, with the current transaction's changes.
+    pub(crate) fn read(&mut self, block: u32, reuse: Reuse) -> Result<&Block, Error> {
         let index = self.load(block)?;
         let buffer = &mut self.buffers[index];
-        buffer.used |= usage == Use::Often;
+        buffer.used |= reuse == Reuse::Likely;
         Ok(&buffer.bytes)
     }
 
-    /// The block, to be changed by the transaction under way.
+    /// The block, pinned for the current transaction to change.
     pub(crate) fn modify(&mut self, block: u32) -> Result<&mut Block, Error> {
         let index = self.load(block)?;
         self.pin(index)?;
         Ok(&mut self.buffers[index].bytes)
     }
 
-    /// The block, all zero, whatever the disk has there, to be filled by the transaction under way.
+    /// As [`Cache::modify`], but zeroed instead of read from the disk.
     pub(crate) fn modify_zeroed(&mut self, block: u32) -> Result<&mut Block, Error> {
         let index = match self.find(block) {
             Some(index) => index,
             None => {
-                let index = self.reuse()?;
+                let index = self.evict()?;
                 self.insert(index, block);
                 index
             }
         };
         if let Err(error) = self.pin(index) {
-            // Not filled, so it must not be found.
+            // It does not hold the block's data.
             if !self.buffers[index].pinned {
                 self.remove(index);
             }
@@ -136,19 +136,19 @@ impl<D: BlockDevice> Cache<D> {
         Ok(bytes)
     }
 
-    /// Blocks that the transaction under way may still change.
+    /// Blocks that the current transaction may still change.
     pub(crate) fn room(&self) -> usize {
         self.limit - self.pinned.len()
     }
 
-    /// Blocks that the transaction under way has changed.
+    /// Blocks that the current transaction has changed.
     pub(crate) fn changed(&self) -> impl ExactSizeIterator<Item = u32> {
         self.pinned
             .iter()
             .map(|&index| self.buffers[index as usize].block)
     }
 
-    /// Writes the changed blocks to where they belong.
+    /// Writes the changed blocks to their home locations.
     pub(crate) fn write_home(&mut self) -> Result<(), Error> {
         for &index in &self.pinned {
             let buffer = &self.buffers[index as usize];
@@ -157,8 +157,8 @@ impl<D: BlockDevice> Cache<D> {
         Ok(())
     }
 
-    /// Writes the changed blocks one after the other from block `start` on.
-    pub(crate) fn write_copies(&mut self, start: u32) -> Result<(), Error> {
+    /// Writes copies of the changed blocks to consecutive blocks from `start` on.
+    pub(crate) fn write_log(&mut self, start: u32) -> Result<(), Error> {
         for (&index, block) in self.pinned.iter().zip(start..) {
             self.device
                 .write(block, &self.buffers[index as usize].bytes)?;
@@ -166,15 +166,15 @@ impl<D: BlockDevice> Cache<D> {
         Ok(())
     }
 
-    /// Ends the transaction: what it changed is the state from now on.
-    pub(crate) fn keep_changes(&mut self) {
+    /// Ends the transaction and keeps its changes.
+    pub(crate) fn unpin_all(&mut self) {
         while let Some(index) = self.pinned.pop() {
             self.buffers[index as usize].pinned = false;
         }
     }
 
-    /// Ends the transaction: what it changed has never been.
-    pub(crate) fn drop_changes(&mut self) {
+    /// Ends the transaction and drops its changes.
+    pub(crate) fn discard(&mut self) {
         while let Some(index) = self.pinned.pop() {
             self.buffers[index as usize].pinned = false;
             self.remove(index as usize);
@@ -197,15 +197,15 @@ impl<D: BlockDevice> Cache<D> {
         if let Some(index) = self.find(block) {
             return Ok(index);
         }
-        let index = self.reuse()?;
+        let index = self.evict()?;
         self.device.read(block, &mut self.buffers[index].bytes)?;
         self.insert(index, block);
         Ok(index)
     }
 
-    /// Takes a buffer that is not pinned, by the clock, and empties it.
-    fn reuse(&mut self) -> Result<usize, Error> {
-        // The first round may only take marks away; the second then finds a buffer.
+    /// Empties an unpinned buffer, chosen by the clock algorithm.
+    fn evict(&mut self) -> Result<usize, Error> {
+        // The first round may only clear reference bits; the second then finds a buffer.
         for _ in 0..2 * self.buffers.len() {
             let index = self.hand;
             self.hand = (index + 1) % self.buffers.len();
@@ -246,7 +246,7 @@ impl<D: BlockDevice> Cache<D> {
         self.heads[head] = index as u32;
     }
 
-    /// Empties a buffer.
+    /// Takes a buffer off its hash chain and marks it empty.
     fn remove(&mut self, index: usize) {
         let block = self.buffers[index].block;
         if block == NO_BLOCK {

@@ -1,73 +1,73 @@
-//! Whether a file system agrees with itself.
+//! The consistency check (fsck).
 //!
-//! Reads everything and changes nothing: every block of an inode is its own and marked used, and no
-//! other is; link counts are those of the names; directories are well-formed and form one tree.
+//! It only reads. Each block of an inode belongs to it alone and is marked used, and no other block
+//! is; link counts equal the number of names; directories are well-formed and form one tree.
 
 use crate::device::BlockDevice;
 use crate::dir::Name;
-use crate::layout::{DIRECT, DiskInode, INDIRECT, entry};
-use crate::{Error, Fs, Inum, ROOT, cache::Use};
+use crate::layout::{DIRECT, DiskInode, INDIRECT, number_at};
+use crate::{Error, Fs, Inum, ROOT, cache::Reuse};
 use abi::FileType;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Most problems that a [`Report`] describes; the rest are counted.
+/// Problems that a [`Report`] lists; more are only counted.
 const MAX_DESCRIBED: usize = 32;
 
-/// One way in which a file system contradicts itself.
+/// An inconsistency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// The check could not go on.
+    /// The check could not continue.
     Stopped(Error),
-    /// An inode that is none: type, size or link count.
+    /// An inode with an impossible type, size or link count.
     BadInode(Inum, Error),
-    /// A block that two have, or one twice; the second of them, and the block.
+    /// A block that is mapped twice: by the second inode, and the block.
     SharedBlock(Inum, u32),
-    /// An inode has a block number outside the content.
+    /// An inode maps a block outside the data area.
     BadBlock(Inum, u32),
-    /// Content without a block.
-    Gap(Inum),
-    /// A device with content.
+    /// A hole: part of a file without a block.
+    Hole(Inum),
+    /// A device inode with data.
     DeviceContent(Inum),
-    /// A block in use that the bitmap has as free.
+    /// A block in use that the bitmap marks free.
     MarkedFree(u32),
-    /// A block marked used that nothing has.
+    /// A block marked used that no inode maps.
     LostBlock(u32),
-    /// A directory without a right `.` or `..`.
+    /// A directory whose `.` or `..` is missing or wrong.
     BadDots(Inum),
-    /// A directory names an inode that is free or does not exist.
+    /// An entry of this directory names a free or nonexistent inode.
     DanglingEntry(Inum, Inum),
-    /// Two entries of a directory with the same name, or an entry with a name that cannot be.
+    /// A directory with a duplicate or invalid name.
     BadName(Inum),
     /// A directory with two names.
     TwoParents(Inum),
-    /// The link count of an inode, and what it should be.
+    /// An inode, its link count, and the correct one.
     LinkCount(Inum, i16, u32),
     /// An inode in use that no directory names.
     Orphan(Inum),
-    /// A directory that no path from the root leads to.
+    /// A directory not reachable from the root.
     Unreachable(Inum),
 }
 
-/// What [`check`] found.
+/// The result of [`check`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// The first problems.
     pub problems: Vec<Problem>,
-    /// Problems in all.
+    /// Number of problems.
     pub count: usize,
     /// Files.
     pub files: u32,
-    /// Directories, the root among them.
+    /// Directories, including the root.
     pub directories: u32,
     /// Devices.
     pub devices: u32,
-    /// Blocks of all of them, indirect blocks among them.
+    /// Blocks in use, including indirect blocks.
     pub used_blocks: u32,
 }
 
 impl Report {
-    /// Whether there is nothing wrong.
+    /// Whether no problem was found.
     pub fn is_clean(&self) -> bool {
         self.count == 0
     }
@@ -94,8 +94,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// Checks a whole file system. Inodes that have no name because they are still open show up as
-/// orphans. Takes memory for some bytes an inode and one a block.
+/// Checks a whole file system. Unlinked inodes that are still open are reported as orphans.
+/// Allocates a few bytes for each inode and one for each block.
 pub fn check<D: BlockDevice>(fs: &mut Fs<D>) -> Report {
     let mut report = Report::default();
     if let Err(error) = run(fs, &mut report) {
@@ -104,25 +104,25 @@ pub fn check<D: BlockDevice>(fs: &mut Fs<D>) -> Report {
     report
 }
 
-/// What the check knows of an inode.
+/// What the check found out about an inode.
 #[derive(Clone, Default)]
-struct Known {
+struct Found {
     kind: Option<FileType>,
     nlink: i16,
-    /// Entries that name it.
+    /// Directory entries that name it.
     names: u32,
-    /// Directories in this directory.
+    /// Its subdirectories.
     children: u32,
-    /// The directory that names this directory; 0 if none.
+    /// The directory that names this directory; 0 for none.
     parent: Inum,
-    /// What its `..` says.
+    /// The inode that its `..` names.
     dotdot: Inum,
 }
 
 fn run<D: BlockDevice>(fs: &mut Fs<D>, report: &mut Report) -> Result<(), Error> {
     let superblock = *fs.superblock();
     let mut owned = filled(superblock.nblocks as usize, false)?;
-    let mut known = filled(superblock.ninodes as usize, Known::default())?;
+    let mut known = filled(superblock.ninodes as usize, Found::default())?;
     for (inum, known) in (0..superblock.ninodes).zip(&mut known).skip(1) {
         inspect(fs, inum, known, &mut owned, report)?;
     }
@@ -143,15 +143,15 @@ fn run<D: BlockDevice>(fs: &mut Fs<D>, report: &mut Report) -> Result<(), Error>
             walk(fs, dir, &mut known, report)?;
         }
     }
-    links(&known, report);
+    check_links(&known, report);
     Ok(())
 }
 
-/// Looks at one inode and its blocks.
+/// Checks one inode and claims its blocks.
 fn inspect<D: BlockDevice>(
     fs: &mut Fs<D>,
     inum: Inum,
-    known: &mut Known,
+    known: &mut Found,
     owned: &mut [bool],
     report: &mut Report,
 ) -> Result<(), Error> {
@@ -174,10 +174,10 @@ fn inspect<D: BlockDevice>(
     if kind == FileType::Device && (inode.size != 0 || inode.addrs.iter().any(|&a| a != 0)) {
         report.add(Problem::DeviceContent(inum));
     }
-    own_blocks(fs, inum, &inode, owned, report)
+    claim_blocks(fs, inum, &inode, owned, report)
 }
 
-fn own_blocks<D: BlockDevice>(
+fn claim_blocks<D: BlockDevice>(
     fs: &mut Fs<D>,
     inum: Inum,
     inode: &DiskInode,
@@ -200,41 +200,41 @@ fn own_blocks<D: BlockDevice>(
         }
         false
     };
-    // Blocks behind the size are no problem: xv6 leaves some there when a write fails.
-    let mut gap = false;
+    // Blocks past the size are no problem: xv6 leaves some there when a write fails.
+    let mut hole = false;
     for (index, &number) in inode.addrs.iter().take(DIRECT).enumerate() {
-        gap |= number == 0 && index < inode.blocks();
+        hole |= number == 0 && index < inode.blocks();
         let _ = number == 0 || own(number, report);
     }
     let indirect = inode.addrs[DIRECT];
-    gap |= indirect == 0 && inode.blocks() > DIRECT;
+    hole |= indirect == 0 && inode.blocks() > DIRECT;
     if indirect != 0 && own(indirect, report) {
         for index in 0..INDIRECT {
-            let number = entry(fs.cache.read(indirect, Use::Often)?, index);
-            gap |= number == 0 && DIRECT + index < inode.blocks();
+            let number = number_at(fs.cache.read(indirect, Reuse::Likely)?, index);
+            hole |= number == 0 && DIRECT + index < inode.blocks();
             let _ = number == 0 || own(number, report);
         }
     }
-    if gap {
-        report.add(Problem::Gap(inum));
+    if hole {
+        report.add(Problem::Hole(inum));
     }
     Ok(())
 }
 
-/// Looks at the entries of one directory.
+/// Checks the entries of one directory.
 fn walk<D: BlockDevice>(
     fs: &mut Fs<D>,
     dir: Inum,
-    known: &mut [Known],
+    known: &mut [Found],
     report: &mut Report,
 ) -> Result<(), Error> {
     let inode = fs.inode(dir)?;
     let mut names: Vec<&[u8]> = Vec::new();
     let mut content = filled(inode.size as usize, 0u8)?;
-    match fs.read_content(&inode, 0, &mut content) {
+    match fs.read_data(&inode, 0, &mut content) {
         Ok(_) => {}
         Err(Error::Device) => return Err(Error::Device),
-        // Said already, as a gap or a bad block.
+        // Already reported as a hole or a bad block.
         Err(_) => return Ok(()),
     }
     let (mut this, mut parent) = (None, None);
@@ -268,7 +268,7 @@ fn walk<D: BlockDevice>(
 }
 
 /// Counts an entry of `dir` that names `inum`.
-fn count_name(dir: Inum, inum: Inum, known: &mut [Known], report: &mut Report) {
+fn count_name(dir: Inum, inum: Inum, known: &mut [Found], report: &mut Report) {
     let kind = kind_of(known, inum);
     let (Some(kind), Some(named)) = (kind, known.get_mut(inum as usize)) else {
         report.add(Problem::DanglingEntry(dir, inum));
@@ -286,8 +286,8 @@ fn count_name(dir: Inum, inum: Inum, known: &mut [Known], report: &mut Report) {
     }
 }
 
-/// Compares link counts and parents with the names found.
-fn links(known: &[Known], report: &mut Report) {
+/// Compares link counts and `..` entries with the names found.
+fn check_links(known: &[Found], report: &mut Report) {
     for (inum, this) in (0..).zip(known) {
         let Some(kind) = this.kind else { continue };
         let is_root = inum == ROOT;
@@ -313,8 +313,8 @@ fn links(known: &[Known], report: &mut Report) {
     }
 }
 
-/// Whether the way up from a directory ends at the root.
-fn leads_to_root(known: &[Known], dir: Inum) -> bool {
+/// Whether a directory's ancestors lead to the root.
+fn leads_to_root(known: &[Found], dir: Inum) -> bool {
     let mut at = dir;
     for _ in known {
         if at == ROOT {
@@ -325,11 +325,11 @@ fn leads_to_root(known: &[Known], dir: Inum) -> bool {
     false
 }
 
-fn kind_of(known: &[Known], inum: Inum) -> Option<FileType> {
+fn kind_of(known: &[Found], inum: Inum) -> Option<FileType> {
     known.get(inum as usize).and_then(|known| known.kind)
 }
 
-/// A vector of so many of this.
+/// A vector of `length` copies of `value`.
 fn filled<T: Clone>(length: usize, value: T) -> Result<Vec<T>, Error> {
     let mut vector = Vec::new();
     vector

@@ -1,21 +1,21 @@
-//! The disk below the file system.
+//! The block device below the file system.
 
-/// Bytes in a block, the unit of everything the file system reads and writes.
+/// Bytes in a block, the unit of all transfers.
 pub const BLOCK_SIZE: usize = 1024;
 
 /// The bytes of one block.
 pub type Block = [u8; BLOCK_SIZE];
 
-/// The disk refused or failed; it keeps the reason to itself.
+/// An I/O error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceError;
 
 /// A disk of blocks of [`BLOCK_SIZE`] bytes.
 ///
-/// The buffers that the file system passes live on the heap, each in an allocation of its own, so a
-/// driver may let the hardware read or write them in place.
+/// Each buffer that the file system passes is a heap allocation of its own, so a driver may use DMA
+/// directly to it.
 pub trait BlockDevice {
-    /// Blocks on the disk.
+    /// The disk's size in blocks.
     fn blocks(&self) -> u32;
 
     /// Fills `buffer` from a block.
@@ -24,14 +24,14 @@ pub trait BlockDevice {
     /// The block is beyond the end, or the disk failed.
     fn read(&mut self, block: u32, buffer: &mut Block) -> Result<(), DeviceError>;
 
-    /// Writes a block. It may stay in a cache of the disk until [`BlockDevice::flush`]; a block is
-    /// written as a whole or not at all.
+    /// Writes a block. Until [`BlockDevice::flush`] it may stay in the disk's write cache. Writing
+    /// a block is atomic.
     ///
     /// # Errors
     /// The block is beyond the end, or the disk failed.
     fn write(&mut self, block: u32, buffer: &Block) -> Result<(), DeviceError>;
 
-    /// Returns when every write before it will survive a loss of power.
+    /// Returns once all earlier writes are durable.
     ///
     /// # Errors
     /// The disk failed; any of the writes since the last flush may be lost.

@@ -1,14 +1,14 @@
-//! Directories: files of entries that give inodes their names.
+//! Directories: files of entries (dirents) that map names to inodes.
 
-use crate::cache::Use;
+use crate::cache::Reuse;
 use crate::device::{BLOCK_SIZE, BlockDevice};
 use crate::layout::{DIRENT_SIZE, DiskInode};
 use crate::{Error, Fs, Inum};
 use abi::{DIRSIZ, Dirent, FileType};
 use zerocopy::IntoBytes;
 
-/// A name as directories store it: at most [`DIRSIZ`] bytes, the rest zero. Here, and nowhere
-/// else, longer names are cut.
+/// A name as a dirent stores it: at most [`DIRSIZ`] bytes, padded with zeros. Longer names are
+/// truncated here and nowhere else.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name([u8; DIRSIZ]);
 
@@ -17,8 +17,7 @@ impl Name {
     pub(crate) const PARENT: Name = Name::short(b"..");
 
     /// # Errors
-    /// [`Error::Invalid`] for a name that no path can have: an empty one, or one with `/` or a
-    /// zero byte in it.
+    /// [`Error::Invalid`] for an empty name, or one with a `/` or zero byte.
     pub(crate) fn new(name: &[u8]) -> Result<Self, Error> {
         if name.is_empty() || name.iter().any(|byte| matches!(byte, 0 | b'/')) {
             return Err(Error::Invalid);
@@ -36,12 +35,12 @@ impl Name {
         Self(bytes)
     }
 
-    /// Whether it is one of the two names that every directory has in it.
-    pub(crate) fn is_dots(&self) -> bool {
+    /// Whether it is `.` or `..`.
+    pub(crate) fn is_dot_or_dotdot(&self) -> bool {
         *self == Self::SELF || *self == Self::PARENT
     }
 
-    /// Whether an entry's name field says the same, up to the zero that ends it.
+    /// Whether it equals a dirent's name field, up to the terminating zero.
     fn is(&self, field: &[u8]) -> bool {
         for (ours, theirs) in self.0.iter().zip(field) {
             if ours != theirs {
@@ -55,17 +54,17 @@ impl Name {
     }
 }
 
-/// What looking for a name in a directory found.
+/// The result of looking for a name in a directory.
 pub(crate) struct Search {
-    /// The entry with the name: where it is in the content, and what it names.
+    /// The dirent with the name: its offset, and the inode that it names.
     pub(crate) found: Option<(u32, Inum)>,
-    /// Where an entry can be put.
+    /// The offset of the first free dirent, or the end.
     pub(crate) free: u32,
 }
 
 impl<D: BlockDevice> Fs<D> {
-    /// The inode that a directory has under this name, if any. Of a name longer than [`DIRSIZ`] bytes
-    /// only those count. A directory that has been removed has nothing in it but itself.
+    /// Looks up a name in a directory. Only the first [`DIRSIZ`] bytes of the name count. In a
+    /// removed directory only `.` is found.
     ///
     /// # Errors
     /// [`Error::NotDirectory`]; [`Error::NotFound`] when `dir` is free; [`Error::Corrupt`];
@@ -76,7 +75,7 @@ impl<D: BlockDevice> Fs<D> {
             return Ok(None);
         };
         if inode.nlink == 0 && name != Name::SELF {
-            // Its parent may be gone too, and the number be another inode's.
+            // Its parent may be removed too, and the inode number reused.
             return Ok(None);
         }
         Ok(self.search(&inode, &name)?.found.map(|(_, inum)| inum))
@@ -104,10 +103,9 @@ impl<D: BlockDevice> Fs<D> {
             found.is_none()
         })?;
         if let Some((_, inum)) = found {
-            // The number must be that of an inode.
             self.superblock
-                .inode_place(inum)
-                .map_err(|_| Error::Corrupt("an entry of no inode"))?;
+                .inode_position(inum)
+                .map_err(|_| Error::Corrupt("a directory entry with an invalid inode number"))?;
         }
         Ok(Search { found, free })
     }
@@ -122,8 +120,8 @@ impl<D: BlockDevice> Fs<D> {
         Ok(empty)
     }
 
-    /// Calls `each` with the offset, inode number and name field of every entry, free ones too, until
-    /// it returns `false`.
+    /// Calls `each` with the offset, inode number and name field of every dirent, including free
+    /// ones, until it returns `false`.
     pub(crate) fn entries(
         &mut self,
         dir: &DiskInode,
@@ -131,12 +129,12 @@ impl<D: BlockDevice> Fs<D> {
     ) -> Result<(), Error> {
         for index in 0..dir.blocks() {
             let block = self
-                .block_of(dir, index)?
-                .ok_or(Error::Corrupt("a gap in a directory"))?;
+                .bmap(dir, index)?
+                .ok_or(Error::Corrupt("a hole in a directory"))?;
             let first = (index * BLOCK_SIZE) as u32;
             let (entries, _) = self
                 .cache
-                .read(block, Use::Often)?
+                .read(block, Reuse::Likely)?
                 .as_chunks::<{ DIRENT_SIZE as usize }>();
             for (offset, [low, high, field @ ..]) in
                 (first..dir.size).step_by(DIRENT_SIZE as usize).zip(entries)
@@ -149,11 +147,12 @@ impl<D: BlockDevice> Fs<D> {
         Ok(())
     }
 
-    /// Puts an entry where [`Fs::search`] found room. The caller stores the directory's inode.
+    /// Writes a dirent at the offset that [`Fs::search`] found. The caller stores the directory's
+    /// inode.
     ///
     /// # Errors
     /// [`Error::NoSpace`] and [`Error::FileTooLarge`].
-    pub(crate) fn put_entry(
+    pub(crate) fn write_entry(
         &mut self,
         dir: &mut DiskInode,
         offset: u32,
@@ -164,13 +163,13 @@ impl<D: BlockDevice> Fs<D> {
             inum: u16::try_from(inum).map_err(|_| Error::Invalid)?,
             name: name.0,
         };
-        self.write_content(dir, offset as usize, entry.as_bytes())?;
+        self.write_data(dir, offset as usize, entry.as_bytes())?;
         Ok(())
     }
 
-    /// Clears an entry.
+    /// Clears a dirent.
     pub(crate) fn clear_entry(&mut self, dir: &mut DiskInode, offset: u32) -> Result<(), Error> {
-        self.write_content(dir, offset as usize, Dirent::default().as_bytes())?;
+        self.write_data(dir, offset as usize, Dirent::default().as_bytes())?;
         Ok(())
     }
 }

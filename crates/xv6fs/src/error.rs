@@ -6,33 +6,33 @@ use abi::Errno;
 /// Why an operation on the file system failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// No such name, no such inode, or a directory that has been removed.
+    /// No such name or inode, or the directory has been removed.
     NotFound,
-    /// The name is taken.
+    /// The name exists.
     Exists,
-    /// Something that is used as a directory is none.
+    /// Not a directory.
     NotDirectory,
-    /// A directory where only something else will do.
+    /// Is a directory.
     IsDirectory,
-    /// A directory that still has entries.
+    /// Directory not empty.
     NotEmpty,
     /// No free block.
     NoSpace,
     /// No free inode.
     NoInodes,
-    /// The file would be longer than an inode can map.
+    /// The file would exceed [`MAX_FILE_SIZE`](crate::MAX_FILE_SIZE).
     FileTooLarge,
-    /// The link count is at its end.
+    /// The link count would overflow.
     TooManyLinks,
-    /// The arguments make no sense: a name that cannot be, a gap in a file, sizes that do not fit.
+    /// Invalid argument: an impossible name, a write past the end, sizes that do not fit.
     Invalid,
-    /// No memory for the buffers; only while mounting and checking.
+    /// Out of memory. Only mounting and checking allocate.
     NoMemory,
-    /// What is on the disk contradicts itself; the text says where.
+    /// The file system is inconsistent; the text says where.
     Corrupt(&'static str),
-    /// The disk failed.
+    /// An I/O error.
     Device,
-    /// The operation changes more blocks than the log can hold.
+    /// The operation changes more blocks than the log holds.
     LogFull,
 }
 

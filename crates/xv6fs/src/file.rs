@@ -1,28 +1,27 @@
-//! Content of inodes.
+//! Reading and writing an inode's data.
 
-use crate::cache::Use;
+use crate::cache::Reuse;
 use crate::device::{BLOCK_SIZE, BlockDevice};
 use crate::layout::{DiskInode, MAX_FILE_SIZE};
 use crate::{Error, Fs, Inum};
 use abi::FileType;
 
-/// Blocks that a write changes beside those of the content and the bitmap: the inode's and the
-/// indirect block.
+/// Blocks that a write changes besides data and bitmap: the inode's block and the indirect block.
 const WRITE_RESERVE: usize = 2;
 
 impl<D: BlockDevice> Fs<D> {
-    /// Reads content from `offset` on; 0 bytes at its end and beyond. Directories can be read, as
-    /// [`abi::Dirent`]s; a device has no content.
+    /// Reads from `offset` on; 0 bytes at or past the end. A directory reads as [`abi::Dirent`]s, a
+    /// device as empty.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the inode is free; [`Error::Corrupt`]; [`Error::Device`].
     pub fn read(&mut self, inum: Inum, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         let inode = self.inode(inum)?;
-        self.read_content(&inode, offset, buffer)
+        self.read_data(&inode, offset, buffer)
     }
 
-    /// [`Fs::read`] of an inode at hand.
-    pub(crate) fn read_content(
+    /// [`Fs::read`] of an inode that is already loaded.
+    pub(crate) fn read_data(
         &mut self,
         inode: &DiskInode,
         offset: u64,
@@ -30,18 +29,18 @@ impl<D: BlockDevice> Fs<D> {
     ) -> Result<usize, Error> {
         let left = u64::from(inode.size).saturating_sub(offset);
         let wanted = buffer.len().min(left as usize);
-        let usage = match inode.file_type()? {
-            FileType::Directory => Use::Often,
-            _ => Use::Once,
+        let reuse = match inode.file_type()? {
+            FileType::Directory => Reuse::Likely,
+            _ => Reuse::Unlikely,
         };
         let mut done = 0;
         while done < wanted {
-            // Less than the size, which has 32 bits.
+            // Fits: it is less than the 32-bit size.
             let at = offset as usize + done;
             let block = self
-                .block_of(inode, at / BLOCK_SIZE)?
-                .ok_or(Error::Corrupt("a gap in a file"))?;
-            let bytes = self.cache.read(block, usage)?;
+                .bmap(inode, at / BLOCK_SIZE)?
+                .ok_or(Error::Corrupt("a hole in a file"))?;
+            let bytes = self.cache.read(block, reuse)?;
             let count = (BLOCK_SIZE - at % BLOCK_SIZE).min(wanted - done);
             let (Some(source), Some(target)) = (
                 bytes.get(at % BLOCK_SIZE..at % BLOCK_SIZE + count),
@@ -55,12 +54,13 @@ impl<D: BlockDevice> Fs<D> {
         Ok(done)
     }
 
-    /// Writes content of a file from `offset` on, at most [`Fs::write_limit`] bytes of `data`, and says
-    /// how many; fewer if the disk is full or the file as long as can be. One transaction.
+    /// Writes at most [`Fs::write_limit`] bytes of `data` at `offset`, in one transaction, and
+    /// returns how many: fewer if the disk is full or the file reaches its maximal size.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when `offset` is behind the end or the inode is a device's;
-    /// [`Error::IsDirectory`]; [`Error::FileTooLarge`] and [`Error::NoSpace`] when not one byte fits.
+    /// [`Error::Invalid`] when `offset` is past the end or the inode is a device;
+    /// [`Error::IsDirectory`]; [`Error::FileTooLarge`] and [`Error::NoSpace`] when not one byte
+    /// fits.
     pub fn write(&mut self, inum: Inum, offset: u64, data: &[u8]) -> Result<usize, Error> {
         let limit = self.write_limit();
         self.transaction(|fs| {
@@ -80,7 +80,7 @@ impl<D: BlockDevice> Fs<D> {
             let count = data.len().min(limit).min(left as usize);
             let before = inode;
             let data = data.get(..count).unwrap_or(data);
-            let written = fs.write_content(&mut inode, offset as usize, data)?;
+            let written = fs.write_data(&mut inode, offset as usize, data)?;
             if inode != before {
                 fs.store_inode(inum, &inode)?;
             }
@@ -88,24 +88,24 @@ impl<D: BlockDevice> Fs<D> {
         })
     }
 
-    /// Most bytes that one [`Fs::write`] writes: what surely fits into one transaction, however the
-    /// bytes lie in blocks and however the blocks lie on the disk.
+    /// Most bytes that one [`Fs::write`] writes: what fits into one transaction, whatever the
+    /// alignment and wherever the blocks are on the disk.
     pub fn write_limit(&self) -> usize {
         let capacity = self.superblock.log_capacity() as usize;
         let bitmap = self.superblock.bitmap_blocks() as usize;
-        // Each block of content, and the indirect block, may be in another part of the bitmap.
+        // Each data block, and the indirect block, may have its bit in another bitmap block.
         let fits = |blocks: usize| blocks + WRITE_RESERVE + bitmap.min(blocks + 1) <= capacity;
         let blocks = (2..capacity).take_while(|&blocks| fits(blocks)).last();
-        // One block less, because the first and the last may both be touched in part.
+        // One less: the first and the last block may both be partial.
         (blocks.unwrap_or(2) - 1) * BLOCK_SIZE
     }
 
-    /// Writes content from `offset` on, which is not behind the end, and says how much; the size
-    /// grows as needed. The caller stores the inode.
+    /// Writes at `offset`, which is not past the end, and returns how much. The size grows as
+    /// needed. The caller stores the inode.
     ///
     /// # Errors
     /// [`Error::NoSpace`] or [`Error::FileTooLarge`] when not one byte fits.
-    pub(crate) fn write_content(
+    pub(crate) fn write_data(
         &mut self,
         inode: &mut DiskInode,
         offset: usize,
@@ -116,13 +116,13 @@ impl<D: BlockDevice> Fs<D> {
         while done < data.len() {
             let at = offset + done;
             let index = at / BLOCK_SIZE;
-            let (block, taken) = match self.block_for_writing(inode, index) {
+            let (block, new) = match self.block_for_write(inode, index) {
                 Err(Error::NoSpace | Error::FileTooLarge) if done > 0 => break,
                 result => result?,
             };
             let count = (BLOCK_SIZE - at % BLOCK_SIZE).min(data.len() - done);
-            // What a block held before it was this file's must not show.
-            let bytes = if taken || index >= old_blocks || count == BLOCK_SIZE {
+            // Stale data of a newly allocated block must not show.
+            let bytes = if new || index >= old_blocks || count == BLOCK_SIZE {
                 self.cache.modify_zeroed(block)?
             } else {
                 self.cache.modify(block)?

@@ -1,4 +1,4 @@
-//! Making a file system on an empty disk.
+//! Making a file system (mkfs).
 
 use crate::balloc::set_bit;
 use crate::cache::new_block;
@@ -10,22 +10,22 @@ use crate::{Error, Fs, ROOT};
 use abi::{Dirent, FileType};
 use zerocopy::IntoBytes;
 
-/// Blocks that the cache of a fresh file system holds beside the log's.
+/// Cached blocks of a new file system, besides the log's.
 const CACHE_BLOCKS: usize = 128;
 
-/// What a new file system is like.
+/// The parameters of a new file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FormatOptions {
-    /// Blocks in all.
+    /// Size in blocks.
     pub blocks: u32,
-    /// Inodes, the unused number 0 among them.
+    /// Inodes, including the unused number 0.
     pub inodes: u32,
-    /// Blocks of the log, its header among them.
+    /// Blocks of the log, including its header.
     pub log_blocks: u32,
 }
 
 impl Default for FormatOptions {
-    /// As xv6 makes it.
+    /// The parameters of xv6's `mkfs`.
     fn default() -> Self {
         Self {
             blocks: 2000,
@@ -36,7 +36,7 @@ impl Default for FormatOptions {
 }
 
 impl FormatOptions {
-    /// Where the parts are; the sizes are those that xv6's `mkfs` computes.
+    /// The layout; area sizes are computed as in xv6's `mkfs`.
     fn superblock(&self) -> Option<Superblock> {
         let logstart = SUPERBLOCK + 1;
         let inodestart = logstart.checked_add(self.log_blocks)?;
@@ -45,7 +45,7 @@ impl FormatOptions {
         Some(Superblock {
             magic: MAGIC,
             size: self.blocks,
-            // One for the root directory, and one to be of any use.
+            // One for the root directory and one for a file.
             nblocks: self.blocks.checked_sub(data_start).filter(|&n| n >= 2)?,
             ninodes: self.inodes,
             nlog: self.log_blocks,
@@ -57,11 +57,11 @@ impl FormatOptions {
 }
 
 impl<D: BlockDevice> Fs<D> {
-    /// Makes a file system with an empty root directory on a disk and mounts it. What the disk held
-    /// is lost; it counts as a file system only when all else is written.
+    /// Makes a file system with an empty root directory and mounts it. All data on the disk is
+    /// lost. The superblock is written last.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the sizes do not fit each other or the disk; [`Error::NoMemory`];
+    /// [`Error::Invalid`] when the sizes do not fit the disk or each other; [`Error::NoMemory`];
     /// [`Error::Device`].
     pub fn format(mut device: D, options: &FormatOptions) -> Result<Self, Error> {
         let mut block = new_block()?;
@@ -107,24 +107,24 @@ impl<D: BlockDevice> Fs<D> {
     }
 }
 
-/// Marks the blocks before `end` as in use.
+/// Marks the blocks below `end` as used.
 fn mark_used<D: BlockDevice>(
     device: &mut D,
     superblock: &Superblock,
     end: u32,
     block: &mut Block,
 ) -> Result<(), Error> {
-    for group in 0..end.div_ceil(BITS_PER_BLOCK) {
+    for index in 0..end.div_ceil(BITS_PER_BLOCK) {
         block.fill(0);
-        for bit in 0..(end - group * BITS_PER_BLOCK).min(BITS_PER_BLOCK) {
+        for bit in 0..(end - index * BITS_PER_BLOCK).min(BITS_PER_BLOCK) {
             set_bit(block, bit, true);
         }
-        device.write(superblock.bmapstart + group, block)?;
+        device.write(superblock.bmapstart + index, block)?;
     }
     Ok(())
 }
 
-/// Makes this the start of the block, the rest zero.
+/// Copies `bytes` to the start of the block and zeroes the rest.
 fn put(block: &mut Block, bytes: &[u8]) {
     block.fill(0);
     for (to, from) in block.iter_mut().zip(bytes) {

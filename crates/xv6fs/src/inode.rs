@@ -1,33 +1,32 @@
-//! Inodes: the table of them, and which blocks each one has.
+//! Inodes: the inode table, and the block map of each inode.
 
-use crate::cache::Use;
+use crate::cache::Reuse;
 use crate::device::{BLOCK_SIZE, BlockDevice};
 use crate::layout::{
-    DIRECT, DIRENT_SIZE, DiskInode, INDIRECT, INODES_PER_BLOCK, InodeInfo, MAX_FILE_SIZE, entry,
-    set_entry,
+    DIRECT, DIRENT_SIZE, DiskInode, INDIRECT, INODES_PER_BLOCK, InodeInfo, MAX_FILE_SIZE,
+    number_at, set_number,
 };
 use crate::{Error, Fs, Inum, ROOT};
 use abi::FileType;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// Blocks that one step of cutting a file may change beside the bitmap: the inode's and the indirect
-/// block, and one more of the bitmap.
-const CUT_RESERVE: usize = 3;
+/// Log blocks that a step of truncation keeps in reserve: the inode's block, the indirect block,
+/// one bitmap block.
+const TRUNCATE_RESERVE: usize = 3;
 
 impl DiskInode {
-    /// What the inode is.
     pub(crate) fn file_type(&self) -> Result<FileType, Error> {
-        FileType::from_number(self.kind).ok_or(Error::Corrupt("an inode of no known type"))
+        FileType::from_number(self.kind).ok_or(Error::Corrupt("an inode with an unknown type"))
     }
 
-    /// Blocks that the content fills.
+    /// Data blocks up to the size.
     pub(crate) fn blocks(&self) -> usize {
         (self.size as usize).div_ceil(BLOCK_SIZE)
     }
 }
 
 impl<D: BlockDevice> Fs<D> {
-    /// What an inode says of itself.
+    /// An inode's metadata.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such inode or it is free.
@@ -42,7 +41,7 @@ impl<D: BlockDevice> Fs<D> {
         })
     }
 
-    /// An inode in use. Its type, size and link count are possible ones.
+    /// An inode in use, with its type, size and link count validated.
     pub(crate) fn inode(&mut self, inum: Inum) -> Result<DiskInode, Error> {
         let inode = self.raw_inode(inum)?;
         if inode.kind == 0 {
@@ -50,21 +49,23 @@ impl<D: BlockDevice> Fs<D> {
         }
         let kind = inode.file_type()?;
         if inode.size > MAX_FILE_SIZE {
-            return Err(Error::Corrupt("an inode larger than a file can be"));
+            return Err(Error::Corrupt("an inode larger than the largest file"));
         }
         if inode.nlink < 0 {
-            return Err(Error::Corrupt("an inode with less than no links"));
+            return Err(Error::Corrupt("an inode with a negative link count"));
         }
         if kind == FileType::Directory && !inode.size.is_multiple_of(DIRENT_SIZE) {
-            return Err(Error::Corrupt("a directory that ends within an entry"));
+            return Err(Error::Corrupt(
+                "a directory whose size is no multiple of an entry",
+            ));
         }
         Ok(inode)
     }
 
-    /// An inode as it is on the disk, free or not.
+    /// An inode from the disk, free or not, not validated.
     pub(crate) fn raw_inode(&mut self, inum: Inum) -> Result<DiskInode, Error> {
-        let (block, at) = self.superblock.inode_place(inum)?;
-        let bytes = self.cache.read(block, Use::Often)?;
+        let (block, at) = self.superblock.inode_position(inum)?;
+        let bytes = self.cache.read(block, Reuse::Likely)?;
         bytes
             .get(at..)
             .and_then(|bytes| DiskInode::read_from_prefix(bytes).ok())
@@ -72,9 +73,9 @@ impl<D: BlockDevice> Fs<D> {
             .ok_or(Error::NotFound)
     }
 
-    /// Makes this the inode.
+    /// Writes an inode to the inode table.
     pub(crate) fn store_inode(&mut self, inum: Inum, inode: &DiskInode) -> Result<(), Error> {
-        let (block, at) = self.superblock.inode_place(inum)?;
+        let (block, at) = self.superblock.inode_position(inum)?;
         let bytes = self.cache.modify(block)?;
         bytes
             .get_mut(at..)
@@ -82,7 +83,7 @@ impl<D: BlockDevice> Fs<D> {
             .ok_or(Error::NotFound)
     }
 
-    /// A free inode; storing something there takes it.
+    /// Finds a free inode. Storing an inode with a type allocates it.
     pub(crate) fn find_free_inode(&mut self) -> Result<Inum, Error> {
         let end = self.superblock.ninodes;
         for inum in self.hints.inode..end {
@@ -95,14 +96,14 @@ impl<D: BlockDevice> Fs<D> {
         Err(Error::NoInodes)
     }
 
-    /// Makes the inode free. Its blocks must be free already.
+    /// Frees an inode whose blocks are already free.
     pub(crate) fn release_inode(&mut self, inum: Inum) -> Result<(), Error> {
         self.store_inode(inum, &DiskInode::default())?;
         self.hints.inode = self.hints.inode.min(inum);
         Ok(())
     }
 
-    /// Counts the free inodes; reads the whole inode table.
+    /// Counts the free inodes. Reads the whole inode table.
     ///
     /// # Errors
     /// [`Error::Device`].
@@ -114,7 +115,7 @@ impl<D: BlockDevice> Fs<D> {
         Ok(free)
     }
 
-    /// Frees the inodes without a name that were open when the system stopped.
+    /// Frees orphans: unlinked inodes that were open when the system stopped.
     pub(crate) fn free_orphans(&mut self) -> Result<(), Error> {
         for first in (0..self.superblock.ninodes).step_by(INODES_PER_BLOCK as usize) {
             let end = (first + INODES_PER_BLOCK).min(self.superblock.ninodes);
@@ -128,26 +129,22 @@ impl<D: BlockDevice> Fs<D> {
         Ok(())
     }
 
-    /// The block with this part of the content, if there is one.
-    pub(crate) fn block_of(
-        &mut self,
-        inode: &DiskInode,
-        index: usize,
-    ) -> Result<Option<u32>, Error> {
+    /// The data block with this index in the file, if allocated.
+    pub(crate) fn bmap(&mut self, inode: &DiskInode, index: usize) -> Result<Option<u32>, Error> {
         let number = if index < DIRECT {
             inode.addrs.get(index).copied().unwrap_or(0)
         } else {
             match self.indirect(inode)? {
                 None => 0,
-                Some(block) => entry(self.cache.read(block, Use::Often)?, index - DIRECT),
+                Some(block) => number_at(self.cache.read(block, Reuse::Likely)?, index - DIRECT),
             }
         };
-        self.block_or_none(number)
+        self.data_block_or_none(number)
     }
 
-    /// The block with this part of the content, taken from the free ones if need be. Says too whether
-    /// it was. The caller stores the inode.
-    pub(crate) fn block_for_writing(
+    /// The data block with this index, allocated if missing; and whether it was. The caller stores
+    /// the inode.
+    pub(crate) fn block_for_write(
         &mut self,
         inode: &mut DiskInode,
         index: usize,
@@ -155,7 +152,7 @@ impl<D: BlockDevice> Fs<D> {
         if index >= DIRECT + INDIRECT {
             return Err(Error::FileTooLarge);
         }
-        if let Some(block) = self.block_of(inode, index)? {
+        if let Some(block) = self.bmap(inode, index)? {
             return Ok((block, false));
         }
         let block = self.allocate_block()?;
@@ -172,42 +169,42 @@ impl<D: BlockDevice> Fs<D> {
                     indirect
                 }
                 Err(error) => {
-                    // The file may keep what was written before: nothing must be left over.
+                    // The caller may commit what it wrote before, so do not leak the block.
                     self.release_block(block)?;
                     return Err(error);
                 }
             },
         };
-        set_entry(self.cache.modify(indirect)?, index - DIRECT, block);
+        set_number(self.cache.modify(indirect)?, index - DIRECT, block);
         Ok((block, true))
     }
 
-    /// Frees the content from its end on, as much of it as one transaction can. Says whether that
-    /// was all. The caller stores the inode.
+    /// Frees blocks from the end of the file, as many as fit into one transaction. Returns whether
+    /// that was all. The caller stores the inode.
     ///
-    /// Blocks behind the size are freed too: xv6 leaves some there when a write fails.
-    pub(crate) fn cut(&mut self, inode: &mut DiskInode) -> Result<bool, Error> {
+    /// Blocks past the size are freed too: xv6 leaves some there when a write fails.
+    pub(crate) fn truncate_step(&mut self, inode: &mut DiskInode) -> Result<bool, Error> {
         if let Some(indirect) = self.indirect(inode)? {
             for index in (0..INDIRECT).rev() {
-                let number = entry(self.cache.read(indirect, Use::Often)?, index);
-                if let Some(block) = self.block_or_none(number)? {
-                    if self.cache.room() < CUT_RESERVE {
-                        return Ok(Self::cut_to(inode, DIRECT + index + 1));
+                let number = number_at(self.cache.read(indirect, Reuse::Likely)?, index);
+                if let Some(block) = self.data_block_or_none(number)? {
+                    if self.cache.room() < TRUNCATE_RESERVE {
+                        return Ok(Self::shrink_to(inode, DIRECT + index + 1));
                     }
                     self.release_block(block)?;
-                    set_entry(self.cache.modify(indirect)?, index, 0);
+                    set_number(self.cache.modify(indirect)?, index, 0);
                 }
             }
-            if self.cache.room() < CUT_RESERVE {
-                return Ok(Self::cut_to(inode, DIRECT));
+            if self.cache.room() < TRUNCATE_RESERVE {
+                return Ok(Self::shrink_to(inode, DIRECT));
             }
             self.release_block(indirect)?;
             inode.addrs[DIRECT] = 0;
         }
         for index in (0..DIRECT).rev() {
-            if let Some(block) = self.block_or_none(inode.addrs[index])? {
-                if self.cache.room() < CUT_RESERVE {
-                    return Ok(Self::cut_to(inode, index + 1));
+            if let Some(block) = self.data_block_or_none(inode.addrs[index])? {
+                if self.cache.room() < TRUNCATE_RESERVE {
+                    return Ok(Self::shrink_to(inode, index + 1));
                 }
                 self.release_block(block)?;
                 inode.addrs[index] = 0;
@@ -217,17 +214,17 @@ impl<D: BlockDevice> Fs<D> {
         Ok(true)
     }
 
-    /// So many blocks are left; there is more to cut.
-    fn cut_to(inode: &mut DiskInode, blocks: usize) -> bool {
+    /// Records that `blocks` blocks are left to free.
+    fn shrink_to(inode: &mut DiskInode, blocks: usize) -> bool {
         inode.size = inode.size.min((blocks * BLOCK_SIZE) as u32);
         false
     }
 
     fn indirect(&self, inode: &DiskInode) -> Result<Option<u32>, Error> {
-        self.block_or_none(inode.addrs[DIRECT])
+        self.data_block_or_none(inode.addrs[DIRECT])
     }
 
-    fn block_or_none(&self, number: u32) -> Result<Option<u32>, Error> {
+    fn data_block_or_none(&self, number: u32) -> Result<Option<u32>, Error> {
         match number {
             0 => Ok(None),
             number => self.superblock.data_block(number).map(Some),

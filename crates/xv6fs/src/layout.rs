@@ -1,58 +1,62 @@
-//! What lies where on the disk, as xv6 has it.
+//! The on-disk layout of xv6.
 //!
-//! In order: a block for a boot loader, the superblock, the log (a header, then copies of blocks),
-//! the inode table, the bitmap of blocks in use, the blocks with content. Numbers are little-endian.
+//! In order: boot block, superblock, log (a header, then copies of blocks), inode table, bitmap,
+//! data blocks. Integers are little-endian.
 
 use crate::device::{BLOCK_SIZE, Block};
-use crate::{Error, Inum};
+use crate::error::Error;
 use abi::{Dirent, FileType};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 #[cfg(not(target_endian = "little"))]
-compile_error!("the structures of the disk are used in place and are little-endian");
+compile_error!("on-disk structures are little-endian and used in place");
 
-/// What the superblock starts with.
+/// An inode number.
+pub type Inum = u32;
+
+/// The inode of the root directory.
+pub const ROOT: Inum = 1;
+/// The superblock's magic number.
 pub const MAGIC: u32 = 0x1020_3040;
-/// The block with the superblock.
+/// The superblock's block number.
 pub const SUPERBLOCK: u32 = 1;
-/// Blocks that an inode names itself.
+/// Direct blocks of an inode.
 pub const DIRECT: usize = 12;
-/// Blocks that its indirect block names.
+/// Block numbers in an indirect block.
 pub const INDIRECT: usize = BLOCK_SIZE / size_of::<u32>();
-/// Most blocks of a file.
+/// Data blocks of the largest file.
 pub const MAX_FILE_BLOCKS: usize = DIRECT + INDIRECT;
-/// Most bytes of a file.
+/// Bytes of the largest file.
 pub const MAX_FILE_SIZE: u32 = (MAX_FILE_BLOCKS * BLOCK_SIZE) as u32;
-/// Inodes in a block of the inode table.
+/// Inodes in an inode-table block.
 pub const INODES_PER_BLOCK: u32 = (BLOCK_SIZE / size_of::<DiskInode>()) as u32;
-/// Blocks that one block of the bitmap is for.
+/// Blocks that one bitmap block covers.
 pub const BITS_PER_BLOCK: u32 = (BLOCK_SIZE * 8) as u32;
-/// Bytes of a directory entry.
+/// Bytes of a dirent.
 pub const DIRENT_SIZE: u32 = size_of::<Dirent>() as u32;
-/// Inodes that directory entries, with their 16 bits, can name.
+/// Inodes that a dirent's 16-bit number can name.
 pub const MAX_INODES: u32 = 1 << 16;
-/// Blocks that the log's header has room for: one number is their count.
-pub const MAX_LOGGED: u32 = (INDIRECT - 1) as u32;
-/// Blocks that a log must be able to hold for the largest operation, `mkdir`, to fit: two inodes,
-/// a block of each directory, an indirect block and three of the bitmap, with some to spare.
-pub const MIN_LOGGED: u32 = 10;
+/// Block numbers in the log header, besides their count.
+pub const MAX_LOG_BLOCKS: u32 = (INDIRECT - 1) as u32;
+/// Least blocks of a log, for `mkdir`, the largest operation: two inodes, a block of each
+/// directory, an indirect block and three bitmap blocks, with some to spare.
+pub const MIN_LOG_BLOCKS: u32 = 10;
 
-/// Where the parts of the disk are. A `Superblock` that mounting gave out has been checked: the
-/// parts do not overlap and lie on the disk.
+/// The superblock. Mounting validates it: the areas lie on the disk and do not overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Superblock {
     /// [`MAGIC`].
     pub magic: u32,
-    /// Blocks of the file system, all parts together.
+    /// Size of the file system in blocks.
     pub size: u32,
-    /// Blocks for content, the last ones.
+    /// Data blocks, at the end.
     pub nblocks: u32,
-    /// Inodes; number 0 is not used.
+    /// Inodes, including the unused number 0.
     pub ninodes: u32,
-    /// Blocks of the log, its header among them.
+    /// Blocks of the log, including its header.
     pub nlog: u32,
-    /// First block of the log, the header.
+    /// First block of the log: its header.
     pub logstart: u32,
     /// First block of the inode table.
     pub inodestart: u32,
@@ -61,13 +65,13 @@ pub struct Superblock {
 }
 
 impl Superblock {
-    /// Reads the superblock from its block and checks it against a disk of so many blocks.
+    /// Parses the superblock and checks it against a disk of `device_blocks` blocks.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when there is no file system or its parts cannot be where it says.
+    /// [`Error::Corrupt`] when there is no file system or its layout is impossible.
     pub fn parse(block: &Block, device_blocks: u32) -> Result<Self, Error> {
-        let (superblock, _) = Self::read_from_prefix(block)
-            .map_err(|_| Error::Corrupt("superblock: shorter than itself"))?;
+        let (superblock, _) =
+            Self::read_from_prefix(block).map_err(|_| Error::Corrupt("superblock: truncated"))?;
         superblock.check(device_blocks)?;
         Ok(superblock)
     }
@@ -82,7 +86,7 @@ impl Superblock {
         if self.ninodes < 2 || self.ninodes > MAX_INODES {
             return Err(Error::Corrupt("superblock: impossible number of inodes"));
         }
-        if self.nlog <= MIN_LOGGED {
+        if self.nlog <= MIN_LOG_BLOCKS {
             return Err(Error::Corrupt("superblock: log too small"));
         }
         let in_order = |start: u32, blocks: u32, next: u32| {
@@ -91,7 +95,7 @@ impl Superblock {
         let data_start = self
             .size
             .checked_sub(self.nblocks)
-            .ok_or(Error::Corrupt("superblock: more content than blocks"))?;
+            .ok_or(Error::Corrupt("superblock: more data blocks than blocks"))?;
         let fits = self.logstart > SUPERBLOCK
             && in_order(self.logstart, self.nlog, self.inodestart)
             && in_order(self.inodestart, self.inode_blocks(), self.bmapstart)
@@ -100,41 +104,41 @@ impl Superblock {
         if fits {
             Ok(())
         } else {
-            Err(Error::Corrupt("superblock: parts overlap"))
+            Err(Error::Corrupt("superblock: areas overlap"))
         }
     }
 
-    /// Blocks of the inode table that have inodes in them.
+    /// Blocks of the inode table.
     pub const fn inode_blocks(&self) -> u32 {
         self.ninodes.div_ceil(INODES_PER_BLOCK)
     }
 
-    /// Blocks of the bitmap that have bits in them.
+    /// Blocks of the bitmap.
     pub const fn bitmap_blocks(&self) -> u32 {
         self.size.div_ceil(BITS_PER_BLOCK)
     }
 
-    /// The first block with content.
+    /// The first data block.
     pub const fn data_start(&self) -> u32 {
         self.size - self.nblocks
     }
 
-    /// Blocks that one transaction can change.
+    /// Most blocks that one transaction can change.
     pub fn log_capacity(&self) -> u32 {
-        (self.nlog - 1).min(MAX_LOGGED)
+        (self.nlog - 1).min(MAX_LOG_BLOCKS)
     }
 
-    /// Gives back a block number from the disk if content may be there.
+    /// Validates that a block number from the disk is a data block's.
     pub(crate) fn data_block(&self, block: u32) -> Result<u32, Error> {
         if (self.data_start()..self.size).contains(&block) {
             Ok(block)
         } else {
-            Err(Error::Corrupt("a block number outside the content"))
+            Err(Error::Corrupt("a block number outside the data area"))
         }
     }
 
-    /// The block with this inode, and where in it.
-    pub(crate) fn inode_place(&self, inum: Inum) -> Result<(u32, usize), Error> {
+    /// The inode-table block with this inode, and its offset there.
+    pub(crate) fn inode_position(&self, inum: Inum) -> Result<(u32, usize), Error> {
         if inum == 0 || inum >= self.ninodes {
             return Err(Error::NotFound);
         }
@@ -146,51 +150,51 @@ impl Superblock {
     }
 }
 
-/// An inode on the disk.
+/// An on-disk inode.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct DiskInode {
-    /// A [`FileType`], or 0 in a free inode.
+    /// A [`FileType`]; 0 for a free inode.
     pub kind: i16,
-    /// Major number of a device.
+    /// Major device number.
     pub major: i16,
-    /// Minor number of a device.
+    /// Minor device number.
     pub minor: i16,
-    /// Names of the inode. A directory has one, and one more for each directory in it.
+    /// Link count. A directory has one, and one more for each subdirectory.
     pub nlink: i16,
-    /// Bytes of content.
+    /// Size in bytes.
     pub size: u32,
-    /// Blocks of the content, then the indirect block; 0 is none.
+    /// The direct blocks, then the indirect block; 0 for none.
     pub addrs: [u32; DIRECT + 1],
 }
 
 const _: () = assert!(size_of::<DiskInode>() == 64 && size_of::<Dirent>() == 16);
 
-/// What an inode says of itself.
+/// An inode's metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InodeInfo {
-    /// What it is.
+    /// Its type.
     pub kind: FileType,
-    /// Major number of a device.
+    /// Major device number.
     pub major: i16,
-    /// Minor number of a device.
+    /// Minor device number.
     pub minor: i16,
-    /// Names of the inode; 0 when it lives only as long as somebody has it open.
+    /// Link count; 0 for an unlinked inode that is still open.
     pub nlink: i16,
-    /// Bytes of content.
+    /// Size in bytes.
     pub size: u32,
 }
 
-/// The number at this position of a block of numbers; 0 beyond its end.
-pub(crate) fn entry(block: &Block, index: usize) -> u32 {
+/// The number at `index` of a block of numbers; 0 past its end.
+pub(crate) fn number_at(block: &Block, index: usize) -> u32 {
     let (numbers, _) = block.as_chunks::<4>();
     numbers.get(index).map_or(0, |n| u32::from_le_bytes(*n))
 }
 
-/// Sets the number at this position of a block of numbers.
-pub(crate) fn set_entry(block: &mut Block, index: usize, value: u32) {
+/// Sets the number at `index` of a block of numbers.
+pub(crate) fn set_number(block: &mut Block, index: usize, value: u32) {
     let (numbers, _) = block.as_chunks_mut::<4>();
     if let Some(number) = numbers.get_mut(index) {
         *number = value.to_le_bytes();

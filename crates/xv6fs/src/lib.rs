@@ -15,26 +15,20 @@ mod format;
 mod inode;
 pub mod layout;
 mod log;
+mod operations;
 mod path;
-mod verbs;
 
 pub use check::{Problem, Report, check};
 pub use device::{BLOCK_SIZE, Block, BlockDevice, DeviceError};
 pub use error::Error;
 pub use format::FormatOptions;
-pub use layout::{InodeInfo, MAX_FILE_SIZE, Superblock};
-pub use verbs::Unlinked;
+pub use layout::{InodeInfo, Inum, MAX_FILE_SIZE, ROOT, Superblock};
+pub use operations::Unlinked;
 
 use cache::{Cache, new_block};
 use log::Log;
 
-/// The number of an inode.
-pub type Inum = u32;
-
-/// The inode of the root directory.
-pub const ROOT: Inum = 1;
-
-/// Blocks that the cache holds beside those that a transaction changes, at least.
+/// Cached blocks besides those that a transaction may pin, at least.
 const SPARE_BLOCKS: usize = 8;
 
 /// A mounted file system.
@@ -45,29 +39,27 @@ pub struct Fs<D> {
     hints: Hints,
 }
 
-/// Where to start looking for something free.
+/// Where to start searching for a free block or inode.
 #[derive(Clone, Copy)]
 struct Hints {
-    /// Every block with content before this one is in use.
+    /// All data blocks before this one are in use.
     block: u32,
-    /// Every inode before this one is in use.
+    /// All inodes before this one are in use.
     inode: Inum,
 }
 
 impl<D: BlockDevice> Fs<D> {
-    /// Opens the file system on a disk, after finishing what a crash has left unfinished: the
-    /// transaction in the log, and inodes that had no name any more but were still open.
+    /// Mounts the file system: replays the log and frees orphaned inodes.
     ///
-    /// `cache_blocks` is how many blocks of [`BLOCK_SIZE`] bytes to keep in memory; if that is less
-    /// than the log needs, it is made as many.
+    /// `cache_blocks` is the size of the buffer cache; it is raised to what the log needs.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when there is no file system on the disk, or a damaged one;
-    /// [`Error::NoMemory`]; [`Error::Device`].
+    /// [`Error::Corrupt`] when the disk has no file system or a damaged one; [`Error::NoMemory`];
+    /// [`Error::Device`].
     pub fn mount(mut device: D, cache_blocks: usize) -> Result<Self, Error> {
         let mut block = new_block()?;
         if device.blocks() <= layout::SUPERBLOCK {
-            return Err(Error::Corrupt("superblock: the disk has no room for it"));
+            return Err(Error::Corrupt("superblock: the disk is too small"));
         }
         device.read(layout::SUPERBLOCK, &mut block)?;
         let superblock = Superblock::parse(&block, device.blocks())?;
@@ -87,13 +79,13 @@ impl<D: BlockDevice> Fs<D> {
             hints,
         };
         if fs.inode(ROOT)?.file_type()? != abi::FileType::Directory {
-            return Err(Error::Corrupt("the root is no directory"));
+            return Err(Error::Corrupt("the root is not a directory"));
         }
         fs.free_orphans()?;
         Ok(fs)
     }
 
-    /// Where the parts of the disk are.
+    /// The superblock.
     pub fn superblock(&self) -> &Superblock {
         &self.superblock
     }
@@ -103,18 +95,17 @@ impl<D: BlockDevice> Fs<D> {
         &self.cache.device
     }
 
-    /// The disk. Who writes to it behind the file system's back damages it.
+    /// The disk. Writing to it directly corrupts the file system.
     pub fn device_mut(&mut self) -> &mut D {
         &mut self.cache.device
     }
 
-    /// Gives the disk back. Every transaction is on it.
+    /// Unmounts: returns the disk. Every committed transaction is on it.
     pub fn into_device(self) -> D {
         self.cache.device
     }
 
-    /// Runs `body` as one transaction: what it changed is on the disk when this returns `Ok`, and
-    /// forgotten when it returns `Err`.
+    /// Runs `body` as one transaction: its changes are durable on `Ok` and dropped on `Err`.
     fn transaction<T>(
         &mut self,
         body: impl FnOnce(&mut Self) -> Result<T, Error>,
@@ -126,7 +117,7 @@ impl<D: BlockDevice> Fs<D> {
             Ok(value)
         });
         if result.is_err() {
-            self.cache.drop_changes();
+            self.cache.discard();
             self.hints = hints;
         }
         result

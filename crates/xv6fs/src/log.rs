@@ -1,30 +1,28 @@
-//! The log: a transaction reaches the disk as a whole or not at all.
+//! The write-ahead log, which makes each transaction atomic.
 //!
-//! The changed blocks are first copied into the log; then the log's header, written as one
-//! block, says which they are, and from then on the transaction has happened. Then they go where they
-//! belong, and the header is cleared. After a crash, a header that is not clear tells what to copy
-//! once more. One transaction is in the log at a time, and each of the four steps is on the disk
-//! before the next begins.
+//! A commit has four steps, each flushed before the next begins: copy the changed blocks into the
+//! log; write the log header, which names them in one atomic block write (the commit point); write
+//! the blocks to their home locations; clear the header. Recovery after a crash repeats the last
+//! two if the header is not clear. The log holds one transaction at a time.
 
-use crate::Error;
-use crate::cache::{Cache, Use};
+use crate::cache::{Cache, Reuse};
 use crate::device::{Block, BlockDevice};
-use crate::layout::{Superblock, entry, set_entry};
+use crate::error::Error;
+use crate::layout::{Superblock, number_at, set_number};
 use alloc::boxed::Box;
 
-/// What the log's header on the disk says.
+/// The state of the log header on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing.
+    /// Empty: no transaction.
     Clear,
-    /// A transaction has happened, and the changed buffers have not all been written home. They are
-    /// still pinned.
+    /// A transaction is committed but not fully installed. Its buffers are still pinned.
     Committed,
-    /// Perhaps a transaction that was given up, because the disk failed while writing the header.
-    Doubtful,
+    /// The disk failed while the header was written: it may or may not name an aborted transaction.
+    Uncertain,
 }
 
-/// Where the log is and what is in it.
+/// The log.
 pub(crate) struct Log {
     start: u32,
     state: State,
@@ -32,7 +30,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The log of this file system; `header` is memory for its header.
+    /// The log of this file system; `header` is the buffer for its header.
     pub(crate) fn new(superblock: &Superblock, header: Box<Block>) -> Self {
         Self {
             start: superblock.logstart,
@@ -41,17 +39,18 @@ impl Log {
         }
     }
 
-    /// Finishes the transaction that a crash has left in the log, if there is one.
+    /// Replays the transaction in the log, if there is one.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when the header names what no transaction changes; nothing is written then.
+    /// [`Error::Corrupt`] when the header names blocks that are never logged; nothing is written
+    /// then.
     pub(crate) fn recover<D: BlockDevice>(
         &mut self,
         cache: &mut Cache<D>,
         superblock: &Superblock,
     ) -> Result<(), Error> {
         cache.device.read(self.start, &mut self.header)?;
-        let count = entry(&self.header, 0);
+        let count = number_at(&self.header, 0);
         if count == 0 {
             return Ok(());
         }
@@ -60,22 +59,22 @@ impl Log {
         }
         let logged = superblock.inodestart..superblock.size;
         for index in 1..=count {
-            if !logged.contains(&entry(&self.header, index as usize)) {
+            if !logged.contains(&number_at(&self.header, index as usize)) {
                 return Err(Error::Corrupt("log: a block that is never logged"));
             }
         }
         for index in 1..=count {
-            let copy = *cache.read(self.start + index, Use::Once)?;
-            let home = entry(&self.header, index as usize);
+            let copy = *cache.read(self.start + index, Reuse::Unlikely)?;
+            let home = number_at(&self.header, index as usize);
             cache.modify_zeroed(home)?.copy_from_slice(&copy);
         }
         cache.write_home()?;
-        cache.keep_changes();
+        cache.unpin_all();
         cache.device.flush()?;
         self.clear(cache)
     }
 
-    /// Makes the log ready for a transaction: finishes what a failing disk has held up.
+    /// Prepares for a transaction: finishes what an I/O error interrupted.
     ///
     /// # Errors
     /// [`Error::Device`] when the disk still fails.
@@ -83,57 +82,56 @@ impl Log {
         match self.state {
             State::Clear => Ok(()),
             State::Committed => self.install(cache),
-            State::Doubtful => self.clear(cache),
+            State::Uncertain => self.clear(cache),
         }
     }
 
-    /// Ends the transaction under way with its changes on the disk. `Ok` says that they will be
-    /// there whatever happens now, even if the disk failed after the header was written.
+    /// Commits the current transaction. On `Ok` it will survive a crash, even if the disk failed
+    /// after the header was written.
     ///
     /// # Errors
-    /// [`Error::Device`], and the changes have never been. Only if the disk failed just when the
-    /// header was written and cannot clear it either, a mount may find them; within
-    /// this mount no transaction starts before the header is clear.
+    /// [`Error::Device`]: the transaction is aborted. Only if the disk failed while writing the
+    /// header and also fails to clear it may a later mount replay the transaction; within this
+    /// mount no transaction starts before the header is clear.
     pub(crate) fn commit<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
         if cache.changed().len() == 0 {
             return Ok(());
         }
         if let Err(error) = self.write(cache) {
-            cache.drop_changes();
-            if self.state == State::Doubtful {
-                // Should this fail too, the next transaction tries again.
+            cache.discard();
+            if self.state == State::Uncertain {
+                // If this fails too, `begin` of the next transaction retries.
                 let _ = self.clear(cache);
             }
             return Err(error);
         }
         self.state = State::Committed;
-        // Committed is committed: what is left to do is tried again by the next transaction, or
-        // done by the next mount.
+        // Past the commit point: the next transaction or mount finishes a failed install.
         let _ = self.install(cache);
         Ok(())
     }
 
-    /// Writes copies of the changed blocks, then the header.
+    /// Writes the changed blocks to the log, then the header.
     fn write<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
-        cache.write_copies(self.start + 1)?;
+        cache.write_log(self.start + 1)?;
         cache.device.flush()?;
         self.header.fill(0);
-        set_entry(&mut self.header, 0, cache.changed().len() as u32);
+        set_number(&mut self.header, 0, cache.changed().len() as u32);
         for (index, block) in cache.changed().enumerate() {
-            set_entry(&mut self.header, index + 1, block);
+            set_number(&mut self.header, index + 1, block);
         }
-        self.state = State::Doubtful;
+        self.state = State::Uncertain;
         cache.device.write(self.start, &self.header)?;
         cache.device.flush()?;
         Ok(())
     }
 
-    /// Writes the changed blocks home and clears the header.
+    /// Writes the changed blocks to their home locations and clears the header.
     fn install<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
         cache.write_home()?;
         cache.device.flush()?;
         self.clear(cache)?;
-        cache.keep_changes();
+        cache.unpin_all();
         Ok(())
     }
 

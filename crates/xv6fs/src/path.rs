@@ -1,38 +1,38 @@
-//! Paths: names with `/` between them.
+//! Path resolution (namei).
 
 use crate::device::BlockDevice;
 use crate::{Error, Fs, Inum, ROOT};
 
 impl<D: BlockDevice> Fs<D> {
-    /// The inode that a path leads to: from the root if it starts with `/`, else from `start`. An
-    /// empty path leads to `start`.
+    /// Resolves a path: from the root if it starts with `/`, else from `start`. An empty path is
+    /// `start`.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::NotDirectory`] when something on the way is none;
-    /// [`Error::Corrupt`]; [`Error::Device`].
+    /// [`Error::NotFound`]; [`Error::NotDirectory`] when a component before the last is not a
+    /// directory; [`Error::Corrupt`]; [`Error::Device`].
     pub fn resolve(&mut self, start: Inum, path: &[u8]) -> Result<Inum, Error> {
-        let mut at = origin(start, path);
+        let mut at = starting_directory(start, path);
         let mut rest = path;
-        while let Some((name, after)) = first_name(rest) {
+        while let Some((name, after)) = first_component(rest) {
             at = self.lookup(at, name)?.ok_or(Error::NotFound)?;
             rest = after;
         }
         Ok(at)
     }
 
-    /// The directory that a path's last name is in, or would be, and that name. The directory has
-    /// been looked up, the name has not.
+    /// Resolves all but the last component of a path (xv6's nameiparent), and returns the directory
+    /// and the last name, which need not exist.
     ///
     /// # Errors
-    /// As [`Fs::resolve`], and [`Error::Invalid`] for a path without a name, such as `/`.
+    /// As [`Fs::resolve`], and [`Error::Invalid`] for a path without a component, such as `/`.
     pub fn resolve_parent<'p>(
         &mut self,
         start: Inum,
         path: &'p [u8],
     ) -> Result<(Inum, &'p [u8]), Error> {
-        let mut at = origin(start, path);
-        let (mut name, mut rest) = first_name(path).ok_or(Error::Invalid)?;
-        while let Some((next, after)) = first_name(rest) {
+        let mut at = starting_directory(start, path);
+        let (mut name, mut rest) = first_component(path).ok_or(Error::Invalid)?;
+        while let Some((next, after)) = first_component(rest) {
             at = self.lookup(at, name)?.ok_or(Error::NotFound)?;
             (name, rest) = (next, after);
         }
@@ -41,7 +41,7 @@ impl<D: BlockDevice> Fs<D> {
     }
 }
 
-fn origin(start: Inum, path: &[u8]) -> Inum {
+fn starting_directory(start: Inum, path: &[u8]) -> Inum {
     if path.first() == Some(&b'/') {
         ROOT
     } else {
@@ -49,8 +49,8 @@ fn origin(start: Inum, path: &[u8]) -> Inum {
     }
 }
 
-/// The first name of a path and what follows it.
-fn first_name(path: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The first component of a path, and the rest.
+fn first_component(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let start = path.iter().position(|&byte| byte != b'/')?;
     let path = path.get(start..)?;
     let end = path

@@ -1,5 +1,5 @@
-//! The disk stops, or fails once, at every step of a scenario: each transaction is there as a whole
-//! or not at all, and what was reported as done stays done.
+//! Fails the disk, for good or for a while, at every step of a scenario: each transaction is
+//! atomic, and what was reported as done is durable.
 
 mod common;
 
@@ -7,7 +7,7 @@ use abi::FileType::{Device, Directory, File};
 use common::*;
 use xv6fs::{Error, Fs, ROOT};
 
-/// One step of the scenario, by paths.
+/// A step of the scenario.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Make(&'static str, abi::FileType),
@@ -18,7 +18,7 @@ enum Step {
     Truncate(&'static str),
 }
 
-/// Touches every kind of change: new and reused blocks, indirect blocks, growing directories.
+/// Covers every kind of change: new and reused blocks, indirect blocks, growing directories.
 const SCENARIO: &[Step] = &[
     Step::Make("/d", Directory),
     Step::Make("/d/e", Directory),
@@ -65,7 +65,7 @@ fn run(fs: &mut Fs<Disk>, step: Step) -> Result<(), Error> {
             let (dir, name) = fs.resolve_parent(ROOT, path.as_bytes())?;
             let gone = fs.unlink(dir, name)?;
             assert_eq!(gone.nlink, 0, "{step:?}");
-            // That the name is gone is done, whether or not this succeeds.
+            // The unlink is committed whether or not this succeeds.
             let _ = fs.free(gone.inum);
         }
         Step::Truncate(path) => {
@@ -82,7 +82,7 @@ fn start() -> Fs<Disk> {
     fs
 }
 
-/// What the tree is before the first step, and after each.
+/// The tree before the first step and after each, and the number of disk steps.
 fn states() -> (Vec<Tree>, usize) {
     let mut fs = start();
     let mut states = vec![tree(&mut fs)];
@@ -94,14 +94,14 @@ fn states() -> (Vec<Tree>, usize) {
     (states, fs.device().steps)
 }
 
-/// Runs the scenario until a step fails; gives how many were done.
+/// Runs the scenario until a step fails; returns how many succeeded.
 fn run_until_failure(fs: &mut Fs<Disk>) -> usize {
     let failed = SCENARIO.iter().position(|&step| run(fs, step).is_err());
     failed.unwrap_or(SCENARIO.len())
 }
 
 #[test]
-fn a_disk_that_stops_leaves_whole_transactions() {
+fn transactions_are_atomic_when_the_disk_dies() {
     let (states, steps) = states();
     assert!(steps > 150, "the scenario writes: {steps} steps");
     let mut random = Random::new(1);
@@ -126,18 +126,18 @@ fn a_disk_that_stops_leaves_whole_transactions() {
                 found == states[done] || Some(&found) == next,
                 "{when}: neither before nor after: {found:?}"
             );
-            // What the recovered disk says it keeps.
+            // Recovery is idempotent.
             let mut again = Fs::mount(fs.into_device(), 0).expect("mount again");
             assert_eq!(tree(&mut again), found, "{when}: a second mount");
-            again.create(ROOT, b"new", File, 0, 0).expect("it goes on");
+            create(&mut again, ROOT, b"new", File);
             assert_clean(&mut again, &when);
         }
     }
 }
 
-/// Recovery itself is cut short, at every step, and begun again.
+/// Recovery is interrupted at every step and repeated.
 #[test]
-fn a_crash_while_recovering_changes_nothing() {
+fn interrupted_recovery_can_be_repeated() {
     let (states, steps) = states();
     let mut random = Random::new(2);
     let mut recoveries = 0;
@@ -154,7 +154,7 @@ fn a_crash_while_recovering_changes_nothing() {
         for second in 0..recovery_steps {
             let mut failing = crashed.clone();
             failing.failure = Failure::From(second);
-            // Mounting takes the disk with it, so it works on a borrowed one.
+            // A failed mount drops its disk, so lend it.
             let _ = Fs::mount(&mut failing, 0).map(drop);
             let twice = failing.crash(|| random.below(2) == 0);
             let mut fs = Fs::mount(twice, 0).expect("mount after both");
@@ -163,13 +163,16 @@ fn a_crash_while_recovering_changes_nothing() {
         }
         assert!(expected == states[done] || Some(&expected) == states.get(done + 1));
     }
-    assert!(recoveries > 20, "few crashes left something: {recoveries}");
+    assert!(
+        recoveries > 20,
+        "few crashes left a committed log: {recoveries}"
+    );
 }
 
-/// Some writes or flushes in a row fail and the disk goes on: the operation has not been, or has, and
-/// the next ones work.
+/// Some writes or flushes fail and the disk recovers: each operation commits or aborts, and later
+/// ones work.
 #[test]
-fn a_passing_failure_is_survived() {
+fn transient_failures_are_survived() {
     let (states, steps) = states();
     let last = states.last().expect("states");
     for (at, count) in (0..steps).flat_map(|at| [(at, 1), (at, 2), (at, 4)]) {
@@ -185,28 +188,28 @@ fn a_passing_failure_is_survived() {
                 let mut crashed = Fs::mount(crashed, 0).expect("mount");
                 assert_eq!(tree(&mut crashed), states[done], "{when}, power lost");
                 if count == 1 {
-                    // The disk was back at once, in time to take back what it may have.
+                    // The disk was back in time to clear the header.
                     let crashed = fs.device().clone().crash(|| true);
                     let mut crashed = Fs::mount(crashed, 0).expect("mount");
                     assert_eq!(tree(&mut crashed), states[done], "{when}, kept");
                 }
                 tries += 1;
-                assert!(tries <= count, "{when}: it fails for ever");
+                assert!(tries <= count, "{when}: it keeps failing");
             }
         }
         assert_eq!(&tree(&mut fs), last, "{count} failures at {at}");
-        // A removed file may still have been waiting to be freed when the disk failed.
+        // The failure may have left an orphan.
         let crashed = fs.into_device().crash(|| false);
         let mut fs = Fs::mount(crashed, 0).expect("mount");
-        assert_clean(&mut fs, "after a passing failure");
+        assert_clean(&mut fs, "after a transient failure");
         assert_eq!(&tree(&mut fs), last, "{count} failures at {at}, mounted");
     }
 }
 
-/// A failure that passes, perhaps while the log's header is written, and soon after it a crash: the
-/// log of one transaction must not be taken for that of the next.
+/// A transient failure, perhaps while the log header is written, then a crash: a stale log must not
+/// be replayed for the next transaction.
 #[test]
-fn a_crash_soon_after_a_failure_leaves_whole_transactions() {
+fn transactions_are_atomic_in_a_crash_after_a_failure() {
     let (states, steps) = states();
     let mut random = Random::new(3);
     for (at, pause) in (0..steps).flat_map(|at| (0..12).map(move |pause| (at, pause))) {
@@ -233,14 +236,13 @@ fn a_crash_soon_after_a_failure_leaves_whole_transactions() {
     }
 }
 
-/// Files without a name are freed by the next mount.
 #[test]
-fn orphans_are_freed_by_mounting() {
+fn mount_frees_orphans() {
     let mut fs = start();
     let (blocks, inodes) = (fs.free_blocks(), fs.free_inodes());
-    let file = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    let file = create(&mut fs, ROOT, b"f", File);
     write_all(&mut fs, file, 0, &pattern(1, 50_000)).expect("write");
-    fs.create(ROOT, b"d", Directory, 0, 0).expect("create");
+    create(&mut fs, ROOT, b"d", Directory);
     fs.unlink(ROOT, b"f").expect("unlink");
     fs.unlink(ROOT, b"d").expect("unlink");
     let mut fs = Fs::mount(fs.into_device(), 0).expect("mount");

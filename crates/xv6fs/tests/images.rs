@@ -1,4 +1,4 @@
-//! Images that others made: xv6's `mkfs`, laid out by hand here, and damaged ones.
+//! Images in the layout of xv6's `mkfs`, built by hand, and damaged ones.
 
 mod common;
 
@@ -24,7 +24,7 @@ fn get32(block: &Block, index: usize) -> u32 {
     )
 }
 
-/// Writes an image the way `mkfs` goes about it: the root first, each file appended to it.
+/// Builds an image as `mkfs` does: the root first, then the files.
 struct Builder {
     image: Vec<Block>,
     next_block: u32,
@@ -105,7 +105,7 @@ impl Builder {
         inum
     }
 
-    /// The root's size is made whole blocks, as `mkfs` does.
+    /// Rounds the root's size up to whole blocks, as `mkfs` does.
     fn finish(mut self) -> Vec<Block> {
         let mut root = std::mem::take(&mut self.root);
         root.resize(root.len().next_multiple_of(1024), 0);
@@ -129,7 +129,7 @@ fn by_hand() -> Vec<Block> {
 }
 
 #[test]
-fn an_image_of_mkfs_mounts_and_works() {
+fn an_mkfs_image_mounts_and_works() {
     let mut fs = Fs::mount(Disk::from_image(by_hand()), 40).expect("mount");
     assert_clean(&mut fs, "as it came");
     assert_eq!(
@@ -144,19 +144,18 @@ fn an_image_of_mkfs_mounts_and_works() {
     assert_eq!(content(&mut fs, large), pattern(1, 180_001));
 
     let size = fs.stat(ROOT).expect("stat").size;
-    let dir = fs.create(ROOT, b"dir", Directory, 0, 0).expect("mkdir");
+    let dir = create(&mut fs, ROOT, b"dir", Directory);
     assert_eq!(
         fs.stat(ROOT).expect("stat").size,
         size,
-        "the free entries are used"
+        "free dirents are reused"
     );
-    let new = fs.create(dir, b"new", File, 0, 0).expect("create");
+    let new = create(&mut fs, dir, b"new", File);
     write_all(&mut fs, new, 0, &pattern(2, 30_000)).expect("write");
     fs.truncate(large).expect("truncate");
     assert_clean(&mut fs, "after changes");
 }
 
-/// Only the bytes before a name's first zero are the name.
 #[test]
 fn names_end_at_the_first_zero() {
     let mut image = by_hand();
@@ -166,11 +165,11 @@ fn names_end_at_the_first_zero() {
     let mut fs = Fs::mount(Disk::from_image(image), 40).expect("mount");
     assert_eq!(fs.lookup(ROOT, b"README"), Ok(Some(2)));
     assert_eq!(fs.lookup(ROOT, b"READM"), Ok(None));
-    assert_clean(&mut fs, "a name with more behind it");
+    assert_clean(&mut fs, "a name with bytes after the zero");
 }
 
 #[test]
-fn impossible_inodes_are_refused() {
+fn impossible_inodes_are_corrupt() {
     for (word, value) in [(0, 0x0001_0009), (1, 0xffff_0000), (2, 268 * 1024 + 1)] {
         let mut image = by_hand();
         put32(&mut image[INODES as usize], 2 * 16 + word, value);
@@ -187,11 +186,11 @@ fn impossible_inodes_are_refused() {
     }
 }
 
-/// What we make, read with nothing but the layout in mind.
+/// Reads our image by offsets alone.
 #[test]
-fn our_images_are_laid_out_like_those_of_mkfs() {
+fn our_images_have_the_layout_of_mkfs() {
     let mut fs = fresh(BLOCKS, 200);
-    let file = fs.create(ROOT, b"file", File, 0, 0).expect("create");
+    let file = create(&mut fs, ROOT, b"file", File);
     let data = pattern(5, 40_000);
     write_all(&mut fs, file, 0, &data).expect("write");
     let image = fs.into_device().image();
@@ -234,12 +233,12 @@ fn our_images_are_laid_out_like_those_of_mkfs() {
         .flat_map(|block| image[block as usize])
         .take(40_000)
         .collect();
-    assert!(found == data, "the file's blocks hold its content");
+    assert!(found == data, "the file's blocks hold its data");
     assert_eq!(get32(&image[LOG as usize], 0), 0, "the log is clear");
 }
 
 #[test]
-fn a_committed_log_of_others_is_installed() {
+fn a_committed_log_is_installed() {
     let mut image = by_hand();
     let readme = get32(&image[INODES as usize], 2 * 16 + 3);
     put32(&mut image[LOG as usize], 0, 1);
@@ -256,7 +255,7 @@ fn a_committed_log_of_others_is_installed() {
 }
 
 #[test]
-fn a_senseless_log_is_refused_and_not_written_back() {
+fn an_invalid_log_is_refused_and_not_installed() {
     for (count, block) in [
         (1, 0),
         (1, 1),
@@ -284,9 +283,9 @@ fn a_senseless_log_is_refused_and_not_written_back() {
     }
 }
 
-/// `xv6` leaves a block behind the size when a write stops half way; its old content must not show.
+/// xv6 leaves a block past the size when a write fails midway; its stale data must not show.
 #[test]
-fn blocks_behind_the_size_are_used_and_freed() {
+fn blocks_past_the_size_are_used_and_freed() {
     let mut image = by_hand();
     let block = BLOCKS - 1;
     image[block as usize] = [0xee; 1024];
@@ -294,27 +293,27 @@ fn blocks_behind_the_size_are_used_and_freed() {
     put32(&mut image[INODES as usize], 2 * 16 + 4, block);
     image[BITMAP as usize][block as usize / 8] |= 1 << (block % 8);
     let mut fs = Fs::mount(Disk::from_image(image), 40).expect("mount");
-    assert_clean(&mut fs, "a block behind the size");
+    assert_clean(&mut fs, "a block past the size");
     let inum = fs.resolve(ROOT, b"README").expect("README");
     let free = fs.free_blocks().expect("count");
     write_all(&mut fs, inum, 13, &pattern(1, 1020)).expect("write");
     write_all(&mut fs, inum, 1033, b"z").expect("write");
-    assert_eq!(fs.free_blocks(), Ok(free), "the block is used");
+    assert_eq!(fs.free_blocks(), Ok(free), "the block is reused");
     assert_eq!(
         fs.device().image()[block as usize][10..],
         [0; 1014],
-        "nothing old is left in it"
+        "its stale data is gone"
     );
     fs.truncate(inum).expect("truncate");
     assert_eq!(fs.free_blocks(), Ok(free + 2));
     assert_clean(&mut fs, "truncated");
 }
 
-/// A gap is damage; writing there closes it and shows nothing of what the block held.
+/// A hole is corruption; a write fills it and shows no stale data.
 #[test]
-fn a_gap_can_be_written_but_not_read() {
+fn a_hole_can_be_written_but_not_read() {
     let mut image = by_hand();
-    // The second block of usertests; the one that takes its place is the last.
+    // The second block of usertests.
     put32(&mut image[INODES as usize], 3 * 16 + 4, 0);
     for block in image
         .iter_mut()
@@ -333,13 +332,13 @@ fn a_gap_can_be_written_but_not_read() {
     assert_eq!(fs.write(inum, 1030, b"here"), Ok(4));
     assert_eq!(fs.read(inum, 1024, &mut bytes), Ok(1024));
     assert_eq!(&bytes[..10], b"\0\0\0\0\0\0here");
-    assert_eq!(bytes[10..], [0; 1014], "what the block held before");
+    assert_eq!(bytes[10..], [0; 1014], "stale data");
 }
 
 type Damage = fn(&mut Vec<Block>);
 
 #[test]
-fn check_sees_what_is_wrong() {
+fn check_finds_damage() {
     let root_inode = 16;
     let damage: [(&str, Damage); 9] = [
         ("lost block", |i| i[BITMAP as usize][124] |= 0x80),
@@ -353,7 +352,7 @@ fn check_sees_what_is_wrong() {
         ("bad block", |i| {
             put32(&mut i[INODES as usize], 2 * 16 + 3, 5)
         }),
-        ("gap", |i| put32(&mut i[INODES as usize], 3 * 16 + 3, 0)),
+        ("hole", |i| put32(&mut i[INODES as usize], 3 * 16 + 3, 0)),
         ("dangling entry", |i| i[INODES as usize][2 * 64] = 0),
         ("bad dots", |i| {
             let block = get32(&i[INODES as usize], 16 + 3);
@@ -365,7 +364,7 @@ fn check_sees_what_is_wrong() {
         let mut image = by_hand();
         harm(&mut image);
         if what == "orphan" {
-            // With a link, so that mounting does not free it.
+            // With a link, or mount frees it.
             image[INODES as usize + 11][6] = 1;
         }
         let mut fs = Fs::mount(Disk::from_image(image), 40).expect(what);
@@ -374,7 +373,7 @@ fn check_sees_what_is_wrong() {
     }
 }
 
-/// Uses every operation on whatever is there, with no regard to success.
+/// Runs every operation on arbitrary inodes; errors are fine.
 fn use_everything(fs: &mut Fs<Disk>, random: &mut Random) {
     let mut bytes = [0; 3000];
     for inum in 0..60 {
@@ -408,16 +407,14 @@ fn use_everything(fs: &mut Fs<Disk>, random: &mut Random) {
 }
 
 #[test]
-fn damaged_images_give_errors_and_nothing_worse() {
+fn damaged_images_give_errors_not_panics() {
     let mut fs = fresh(200, 60);
     for i in 0..10 {
-        let f = fs
-            .create(ROOT, format!("f{i}").as_bytes(), File, 0, 0)
-            .expect("create");
+        let f = create(&mut fs, ROOT, format!("f{i}").as_bytes(), File);
         write_all(&mut fs, f, 0, &pattern(i, usize::from(i) * 3000 % 20_000)).expect("write");
     }
-    let d = fs.create(ROOT, b"d", Directory, 0, 0).expect("mkdir");
-    fs.create(d, b"x", Directory, 0, 0).expect("mkdir");
+    let d = create(&mut fs, ROOT, b"d", Directory);
+    create(&mut fs, d, b"x", Directory);
     let metadata = fs.superblock().data_start() as usize + 2;
     let inodes = fs.superblock().inodestart as usize;
     let image = fs.into_device().image();
@@ -445,19 +442,16 @@ fn damaged_images_give_errors_and_nothing_worse() {
             use_everything(&mut fs, &mut random);
         }
     }
-    assert!(
-        mounted > runs / 4,
-        "{mounted} of {runs} mounted: little was tried"
-    );
+    assert!(mounted > runs / 4, "{mounted} of {runs} mounted: too few");
     assert!(mounted < runs, "no damage was noticed by mounting");
 }
 
-/// A directory that is its own child, and others that name their parents.
+/// A directory that is its own child.
 #[test]
-fn cycles_of_directories_end() {
+fn directory_cycles_end() {
     let mut fs = fresh(200, 60);
-    let a = fs.create(ROOT, b"a", Directory, 0, 0).expect("mkdir");
-    fs.create(a, b"b", File, 0, 0).expect("create");
+    let a = create(&mut fs, ROOT, b"a", Directory);
+    create(&mut fs, a, b"b", File);
     let mut device = fs.into_device();
     let (mut bytes, mut found) = ([0; 1024], 0);
     for block in 0..200 {

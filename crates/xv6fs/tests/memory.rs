@@ -1,4 +1,4 @@
-//! Memory: mounting reports that there is none, and nothing after mounting asks for any.
+//! Mount reports a lack of memory, and nothing allocates after mount.
 
 use abi::FileType::{Directory, File};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -34,7 +34,7 @@ unsafe impl GlobalAlloc for Limited {
 #[global_allocator]
 static ALLOCATOR: Limited = Limited;
 
-/// Runs with so many allocations; says too how many were made.
+/// Runs `body` with at most `limit` allocations; returns their number too.
 fn with_allocations<T>(limit: usize, body: impl FnOnce() -> T) -> (T, usize) {
     LEFT.set(limit);
     let result = body();
@@ -42,7 +42,7 @@ fn with_allocations<T>(limit: usize, body: impl FnOnce() -> T) -> (T, usize) {
     (result, made)
 }
 
-/// A disk that needs no memory to be used.
+/// A disk that does not allocate.
 struct Plain(Vec<Block>);
 
 impl BlockDevice for Plain {
@@ -109,5 +109,5 @@ fn a_mounted_file_system_allocates_nothing() {
         Ok::<_, Error>(count)
     });
     assert_eq!((result, made), (Ok(data.len()), 0));
-    assert!(buffer == data, "what was read is not what was written");
+    assert!(buffer == data, "read data differs from written data");
 }

@@ -1,4 +1,4 @@
-//! Random operations, compared with a model that keeps names and content in maps.
+//! Random operations against a model that keeps names and data in maps.
 
 mod common;
 
@@ -11,7 +11,7 @@ use xv6fs::{Error, Fs, Inum, MAX_FILE_SIZE, ROOT, Unlinked};
 const BLOCKS: u32 = 100;
 const INODES: u32 = 24;
 
-/// What the model knows of an inode.
+/// The model of an inode.
 #[derive(Clone, Debug)]
 enum Object {
     Directory(BTreeMap<Vec<u8>, Inum>),
@@ -19,7 +19,7 @@ enum Object {
     Device,
 }
 
-/// Operations; the numbers choose among what there is.
+/// Operations; the numbers select existing inodes and names.
 #[derive(Clone, Debug)]
 enum Op {
     Create(usize, usize, u8),
@@ -93,7 +93,7 @@ impl Pair {
         usize::from(inum == ROOT) + self.objects.values().map(named).sum::<usize>()
     }
 
-    /// Why a new name in a directory is refused, if it is.
+    /// The error for a new name in a directory, if any.
     fn refusal(&self, dir: Inum, name: &[u8]) -> Option<Error> {
         let Some(entries) = self.entries(dir) else {
             return Some(Error::NotDirectory);
@@ -110,7 +110,7 @@ impl Pair {
         }
     }
 
-    /// A full disk may be the reason only if it is full: the largest operation takes 4 blocks.
+    /// Running out is an error only when nothing is left: the largest operation takes 4 blocks.
     fn assert_full(&mut self, error: Error) {
         match error {
             Error::NoSpace => assert!(self.fs.free_blocks().expect("count") < 4),
@@ -172,7 +172,7 @@ impl Pair {
             return;
         };
         if offset > size {
-            assert_eq!(result, Err(Error::Invalid), "a gap");
+            assert_eq!(result, Err(Error::Invalid), "past the end");
             return;
         }
         let fits = data.len().min(limit).min(MAX_FILE_SIZE as usize - offset);
@@ -234,7 +234,7 @@ impl Pair {
     fn free(&mut self, inum: Inum) {
         let result = self.fs.free(inum);
         if self.names_of(inum) > 0 {
-            assert_eq!(result, Err(Error::Invalid), "it has a name");
+            assert_eq!(result, Err(Error::Invalid), "it has a link");
         } else {
             assert_eq!(result, Ok(()));
             self.objects.remove(&inum);
@@ -270,23 +270,23 @@ impl Pair {
         );
     }
 
-    /// Inodes without a name do not outlive the mount.
+    /// Unlinked inodes do not outlive the mount.
     fn remount(&mut self) {
         let fs = std::mem::replace(&mut self.fs, fresh(100, 20));
         self.fs = Fs::mount(fs.into_device().crash(|| false), 0).expect("mount");
-        let nameless: Vec<_> = self
+        let orphans: Vec<_> = self
             .objects
             .keys()
             .copied()
             .filter(|&inum| self.names_of(inum) == 0)
             .collect();
-        for inum in nameless {
+        for inum in orphans {
             self.objects.remove(&inum);
         }
         assert_clean(&mut self.fs, "mounted");
     }
 
-    /// Everything the model knows is there, and nothing else.
+    /// Compares all inodes with the model.
     fn compare(&mut self) {
         for (&inum, object) in &self.objects {
             match object {

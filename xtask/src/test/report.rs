@@ -13,6 +13,9 @@ use std::{
 /// Lines of a failed check's log that are shown.
 const TAIL: usize = 30;
 
+/// Lines of the reason and of the log that are shown again at the end.
+const LAST: usize = 5;
+
 /// The output of one check.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -64,6 +67,8 @@ pub(super) struct Report {
     passed: usize,
     failed: usize,
     skipped: usize,
+    /// Each failed check by its name, and what was wrong.
+    failures: Vec<String>,
 }
 
 impl Report {
@@ -72,6 +77,7 @@ impl Report {
             passed: 0,
             failed: 0,
             skipped: 0,
+            failures: Vec::new(),
         }
     }
 
@@ -111,6 +117,11 @@ impl Report {
             }
         };
         println!("{name:<26} FAILED  {seconds:7.1} s  {failure}");
+        let mut reason: String = failure
+            .lines()
+            .take(LAST)
+            .collect::<Vec<_>>()
+            .join("\n    | ");
         if let Some(log) = log {
             let text = log.text();
             let lines: Vec<&str> = text.lines().collect();
@@ -118,11 +129,20 @@ impl Report {
                 println!("    | {}", line.trim_end());
             }
             println!("    all of it: {}", log.path.display());
+            let last: Vec<&str> = lines.iter().rev().take(LAST).copied().collect();
+            for line in last.iter().rev() {
+                reason += &format!("\n    | {}", line.trim_end());
+            }
         }
+        self.failures.push(format!("{name}: {reason}"));
     }
 
-    /// Prints the closing line; the exit status.
+    /// Prints the failed checks once more, for logs of which only the end is kept, and the closing line;
+    /// the exit status.
     pub(super) fn close(self) -> u8 {
+        for failure in &self.failures {
+            println!("FAILED {failure}");
+        }
         let skipped = match self.skipped {
             0 => String::new(),
             count => format!(", {count} skipped"),

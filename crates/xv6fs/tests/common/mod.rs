@@ -1,4 +1,4 @@
-//! A disk in memory that can fail and crash, and what tests look at a file system with.
+//! A disk in memory that can fail and crash, and helpers to inspect a file system.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 use std::collections::BTreeMap;
@@ -8,17 +8,17 @@ use xv6fs::{Block, BlockDevice, DeviceError, Error, FormatOptions, Fs, Inum, ROO
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     Never,
-    /// At this step (writes and flushes count) and ever after.
+    /// From this step on; steps are writes and flushes.
     From(usize),
-    /// At so many steps from this one on, and again at this one and ever after.
+    /// `During(at, count, stop)`: for `count` steps from `at`, and from `stop` on.
     During(usize, usize, usize),
 }
 
-/// A disk with a write cache: what was not flushed may be lost by a crash, in any part.
+/// A disk with a write cache: a crash may lose any subset of the unflushed writes.
 #[derive(Clone)]
 pub struct Disk {
     durable: Vec<Block>,
-    /// Written and not flushed, oldest first.
+    /// Unflushed writes, oldest first.
     pending: Vec<(u32, Block)>,
     pub steps: usize,
     pub reads: usize,
@@ -40,7 +40,7 @@ impl Disk {
         }
     }
 
-    /// What is on the disk when nothing is lost.
+    /// The contents if no write is lost.
     pub fn image(&self) -> Vec<Block> {
         let mut image = self.durable.clone();
         for (block, bytes) in &self.pending {
@@ -49,7 +49,7 @@ impl Disk {
         image
     }
 
-    /// The disk after a crash that keeps those unflushed writes for which `keep` says so.
+    /// The disk after a crash that keeps the unflushed writes for which `keep` returns `true`.
     pub fn crash(mut self, mut keep: impl FnMut() -> bool) -> Disk {
         for (block, bytes) in self.pending.drain(..) {
             if keep() {
@@ -90,7 +90,7 @@ impl BlockDevice for Disk {
     fn write(&mut self, block: u32, buffer: &Block) -> Result<(), DeviceError> {
         self.step()?;
         assert!(block < self.blocks(), "a write beyond the end: {block}");
-        assert_ne!(block, 0, "the boot block is nobody's");
+        assert_ne!(block, 0, "a write to the boot block");
         self.pending.push((block, *buffer));
         Ok(())
     }
@@ -104,7 +104,7 @@ impl BlockDevice for Disk {
     }
 }
 
-/// Numbers that are the same in every run (xorshift64*, Vigna 2016).
+/// Deterministic random numbers (xorshift64*, Vigna 2016).
 pub struct Random(u64);
 
 impl Random {
@@ -124,7 +124,7 @@ impl Random {
     }
 }
 
-/// A fresh file system of so many blocks and inodes with xv6's log.
+/// A new file system with xv6's log size.
 pub fn fresh(blocks: u32, inodes: u32) -> Fs<Disk> {
     let options = FormatOptions {
         blocks,
@@ -134,14 +134,14 @@ pub fn fresh(blocks: u32, inodes: u32) -> Fs<Disk> {
     Fs::format(Disk::new(blocks), &options).expect("format")
 }
 
-/// Bytes that tell one place in a file from another.
+/// Data that differs by position.
 pub fn pattern(seed: u8, length: usize) -> Vec<u8> {
     (0..length)
         .map(|i| (i as u8) ^ ((i >> 8) as u8).wrapping_mul(31) ^ seed)
         .collect()
 }
 
-/// Writes all of it, a call at a time.
+/// Writes all of `data`, in as many calls as it takes.
 pub fn write_all(fs: &mut Fs<Disk>, inum: Inum, offset: u64, data: &[u8]) -> Result<(), Error> {
     let mut done = 0;
     while done < data.len() {
@@ -156,7 +156,7 @@ pub fn write_all(fs: &mut Fs<Disk>, inum: Inum, offset: u64, data: &[u8]) -> Res
     Ok(())
 }
 
-/// All content of an inode.
+/// All data of an inode.
 pub fn content<D: BlockDevice>(fs: &mut Fs<D>, inum: Inum) -> Vec<u8> {
     let size = fs.stat(inum).expect("stat").size as usize;
     let mut bytes = vec![0; size + 1];
@@ -166,7 +166,7 @@ pub fn content<D: BlockDevice>(fs: &mut Fs<D>, inum: Inum) -> Vec<u8> {
     bytes
 }
 
-/// The entries of a directory but `.` and `..`.
+/// The entries of a directory except `.` and `..`.
 pub fn names<D: BlockDevice>(fs: &mut Fs<D>, dir: Inum) -> Vec<(Vec<u8>, Inum)> {
     let mut names: Vec<_> = content(fs, dir)
         .chunks(16)
@@ -180,7 +180,7 @@ pub fn names<D: BlockDevice>(fs: &mut Fs<D>, dir: Inum) -> Vec<(Vec<u8>, Inum)> 
     names
 }
 
-/// What a path leads to.
+/// A node of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     Directory(i16),
@@ -188,8 +188,13 @@ pub enum Node {
     Device(i16, i16, i16),
 }
 
-/// Everything that paths lead to.
+/// All paths and their nodes.
 pub type Tree = BTreeMap<Vec<u8>, Node>;
+
+/// Creates an inode, which must succeed.
+pub fn create(fs: &mut Fs<Disk>, dir: Inum, name: &[u8], kind: abi::FileType) -> Inum {
+    fs.create(dir, name, kind, 0, 0).expect("create")
+}
 
 pub fn tree<D: BlockDevice>(fs: &mut Fs<D>) -> Tree {
     let mut tree = Tree::new();
@@ -211,7 +216,7 @@ pub fn tree<D: BlockDevice>(fs: &mut Fs<D>) -> Tree {
     tree
 }
 
-/// Asserts that nothing is wrong.
+/// Asserts that the check finds no problem.
 pub fn assert_clean<D: BlockDevice>(fs: &mut Fs<D>, when: &str) {
     let report = check(fs);
     assert!(report.is_clean(), "{when}: {report}");

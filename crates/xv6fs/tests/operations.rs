@@ -1,4 +1,4 @@
-//! Each operation on its own: what it does, and what it refuses.
+//! Each operation: its results and its errors.
 
 mod common;
 
@@ -7,7 +7,7 @@ use common::*;
 use xv6fs::{BlockDevice, Error, FormatOptions, Fs, MAX_FILE_SIZE, ROOT, Unlinked};
 
 #[test]
-fn a_fresh_file_system_is_empty_and_clean() {
+fn a_new_file_system_is_empty_and_clean() {
     let mut fs = fresh(2000, 200);
     assert_clean(&mut fs, "fresh");
     assert_eq!(names(&mut fs, ROOT), []);
@@ -20,9 +20,9 @@ fn a_fresh_file_system_is_empty_and_clean() {
 }
 
 #[test]
-fn content_comes_back_at_every_offset() {
+fn data_reads_back_at_every_offset() {
     let mut fs = fresh(2000, 200);
-    let inum = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    let inum = create(&mut fs, ROOT, b"f", File);
     let data = pattern(7, MAX_FILE_SIZE as usize);
     write_all(&mut fs, inum, 0, &data).expect("write");
     let mut fs = Fs::mount(fs.into_device(), 0).expect("mount");
@@ -46,7 +46,7 @@ fn content_comes_back_at_every_offset() {
 #[test]
 fn small_writes_overwrite_and_extend() {
     let mut fs = fresh(2000, 200);
-    let inum = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    let inum = create(&mut fs, ROOT, b"f", File);
     let mut expected = Vec::new();
     for (offset, length) in [
         (0, 10),
@@ -68,12 +68,12 @@ fn small_writes_overwrite_and_extend() {
 #[test]
 fn writes_stop_at_the_limits() {
     let mut fs = fresh(2000, 200);
-    let inum = fs.create(ROOT, b"f", File, 0, 0).expect("create");
-    assert_eq!(fs.write(inum, 1, b"x"), Err(Error::Invalid), "a gap");
+    let inum = create(&mut fs, ROOT, b"f", File);
+    assert_eq!(fs.write(inum, 1, b"x"), Err(Error::Invalid), "past the end");
     assert_eq!(fs.write(inum, u64::MAX, b"x"), Err(Error::Invalid));
     assert_eq!(fs.write(inum, 0, b""), Ok(0));
     let limit = fs.write_limit();
-    assert_eq!(limit, 25 * 1024, "what a log of 30 blocks surely holds");
+    assert_eq!(limit, 25 * 1024, "what fits a log of 30 blocks");
     let data = pattern(1, MAX_FILE_SIZE as usize + 1);
     assert_eq!(fs.write(inum, 0, &data), Ok(limit));
     write_all(&mut fs, inum, 0, &data[..data.len() - 1]).expect("write");
@@ -91,9 +91,9 @@ fn writes_stop_at_the_limits() {
     assert_clean(&mut fs, "at the limits");
 }
 
-/// However small the log and large the bitmap, a write of `write_limit` bytes fits, at any offset.
+/// A write of `write_limit` bytes fits, however small the log and large the bitmap.
 #[test]
-fn the_write_limit_fits_every_log() {
+fn the_write_limit_fits_any_log() {
     for log_blocks in [11, 12, 13, 17, 30, 64, 300] {
         for blocks in [800, 40_000] {
             let options = FormatOptions {
@@ -102,7 +102,7 @@ fn the_write_limit_fits_every_log() {
                 inodes: 40,
             };
             let mut fs = Fs::format(Disk::new(blocks), &options).expect("format");
-            let inum = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+            let inum = create(&mut fs, ROOT, b"f", File);
             let limit = fs.write_limit();
             assert!(limit >= 1024, "limit {limit} with a log of {log_blocks}");
             let data = pattern(3, limit);
@@ -121,36 +121,49 @@ fn the_write_limit_fits_every_log() {
 }
 
 #[test]
-fn directories_nest_and_count() {
+fn directories_nest_and_count_links() {
     let mut fs = fresh(2000, 200);
-    let a = fs.create(ROOT, b"a", Directory, 0, 0).expect("a");
-    let b = fs.create(a, b"b", Directory, 0, 0).expect("b");
-    let f = fs.create(b, b"f", File, 0, 0).expect("f");
+    let a = create(&mut fs, ROOT, b"a", Directory);
+    let b = create(&mut fs, a, b"b", Directory);
+    let f = create(&mut fs, b, b"f", File);
     assert_eq!(fs.stat(ROOT).expect("stat").nlink, 2);
     assert_eq!(fs.stat(a).expect("stat").nlink, 2);
-    assert_eq!(fs.resolve(ROOT, b"/a/b/f"), Ok(f));
-    assert_eq!(fs.resolve(b, b"f"), Ok(f));
-    assert_eq!(fs.resolve(b, b"../../a//./b/"), Ok(b));
-    assert_eq!(fs.resolve(b, b"../../../../a"), Ok(a));
-    assert_eq!(fs.resolve(b, b""), Ok(b));
-    assert_eq!(fs.resolve(b, b"/"), Ok(ROOT));
-    assert_eq!(fs.resolve(ROOT, b"a/x/f"), Err(Error::NotFound));
-    assert_eq!(fs.resolve(ROOT, b"a/b/f/x"), Err(Error::NotDirectory));
-    assert_eq!(fs.resolve_parent(ROOT, b"/a/b/new"), Ok((b, &b"new"[..])));
-    assert_eq!(fs.resolve_parent(b, b"new//"), Ok((b, &b"new"[..])));
-    assert_eq!(fs.resolve_parent(b, b"//"), Err(Error::Invalid));
-    assert_eq!(fs.resolve_parent(b, b""), Err(Error::Invalid));
-    assert_eq!(
-        fs.resolve_parent(ROOT, b"a/b/f/x"),
-        Err(Error::NotDirectory)
-    );
+    for (start, path, expected) in [
+        (ROOT, "/a/b/f", Ok(f)),
+        (b, "f", Ok(f)),
+        (b, "../../a//./b/", Ok(b)),
+        (b, "../../../../a", Ok(a)),
+        (b, "", Ok(b)),
+        (b, "/", Ok(ROOT)),
+        (ROOT, "a/x/f", Err(Error::NotFound)),
+        (ROOT, "a/b/f/x", Err(Error::NotDirectory)),
+    ] {
+        assert_eq!(fs.resolve(start, path.as_bytes()), expected, "{path:?}");
+    }
+    for (start, path, expected) in [
+        (ROOT, "/a/b/new", Ok((b, &b"new"[..]))),
+        (b, "new//", Ok((b, b"new"))),
+        (b, "//", Err(Error::Invalid)),
+        (b, "", Err(Error::Invalid)),
+        (ROOT, "a/b/f/x", Err(Error::NotDirectory)),
+    ] {
+        assert_eq!(
+            fs.resolve_parent(start, path.as_bytes()),
+            expected,
+            "{path:?}"
+        );
+    }
     assert_eq!(fs.lookup(f, b"x"), Err(Error::NotDirectory));
     assert_clean(&mut fs, "nested");
 
     assert_eq!(fs.unlink(ROOT, b"a"), Err(Error::NotEmpty));
     assert_eq!(fs.unlink(b, b"f"), Ok(Unlinked { inum: f, nlink: 0 }));
     assert_eq!(fs.unlink(a, b"b"), Ok(Unlinked { inum: b, nlink: 0 }));
-    assert_eq!(fs.stat(a).expect("stat").nlink, 1, "a lost its directory");
+    assert_eq!(
+        fs.stat(a).expect("stat").nlink,
+        1,
+        "without its subdirectory"
+    );
     fs.free(f).expect("free");
     fs.free(b).expect("free");
     assert_eq!(fs.stat(b), Err(Error::NotFound));
@@ -158,25 +171,25 @@ fn directories_nest_and_count() {
 }
 
 #[test]
-fn a_removed_directory_takes_nothing_in() {
+fn nothing_is_created_in_a_removed_directory() {
     let mut fs = fresh(2000, 200);
-    let dir = fs.create(ROOT, b"d", Directory, 0, 0).expect("create");
-    let file = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    let dir = create(&mut fs, ROOT, b"d", Directory);
+    let file = create(&mut fs, ROOT, b"f", File);
     fs.unlink(ROOT, b"d").expect("unlink");
     assert_eq!(fs.create(dir, b"x", File, 0, 0), Err(Error::NotFound));
     assert_eq!(fs.link(file, dir, b"x"), Err(Error::NotFound));
     assert_eq!(fs.lookup(dir, b"."), Ok(Some(dir)));
     assert_eq!(fs.lookup(dir, b".."), Ok(None));
-    assert_eq!(fs.free(file), Err(Error::Invalid), "it has a name");
+    assert_eq!(fs.free(file), Err(Error::Invalid), "it has a link");
     fs.free(dir).expect("free");
     assert_clean(&mut fs, "after freeing");
 }
 
 #[test]
-fn names_are_checked_and_cut() {
+fn names_are_checked_and_truncated() {
     let mut fs = fresh(2000, 200);
     let long = b"fourteen_bytes_and_more";
-    let inum = fs.create(ROOT, long, File, 0, 0).expect("create");
+    let inum = create(&mut fs, ROOT, long, File);
     assert_eq!(fs.lookup(ROOT, long), Ok(Some(inum)));
     assert_eq!(fs.lookup(ROOT, b"fourteen_bytes"), Ok(Some(inum)));
     assert_eq!(fs.lookup(ROOT, b"fourteen_byte"), Ok(None));
@@ -206,8 +219,8 @@ fn names_are_checked_and_cut() {
 #[test]
 fn links_share_one_inode() {
     let mut fs = fresh(2000, 200);
-    let dir = fs.create(ROOT, b"d", Directory, 0, 0).expect("create");
-    let f = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    let dir = create(&mut fs, ROOT, b"d", Directory);
+    let f = create(&mut fs, ROOT, b"f", File);
     fs.link(f, dir, b"g").expect("link");
     assert_eq!(fs.stat(f).expect("stat").nlink, 2);
     assert_eq!(fs.link(f, dir, b"g"), Err(Error::Exists));
@@ -220,7 +233,7 @@ fn links_share_one_inode() {
     assert_eq!(
         fs.link(f, ROOT, b"e"),
         Err(Error::NotFound),
-        "no name to copy"
+        "it is unlinked"
     );
     assert_eq!(fs.write(f, 0, b"still open"), Ok(10));
     assert_eq!(content(&mut fs, f), b"still open");
@@ -229,9 +242,9 @@ fn links_share_one_inode() {
 }
 
 #[test]
-fn truncating_and_freeing_give_all_blocks_back() {
+fn truncate_and_free_release_all_blocks() {
     let mut fs = fresh(2000, 200);
-    let inum = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    let inum = create(&mut fs, ROOT, b"f", File);
     let (blocks, inodes) = (fs.free_blocks(), fs.free_inodes());
     for size in [1, 12 * 1024, 12 * 1024 + 1, MAX_FILE_SIZE as usize] {
         write_all(&mut fs, inum, 0, &pattern(9, size)).expect("write");
@@ -247,29 +260,29 @@ fn truncating_and_freeing_give_all_blocks_back() {
     assert_eq!(fs.free_inodes().expect("count"), inodes.expect("count") + 1);
 }
 
-/// Blocks in more parts of the bitmap than a transaction can change.
+/// Its blocks span more bitmap blocks than a transaction can change.
 #[test]
-fn a_scattered_file_is_cut_in_steps() {
-    let groups = 40;
-    let blocks = groups * 8192;
+fn a_scattered_file_is_truncated_in_steps() {
+    let bitmap_blocks = 40;
+    let blocks = bitmap_blocks * 8192;
     let options = FormatOptions {
         blocks,
         log_blocks: 12,
         inodes: 40,
     };
     let mut fs = Fs::format(Disk::new(blocks), &options).expect("format");
-    // Leave a few free blocks at the start of each part of the bitmap, by hand.
-    let inum = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    // Leave three free blocks in each bitmap block but the first.
+    let inum = create(&mut fs, ROOT, b"f", File);
     let start = fs.superblock().bmapstart;
     let mut device = fs.into_device();
     let mut free = 0;
-    for group in 0..groups {
+    for index in 0..bitmap_blocks {
         let mut bits = [0xff; 1024];
-        if group > 0 {
+        if index > 0 {
             bits[0] = 0xf8;
             free += 3;
         }
-        device.write(start + group, &bits).expect("write");
+        device.write(start + index, &bits).expect("write");
     }
     let mut fs = Fs::mount(device, 100).expect("mount");
     assert_eq!(fs.free_blocks(), Ok(free));
@@ -279,19 +292,19 @@ fn a_scattered_file_is_cut_in_steps() {
     copy.truncate(inum).expect("truncate");
     assert_eq!(copy.free_blocks(), Ok(free));
     fs.unlink(ROOT, b"f").expect("unlink");
-    // A mount finds it without a name and frees it.
+    // Mount frees the orphan.
     let mut fs = Fs::mount(fs.into_device(), 0).expect("mount");
     assert_eq!(fs.stat(inum), Err(Error::NotFound));
     assert_eq!(fs.free_blocks(), Ok(free));
 }
 
 #[test]
-fn a_full_disk_takes_what_fits_and_loses_nothing() {
+fn a_full_disk_takes_what_fits() {
     let mut fs = fresh(200, 40);
-    let f = fs.create(ROOT, b"f", File, 0, 0).expect("create");
-    let g = fs.create(ROOT, b"g", File, 0, 0).expect("create");
+    let f = create(&mut fs, ROOT, b"f", File);
+    let g = create(&mut fs, ROOT, b"g", File);
     let free = fs.free_blocks().expect("count");
-    // All but 5 blocks, one of them as indirect block; then 5.
+    // Leaves 5 blocks; one of those taken is the indirect block.
     let data = pattern(4, (free as usize - 6) * 1024);
     write_all(&mut fs, f, 0, &data).expect("write");
     assert_eq!(fs.free_blocks(), Ok(5));
@@ -301,27 +314,27 @@ fn a_full_disk_takes_what_fits_and_loses_nothing() {
     assert_eq!(
         fs.write(g, 100, b"within"),
         Ok(6),
-        "blocks it has can be written"
+        "its own blocks can be written"
     );
     assert_eq!(fs.create(ROOT, b"d", Directory, 0, 0), Err(Error::NoSpace));
-    assert_eq!(fs.free_inodes(), Ok(40 - 4), "no inode is left behind");
+    assert_eq!(fs.free_inodes(), Ok(40 - 4), "no inode leaked");
     assert_eq!(fs.lookup(ROOT, b"d"), Ok(None));
     assert_clean(&mut fs, "full");
     assert_eq!(content(&mut fs, f), data);
-    // A file needs no block, as long as the directory has room for its name.
-    let h = fs.create(ROOT, b"h", File, 0, 0).expect("create");
+    // A file needs no block while the directory has a free dirent.
+    let h = create(&mut fs, ROOT, b"h", File);
     assert_eq!(fs.write(h, 0, b"x"), Err(Error::NoSpace));
     fs.truncate(f).expect("truncate");
     assert_eq!(fs.free_blocks(), Ok(free - 5));
     assert_clean(&mut fs, "emptied");
 }
 
-/// What a refused operation had taken is the next one's.
+/// An aborted operation gives back what it allocated.
 #[test]
-fn a_refused_operation_leaves_blocks_and_inodes_to_be_found() {
+fn an_aborted_operation_leaks_no_block_or_inode() {
     let mut fs = fresh(200, 80);
-    let dir = fs.create(ROOT, b"d", Directory, 0, 0).expect("mkdir");
-    let f = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    let dir = create(&mut fs, ROOT, b"d", Directory);
+    let f = create(&mut fs, ROOT, b"f", File);
     for i in 0..62 {
         fs.link(f, dir, format!("f{i}").as_bytes()).expect("link");
     }
@@ -333,23 +346,19 @@ fn a_refused_operation_leaves_blocks_and_inodes_to_be_found() {
     let free = fs.free_blocks().expect("count") as usize;
     write_all(&mut fs, f, 0, &pattern(1, (free - 2) * 1024)).expect("write");
     assert_eq!(fs.free_blocks(), Ok(1));
-    // It takes the last block for the new directory and finds none for its name.
+    // The new directory takes the last block; there is none for its dirent.
     assert_eq!(fs.create(dir, b"sub", Directory, 0, 0), Err(Error::NoSpace));
     assert_eq!(fs.free_blocks(), Ok(1));
-    let inum = fs.create(ROOT, b"g", File, 0, 0).expect("create");
-    assert_eq!(inum, f + 1, "the inode of the directory that was not made");
-    assert_eq!(
-        fs.write(inum, 0, b"x"),
-        Ok(1),
-        "the block that it had taken"
-    );
-    assert_clean(&mut fs, "after a refusal");
+    let inum = create(&mut fs, ROOT, b"g", File);
+    assert_eq!(inum, f + 1, "the inode of the aborted directory");
+    assert_eq!(fs.write(inum, 0, b"x"), Ok(1), "its block");
+    assert_clean(&mut fs, "after the abort");
 }
 
 #[test]
-fn blocks_can_be_used_again_and_again() {
+fn blocks_can_be_reused() {
     let mut fs = fresh(200, 40);
-    let f = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    let f = create(&mut fs, ROOT, b"f", File);
     let free = fs.free_blocks().expect("count");
     for round in 0..5 {
         let data = pattern(round, (free as usize - 1) * 1024);
@@ -360,23 +369,19 @@ fn blocks_can_be_used_again_and_again() {
     assert_clean(&mut fs, "after filling it");
 }
 
-/// The block for content is there, the one for the indirect block is not.
+/// There is a data block but no block for the indirect block.
 #[test]
-fn the_last_block_is_not_lost_to_half_a_mapping() {
+fn a_failed_indirect_block_leaks_no_data_block() {
     let mut fs = fresh(200, 40);
-    let f = fs.create(ROOT, b"f", File, 0, 0).expect("create");
-    let g = fs.create(ROOT, b"g", File, 0, 0).expect("create");
+    let f = create(&mut fs, ROOT, b"f", File);
+    let g = create(&mut fs, ROOT, b"g", File);
     write_all(&mut fs, f, 0, &pattern(1, 11 * 1024)).expect("write");
     let free = fs.free_blocks().expect("count") as usize;
     write_all(&mut fs, g, 0, &pattern(2, (free - 3) * 1024)).expect("write");
     assert_eq!(fs.free_blocks(), Ok(2));
     assert_eq!(fs.write(f, 11 * 1024, &pattern(3, 3000)), Ok(1024));
-    assert_eq!(
-        fs.free_blocks(),
-        Ok(1),
-        "content needs an indirect block too"
-    );
-    assert_clean(&mut fs, "half a mapping");
+    assert_eq!(fs.free_blocks(), Ok(1), "the data block was freed");
+    assert_clean(&mut fs, "without the indirect block");
 }
 
 #[test]
@@ -384,8 +389,7 @@ fn inodes_run_out_and_come_back() {
     let mut fs = fresh(2000, 20);
     let free = fs.free_inodes().expect("count");
     for i in 0..free {
-        fs.create(ROOT, format!("f{i}").as_bytes(), File, 0, 0)
-            .expect("create");
+        create(&mut fs, ROOT, format!("f{i}").as_bytes(), File);
     }
     let blocks = fs.free_blocks();
     assert_eq!(fs.create(ROOT, b"more", File, 0, 0), Err(Error::NoInodes));
@@ -403,10 +407,9 @@ fn inodes_run_out_and_come_back() {
 #[test]
 fn a_directory_grows_and_reuses_entries() {
     let mut fs = fresh(2000, 500);
-    let dir = fs.create(ROOT, b"d", Directory, 0, 0).expect("create");
+    let dir = create(&mut fs, ROOT, b"d", Directory);
     for i in 0..200 {
-        fs.create(dir, format!("f{i}").as_bytes(), File, 0, 0)
-            .expect("create");
+        create(&mut fs, dir, format!("f{i}").as_bytes(), File);
     }
     let size = fs.stat(dir).expect("stat").size;
     assert_eq!(size, 202 * 16);
@@ -415,24 +418,23 @@ fn a_directory_grows_and_reuses_entries() {
         fs.free(gone.inum).expect("free");
     }
     for i in (0..200).step_by(3) {
-        fs.create(dir, format!("g{i}").as_bytes(), File, 0, 0)
-            .expect("create");
+        create(&mut fs, dir, format!("g{i}").as_bytes(), File);
     }
     assert_eq!(
         fs.stat(dir).expect("stat").size,
         size,
-        "free entries are used again"
+        "free dirents are reused"
     );
     assert_eq!(names(&mut fs, dir).len(), 200);
     assert_clean(&mut fs, "large directory");
 }
 
 #[test]
-fn link_counts_end() {
+fn link_counts_do_not_overflow() {
     let mut fs = fresh(2000, 200);
-    let f = fs.create(ROOT, b"f", File, 0, 0).expect("create");
-    let d = fs.create(ROOT, b"d", Directory, 0, 0).expect("create");
-    // As many names as fit would take minutes: set the counts by hand.
+    let f = create(&mut fs, ROOT, b"f", File);
+    let d = create(&mut fs, ROOT, b"d", Directory);
+    // Set the counts by hand: creating as many names takes minutes.
     let (block, at) = (fs.superblock().inodestart, |inum: u32| {
         inum as usize * 64 + 6
     });
@@ -451,64 +453,42 @@ fn link_counts_end() {
         Err(Error::TooManyLinks)
     );
     assert_eq!(tree(&mut fs), before);
-    fs.create(d, b"file", File, 0, 0)
-        .expect("a file adds no link to its directory");
+    create(&mut fs, d, b"file", File);
 }
 
 #[test]
-fn formats_that_cannot_be_are_refused() {
-    let good = FormatOptions::default();
-    for bad in [
-        FormatOptions { blocks: 40, ..good },
-        FormatOptions {
-            blocks: 2001,
-            ..good
-        },
-        FormatOptions { blocks: 0, ..good },
-        FormatOptions { inodes: 0, ..good },
-        FormatOptions { inodes: 1, ..good },
-        FormatOptions {
-            inodes: 70_000,
-            ..good
-        },
-        FormatOptions {
-            inodes: u32::MAX,
-            ..good
-        },
-        FormatOptions {
-            log_blocks: 0,
-            ..good
-        },
-        FormatOptions {
-            log_blocks: 10,
-            ..good
-        },
-        FormatOptions {
-            log_blocks: 1990,
-            ..good
-        },
-        FormatOptions {
-            log_blocks: u32::MAX,
-            ..good
-        },
+fn impossible_formats_are_refused() {
+    for (blocks, inodes, log_blocks) in [
+        (40, 200, 30),
+        (2001, 200, 30),
+        (0, 200, 30),
+        (2000, 0, 30),
+        (2000, 1, 30),
+        (2000, 70_000, 30),
+        (2000, u32::MAX, 30),
+        (2000, 200, 0),
+        (2000, 200, 10),
+        (2000, 200, 1990),
+        (2000, 200, u32::MAX),
     ] {
-        let error = Fs::format(Disk::new(2000), &bad).err();
-        assert_eq!(error, Some(Error::Invalid), "{bad:?}");
+        let options = FormatOptions {
+            blocks,
+            inodes,
+            log_blocks,
+        };
+        let error = Fs::format(Disk::new(2000), &options).err();
+        assert_eq!(error, Some(Error::Invalid), "{options:?}");
     }
-    assert!(matches!(
-        Fs::mount(Disk::new(0), 10).err(),
-        Some(Error::Corrupt(_))
-    ));
-    assert!(matches!(
-        Fs::mount(Disk::new(2000), 10).err(),
-        Some(Error::Corrupt(_))
-    ));
+    for blocks in [0, 2000] {
+        let error = Fs::mount(Disk::new(blocks), 10).err();
+        assert!(matches!(error, Some(Error::Corrupt(_))), "{blocks} blocks");
+    }
 }
 
 #[test]
-fn metadata_stays_in_memory_while_content_streams() {
+fn streaming_data_does_not_evict_metadata() {
     let mut fs = fresh(2000, 200);
-    let f = fs.create(ROOT, b"f", File, 0, 0).expect("create");
+    let f = create(&mut fs, ROOT, b"f", File);
     write_all(&mut fs, f, 0, &pattern(1, 200_000)).expect("write");
     let mut fs = Fs::mount(fs.into_device(), 0).expect("mount");
     let mut bytes = vec![0; 200_000];
@@ -519,9 +499,5 @@ fn metadata_stays_in_memory_while_content_streams() {
     let before = fs.device().reads;
     fs.lookup(ROOT, b"f").expect("lookup");
     fs.stat(f).expect("stat");
-    assert_eq!(
-        fs.device().reads,
-        before,
-        "a stream of content pushed metadata out"
-    );
+    assert_eq!(fs.device().reads, before, "streaming data evicted metadata");
 }

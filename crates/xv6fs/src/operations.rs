@@ -1,4 +1,4 @@
-//! Operations that make and remove names and inodes. Each is one transaction.
+//! The operations that create and remove names and inodes. Each is one transaction.
 
 use crate::device::BlockDevice;
 use crate::dir::Name;
@@ -6,23 +6,23 @@ use crate::layout::DiskInode;
 use crate::{Error, Fs, Inum, ROOT};
 use abi::FileType;
 
-/// What [`Fs::unlink`] took the name from.
+/// The inode that [`Fs::unlink`] removed a name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unlinked {
     /// The inode.
     pub inum: Inum,
-    /// Names it has left. With none, it is to be [freed](Fs::free) when nobody has it open.
+    /// Its remaining links. At 0, [free](Fs::free) it when it is no longer open.
     pub nlink: i16,
 }
 
 impl<D: BlockDevice> Fs<D> {
-    /// Makes an inode and gives it a name in a directory. A directory gets its `.` and `..`.
+    /// Creates an inode and its name in a directory. A new directory gets `.` and `..`.
     ///
     /// # Errors
-    /// [`Error::NotDirectory`]; [`Error::NotFound`] when `dir` has been removed; [`Error::Invalid`] for
-    /// a name that cannot be; [`Error::Exists`]; [`Error::NoInodes`]; [`Error::NoSpace`];
+    /// [`Error::NotDirectory`]; [`Error::NotFound`] when `dir` has been removed; [`Error::Invalid`]
+    /// for an invalid name; [`Error::Exists`]; [`Error::NoInodes`]; [`Error::NoSpace`];
     /// [`Error::FileTooLarge`] when the directory is full; [`Error::TooManyLinks`] when it has too
-    /// many directories.
+    /// many subdirectories.
     pub fn create(
         &mut self,
         dir: Inum,
@@ -32,7 +32,7 @@ impl<D: BlockDevice> Fs<D> {
         minor: i16,
     ) -> Result<Inum, Error> {
         self.transaction(|fs| {
-            let (mut parent, name, free) = fs.place_for(dir, name)?;
+            let (mut parent, name, free) = fs.prepare_entry(dir, name)?;
             let inum = fs.find_free_inode()?;
             let mut inode = DiskInode {
                 kind: kind as i16,
@@ -42,23 +42,23 @@ impl<D: BlockDevice> Fs<D> {
                 ..DiskInode::default()
             };
             if kind == FileType::Directory {
-                parent.nlink = one_more(parent.nlink)?;
-                fs.put_entry(&mut inode, 0, &Name::SELF, inum)?;
+                parent.nlink = inc_nlink(parent.nlink)?;
+                fs.write_entry(&mut inode, 0, &Name::SELF, inum)?;
                 let end = inode.size;
-                fs.put_entry(&mut inode, end, &Name::PARENT, dir)?;
+                fs.write_entry(&mut inode, end, &Name::PARENT, dir)?;
             }
-            fs.put_entry(&mut parent, free, &name, inum)?;
+            fs.write_entry(&mut parent, free, &name, inum)?;
             fs.store_inode(inum, &inode)?;
             fs.store_inode(dir, &parent)?;
             Ok(inum)
         })
     }
 
-    /// Gives an inode one more name.
+    /// Adds a name for an inode.
     ///
     /// # Errors
     /// Those of [`Fs::create`] but `NoInodes`; [`Error::IsDirectory`]; [`Error::NotFound`] when the
-    /// inode is free or has no name any more; [`Error::TooManyLinks`] when it has too many.
+    /// inode is free or unlinked; [`Error::TooManyLinks`].
     pub fn link(&mut self, inum: Inum, dir: Inum, name: &[u8]) -> Result<(), Error> {
         self.transaction(|fs| {
             let mut inode = fs.inode(inum)?;
@@ -68,15 +68,15 @@ impl<D: BlockDevice> Fs<D> {
             if inode.nlink == 0 {
                 return Err(Error::NotFound);
             }
-            let (mut parent, name, free) = fs.place_for(dir, name)?;
-            inode.nlink = one_more(inode.nlink)?;
-            fs.put_entry(&mut parent, free, &name, inum)?;
+            let (mut parent, name, free) = fs.prepare_entry(dir, name)?;
+            inode.nlink = inc_nlink(inode.nlink)?;
+            fs.write_entry(&mut parent, free, &name, inum)?;
             fs.store_inode(inum, &inode)?;
             fs.store_inode(dir, &parent)
         })
     }
 
-    /// Takes a name from an inode. The inode stays, even without any name, until [`Fs::free`].
+    /// Removes a name. The inode stays allocated, even with no link left, until [`Fs::free`].
     ///
     /// # Errors
     /// [`Error::NotDirectory`]; [`Error::NotFound`]; [`Error::Invalid`] for `.` and `..`;
@@ -85,26 +85,26 @@ impl<D: BlockDevice> Fs<D> {
         self.transaction(|fs| {
             let mut parent = fs.directory(dir)?;
             let name = Name::new(name)?;
-            if name.is_dots() {
+            if name.is_dot_or_dotdot() {
                 return Err(Error::Invalid);
             }
             let (offset, inum) = fs.search(&parent, &name)?.found.ok_or(Error::NotFound)?;
             if inum == dir || inum == ROOT {
-                return Err(Error::Corrupt("a directory within itself"));
+                return Err(Error::Corrupt("a directory that contains itself"));
             }
             let mut inode = fs.inode(inum).map_err(|error| match error {
-                Error::NotFound => Error::Corrupt("an entry of a free inode"),
+                Error::NotFound => Error::Corrupt("a directory entry of a free inode"),
                 error => error,
             })?;
-            inode.nlink = one_less(inode.nlink)?;
+            inode.nlink = dec_nlink(inode.nlink)?;
             if inode.file_type()? == FileType::Directory {
                 if !fs.is_empty(&inode)? {
                     return Err(Error::NotEmpty);
                 }
                 if inode.nlink != 0 {
-                    return Err(Error::Corrupt("links of a directory"));
+                    return Err(Error::Corrupt("a directory with the wrong link count"));
                 }
-                parent.nlink = one_less(parent.nlink)?;
+                parent.nlink = dec_nlink(parent.nlink)?;
             }
             fs.clear_entry(&mut parent, offset)?;
             fs.store_inode(inum, &inode)?;
@@ -116,19 +116,19 @@ impl<D: BlockDevice> Fs<D> {
         })
     }
 
-    /// Frees an inode that has no name, and its content, when nobody has it open any more.
+    /// Frees an unlinked inode that is no longer open, and its data.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it has a name; [`Error::NotFound`] when it is free;
+    /// [`Error::Invalid`] when it has a link; [`Error::NotFound`] when it is free;
     /// [`Error::Corrupt`]; [`Error::Device`].
     pub fn free(&mut self, inum: Inum) -> Result<(), Error> {
-        self.cut_all(inum, |fs, inode| match inode.nlink {
+        self.truncate_all(inum, |fs, inode| match inode.nlink {
             0 => fs.release_inode(inum),
             _ => Err(Error::Invalid),
         })
     }
 
-    /// Drops the content of a file.
+    /// Truncates a file to size 0.
     ///
     /// # Errors
     /// [`Error::IsDirectory`]; [`Error::Invalid`] for a device; [`Error::NotFound`] when it is free;
@@ -139,20 +139,19 @@ impl<D: BlockDevice> Fs<D> {
             FileType::Device => return Err(Error::Invalid),
             FileType::File => {}
         }
-        self.cut_all(inum, |fs, inode| fs.store_inode(inum, inode))
+        self.truncate_all(inum, |fs, inode| fs.store_inode(inum, inode))
     }
 
-    /// Frees an inode's content, then does the rest. One transaction, unless the blocks lie in
-    /// so many parts of the bitmap that the log cannot hold them; then one step after the other, each
-    /// leaving a shorter file.
-    fn cut_all(
+    /// Frees an inode's data, then runs `rest`. One transaction, unless the blocks span more bitmap
+    /// blocks than the log holds; then several, each leaving a shorter file.
+    fn truncate_all(
         &mut self,
         inum: Inum,
         rest: impl Fn(&mut Self, &DiskInode) -> Result<(), Error>,
     ) -> Result<(), Error> {
         while !self.transaction(|fs| {
             let mut inode = fs.inode(inum)?;
-            let all = fs.cut(&mut inode)?;
+            let all = fs.truncate_step(&mut inode)?;
             if all {
                 rest(fs, &inode)?;
             } else {
@@ -163,8 +162,9 @@ impl<D: BlockDevice> Fs<D> {
         Ok(())
     }
 
-    /// A directory in which a new name can be made, the name, and where its entry goes.
-    fn place_for(&mut self, dir: Inum, name: &[u8]) -> Result<(DiskInode, Name, u32), Error> {
+    /// Checks that `name` can be created in `dir`. Returns the directory, the name, and the offset
+    /// for its dirent.
+    fn prepare_entry(&mut self, dir: Inum, name: &[u8]) -> Result<(DiskInode, Name, u32), Error> {
         let parent = self.directory(dir)?;
         if parent.nlink == 0 {
             return Err(Error::NotFound);
@@ -178,13 +178,15 @@ impl<D: BlockDevice> Fs<D> {
     }
 }
 
-fn one_more(nlink: i16) -> Result<i16, Error> {
+fn inc_nlink(nlink: i16) -> Result<i16, Error> {
     nlink.checked_add(1).ok_or(Error::TooManyLinks)
 }
 
-fn one_less(nlink: i16) -> Result<i16, Error> {
+fn dec_nlink(nlink: i16) -> Result<i16, Error> {
     match nlink {
         1.. => Ok(nlink - 1),
-        _ => Err(Error::Corrupt("an entry of an inode without links")),
+        _ => Err(Error::Corrupt(
+            "a directory entry of an inode without links",
+        )),
     }
 }
