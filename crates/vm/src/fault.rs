@@ -284,7 +284,7 @@ fn unshare<M: Machine>(
     let machine = table.machine();
     let all_rights = |pfn| Leaf::user(pfn, region.prot());
     if level == Level::SUPERPAGE && machine.is_unique_large(leaf.pfn()) {
-        table.grant_superpage(page, leaf, all_rights(leaf.pfn()));
+        table.grant(page, leaf, all_rights(leaf.pfn()));
         machine.note(Event::LastOwner);
         return Ok(());
     }

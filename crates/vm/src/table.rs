@@ -31,7 +31,7 @@ use crate::machine::Frame;
 use crate::{Error, Flush, Machine};
 use abi::Prot;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use frames::Pfn;
 use kmalloc::KArc;
 use lock_api::{Mutex, MutexGuard};
@@ -56,27 +56,29 @@ pub struct PageTable<M: Machine> {
     placed: AtomicBool,
 }
 
-/// A count that anybody may read at any time.
+/// A count that anybody may read at any time, of what is fewer than the pages of user addresses.
 #[derive(Default)]
-struct Count(AtomicUsize);
+struct Count(AtomicU32);
 
 impl Count {
     fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) as usize
     }
 
     fn set(&self, count: usize) {
-        self.0.store(count, Ordering::Relaxed);
+        self.0.store(count as u32, Ordering::Relaxed);
     }
 
     fn add(&self, more: usize) {
-        self.0.fetch_add(more, Ordering::Relaxed);
+        self.0.fetch_add(more as u32, Ordering::Relaxed);
     }
 
     fn sub(&self, fewer: usize) {
-        self.0.fetch_sub(fewer, Ordering::Relaxed);
+        self.0.fetch_sub(fewer as u32, Ordering::Relaxed);
     }
 }
+
+const _: () = assert!(abi::MAXVA / PAGE < u32::MAX as u64);
 
 impl<M: Machine> PageTable<M> {
     /// A table with the kernel's half.

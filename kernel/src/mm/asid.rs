@@ -108,6 +108,7 @@ fn load(hart: &Hart, satp: usize, mut flush: Flush) {
 
 /// Flushes every TLB of what its page table does not have any more, or sees to it that this comes before
 /// the hart uses it.
+#[inline(never)]
 pub fn shoot_down(space: &Context, stale: Flush) {
     let _off = hart::off();
     let hart = hart::this();
@@ -129,6 +130,7 @@ pub fn flush_here(space: &Context, stale: Flush) {
     }
 }
 
+#[inline(never)]
 fn flush_loaded(hart: &Hart, stale: Flush) {
     paging::flush(paging::asid_of(hart.loaded.get()), stale);
 }
@@ -140,6 +142,6 @@ fn flush_others(harts: u16, stale: Flush) {
         _ => (0, usize::MAX),
     };
     let concerned = |hart: &&Hart| harts >> hart.index() & 1 != 0;
-    let harts = hart::all().iter().filter(concerned);
-    sbi::remote_fence(harts.map(Hart::id), start, size);
+    let mut ids = hart::all().iter().filter(concerned).map(Hart::id);
+    sbi::remote_fence(&mut ids, start, size);
 }

@@ -262,5 +262,5 @@ fn flush_everywhere(address: usize, size: usize) {
     mmu::flush_all();
     let here = hart::this().index();
     let others = hart::all().iter().filter(|other| other.index() != here);
-    sbi::remote_fence(others.map(hart::Hart::id), address, size);
+    sbi::remote_fence(&mut others.map(hart::Hart::id), address, size);
 }

@@ -52,7 +52,8 @@ impl Mm {
     }
 
     /// Asks the page table, if there is one.
-    fn ask(&self, what: impl FnOnce(&PageTable) -> usize) -> usize {
+    #[inline(never)]
+    fn ask(&self, what: fn(&PageTable) -> usize) -> usize {
         self.table.lock().as_ref().map_or(0, |table| what(table))
     }
 

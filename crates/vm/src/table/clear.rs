@@ -24,12 +24,22 @@ enum Unlinked {
     Large(Pfn),
 }
 
+impl Unlinked {
+    fn pages(table: Pfn, range: &Range<u64>) -> Unlinked {
+        let place = |addr| Level::LEAF.index(addr) as u16;
+        Unlinked::Pages(table, place(range.start), place(range.end - 1))
+    }
+}
+
 /// What was taken out and is freed after a flush.
 struct Gather<'a> {
     /// A range that has no entries but those that go.
     free: &'a Range<u64>,
+    /// Whether all that the space has goes, one range after the other, and no TLB matters any more.
+    all: bool,
     stale: Flush,
-    unlinked: &'a mut [Option<Unlinked>; TABLES],
+    /// Where it waits; nowhere if no TLB matters.
+    unlinked: &'a mut [Option<Unlinked>],
     waiting: usize,
 }
 
@@ -38,18 +48,37 @@ impl<M: Machine> PageTable<M> {
     /// range around it that has no entries but those of `range`: a table inside it goes as a whole. Tables
     /// of which only a part goes must be this space's own.
     pub(crate) fn clear(&self, range: Range<u64>, free: &Range<u64>) {
+        self.clear_range(range, free, &mut [None; TABLES]);
+    }
+
+    /// As [`clear`](Self::clear), when all that is left in the table goes, from the lowest address
+    /// upwards and until [`cleared`](Self::cleared) ends it. No hart runs on the table any more, so it
+    /// flushes nothing: what a TLB has of it is tagged with an ASID that no other space gets before the TLB
+    /// is flushed. It takes no memory: a table that other spaces have too goes with the first of its ranges.
+    pub(crate) fn tear_down(&self, range: Range<u64>, free: &Range<u64>) {
+        self.clear_range(range, free, &mut []);
+    }
+
+    /// Nothing is left after [`tear_down`](Self::tear_down), which counts no pages in tables that others
+    /// keep: it need not look into them.
+    pub(crate) fn cleared(&self) {
+        self.resident.set(0);
+    }
+
+    fn clear_range(&self, range: Range<u64>, free: &Range<u64>, unlinked: &mut [Option<Unlinked>]) {
         if range.is_empty() {
             return;
         }
         self.close_placed(&range);
         let mut gather = Gather {
             free,
+            all: unlinked.is_empty(),
             stale: Flush::Nothing,
-            unlinked: &mut [None; TABLES],
+            unlinked,
             waiting: 0,
         };
         self.clear_in(Level::ROOT, self.root, &range, &mut gather);
-        self.free(&mut gather);
+        self.flush_and_free(&mut gather);
     }
 
     /// Clears the part of a table above the leaf level that `range`, not empty and inside its span,
@@ -68,9 +97,13 @@ impl<M: Machine> PageTable<M> {
             let entries = self.lock();
             slot.take();
             drop(entries);
+            if gather.all {
+                self.free(unlinked, true);
+                continue;
+            }
             gather.stale = Flush::Space;
             if gather.waiting == TABLES {
-                self.free(gather);
+                self.flush_and_free(gather);
             }
             if let Some(place) = gather.unlinked.get_mut(gather.waiting) {
                 *place = Some(unlinked);
@@ -89,22 +122,24 @@ impl<M: Machine> PageTable<M> {
         gather: &mut Gather<'_>,
     ) -> Option<Unlinked> {
         let level = level.below()?;
-        let free = lies_in(&level.table_around(range.start), gather.free);
+        let span = level.table_around(range.start);
+        let free = lies_in(&span, gather.free);
         if level != Level::LEAF {
             self.clear_in(level, table, range, gather);
-            let goes = free || self.machine.is_empty(table, level, range.start);
-            return goes.then_some(Unlinked::Empty(table));
+            let empty = || !gather.all && self.machine.is_empty(table, level, range.start);
+            return (free || empty()).then_some(Unlinked::Empty(table));
         }
         if !free && !self.machine.is_unique(table) {
-            // Nobody made it the space's own, so nothing in it is the range's.
-            return None;
+            // Unless all goes, nobody made it the space's own, so nothing in it is the range's.
+            return gather.all.then(|| Unlinked::pages(table, &span));
         }
-        if free || self.machine.is_empty_outside(table, level, range) {
-            let place = |addr| Level::LEAF.index(addr) as u16;
-            let (first, last) = (place(range.start), place(range.end - 1));
-            return Some(Unlinked::Pages(table, first, last));
+        if free || !gather.all && self.machine.is_empty_outside(table, level, range) {
+            return Some(Unlinked::pages(table, range));
         }
-        self.clear_pages(table, range);
+        match gather.all {
+            true => drop(self.release_pages(table, range)),
+            false => self.clear_pages(table, range),
+        }
         None
     }
 
@@ -138,105 +173,37 @@ impl<M: Machine> PageTable<M> {
     }
 
     /// Flushes, and frees what has waited for it.
-    fn free(&self, gather: &mut Gather<'_>) {
+    fn flush_and_free(&self, gather: &mut Gather<'_>) {
         self.shoot_down(take(&mut gather.stale));
         let waiting = gather.unlinked.iter_mut().take(gather.waiting);
-        for unlinked in waiting.filter_map(Option::take) {
-            match unlinked {
-                Unlinked::Large(block) => {
-                    self.machine.release_large(block);
-                    self.large.sub(1);
-                    self.resident.sub(FRAMES);
-                    continue;
-                }
-                Unlinked::Empty(table) => self.machine.release(table),
-                Unlinked::Pages(table, first, last) => {
-                    self.free_table(
-                        table,
-                        &(u64::from(first) * PAGE..(u64::from(last) + 1) * PAGE),
-                    );
-                }
-            }
-            self.tables.sub(1);
-        }
+        let waiting = waiting.filter_map(Option::take);
+        waiting.for_each(|unlinked| self.free(unlinked, false));
         gather.waiting = 0;
     }
 
-    /// Frees a table of pages, which are all in `range`, counted from any address that a table begins at.
-    fn free_table(&self, table: Pfn, range: &Range<u64>) {
-        let pages = if self.machine.is_unique(table) {
-            let pages = self.release_pages(table, range);
-            self.machine.release(table);
-            pages
-        } else {
-            let pages = self.pages_among(table, range);
-            self.let_go(table, range);
-            pages
-        };
-        self.resident.sub(pages);
-    }
-
-    /// As [`clear`](Self::clear), when all that is left in the table goes, from the lowest address
-    /// upwards and until [`cleared`](Self::cleared) ends it. No hart runs on the table any more, and nobody
-    /// changes it; so it flushes nothing. What a TLB has of it is tagged with an ASID that no other space
-    /// gets before the TLB is flushed. It takes no memory: a table that other spaces have too goes with
-    /// the first of its ranges.
-    pub(crate) fn tear_down(&self, range: Range<u64>, free: &Range<u64>) {
-        if !range.is_empty() {
-            self.close_placed(&range);
-            self.tear_down_in(Level::ROOT, self.root, &range, free);
-        }
-    }
-
-    fn tear_down_in(&self, level: Level, table: Pfn, range: &Range<u64>, free: &Range<u64>) {
-        for (addr, slot) in self.machine.slots(table, level, range) {
-            let part = addr.max(range.start)..(addr + level.entry_span()).min(range.end);
-            let gone = match (slot.get(), level.below()) {
-                (Entry::Branch(table), Some(below)) => {
-                    self.tear_down_below(below, table, &part, free)
+    #[inline(never)]
+    fn free(&self, unlinked: Unlinked, all: bool) {
+        match unlinked {
+            Unlinked::Large(block) => {
+                self.machine.release_large(block);
+                self.large.sub(1);
+                return self.resident.sub(FRAMES);
+            }
+            Unlinked::Empty(table) => self.machine.release(table),
+            Unlinked::Pages(table, first, last) => {
+                let range = u64::from(first) * PAGE..(u64::from(last) + 1) * PAGE;
+                if self.machine.is_unique(table) {
+                    self.resident.sub(self.release_pages(table, &range));
+                    self.machine.release(table);
+                } else {
+                    if !all {
+                        self.resident.sub(self.pages_among(table, &range));
+                    }
+                    self.let_go(table, &range);
                 }
-                (Entry::Leaf(leaf), _) => {
-                    self.machine.release_large(leaf.pfn());
-                    self.large.sub(1);
-                    true
-                }
-                _ => false,
-            };
-            if gone {
-                slot.take();
             }
         }
-    }
-
-    /// The same for the part of a table of `level`; tells whether the table went.
-    fn tear_down_below(
-        &self,
-        level: Level,
-        table: Pfn,
-        range: &Range<u64>,
-        free: &Range<u64>,
-    ) -> bool {
-        let last = lies_in(&level.table_around(range.start), free);
-        if level != Level::LEAF {
-            self.tear_down_in(level, table, range, free);
-        } else if !self.machine.is_unique(table) {
-            self.let_go(table, &level.table_around(range.start));
-            self.tables.sub(1);
-            return true;
-        } else {
-            self.release_pages(table, range);
-        }
-        if last {
-            self.machine.release(table);
-            self.tables.sub(1);
-        }
-        last
-    }
-
-    /// Nothing is left after [`tear_down`](Self::tear_down), which counts no pages: it need not look
-    /// into tables that others keep.
-    pub(crate) fn cleared(&self) {
-        self.resident.set(0);
+        self.tables.sub(1);
     }
 }
 

@@ -71,17 +71,6 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
-    /// Gives the superpage that `addr` is in more rights, at once for all of it, if it is still `old`.
-    pub(crate) fn grant_superpage(&self, addr: u64, old: Leaf, new: Leaf) {
-        let cursor = self.at(Level::SUPERPAGE, addr);
-        self.change(|_| {
-            cursor
-                .slot()
-                .change(|leaf| if leaf == old { new } else { leaf })
-        });
-        self.flush_here(Flush::Space);
-    }
-
     /// Puts a table with the same pages in the place of a large one.
     #[inline(never)]
     pub(super) fn split(&self, addr: u64, table: Frame<M>) {

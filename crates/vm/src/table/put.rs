@@ -26,6 +26,7 @@ impl<M: Machine> PageTable<M> {
 
     /// Sets the entry of a page to a frame whose reference passes to the table. Nothing was changed
     /// since its place was looked up.
+    #[inline(never)]
     pub(crate) fn put(&self, room: Room<M>, leaf: Leaf) {
         let cursor = self.make_room(room);
         self.change(|_| cursor.slot().set(Entry::Leaf(leaf)));
@@ -62,7 +63,7 @@ impl<M: Machine> PageTable<M> {
             Ok(frame.into_pfn())
         };
         let made: Result<(), Error> = self.change(|_| cursor.make_room(level, frame));
-        debug_assert_eq!(made, Ok(()), "too few frames were reserved");
+        debug_assert!(made.is_ok(), "too few frames were reserved");
     }
 
     /// The entry for the superpage at `addr`, with the table for it if that was missing.
@@ -77,8 +78,9 @@ impl<M: Machine> PageTable<M> {
         Ok(cursor.look_up(Level::SUPERPAGE))
     }
 
-    /// Gives a page that is still `old`, in a table that is this space's own, more rights. Whether it was
-    /// does not matter: where not, the program faults again.
+    /// Gives a page that is still `old`, or the superpage that `addr` is in, more rights, where the table is
+    /// this space's own. Whether it was does not matter: where not, the program faults again.
+    #[inline(never)]
     pub(crate) fn grant(&self, addr: u64, old: Leaf, new: Leaf) {
         let cursor = self.look_up(addr);
         self.change(|_| {
@@ -86,12 +88,16 @@ impl<M: Machine> PageTable<M> {
                 .slot()
                 .change(|leaf| if leaf == old { new } else { leaf })
         });
-        self.flush_here(Flush::Page(addr));
+        self.flush_here(match cursor.level() {
+            Level::LEAF => Flush::Page(addr),
+            _ => Flush::Space,
+        });
     }
 
     /// Puts a frame of its own, whose reference passes to the table, in the place of a page that is still
     /// `old`, in a table that is this space's own; with the contents of the old frame, if that is not the
     /// one of zeroes. False, with nothing done, where the page is another by now.
+    #[inline(never)]
     pub(crate) fn replace(&self, addr: u64, old: Leaf, new: Leaf) -> bool {
         let cursor = self.look_up(addr);
         debug_assert!(cursor.level() == Level::LEAF, "no page is at {addr:#x}");

@@ -28,13 +28,11 @@ pub fn has_remote_fence() -> bool {
 ///
 /// # Panics
 /// If the firmware refuses: somebody would go on in memory that is not theirs.
-pub fn remote_fence(harts: impl Iterator<Item = usize>, start: usize, size: usize) {
+#[inline(never)]
+pub fn remote_fence(harts: &mut dyn Iterator<Item = usize>, start: usize, size: usize) {
     let fence = |(base, mask): (usize, usize)| {
         let done = sbi_rt::remote_sfence_vma(HartMask::from_mask_base(mask, base), start, size);
-        assert!(
-            done.is_ok(),
-            "the firmware did not flush other harts: {done:?}"
-        );
+        assert!(done.is_ok(), "the firmware did not flush other harts");
     };
     // One call for as many as fit into a mask.
     let mut next: Option<(usize, usize)> = None;
