@@ -5,7 +5,7 @@ use crate::knr::KernighanRitchie;
 use crate::memory::{Locked, PAGE, region};
 use buddy_slab_allocator::{BuddyAllocator, SlabAllocResult, SlabAllocator, SlabDeallocResult};
 use frames::{Frames, Pfn};
-use kmalloc::{DirectMap, Kmalloc, WrongFree};
+use kmalloc::{DirectMap, Kmalloc, Region, WrongFree};
 use lock_api::RawMutex;
 use std::alloc::Layout;
 use std::ptr::{NonNull, null_mut};
@@ -48,7 +48,7 @@ fn layout(size: usize) -> Layout {
 
 /// Pagoda's.
 pub struct Pagoda<R: RawMutex + 'static> {
-    kmalloc: Kmalloc<R, DirectMap<R>, 1>,
+    kmalloc: Kmalloc<R, DirectMap<Region<R>>, 1>,
     frames: &'static Frames<R>,
 }
 
@@ -64,9 +64,9 @@ impl<R: RawMutex> Pagoda<R> {
         let frames = Frames::new(&layout, metadata, 1).expect("metadata of the size asked for");
         let frames: &'static Frames<R> = Box::leak(Box::new(frames));
         // SAFETY: the region has as many pages, stays, and is reached only through the frames.
-        let pages = unsafe { DirectMap::new(frames, first, region(BYTES)) };
+        let region = unsafe { Region::new(frames, first, region(BYTES)) };
         Pagoda {
-            kmalloc: Kmalloc::new(pages),
+            kmalloc: Kmalloc::new(DirectMap::new(region)),
             frames,
         }
     }

@@ -5,8 +5,8 @@
 mod common;
 #[path = "../../crates/frames/tests/common/interface.rs"]
 mod interface;
-#[path = "../../crates/frames/tests/common/large.rs"]
-mod large;
+#[path = "../../crates/frames/tests/common/compound.rs"]
+mod compound;
 #[path = "../../crates/frames/tests/common/model.rs"]
 mod model;
 #[path = "../../crates/frames/tests/common/steps.rs"]

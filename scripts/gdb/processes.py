@@ -249,7 +249,7 @@ def parent(pointer):
 
 def inner(value):
     name = name_of(value.type)
-    if name.startswith(("kmalloc::karc::KArc<", "kmalloc::kbox::KBox<")):
+    if name.startswith(("fallible::karc::KArc<", "fallible::kbox::KBox<")):
         return target(value).dereference()
     if name.startswith(("lock_api::mutex::Mutex<", "kernel::sched::sleep::SleepLock<")):
         return locked(value)[0]

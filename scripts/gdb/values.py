@@ -45,7 +45,7 @@ def bare(value):
 
 def target(value):
     """The pointer in a KArc or KBox."""
-    if name_of(value.type).startswith("kmalloc::karc::KArc<"):
+    if name_of(value.type).startswith("fallible::karc::KArc<"):
         return value["value"]["pointer"]
     return value["__0"]
 
@@ -101,7 +101,7 @@ class Pointer:
         if what.code != gdb.TYPE_CODE_PTR:
             return "to a value of a size known at run time"
         shared = ""
-        if name_of(self.value.type).startswith("kmalloc::karc::KArc<"):
+        if name_of(self.value.type).startswith("fallible::karc::KArc<"):
             count = references(self.value)
             shared = ", 1 reference" if count == 1 else ", %d references" % count
         return "(%s) %#x%s" % (what, unsigned(pointer), shared)
@@ -167,9 +167,9 @@ def options(value):
 def printers():
     all = gdb.printing.RegexpCollectionPrettyPrinter("pagoda")
     all.add_printer("cell", r"^core::(sync::atomic::Atomic|cell::(Unsafe)?Cell<)", Bare)
-    all.add_printer("pointer", r"^kmalloc::(karc::KArc|kbox::KBox)<", Pointer)
+    all.add_printer("pointer", r"^fallible::(karc::KArc|kbox::KBox)<", Pointer)
     all.add_printer("option", r"^core::option::Option<", Optional)
-    all.add_printer("KVec", r"^kmalloc::kvec::KVec<", Vector)
+    all.add_printer("KVec", r"^fallible::kvec::KVec<", Vector)
     all.add_printer("spin lock", r"^lock_api::mutex::Mutex<kernel::", Lock)
     all.add_printer("sleeping lock", r"^kernel::sched::sleep::SleepLock<", Lock)
     all.add_printer("name", r"^kernel::proc::process::Name$", Text)

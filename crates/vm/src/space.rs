@@ -5,8 +5,8 @@ use crate::promise::Promise;
 use crate::tree::{Node, RegionTree};
 use crate::{Error, Machine, PageTable, Region, Regions};
 use abi::Prot;
+use fallible::KArc;
 use frames::Pfn;
-use kmalloc::KArc;
 use paging::page_down;
 
 /// Programs have the lower half of what the page tables translate.

@@ -32,8 +32,8 @@ use crate::{Error, Flush, Machine};
 use abi::Prot;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use fallible::KArc;
 use frames::Pfn;
-use kmalloc::KArc;
 use lock_api::{Mutex, MutexGuard};
 use paging::{Cursor, Entry, Leaf, Level, PAGE, Slot};
 

@@ -128,7 +128,8 @@ fn tell() {
 fn way(process: &Process, frame: &TrapFrame) -> impl fmt::Display {
     let callers = unwind::callers(frame.frame_pointer(), process.thread().stack_range());
     Way {
-        addresses: core::iter::once(frame.pc() + 1).chain(callers),
+        at: Some(frame.pc()),
+        callers,
         call: process.thread().call_number(),
     }
 }
@@ -215,7 +216,8 @@ fn print_processes(table: &Table) {
             Some((awaited, queue, since)) => {
                 let since = Seconds(timer::now().saturating_sub(since));
                 let way = Way {
-                    addresses: process.thread().callers(),
+                    at: None,
+                    callers: process.thread().callers(),
                     call: process.thread().call_number(),
                 };
                 println!("{start} {name:16} {since:5} s {awaited}: {way}");

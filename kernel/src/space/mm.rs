@@ -5,7 +5,7 @@ use crate::mm::asid::Context;
 use crate::sched::{Awaited, SleepGuard, SleepLock};
 use crate::sync::{SpinLock, rank};
 use core::mem::replace;
-use kmalloc::{AllocError, KArc};
+use fallible::{AllocError, KArc};
 
 /// An address space.
 pub struct Mm {

@@ -9,7 +9,7 @@ use crate::mm::user::UserRange;
 use crate::proc::{Process, TABLE};
 use crate::space::{Machine, Space};
 use abi::{Errno, PAGE_SIZE, ProcInfo, ProcInfoFlags, RegionInfo, RegionUse, TableEntry};
-use kmalloc::KArc;
+use fallible::KArc;
 use vm::{RegionKind, Usage};
 use zerocopy::{Immutable, IntoBytes};
 

@@ -109,17 +109,21 @@ impl<M: Machine> PageTable<M> {
     ) -> Result<(), Error> {
         let room = child.make_superpage_room(addr)?;
         let _entries = self.lock();
-        if self.machine.is_unique(table) {
-            for slot in self.all_pages(table) {
-                if slot.forbid_write() {
-                    *stale = Flush::Space;
-                }
-            }
+        if self.machine.is_unique(table) && self.forbid_writes(table) {
+            *stale = Flush::Space;
         }
         self.machine.retain(table);
         room.slot().set(Entry::Branch(table));
         child.tables.add(1);
         Ok(())
+    }
+
+    /// Makes all pages of a table read-only, and tells whether any could be written. A loop by itself, for
+    /// which all registers are free.
+    #[inline(never)]
+    fn forbid_writes(&self, table: Pfn) -> bool {
+        let slots = self.all_pages(table);
+        slots.fold(false, |any, slot| slot.forbid_write() | any)
     }
 
     fn share_pages(
