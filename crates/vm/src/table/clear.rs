@@ -94,9 +94,7 @@ impl<M: Machine> PageTable<M> {
                 },
                 Entry::Leaf(leaf) => Unlinked::Large(leaf.pfn()),
             };
-            let entries = self.lock();
-            slot.take();
-            drop(entries);
+            self.change(|_| slot.take());
             if gather.all {
                 self.free(unlinked, true);
                 continue;
