@@ -39,7 +39,7 @@ impl<M: Machine> AddressSpace<M> {
         } else {
             RegionKind::Text
         };
-        let window = Window::private(part, start, self.root())?;
+        let window = Window::private(part, start, &self.table)?;
         self.add_fixed(Region::new(range, prot, kind, Some(window)))
     }
 
@@ -153,7 +153,7 @@ impl<M: Machine> AddressSpace<M> {
     /// New shared memory, for a range.
     fn shared_window(&self, range: &Range<u64>) -> Result<KArc<Window<M>>, Error> {
         let object = Object::anonymous(self.machine().clone(), range.end - range.start)?;
-        Window::shared(KArc::try_new(object)?, range.start, self.root())
+        Window::shared(KArc::try_new(object)?, range.start, &self.table)
     }
 
     /// A free range of `len` bytes: at the hint if that is possible, or else in the area.

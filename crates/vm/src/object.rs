@@ -63,10 +63,10 @@ pub struct Page<M: Machine> {
 }
 
 /// What the lock guards.
-struct State {
+struct State<M: Machine> {
     pages: Pages,
     /// One for each window.
-    mapped: KVec<Mapped>,
+    mapped: KVec<Mapped<M>>,
 }
 
 /// A memory object.
@@ -80,7 +80,7 @@ pub struct Object<M: Machine> {
     resident: AtomicUsize,
     /// Pages that the machine has promised, with the tables above them.
     promised: AtomicU64,
-    state: Mutex<M::ObjectLock, State>,
+    state: Mutex<M::ObjectLock, State<M>>,
 }
 
 impl<M: Machine> Object<M> {
@@ -148,7 +148,7 @@ impl<M: Machine> Object<M> {
     }
 
     #[inline]
-    fn find_in(&self, state: &State, index: u64) -> Option<Page<M>> {
+    fn find_in(&self, state: &State<M>, index: u64) -> Option<Page<M>> {
         let pfn = state.pages.get(&self.machine, index)?;
         self.machine.retain(pfn);
         Some(Page {

@@ -3,11 +3,10 @@
 use crate::account::{Account, Extent};
 use crate::object::{Mapped, Object};
 use crate::window::Window;
-use crate::{Access, Error, Machine};
+use crate::{Access, Error, Machine, PageTable};
 use abi::Prot;
 use core::ops::Range;
 use fallible::KArc;
-use frames::Pfn;
 use paging::{PAGE, SUPERPAGE};
 
 /// What a region is for. Only a [`Mapping`](RegionKind::Mapping) can be unmapped or replaced by the
@@ -80,8 +79,8 @@ impl<M: Machine> Region<M> {
         }
     }
 
-    /// The region, in another space with this root table.
-    pub(crate) fn forked(&self, table: Pfn) -> Result<Region<M>, Error> {
+    /// The region, in another space with this page table.
+    pub(crate) fn forked(&self, table: &KArc<PageTable<M>>) -> Result<Region<M>, Error> {
         let window = self.window.as_ref();
         let window = window.map(|window| window.forked(table)).transpose()?;
         Ok(self.with(self.range(), window))
@@ -165,7 +164,7 @@ impl<M: Machine> Region<M> {
     }
 
     /// The object that shows here, and how it lists the window; none for private anonymous memory.
-    pub fn object(&self) -> Option<(&Object<M>, Mapped)> {
+    pub fn object(&self) -> Option<(&Object<M>, &Mapped<M>)> {
         let window = self.window.as_deref()?;
         Some((window.object(), window.mapped()))
     }
@@ -311,7 +310,8 @@ mod tests {
             offset: 3 * PAGE,
             len: 4 * PAGE + 100,
         };
-        let window = Window::private(part, 10 * PAGE, Pfn::new(1)).expect("memory");
+        let table = PageTable::try_new(Nowhere).expect("a root");
+        let window = Window::private(part, 10 * PAGE, &table).expect("memory");
         let window = Some(window);
         Region::new(10 * PAGE..20 * PAGE, Prot::READ, RegionKind::Text, window)
     }

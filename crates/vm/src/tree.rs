@@ -7,10 +7,9 @@ mod node;
 pub(crate) mod tests;
 
 use crate::account::{Extent, between};
-use crate::{Error, Machine, Region};
+use crate::{Error, Machine, PageTable, Region};
 use core::ops::Range;
-use fallible::{AllocError, KBox};
-use frames::Pfn;
+use fallible::{AllocError, KArc, KBox};
 pub(crate) use node::Node;
 use node::{Link, Search, change, forked, gap_below, insert, remove};
 
@@ -31,8 +30,8 @@ impl<M: Machine> RegionTree<M> {
         }
     }
 
-    /// A copy of every record, for another space with this root table.
-    pub(crate) fn forked(&self, table: Pfn) -> Result<RegionTree<M>, Error> {
+    /// A copy of every record, for another space with this page table.
+    pub(crate) fn forked(&self, table: &KArc<PageTable<M>>) -> Result<RegionTree<M>, Error> {
         Ok(RegionTree {
             root: forked(&self.root, table)?,
             len: self.len,

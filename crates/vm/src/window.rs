@@ -1,10 +1,9 @@
 //! Windows: what a region shows of a memory object.
 
-use crate::Error;
 use crate::machine::Machine;
 use crate::object::{Mapped, Object, Page, Zeroes};
+use crate::{Error, PageTable};
 use fallible::KArc;
-use frames::Pfn;
 use paging::PAGE;
 
 /// What can be mapped.
@@ -54,7 +53,7 @@ impl<M: Machine> Part<M> {
 /// it for as long as it lives.
 pub(crate) struct Window<M: Machine> {
     of: Mappable<M>,
-    mapped: Mapped,
+    mapped: Mapped<M>,
     /// Offset in the object from which on the window shows zeroes.
     end: u64,
     /// Whether stores go to the object. Otherwise a page is copied before it is written.
@@ -62,30 +61,38 @@ pub(crate) struct Window<M: Machine> {
 }
 
 impl<M: Machine> Window<M> {
-    /// A private window whose part of the object begins at `addr` of the space with this root table.
-    pub(crate) fn private(part: Part<M>, addr: u64, table: Pfn) -> Result<KArc<Window<M>>, Error> {
+    /// A private window whose part of the object begins at `addr` of the space with this page table.
+    pub(crate) fn private(
+        part: Part<M>,
+        addr: u64,
+        table: &KArc<PageTable<M>>,
+    ) -> Result<KArc<Window<M>>, Error> {
         let end = part.end().ok_or(Error::Invalid)?;
         let delta = addr.wrapping_sub(part.offset);
+        let table = table.clone();
         Window::try_new(part.of, Mapped { table, delta }, end, false)
     }
 
-    /// A shared window on anonymous memory, which begins at `addr` of the space with this root table.
+    /// A shared window on anonymous memory, which begins at `addr` of the space with this page table.
     pub(crate) fn shared(
         object: KArc<Object<M>>,
         addr: u64,
-        table: Pfn,
+        table: &KArc<PageTable<M>>,
     ) -> Result<KArc<Window<M>>, Error> {
-        let mapped = Mapped { table, delta: addr };
+        let mapped = Mapped {
+            table: table.clone(),
+            delta: addr,
+        };
         Window::try_new(Mappable::Anonymous(object), mapped, u64::MAX, true)
     }
 
     fn try_new(
         of: Mappable<M>,
-        mapped: Mapped,
+        mapped: Mapped<M>,
         end: u64,
         shared: bool,
     ) -> Result<KArc<Window<M>>, Error> {
-        of.object().link(mapped)?;
+        of.object().link(&mapped)?;
         // A window that is dropped is taken off the list.
         Ok(KArc::try_new(Window {
             of,
@@ -96,32 +103,32 @@ impl<M: Machine> Window<M> {
     }
 
     /// The same part of the object at the same address of another space.
-    pub(crate) fn forked(&self, table: Pfn) -> Result<KArc<Window<M>>, Error> {
-        self.copy(Mapped {
-            table,
-            ..self.mapped
-        })
+    pub(crate) fn forked(&self, table: &KArc<PageTable<M>>) -> Result<KArc<Window<M>>, Error> {
+        self.copy(table, self.mapped.delta)
     }
 
     /// What this shows at `from`, at `to` of the same space.
     pub(crate) fn moved(&self, from: u64, to: u64) -> Result<KArc<Window<M>>, Error> {
         let delta = self.mapped.delta.wrapping_add(to).wrapping_sub(from);
-        self.copy(Mapped {
-            delta,
-            ..self.mapped
-        })
+        self.copy(&self.mapped.table, delta)
     }
 
-    fn copy(&self, mapped: Mapped) -> Result<KArc<Window<M>>, Error> {
-        Window::try_new(self.of.clone(), mapped, self.end, self.shared)
+    fn copy(&self, table: &KArc<PageTable<M>>, delta: u64) -> Result<KArc<Window<M>>, Error> {
+        let table = table.clone();
+        Window::try_new(
+            self.of.clone(),
+            Mapped { table, delta },
+            self.end,
+            self.shared,
+        )
     }
 
     pub(crate) fn object(&self) -> &Object<M> {
         self.of.object()
     }
 
-    pub(crate) fn mapped(&self) -> Mapped {
-        self.mapped
+    pub(crate) fn mapped(&self) -> &Mapped<M> {
+        &self.mapped
     }
 
     pub(crate) fn file(&self) -> Option<&M::File> {
@@ -165,6 +172,6 @@ impl<M: Machine> Window<M> {
 
 impl<M: Machine> Drop for Window<M> {
     fn drop(&mut self) {
-        self.object().unlink(self.mapped);
+        self.object().unlink(&self.mapped);
     }
 }

@@ -1,20 +1,23 @@
 //! What the crate `vm` needs of this machine.
 
 use super::reserve;
-use crate::arch::{self, hart};
+use crate::arch::hart;
 use crate::fs::TextFile;
 use crate::mm::ram::{self, DirectMap, Frame, address_of, frames};
 use crate::mm::{Machine, asid, commit, kernel_space};
-use crate::sched::{self, ObjectLock};
-use crate::sync::Once;
+use crate::sched::ObjectLock;
+use crate::sync::{Once, RawSpin, rank};
 use abi::Event;
 use core::ops::Range;
 use frames::{FRAME_SIZE, Pfn, Shrinker, WrongFree};
 use paging::{Table, Tables};
-use vm::{AddressSpace, Flush, Placed, SpaceId};
+use vm::{AddressSpace, Flush, Placed};
 
 /// An address space of a process.
 pub type Space = AddressSpace<Machine>;
+
+/// Its page table.
+pub type PageTable = vm::PageTable<Machine>;
 
 static ZERO_PAGE: Once<Pfn> = Once::new();
 
@@ -40,11 +43,6 @@ fn checked<T>(result: Result<T, WrongFree>) -> T {
     }
 }
 
-/// The value of `satp` for an address space.
-pub fn satp_of(space: &Space) -> usize {
-    arch::paging::satp(space.root().addr())
-}
-
 impl Tables for Machine {
     #[inline]
     fn table(&self, pfn: Pfn) -> &Table {
@@ -57,6 +55,12 @@ impl Tables for Machine {
 unsafe impl vm::Machine for Machine {
     type File = TextFile;
     type ObjectLock = ObjectLock;
+    type EntriesLock = RawSpin<{ rank::ENTRIES }>;
+    type Context = asid::Context;
+
+    fn new_context(&self, root: Pfn) -> asid::Context {
+        asid::Context::new(root)
+    }
 
     fn alloc(&self) -> Option<Pfn> {
         ram::alloc(0)
@@ -148,14 +152,12 @@ unsafe impl vm::Machine for Machine {
         kernel_space::copy_kernel_half(root);
     }
 
-    /// The running thread changes the table that it runs with, or one that nobody uses.
-    fn flush(&self, _: SpaceId, range: Flush) {
-        let _off = hart::off();
-        let hart = hart::this();
-        if let Some(thread) = sched::try_current() {
-            thread.space().changed(hart);
-        }
-        asid::flush(hart, range);
+    fn shoot_down(&self, context: &asid::Context, stale: Flush) {
+        asid::shoot_down(context, stale);
+    }
+
+    fn flush_here(&self, context: &asid::Context, stale: Flush) {
+        asid::flush_here(context, stale);
     }
 
     #[inline]

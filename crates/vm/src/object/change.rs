@@ -79,7 +79,12 @@ impl<M: Machine> Object<M> {
     }
 
     /// Takes the pages from `from` on out that `goes` names; how many.
-    fn take_out(&self, state: &mut State, from: u64, goes: &mut dyn FnMut(Pfn) -> bool) -> usize {
+    fn take_out(
+        &self,
+        state: &mut State<M>,
+        from: u64,
+        goes: &mut dyn FnMut(Pfn) -> bool,
+    ) -> usize {
         let count = state.pages.take_out(&self.machine, from, goes);
         self.resident.fetch_sub(count, Ordering::Relaxed);
         count

@@ -1,9 +1,8 @@
 //! A node of the tree of regions, and what keeps a tree of them in order, in balance and up to date.
 
-use crate::{Error, Machine, Region};
+use crate::{Error, Machine, PageTable, Region};
 use core::cmp::Ordering;
-use fallible::{AllocError, KBox};
-use frames::Pfn;
+use fallible::{AllocError, KArc, KBox};
 
 /// A record in the tree; made before an operation changes anything, for making it can fail.
 pub(crate) struct Node<M: Machine> {
@@ -172,7 +171,10 @@ pub(super) fn change<M: Machine>(
     node.update();
 }
 
-pub(super) fn forked<M: Machine>(link: &Link<M>, table: Pfn) -> Result<Link<M>, Error> {
+pub(super) fn forked<M: Machine>(
+    link: &Link<M>,
+    table: &KArc<PageTable<M>>,
+) -> Result<Link<M>, Error> {
     let Some(node) = link else { return Ok(None) };
     let mut copy = Node::try_new(node.region.forked(table)?)?;
     copy.left = forked(&node.left, table)?;

@@ -4,7 +4,7 @@ extern crate std;
 
 use super::*;
 use crate::region::RegionKind;
-use crate::{Flush, Object, SpaceId};
+use crate::{Flush, Object, PageTable};
 use abi::Prot;
 use frames::Pfn;
 use lock_api::{GuardNoSend, RawMutex};
@@ -17,6 +17,7 @@ pub(crate) struct Unlocked;
 // SAFETY: nobody else is there.
 #[allow(unsafe_code)]
 unsafe impl RawMutex for Unlocked {
+    #[allow(clippy::declare_interior_mutable_const)]
     const INIT: Unlocked = Unlocked;
     type GuardMarker = GuardNoSend;
     fn lock(&self) {}
@@ -40,7 +41,7 @@ impl AsRef<Object<Nowhere>> for NoFile {
     }
 }
 
-/// A machine that is never asked for anything.
+/// A machine whose spaces have a root table and nothing else.
 #[derive(Clone)]
 pub(crate) struct Nowhere;
 
@@ -55,11 +56,13 @@ impl Tables for Nowhere {
 unsafe impl Machine for Nowhere {
     type File = NoFile;
     type ObjectLock = Unlocked;
+    type EntriesLock = Unlocked;
+    type Context = ();
     fn alloc(&self) -> Option<Pfn> {
         None
     }
     fn alloc_zeroed(&self) -> Option<Pfn> {
-        None
+        Some(Pfn::new(1))
     }
     fn retain(&self, _: Pfn) {}
     fn release(&self, _: Pfn) {}
@@ -84,12 +87,18 @@ unsafe impl Machine for Nowhere {
     fn copy_page(&self, _: Pfn, _: Pfn) {}
     fn clear_tail(&self, _: Pfn, _: usize) {}
     fn init_root(&self, _: Pfn) {}
-    fn flush(&self, _: SpaceId, _: Flush) {}
+    fn new_context(&self, _: Pfn) {}
+    fn shoot_down(&self, (): &(), _: Flush) {}
+    fn flush_here(&self, (): &(), _: Flush) {}
 }
 
 const PAGE: u64 = 4096;
 /// Pages in the range that the tests use.
 const SPAN: u64 = 4000;
+
+fn table() -> KArc<PageTable<Nowhere>> {
+    PageTable::try_new(Nowhere).expect("a root")
+}
 
 fn node(range: Range<u64>) -> KBox<Node<Nowhere>> {
     let range = range.start * PAGE..range.end * PAGE;
@@ -121,8 +130,8 @@ fn check(link: &Link<Nowhere>) -> (u8, usize) {
     );
     let (height, first, last, gap) = (node.height, node.first, node.last, node.gap);
     let mut copy = Node::try_new(node.region.over(node.region.range())).expect("memory");
-    copy.left = forked(&node.left, Pfn::new(1)).expect("memory");
-    copy.right = forked(&node.right, Pfn::new(1)).expect("memory");
+    copy.left = forked(&node.left, &table()).expect("memory");
+    copy.right = forked(&node.right, &table()).expect("memory");
     copy.update();
     assert_eq!(
         (height, first, last, gap),
@@ -252,7 +261,7 @@ fn stays_flat_however_it_grows() {
 fn a_copy_is_whole_and_apart() {
     let mut tree = RegionTree::<Nowhere>::new();
     (0..100).for_each(|n| tree.insert(node(3 * n..3 * n + 2)));
-    let copy = tree.forked(Pfn::new(2)).expect("memory");
+    let copy = tree.forked(&table()).expect("memory");
     (0..50).for_each(|n| tree.remove(3 * n * PAGE));
     assert_eq!(
         (tree.len(), copy.len(), check(&copy.root).1),

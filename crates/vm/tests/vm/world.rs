@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use vm::object::{Mapped, Page, Pager, Version};
 use vm::{
     Access, AddressSpace, Error, Fault, FaultError, Frame, Machine, Mappable, Object, Part,
-    RegionKind, SpaceId,
+    RegionKind,
 };
 
 pub(crate) type Space = AddressSpace<Ram>;
@@ -51,8 +51,6 @@ pub(crate) struct World {
     pub(crate) ram: Ram,
     files: HashMap<u32, File>,
     pub(crate) spaces: Vec<Space>,
-    /// Numbers given out to spaces.
-    numbers: u16,
     /// Accesses that faulted twice.
     pub(crate) stale: usize,
 }
@@ -64,12 +62,11 @@ impl World {
 
     /// On a machine whose frames are free.
     pub(crate) fn on(ram: Ram) -> World {
-        ram.tlb().forget();
+        ram.reset_tlbs();
         World {
             ram,
             files: HashMap::new(),
             spaces: vec![],
-            numbers: 0,
             stale: 0,
         }
     }
@@ -87,15 +84,6 @@ impl World {
         &mut self.spaces[0]
     }
 
-    /// Gives process `p` a number that no space had before.
-    pub(crate) fn tag(&mut self, p: usize) {
-        self.numbers += 1;
-        let number = SpaceId(self.numbers);
-        let space = &mut self.spaces[p];
-        space.set_id(number);
-        self.ram.tlb().tag(space.root(), number);
-    }
-
     /// Forks process `parent`; the child gets the next number.
     pub(crate) fn fork(&mut self, parent: usize) -> Result<usize, Error> {
         let child = self.spaces[parent].fork()?;
@@ -105,7 +93,7 @@ impl World {
 
     /// Ends process `p`; the last one takes its number.
     pub(crate) fn exit(&mut self, p: usize) {
-        self.ram.tlb().leave();
+        self.ram.leave_everywhere();
         self.spaces.swap_remove(p);
     }
 
@@ -275,7 +263,7 @@ impl World {
 
     /// Drops all processes; then no frame may be in use but those of the cache.
     pub(crate) fn end(mut self) {
-        self.ram.tlb().leave();
+        self.ram.leave_everywhere();
         self.spaces.clear();
         self.check_windows();
         self.drop_cache();
@@ -292,7 +280,7 @@ impl World {
         let mut list = |object: &Object<Ram>| {
             let name = name(object);
             object.for_each_mapped(|Mapped { table, delta }| {
-                listed.insert((name, table, delta));
+                listed.insert((name, table.root(), *delta));
             });
         };
         let files = self.files.values();
@@ -303,16 +291,16 @@ impl World {
                 let Some((object, Mapped { table, delta })) = region.object() else {
                     continue;
                 };
-                assert_eq!(table, space.root(), "{:x?}", region.range());
+                assert_eq!(table.root(), space.root(), "{:x?}", region.range());
                 if let Some((_, offset)) = region.file() {
                     assert_eq!(
-                        region.start().wrapping_sub(delta),
+                        region.start().wrapping_sub(*delta),
                         offset,
                         "offset of the file"
                     );
                 }
                 list(object);
-                shown.insert((name(object), table, delta));
+                shown.insert((name(object), table.root(), *delta));
             }
         }
         assert_eq!(
@@ -331,7 +319,7 @@ impl Drop for World {
                 .into_iter()
                 .for_each(std::mem::forget);
         } else {
-            self.ram.tlb().leave();
+            self.ram.leave_everywhere();
         }
     }
 }
