@@ -14,7 +14,8 @@ pub struct RawSpin<const RANK: u8> {
     locked: Flag,
 }
 
-/// [`FREE`] or [`LOCKED`]. A word: of a byte the processor has no exchange, and what takes its place is longer.
+/// [`FREE`] or [`LOCKED`]. A word: the processor has no exchange for a byte, and what takes its place is
+/// longer.
 type Flag = AtomicU32;
 const FREE: u32 = 0;
 const LOCKED: u32 = 1;
