@@ -1,7 +1,7 @@
 //! The parts of the boot order that are longer than a line.
 
 use crate::arch::trap::TrapFrame;
-use crate::arch::{boot, csr, hart, switch};
+use crate::arch::{boot, csr, hart, sbi, switch};
 use crate::debug::provoke::Mistake;
 use crate::dev::console::Hooks;
 use crate::dev::disk::Disk;
@@ -145,7 +145,13 @@ fn give_up(why: fmt::Arguments<'_>) -> ! {
 pub fn start_harts(platform: &Platform) {
     let boot = hart::this().id();
     let mut unused = None;
-    for &id in platform.harts().iter().filter(|&&id| id != boot) {
+    let others = platform.harts().iter().filter(|&&id| id != boot);
+    // Without remote fences a hart would go on in memory that others have freed.
+    let alone = !sbi::has_remote_fence();
+    if alone && others.clone().next().is_some() {
+        println!("the firmware has no remote fences: the other harts do not start");
+    }
+    for &id in others.filter(|_| !alone) {
         let Some(hart) = hart::HARTS.get(hart::count()) else {
             break;
         };

@@ -73,7 +73,7 @@ def locked(lock):
     if name_of(lock.type).startswith("lock_api::"):
         return bare(lock["data"]), bool(bare(lock["raw"]["locked"]))
     mutex = lock["__0"]
-    return bare(mutex["data"]), bool(locked(mutex["raw"]["state"])[0]["held"])
+    return bare(mutex["data"]), bool(bare(mutex["raw"]["state"]))
 
 
 def text(name):

@@ -6,11 +6,11 @@
 //! The tree of regions keeps the sum of what each may take (`account.rs`), so that it costs no walk.
 
 use crate::account::{Account, tables};
-use crate::{AddressSpace, Error, Machine};
+use crate::{AddressSpace, Error, Files};
 use core::ops::Range;
 use paging::PAGE;
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Frames that the space may come to have, with its page tables.
     pub fn committed(&self) -> u64 {
         self.regions.committed() + 1
@@ -29,10 +29,11 @@ impl<M: Machine> AddressSpace<M> {
         result
     }
 
-    /// Gives back what was promised for regions that are gone.
+    /// Gives back what was promised for regions that are gone, and says how many there are now.
     pub(crate) fn settle(&mut self) {
         let needed = self.committed();
         self.promise.shrink(needed);
+        self.count_records();
     }
 
     /// What it takes more to let the pages of `range` have the account that `account` gives a region.

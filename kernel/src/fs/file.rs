@@ -85,7 +85,7 @@ impl File {
             },
             FileType::File => {
                 if writable {
-                    inode.begin_write()?;
+                    inode.text().begin_write()?;
                 }
                 Source::Inode {
                     inode,
@@ -101,9 +101,9 @@ impl File {
             if writable {
                 inode.truncate()?;
             } else {
-                inode.begin_write()?;
+                inode.text().begin_write()?;
                 let done = inode.truncate();
-                inode.end_write();
+                inode.text().end_write();
                 done?;
             }
         }
@@ -200,7 +200,7 @@ impl Drop for File {
         if let Source::Inode { inode, .. } = &self.source
             && self.writable
         {
-            inode.end_write();
+            inode.text().end_write();
         }
     }
 }

@@ -24,10 +24,11 @@ pub fn exit(status: i32) -> ! {
     sched::end()
 }
 
-// SAFETY: there is no other owner of threads.
+// SAFETY: there is no other owner of threads. The process keeps its `Mm`, in which only its own thread puts
+// another space, and changes to that.
 unsafe impl Owner for Process {
-    fn space(&self) -> &asid::Handle {
-        self.mm().handle()
+    fn space(&self) -> *const asid::Context {
+        self.mm().context()
     }
 
     /// Tells the parent.

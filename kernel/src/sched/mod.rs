@@ -11,8 +11,8 @@ mod wait;
 
 pub use awaited::Awaited;
 pub use run::{end, enter_new_context, idle_loop, interrupt, start, yield_now};
-pub use sleep::{SleepGuard, SleepLock};
-pub use thread::{Current, Owner, Start, Thread, current, try_current};
+pub use sleep::{ObjectLock, SleepGuard, SleepLock};
+pub use thread::{Current, Owner, Start, Thread, current};
 pub use threads::State;
 pub use timer::{sleep_until, tick};
 pub use wait::WaitQueue;

@@ -133,8 +133,7 @@ fn switch_to(next: Option<KArc<Thread>>) {
         Some(thread) => {
             thread.run().arrive();
             thread.last_hart.store(hart.index(), Ordering::Relaxed);
-            // SAFETY: the thread was started, and only a running thread ends.
-            asid::enter(hart, unsafe { thread.its_space() });
+            thread.enter_space(hart);
             let (owner, stack_top) = (thread.owner(), thread.stack_top());
             let thread = KArc::into_raw(thread);
             // SAFETY: from here on the hart has a count of the thread, and that one of its owner; the stack

@@ -6,7 +6,8 @@ use super::wait::WaitQueue;
 use crate::arch::held::Taken;
 use crate::arch::{hart, unwind};
 use crate::symbols::Place;
-use crate::sync::{SpinGuard, SpinLock, rank};
+use crate::sync::{SpinLock, rank};
+use core::sync::atomic::{AtomicU32, Ordering};
 use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 
 const RANK: u8 = rank::DEVICE;
@@ -17,38 +18,46 @@ pub struct SleepLock<T>(Mutex<RawSleep, T>);
 /// The right to use the value of a [`SleepLock`].
 pub type SleepGuard<'a, T> = MutexGuard<'a, RawSleep, T>;
 
-/// The part of the lock that does not know the value.
+/// The lock of a memory object, as the crate `vm` takes it.
+pub type ObjectLock = RawSleep;
+
+/// The part of the lock that does not know the value. Without contention it is one atomic operation to
+/// take it and one to release it (as in Drepper, "Futexes Are Tricky").
 pub struct RawSleep {
-    state: SpinLock<State, RANK>,
+    state: AtomicU32,
+    /// Taken from the look at a lock that is held until the thread is in the queue.
+    gate: SpinLock<(), RANK>,
     waiting: WaitQueue,
 }
 
-struct State {
-    held: bool,
-    /// Threads in the queue, or on their way into it or out of it.
-    waiters: u32,
-}
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+/// Held, and there may be somebody in the queue.
+const CONTENDED: u32 = 2;
 
 impl RawSleep {
     const fn new(name: Awaited) -> RawSleep {
         RawSleep {
-            state: SpinLock::new(State {
-                held: false,
-                waiters: 0,
-            }),
+            state: AtomicU32::new(FREE),
+            gate: SpinLock::new(()),
             waiting: WaitQueue::new(name),
         }
     }
 
+    #[inline(always)]
+    fn acquire(&self) -> bool {
+        let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
+        let taken = self.state.compare_exchange(FREE, HELD, success, failure);
+        taken.is_ok()
+    }
+
     #[cold]
     #[inline(never)]
-    fn wait<'a>(&'a self, mut state: SpinGuard<'a, State, RANK>) -> SpinGuard<'a, State, RANK> {
-        state.waiters += 1;
-        while state.held {
-            state = self.waiting.wait_uninterruptible(state);
+    fn wait(&self) {
+        let mut gate = self.gate.lock();
+        while self.state.swap(CONTENDED, Ordering::Acquire) != FREE {
+            gate = self.waiting.wait_uninterruptible(gate);
         }
-        state.waiters -= 1;
-        state
     }
 
     /// Panics, in checked builds, if the running thread would wait for itself.
@@ -76,37 +85,47 @@ impl RawSleep {
             thread.held_locks().push(Taken { kind, lock, at });
         }
     }
+
+    #[cold]
+    #[inline(never)]
+    fn wake(&self) {
+        // Whoever found the lock held is in the queue behind this.
+        drop(self.gate.lock());
+        self.waiting.wake_one();
+    }
 }
 
-// SAFETY: `held` goes from false to true by one thread, with `state` locked, so one has it at a time.
+// SAFETY: `state` goes from `FREE` to another value by one atomic operation, so one thread has it at a time.
 unsafe impl RawMutex for RawSleep {
-    /// For a constructor of `lock_api` that nobody uses.
+    /// Of a memory object: other locks say what they are ([`SleepLock::new`]).
     #[allow(
         clippy::declare_interior_mutable_const,
         reason = "how lock_api makes new locks"
     )]
-    const INIT: RawSleep = RawSleep::new(Awaited::Disk);
+    const INIT: RawSleep = RawSleep::new(Awaited::ObjectLock);
     type GuardMarker = GuardNoSend;
 
     #[inline(never)]
     fn lock(&self) {
-        let mut state = self.state.lock();
-        if state.held {
+        if cfg!(debug_assertions) {
+            // Checks that the thread holds no spin lock that comes after.
+            drop(self.gate.lock());
+        }
+        if !self.acquire() {
             if cfg!(debug_assertions) {
                 self.check_not_own(unwind::return_address());
             }
-            state = self.wait(state);
+            self.wait();
         }
-        state.held = true;
         if cfg!(debug_assertions) {
             self.record(unwind::return_address());
         }
     }
 
+    /// Never waits, so it may be called with spin locks held.
     #[inline(never)]
     fn try_lock(&self) -> bool {
-        let state = self.state.try_lock();
-        let taken = state.is_some_and(|mut state| !core::mem::replace(&mut state.held, true));
+        let taken = self.acquire();
         if cfg!(debug_assertions) && taken {
             self.record(unwind::return_address());
         }
@@ -121,12 +140,8 @@ unsafe impl RawMutex for RawSleep {
             let _off = hart::off();
             thread.held_locks().pop(self.waiting.address());
         }
-        let mut state = self.state.lock();
-        state.held = false;
-        let waited_for = state.waiters > 0;
-        drop(state);
-        if waited_for {
-            self.waiting.wake_one();
+        if self.state.swap(FREE, Ordering::Release) == CONTENDED {
+            self.wake();
         }
     }
 }
@@ -141,11 +156,5 @@ impl<T> SleepLock<T> {
     #[inline(always)]
     pub fn lock(&self) -> SleepGuard<'_, T> {
         self.0.lock()
-    }
-
-    /// Takes the lock if it is free; never waits, so it may be called with spin locks held.
-    #[inline(always)]
-    pub fn try_lock(&self) -> Option<SleepGuard<'_, T>> {
-        self.0.try_lock()
     }
 }

@@ -38,10 +38,11 @@ pub struct Start<'a> {
 /// What threads run for.
 ///
 /// # Safety
-/// One type is, and no other: who asks a hart for the owner of its thread takes it for one.
+/// One type is, and no other: who asks a hart for the owner of its thread takes it for one. The space that it
+/// gives stays where it is until the thread has ended or has changed to another.
 pub unsafe trait Owner: Send + Sync + Sized {
-    /// The address space that the thread runs in.
-    fn space(&self) -> &asid::Handle;
+    /// The address space that the thread begins in; null for the kernel's own.
+    fn space(&self) -> *const asid::Context;
     /// The thread has ended, and nobody is on its stack any more. Interrupts are off.
     fn ended(owner: KArc<Self>);
 }
@@ -72,8 +73,8 @@ pub struct Thread {
     context: Context,
     floats: FloatRegisters,
     stack: KernelStack,
-    /// The address space it runs in, which its owner has.
-    space: AtomicPtr<asid::Handle>,
+    /// The address space it runs in, which its owner has; null for the kernel's own.
+    space: AtomicPtr<asid::Context>,
     /// When a sleeping thread wants to go on.
     pub(super) deadline: AtomicU64,
     /// What it runs for, with a count that is the thread's, and its [`Owner::ended`].
@@ -133,7 +134,7 @@ impl Thread {
     /// # Panics
     /// If that was said before.
     pub(super) fn set_owner<T: Owner>(&self, owner: KArc<T>) {
-        let space = (&raw const *owner.space()).cast_mut();
+        let space = owner.space().cast_mut();
         let owner = KArc::into_raw(owner).cast_mut().cast();
         let before = self.owner.swap(owner, Ordering::Relaxed);
         assert!(before.is_null(), "started twice");
@@ -151,14 +152,12 @@ impl Thread {
         (self.ended, self.owner())
     }
 
-    /// The address space it runs in.
-    ///
-    /// # Safety
-    /// The thread has an owner, and has not ended.
+    /// This hart goes on in the thread's address space. Interrupts are off, and the thread runs here next.
     #[inline]
-    pub(super) unsafe fn its_space(&self) -> &asid::Handle {
-        // SAFETY: the owner has it until the thread has ended.
-        unsafe { &*self.space.load(Ordering::Relaxed) }
+    pub(super) fn enter_space(&self, hart: &hart::Hart) {
+        // SAFETY: the owner has the space until the thread has ended or has changed to another, and the hart
+        // enters another space before either.
+        unsafe { asid::enter(hart, self.space.load(Ordering::Relaxed).as_ref()) };
     }
 
     /// Top of the kernel stack.
@@ -281,22 +280,14 @@ impl Current {
         KArc::clone(&hart_own)
     }
 
-    /// The address space it runs in.
-    #[inline]
-    pub fn space(&self) -> &asid::Handle {
-        // SAFETY: it runs.
-        unsafe { self.its_space() }
-    }
-
-    /// Takes another address space, with this value of `satp`, into use.
+    /// Takes another address space into use; null for the kernel's own.
     ///
     /// # Safety
-    /// Its table maps the kernel, and stays until another one is in use.
-    pub unsafe fn change_space(&self, satp: usize) {
+    /// As for [`Owner::space`].
+    pub unsafe fn change_space(&self, space: *const asid::Context) {
         let _off = hart::off();
-        // SAFETY: the caller's promise.
-        unsafe { self.space().change(satp) };
-        asid::enter(hart::this(), self.space());
+        self.space.store(space.cast_mut(), Ordering::Relaxed);
+        self.enter_space(hart::this());
     }
 
     /// Turns the floating point unit on, with its registers zero.

@@ -1,24 +1,23 @@
 //! What the crate `vm` needs of this machine.
 
 use super::reserve;
-use crate::arch::{self, hart};
-use crate::fs::MappedFile;
+use crate::arch::hart;
+use crate::fs::TextFile;
 use crate::mm::ram::{self, DirectMap, Frame, address_of, frames};
-use crate::mm::{asid, commit, kernel_space};
-use crate::sched;
-use crate::sync::Once;
+use crate::mm::{Machine, asid, commit, kernel_space};
+use crate::sched::ObjectLock;
+use crate::sync::{Once, RawSpin, rank};
 use abi::Event;
 use core::ops::Range;
 use frames::{FRAME_SIZE, Pfn, Shrinker, WrongFree};
 use paging::{Table, Tables};
-use vm::{AddressSpace, Flush, Placed, SpaceId};
-
-/// This machine's RAM and page tables. It has no state of its own.
-#[derive(Clone)]
-pub struct Machine;
+use vm::{AddressSpace, Flush, Placed};
 
 /// An address space of a process.
 pub type Space = AddressSpace<Machine>;
+
+/// Its page table.
+pub type PageTable = vm::PageTable<Machine>;
 
 static ZERO_PAGE: Once<Pfn> = Once::new();
 
@@ -44,11 +43,6 @@ fn checked<T>(result: Result<T, WrongFree>) -> T {
     }
 }
 
-/// The value of `satp` for an address space.
-pub fn satp_of(space: &Space) -> usize {
-    arch::paging::satp(space.root().addr())
-}
-
 impl Tables for Machine {
     #[inline]
     fn table(&self, pfn: Pfn) -> &Table {
@@ -56,10 +50,20 @@ impl Tables for Machine {
     }
 }
 
+impl vm::Files for Machine {
+    type File = TextFile;
+}
+
 // SAFETY: `table` and the copying functions reach frames through the direct map, which has all RAM
 // at all times; frames come from and go to the allocator, which gives each to one owner.
 unsafe impl vm::Machine for Machine {
-    type File = MappedFile;
+    type ObjectLock = ObjectLock;
+    type EntriesLock = RawSpin<{ rank::ENTRIES }>;
+    type Context = asid::Context;
+
+    fn new_context(&self, root: Pfn) -> asid::Context {
+        asid::Context::new(root)
+    }
 
     fn alloc(&self) -> Option<Pfn> {
         ram::alloc(0)
@@ -151,14 +155,12 @@ unsafe impl vm::Machine for Machine {
         kernel_space::copy_kernel_half(root);
     }
 
-    /// The running thread changes the table that it runs with, or one that nobody uses.
-    fn flush(&self, _: SpaceId, range: Flush) {
-        let _off = hart::off();
-        let hart = hart::this();
-        if let Some(thread) = sched::try_current() {
-            thread.space().changed(hart);
-        }
-        asid::flush(hart, range);
+    fn shoot_down(&self, context: &asid::Context, stale: Flush) {
+        asid::shoot_down(context, stale);
+    }
+
+    fn flush_here(&self, context: &asid::Context, stale: Flush) {
+        asid::flush_here(context, stale);
     }
 
     #[inline]

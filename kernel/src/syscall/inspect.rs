@@ -4,9 +4,10 @@
 //! while numbers are taken from it and never while they are copied to the caller, whose own space
 //! may be that very one. So a long listing is made of parts, between which the process goes on.
 
+use crate::mm::Machine;
 use crate::mm::user::UserRange;
 use crate::proc::{Process, TABLE};
-use crate::space::{Machine, Space};
+use crate::space::Space;
 use abi::{
     Arguments, Errno, PAGE_SIZE, ProcInfo, ProcInfoFlags, RegionInfo, RegionUse, TableEntry,
 };

@@ -2,7 +2,7 @@
 
 use crate::world::{PAGE, RW, RX, World, regions};
 use abi::{MMAP_BASE, Prot};
-use vm::{Access, FaultError, Machine, RegionKind, SpaceId};
+use vm::{Access, FaultError, Machine, RegionKind};
 
 const AT: u64 = MMAP_BASE;
 
@@ -117,10 +117,7 @@ fn three_generations_share_and_part() {
 #[test]
 fn the_page_of_zeroes_and_the_files_pages_are_shared_too() {
     let mut world = world();
-    world
-        .space()
-        .map_file(0, PAGE, RX, 3, 0, PAGE)
-        .expect("a region");
+    world.map_file(0, PAGE, RX, (3, 0, PAGE)).expect("a region");
     world.load(0, AT).expect("readable");
     let text = world.access(0, 0, Access::Execute);
     world.fork(0).expect("memory");
@@ -165,13 +162,11 @@ fn the_childs_heap_is_its_own() {
 }
 
 #[test]
-fn a_switch_of_numbered_spaces_flushes_nothing_and_shows_nothing_old() {
+fn a_switch_of_spaces_with_asids_flushes_nothing_and_shows_nothing_old() {
     let mut world = world();
-    world.tag(0);
+    world.ram.use_asids(100);
     world.store(0, AT, 1).expect("writable");
     world.fork(0).expect("memory");
-    assert_eq!(world.spaces[1].id(), SpaceId::UNTAGGED, "not inherited");
-    world.tag(1);
     let flushes = world.ram.tlb().flushes;
     for _ in 0..3 {
         assert_eq!((world.load(0, AT), world.load(1, AT)), (Ok(1), Ok(1)));

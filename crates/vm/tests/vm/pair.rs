@@ -3,6 +3,7 @@
 
 use crate::alloc;
 use crate::ledger::Ledger;
+use crate::mmu::go_to;
 use crate::model::{FILE, HEAP, Model, PROGRAM, STACK};
 use crate::ops::{Failing, Op};
 use crate::page::word_of;
@@ -30,10 +31,8 @@ impl Pair {
     pub(crate) fn new(ram: &Ram) -> Pair {
         let mut world = World::on(ram.clone());
         world.spaces.reserve(PROCESSES);
-        world
-            .spaces
-            .push(program(ram).expect("memory for a program"));
-        world.tag(0);
+        let first = program(&mut world).expect("memory for a program");
+        world.spaces.push(first);
         Pair {
             world,
             models: vec![Model::new()],
@@ -42,14 +41,14 @@ impl Pair {
         }
     }
 
-    /// One operation on both. An operation that says that memory ended must have had a reason, and
+    /// One operation on both, on this hart. An operation that says that memory ended must have had a reason, and
     /// then the model stays as it is.
     #[rustfmt::skip]
-    pub(crate) fn step(&mut self, p: usize, op: Op, failing: Failing) {
+    pub(crate) fn step(&mut self, hart: usize, p: usize, op: Op, failing: Failing) {
         let p = p % self.models.len();
         self.steps += 1;
-        let root = self.world.spaces[p].root();
-        self.world.ram.tlb().switch(root);
+        go_to(hart);
+        self.world.ram.enter(self.world.spaces[p].root());
         match op {
             Op::Mmap { len, .. } | Op::Mremap { new: len, .. } if !affordable(len) => {}
             Op::Mmap { hint, len, prot, flags } => self.both(p, op, failing,
@@ -80,16 +79,18 @@ impl Pair {
         }
         if self.steps.is_multiple_of(ROUND) {
             (0..self.models.len()).for_each(|p| self.look_at(p));
+            self.world.check_windows();
         } else {
             self.look_at(p.min(self.models.len() - 1));
         }
+        self.world.ram.check_tlbs();
         let hidden = self.shared_frames() + self.world.ram.frames_aside();
         self.ledger.balance(&self.world, hidden);
         let ram = &self.world.ram;
         if !ram.is_strict() {
             return;
         }
-        let used = ram.used() - ram.frames_aside() - self.world.cache.len();
+        let used = ram.used() - ram.frames_aside() - self.world.cached_pages();
         assert!(
             used as u64 <= ram.committed(),
             "{used} frames in use, {} promised",
@@ -129,7 +130,6 @@ impl Pair {
         }
         match self.run(failing, |world| world.fork(p)) {
             (Ok(child), _) => {
-                self.world.tag(child);
                 self.models.push(self.models[p].fork());
                 self.look_at(child);
             }
@@ -138,11 +138,10 @@ impl Pair {
     }
 
     fn exec(&mut self, p: usize, failing: Failing) {
-        match self.run(failing, |world| program(&world.ram)) {
+        match self.run(failing, program) {
             (Ok(space), _) => {
-                self.world.ram.tlb().leave();
+                self.world.ram.leave_everywhere();
                 self.world.spaces[p] = space;
-                self.world.tag(p);
                 self.models[p] = Model::new();
             }
             (Err(error), reason) => assert_eq!((error, reason), (Error::NoMemory, true)),
@@ -259,10 +258,10 @@ impl Pair {
 }
 
 /// What every process runs at first.
-fn program(ram: &Ram) -> Result<Space, Error> {
-    let mut space = Space::new(ram.clone())?;
+fn program(world: &mut World) -> Result<Space, Error> {
+    let mut space = Space::new(world.ram.clone())?;
     for (start, len, prot, offset, file_len) in PROGRAM {
-        space.map_file(start, len, prot, FILE, offset, file_len)?;
+        space.map_object(start, len, prot, world.part(FILE, offset, file_len))?;
     }
     let guard = STACK - PAGE;
     space.map_anonymous_fixed(STACK, PAGE, RW, RegionKind::Stack)?;

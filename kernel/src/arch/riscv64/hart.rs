@@ -50,6 +50,8 @@ pub struct Hart {
     pub expired: AtomicBool,
     /// What is in `satp`.
     pub loaded: Word,
+    /// The address space that is active here, as whoever loads it has named it; null for the kernel's own.
+    space: AtomicPtr<()>,
     /// True while the hart waits for an interrupt.
     pub idle: AtomicBool,
     /// By how much `instret` went on while the hart waited for a device or an interrupt.
@@ -121,6 +123,7 @@ impl Hart {
             asked: AtomicU8::new(0),
             expired: AtomicBool::new(false),
             loaded: Word::new(0),
+            space: AtomicPtr::new(ptr::null_mut()),
             idle: AtomicBool::new(false),
             waited: AtomicU64::new(0),
             heard_of: Word::new(0),
@@ -178,6 +181,21 @@ impl Hart {
     pub fn set_idle(&self) {
         self.current.store(ptr::null_mut(), Ordering::Relaxed);
         self.owner.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// The address space that is active here, as whoever loads it has named it; null for the kernel's own.
+    pub fn space(&self) -> *const () {
+        self.space.load(Ordering::Relaxed)
+    }
+
+    /// Names another, and gives the one before.
+    ///
+    /// # Safety
+    /// Whoever is given it may use it as what the caller takes it for.
+    pub unsafe fn replace_space(&self, space: *const ()) -> *const () {
+        let before = self.space();
+        self.space.store(space.cast_mut(), Ordering::Relaxed);
+        before
     }
 
     /// Spin locks held here.
