@@ -38,6 +38,8 @@ impl<M: Files> AddressSpace<M> {
             Advice::DontNeed | Advice::Free => {
                 let spare = self.table.reserve(&range, Whole::Go)?;
                 self.table.own(&range, Whole::Go, spare);
+                let shared = self.regions.within(range.clone());
+                shared.for_each(|region| region.keep_shared(&self.table, &range));
                 self.table.clear(range.clone(), &range);
             }
         }

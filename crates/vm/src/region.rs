@@ -93,6 +93,14 @@ impl<M: Files> Region<M> {
         Ok(self.with(to, window.transpose()?))
     }
 
+    /// The pages of `range` are unmapped, and the region stays.
+    pub(crate) fn keep_shared(&self, table: &PageTable<M>, range: &Range<u64>) {
+        if let Some(window) = self.window.as_ref().filter(|window| window.is_shared()) {
+            let unmapped = self.start.max(range.start)..self.end.min(range.end);
+            window.keep(table.pages_in(unmapped));
+        }
+    }
+
     /// The window, if stores do not go to its object.
     fn private_window(&self) -> Option<&Window<M>> {
         self.window.as_deref().filter(|window| !window.is_shared())

@@ -3,6 +3,7 @@
 use crate::machine::Machine;
 use crate::object::{Mapped, Object, Page, Zeroes};
 use crate::{Error, PageTable};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::KArc;
 use paging::PAGE;
 
@@ -64,6 +65,8 @@ pub(crate) struct Window<M: Files> {
     end: u64,
     /// Whether stores go to the object. Otherwise a page is copied before it is written.
     shared: bool,
+    /// Pages that the space has unmapped here and keeps. The owner of the space alone changes it.
+    kept: AtomicUsize,
 }
 
 impl<M: Files> Window<M> {
@@ -105,6 +108,7 @@ impl<M: Files> Window<M> {
             mapped,
             end,
             shared,
+            kept: AtomicUsize::new(0),
         })?)
     }
 
@@ -165,6 +169,15 @@ impl<M: Files> Window<M> {
             && (self.end, self.shared) == (other.end, other.shared)
     }
 
+    /// The space unmaps so many pages and keeps the window. Of shared memory they stay, and count for who
+    /// maps it.
+    pub(crate) fn keep(&self, pages: usize) {
+        let old = self.kept.load(Ordering::Relaxed);
+        let more = pages.min(self.object().resident().saturating_sub(old));
+        self.kept.store(old + more, Ordering::Relaxed);
+        self.mapped.table.add_kept(more);
+    }
+
     /// The object's page for an address, if nobody has to wait for it.
     #[inline]
     pub(crate) fn page(&self, addr: u64) -> Result<Option<Page<M>>, Error> {
@@ -178,6 +191,7 @@ impl<M: Files> Window<M> {
 
 impl<M: Files> Drop for Window<M> {
     fn drop(&mut self) {
+        self.mapped.table.sub_kept(*self.kept.get_mut());
         self.object().unlink(&self.mapped);
     }
 }
