@@ -1,7 +1,7 @@
 # The front door. The work is done by xtask, which scripts/xtask builds first.
 
 # Handed on as they were typed: a dollar sign means nothing to make here.
-settings := CPUS MEM ICOUNT CMD ADD QEMUEXTRA BOOT TIMEOUT KEEP PROFILE FEATURES GDBPORT JOBS LAB OUT TREE
+settings := CPUS MEM ICOUNT CMD ADD QEMUEXTRA BOOT TIMEOUT KEEP PROFILE FEATURES GDBPORT JOBS LAB OUT TREE LARGE_FILES
 $(foreach s,$(settings),$(eval override export $s := $$(value $s)))
 
 help: ## this list

@@ -145,7 +145,7 @@ fn machine(
         .keep
         .clone()
         .unwrap_or_else(|| toolchain.target_dir().join("fs.img"));
-    let disk = image::lasting(toolchain, &guest, &image, &options.add)?;
+    let disk = image::lasting(toolchain, &guest, options.format, &image, &options.add)?;
     let qemu = qemu::command(&guest.kernel, &disk, &options.hardware, "", console)?;
     Ok((qemu, guest.kernel, disk))
 }

@@ -49,7 +49,13 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     };
     let lines = foreign.map(|image| typed(image, &cmd)).transpose()?;
     let guest = build::guest(toolchain, options.profile, &options.features)?;
-    let disk = image::disk(toolchain, &guest, options.keep.as_deref(), &options.add)?;
+    let disk = image::disk(
+        toolchain,
+        &guest,
+        options.format,
+        options.keep.as_deref(),
+        &options.add,
+    )?;
     let boot = match lines {
         None => boot_args(&cmd),
         Some(_) => String::new(),

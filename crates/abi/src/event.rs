@@ -68,4 +68,6 @@ events! {
     FlushSpace = 22, "flushes of a space";
     /// A hart forgot all translations.
     FlushAll = 23, "flushes of everything";
+    /// The disk was told to make what was written to it durable.
+    DiskFlush = 24, "disk caches flushed";
 }

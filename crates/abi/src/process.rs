@@ -13,7 +13,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct ProcInfo {
     /// [`ProcInfo::VERSION`] of the kernel.
     pub version: u64,
-    /// Number.
+    /// Number; 0 or below for a thread of the kernel.
     pub pid: i32,
     /// Number of the parent; 0 if it has none.
     pub parent: i32,

@@ -100,6 +100,10 @@ calls! {
     /// `pagetable(pid, after, *mut TableEntry, count) -> records stored`: of the process's page table,
     /// what comes behind the record with the place `after`; 0 when there are no more.
     Pagetable = 34, "pagetable";
+    /// `fsync(fd)`: waits until the disk has all changes of this file or directory.
+    Fsync = 36, "fsync";
+    /// `sync()`: waits until the disk has all changes.
+    Sync = 37, "sync";
     /// `errno() -> Errno`: why the caller's last call that failed has failed; 0 if none has.
     Errno = 38, "errno";
     /// `setpgid(pid, group)`: puts the caller or a child of its (0 is the caller) into a process group:

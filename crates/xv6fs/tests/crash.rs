@@ -78,6 +78,7 @@ fn run(fs: &mut Fs<Disk>, step: Step) -> Result<(), Error> {
 
 fn start() -> Fs<Disk> {
     let mut fs = fresh(200, 40);
+    fs.set_sync(true);
     fs.device_mut().steps = 0;
     fs
 }

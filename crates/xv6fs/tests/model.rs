@@ -6,7 +6,7 @@ use abi::FileType;
 use common::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use xv6fs::{Error, Fs, Inum, MAX_FILE_SIZE, ROOT, Unlinked};
+use xv6fs::{Error, Fs, Inum, ROOT, Unlinked};
 
 const BLOCKS: u32 = 100;
 const INODES: u32 = 24;
@@ -175,7 +175,10 @@ impl Pair {
             assert_eq!(result, Err(Error::Invalid), "past the end");
             return;
         }
-        let fits = data.len().min(limit).min(MAX_FILE_SIZE as usize - offset);
+        let fits = data
+            .len()
+            .min(limit)
+            .min(self.fs.superblock().max_file_size() as usize - offset);
         let count = match result {
             Err(Error::NoSpace) if full => 0,
             Err(Error::FileTooLarge) if fits == 0 => 0,

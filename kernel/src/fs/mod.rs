@@ -19,4 +19,4 @@ pub use mapped::MappedFile;
 pub use namei::{create, find, link, root, unlink};
 pub use pipe::pipes;
 pub use table::FileTable;
-pub use volume::{lock, mount};
+pub use volume::{lock, mount, set_sync, shut_down, sync};

@@ -14,6 +14,7 @@
 use super::kernel_space;
 use crate::arch::hart::{Hart, MAX_HARTS};
 use crate::arch::paging;
+use crate::sync::Once;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use vm::Flush;
 use vm::asid::{Asids, Entrance, Forget, Tag};
@@ -47,10 +48,17 @@ impl Handle {
 }
 
 static ASIDS: Asids<MAX_HARTS> = Asids::new();
+static KERNEL: Once<Handle> = Once::new();
 
 /// Takes the numbers of the boot hart into use.
 pub fn init() {
     ASIDS.set_up(paging::highest_number());
+    KERNEL.set(Handle::new(kernel_space::satp()));
+}
+
+/// The kernel's own space.
+pub fn kernel() -> &'static Handle {
+    KERNEL.get()
 }
 
 /// Takes only numbers up to `limit` into use, and with 0 none; before any process runs.

@@ -15,5 +15,5 @@ pub const INIT: i32 = 1;
 
 pub use current::{Current, current, number_of, try_current};
 pub use objects::TestObjects;
-pub use process::{Name, Own, Process};
+pub use process::{Name, Own, Process, state_of};
 pub use table::{TABLE, Table, set_limit};

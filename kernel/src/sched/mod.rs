@@ -3,6 +3,7 @@
 
 mod awaited;
 mod clock;
+mod kernel;
 mod queue;
 mod run;
 mod sleep;
@@ -11,7 +12,8 @@ mod timer;
 mod wait;
 
 pub use awaited::Awaited;
-pub use run::{end, enter_new_context, idle_loop, interrupt, start, yield_now};
+pub use kernel::{KernelThread, kernel_threads, spawn};
+pub use run::{end, enter_new_context, idle_loop, interrupt, nobody_else_runs, start, yield_now};
 pub use sleep::{SleepGuard, SleepLock};
 pub use thread::{Current, Start, State, Thread, current, try_current};
 pub use timer::{sleep_until, tick};

@@ -183,6 +183,16 @@ fn finish_switch() {
     }
 }
 
+/// Whether no other thread runs or wants to, as of about now.
+pub fn nobody_else_runs() -> bool {
+    let off = hart::off();
+    let here = hart::this().index();
+    drop(off);
+    let idles = |hart: &hart::Hart| hart.index() == here || hart.idle.load(Ordering::Relaxed);
+    let has_none = |index| local(index).runnable.lock().first().is_none();
+    hart::all().iter().all(idles) && (0..hart::count()).all(has_none)
+}
+
 /// Ends the running thread. What it ran for is told when nobody is on its stack any more.
 pub fn end() -> ! {
     // Interrupts stay off from here on: an ended thread that is preempted would be queued again.

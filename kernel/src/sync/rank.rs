@@ -15,8 +15,6 @@ pub const CACHE: u8 = 15;
 pub const TIMER: u8 = 20;
 /// A device or its buffers.
 pub const DEVICE: u8 = 30;
-/// The disk's bounce buffers.
-pub const BOUNCE: u8 = 35;
 /// kmalloc.
 pub const KMALLOC: u8 = 40;
 /// Memory set aside for large pages.
@@ -40,7 +38,6 @@ pub fn name(rank: u8) -> &'static str {
         CACHE => "list of a cache",
         TIMER => "sleepers",
         DEVICE => "device or sleeping lock",
-        BOUNCE => "bounce buffers",
         KMALLOC => "kmalloc",
         RESERVE => "memory set aside",
         KEPT => "pages kept for kmalloc",

@@ -6,7 +6,8 @@
 
 use super::arguments::Arguments;
 use crate::mm::user::UserRange;
-use crate::proc::{Process, TABLE};
+use crate::proc::{Name, Process, TABLE, state_of};
+use crate::sched;
 use crate::space::{Machine, Space};
 use abi::{Errno, PAGE_SIZE, ProcInfo, ProcInfoFlags, RegionInfo, RegionUse, TableEntry};
 use kmalloc::KArc;
@@ -29,14 +30,33 @@ fn find(pid: i32, flags: ProcInfoFlags) -> Result<(KArc<Process>, i32), Errno> {
 #[inline(never)]
 pub fn procinfo(arguments: &Arguments) -> Result<u64, Errno> {
     let flags = ProcInfoFlags::from_bits(arguments.int::<3>() as u32).ok_or(Errno::Invalid)?;
-    let (process, parent) = find(arguments.int::<0>(), flags)?;
-    let info = about(&process, parent);
-    drop(process);
+    let pid = arguments.int::<0>();
+    let info = match about_kernel(pid, flags.contains(ProcInfoFlags::NEXT)) {
+        Some(info) => info,
+        None => {
+            let (process, parent) = find(pid, flags)?;
+            about(&process, parent)
+        }
+    };
     let bytes = info.as_bytes();
     let size = usize::try_from(arguments.address::<2>()).unwrap_or(usize::MAX);
     let part = bytes.get(..size.min(bytes.len())).unwrap_or(bytes);
     UserRange::new(arguments.address::<1>(), part.len())?.write(part)?;
     Ok(bytes.len() as u64)
+}
+
+/// The kernel's thread with this number, or the next one where that is asked.
+fn about_kernel(pid: i32, or_next: bool) -> Option<ProcInfo> {
+    let wanted = |number: i32| number == pid || or_next && number > pid;
+    let all = sched::kernel_threads().filter(|(number, _)| wanted(*number));
+    let (pid, kernel) = all.min_by_key(|(number, _)| *number)?;
+    Some(ProcInfo {
+        version: ProcInfo::VERSION,
+        pid,
+        state: state_of(kernel.thread().state()) as u32,
+        name: Name::new(kernel.name().as_bytes()).bytes(),
+        ..ProcInfo::default()
+    })
 }
 
 #[inline(never)]

@@ -25,9 +25,9 @@ fn told(pid: i32, flags: ProcInfoFlags) -> Result<ProcInfo> {
     }
 }
 
-/// All processes, in order of their numbers. Those that come or go meanwhile may be left out.
+/// The kernel's threads, whose numbers are 0 and below, and all processes, in order of their numbers. Those that come or go meanwhile may be left out.
 pub fn processes() -> impl Iterator<Item = ProcInfo> {
-    let mut next = Some(0);
+    let mut next = Some(i32::MIN);
     core::iter::from_fn(move || {
         let info = told(next?, ProcInfoFlags::NEXT).ok()?;
         next = info.pid.checked_add(1);

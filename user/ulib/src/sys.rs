@@ -345,6 +345,18 @@ pub fn tcgetpgrp(fd: i32) -> isize {
     unsafe { call3(Sys::Tcgetpgrp, fd as usize, 0, 0) }
 }
 
+/// Waits until the disk has all changes of a file.
+pub fn fsync(fd: i32) -> isize {
+    // SAFETY: no memory is concerned.
+    unsafe { call3(Sys::Fsync, fd as usize, 0, 0) }
+}
+
+/// Waits until the disk has all changes.
+pub fn sync() -> isize {
+    // SAFETY: no memory is concerned.
+    unsafe { call3(Sys::Sync, 0, 0, 0) }
+}
+
 /// Ends the machine.
 pub fn shutdown(status: i32) -> ! {
     // SAFETY: nothing runs afterwards.

@@ -8,7 +8,7 @@ use crate::{
     options::{Hardware, Profile},
     qemu::Disk,
     session::{Event, Session},
-    volume::Volume,
+    volume::{Format, Volume},
 };
 use anyhow::{Context, Result, bail, ensure};
 use std::{
@@ -66,7 +66,13 @@ fn script() -> String {
 fn power_failure(bench: &Bench, log: &mut Log, files: usize, delay: Duration) -> Result<()> {
     let guest = bench.guest(Profile::Checked)?;
     let script = bench.file(&format!("script{files}"), script().as_bytes())?;
-    let disk = image::disk(&bench.toolchain, guest, None, std::slice::from_ref(&script))?;
+    let disk = image::disk(
+        &bench.toolchain,
+        guest,
+        Format::Plain,
+        None,
+        std::slice::from_ref(&script),
+    )?;
     let said = write_until(
         log,
         guest,
