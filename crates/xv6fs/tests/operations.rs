@@ -94,6 +94,55 @@ fn writes_stop_at_the_limits() {
     assert_clean(&mut fs, "at the limits");
 }
 
+/// The largest file of a file system with large files: written, read, cut.
+#[test]
+fn large_files_have_all_their_blocks() {
+    let options = FormatOptions {
+        blocks: 70_000,
+        inodes: 40,
+        ..FormatOptions::large()
+    };
+    let mut fs = Fs::format(Disk::new(70_000), &options).expect("format");
+    let inum = create(&mut fs, ROOT, b"large", File);
+    let free = fs.free_blocks();
+    let largest = u64::from(fs.superblock().max_file_size());
+    assert_eq!(largest, 65_803 * 1024);
+    let piece = |offset: u64| pattern((offset / 1024 % 251) as u8, 64 * 1024);
+    let mut offset = 0;
+    while offset < largest {
+        let data = piece(offset);
+        let data = &data[..data.len().min((largest - offset) as usize)];
+        offset += fs.write(inum, offset, data).expect("write") as u64;
+    }
+    assert_eq!(fs.write(inum, largest, b"x"), Err(Error::FileTooLarge));
+    let mut fs = Fs::mount(fs.unmount().expect("unmount"), 0).expect("mount");
+    assert_clean(&mut fs, "the largest file");
+    let mut bytes = vec![0; 64 * 1024];
+    for offset in (0..largest).step_by(bytes.len()) {
+        let count = fs.read(inum, offset, &mut bytes).expect("read");
+        assert!(bytes[..count] == piece(offset)[..count], "at {offset}");
+    }
+    fs.truncate(inum).expect("truncate");
+    assert_eq!(fs.free_blocks(), free);
+    assert_clean(&mut fs, "cut");
+}
+
+/// A kernel that knows xv6's format only looks at the magic number.
+#[test]
+fn large_files_show_in_the_superblock() {
+    for (options, magic) in [
+        (FormatOptions::default(), 0x1020_3040),
+        (FormatOptions::large(), 0x1020_3041),
+    ] {
+        let fs = Fs::format(Disk::new(2000), &options).expect("format");
+        assert_eq!(fs.superblock().magic, magic);
+    }
+    let fs = Fs::format(Disk::new(2000), &FormatOptions::large()).expect("format");
+    assert_eq!(fs.superblock().log_capacity(), 127);
+    let header_bytes = 4 * (1 + fs.superblock().log_capacity());
+    assert!(header_bytes <= 512, "the header is longer than a sector");
+}
+
 /// A write of `write_limit` bytes fits, however small the log and large the bitmap.
 #[test]
 fn the_write_limit_fits_any_log() {

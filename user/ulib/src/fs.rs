@@ -84,6 +84,14 @@ impl File {
         checked(sys::dup(self.fd)).map(|fd| File { fd: fd as i32 })
     }
 
+    /// Waits until the disk has all that was written to the file.
+    ///
+    /// # Errors
+    /// The disk has failed and is tried again later, or the number is open for something that is not on it.
+    pub fn sync_all(&self) -> Result<()> {
+        checked(sys::fsync(self.fd)).map(drop)
+    }
+
     /// What is known of the file.
     ///
     /// # Errors
@@ -125,6 +133,14 @@ impl Write for &File {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         checked(sys::write(self.fd, bytes.as_ptr(), bytes.len()))
     }
+}
+
+/// Waits until the disk has all changes.
+///
+/// # Errors
+/// The disk has failed and is tried again later.
+pub fn sync() -> Result<()> {
+    checked(sys::sync()).map(drop)
 }
 
 /// How a file is opened.

@@ -35,6 +35,10 @@ int snprintf(char *to, uint room, const char *format, ...);
 int vsnprintf(char *to, uint room, const char *format, va_list arguments);
 int sprintf(char *to, const char *format, ...);
 
+/* These wait until the disk has all changes, of one file or of all. */
+int fsync(int fd);
+int sync(void);
+
 /* Process groups, as in POSIX; group 0 in the foreground is none, so that Ctrl-C ends nobody. */
 int setpgid(int pid, int group);
 int getpgid(int pid);
