@@ -13,7 +13,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct ProcInfo {
     /// [`ProcInfo::VERSION`] of the kernel.
     pub version: u64,
-    /// Number; 0 or below for a thread of the kernel.
+    /// Number; 0 or below for a thread of the kernel's own.
     pub pid: i32,
     /// Number of the parent; 0 if it has none.
     pub parent: i32,
@@ -95,6 +95,8 @@ bitflags! {
     pub struct ProcInfoFlags: u32 {
         /// The one with the lowest number from the given one on, so that a list is read one by one.
         const NEXT = 1;
+        /// The kernel's own thread with the given number: the first has 0, the next one -1, and so on.
+        const KERNEL = 2;
     }
 }
 

@@ -146,6 +146,13 @@ impl<D: BlockDevice> Cache<D> {
         Ok(&buffer.bytes)
     }
 
+    /// Copies a block that is not pinned to another one, past the cache.
+    pub(crate) fn copy_on_disk(&mut self, from: u32, to: u32) -> Result<(), Error> {
+        let index = self.load(from)?;
+        self.device.write(to, &self.buffers[index].bytes)?;
+        Ok(())
+    }
+
     /// The block, for the current operation to change.
     pub(crate) fn modify(&mut self, block: u32) -> Result<&mut Block, Error> {
         let index = self.load(block)?;

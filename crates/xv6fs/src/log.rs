@@ -10,7 +10,7 @@
 //! the header is cleared. The flush that makes that durable is left to the next commit, which needs it
 //! before it may write to the log again.
 
-use crate::cache::{Cache, Reuse};
+use crate::cache::Cache;
 use crate::device::{Block, BlockDevice};
 use crate::error::Error;
 use crate::layout::{Superblock, number_at, set_number};
@@ -80,8 +80,7 @@ impl Log {
         }
         for index in 1..=count {
             let home = number_at(&self.header, index as usize);
-            let copy = *cache.read(self.start + index, Reuse::Unlikely)?;
-            cache.device.write(home, &copy)?;
+            cache.copy_on_disk(self.start + index, home)?;
         }
         cache.device.flush()?;
         self.set_used(cache, 0);

@@ -31,12 +31,11 @@ fn find(pid: i32, flags: ProcInfoFlags) -> Result<(KArc<Process>, i32), Errno> {
 pub fn procinfo(arguments: &Arguments) -> Result<u64, Errno> {
     let flags = ProcInfoFlags::from_bits(arguments.int::<3>() as u32).ok_or(Errno::Invalid)?;
     let pid = arguments.int::<0>();
-    let info = match about_kernel(pid, flags.contains(ProcInfoFlags::NEXT)) {
-        Some(info) => info,
-        None => {
-            let (process, parent) = find(pid, flags)?;
-            about(&process, parent)
-        }
+    let info = if flags.contains(ProcInfoFlags::KERNEL) {
+        about_kernel(pid).ok_or(Errno::NoProcess)?
+    } else {
+        let (process, parent) = find(pid, flags)?;
+        about(&process, parent)
     };
     let bytes = info.as_bytes();
     let size = usize::try_from(arguments.address::<2>()).unwrap_or(usize::MAX);
@@ -45,11 +44,10 @@ pub fn procinfo(arguments: &Arguments) -> Result<u64, Errno> {
     Ok(bytes.len() as u64)
 }
 
-/// The kernel's thread with this number, or the next one where that is asked.
-fn about_kernel(pid: i32, or_next: bool) -> Option<ProcInfo> {
-    let wanted = |number: i32| number == pid || or_next && number > pid;
-    let all = sched::kernel_threads().filter(|(number, _)| wanted(*number));
-    let (pid, kernel) = all.min_by_key(|(number, _)| *number)?;
+/// The kernel's own thread with this number.
+#[inline(never)]
+fn about_kernel(pid: i32) -> Option<ProcInfo> {
+    let (_, kernel) = sched::kernel_threads().find(|(number, _)| *number == pid)?;
     Some(ProcInfo {
         version: ProcInfo::VERSION,
         pid,

@@ -25,9 +25,15 @@ fn told(pid: i32, flags: ProcInfoFlags) -> Result<ProcInfo> {
     }
 }
 
-/// The kernel's threads, whose numbers are 0 and below, and all processes, in order of their numbers. Those that come or go meanwhile may be left out.
+/// The kernel's own threads, which are no processes.
+pub fn kernel_threads() -> impl Iterator<Item = ProcInfo> {
+    let numbers = (i32::MIN..=0).rev();
+    numbers.map_while(|number| told(number, ProcInfoFlags::KERNEL).ok())
+}
+
+/// All processes, in order of their numbers. Those that come or go meanwhile may be left out.
 pub fn processes() -> impl Iterator<Item = ProcInfo> {
-    let mut next = Some(i32::MIN);
+    let mut next = Some(0);
     core::iter::from_fn(move || {
         let info = told(next?, ProcInfoFlags::NEXT).ok()?;
         next = info.pid.checked_add(1);

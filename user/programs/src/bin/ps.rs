@@ -1,4 +1,4 @@
-//! `ps`: all processes, with their memory in KiB.
+//! `ps`: the kernel's threads and all processes, with their memory in KiB.
 #![no_std]
 #![no_main]
 
@@ -12,7 +12,8 @@ const KIB: u64 = PAGE_SIZE as u64 / 1024;
 
 fn main() {
     println!("  PID PARENT STATE      SIZE RESIDENT   SHARED   TABLES NAME");
-    inspect::processes().for_each(|info| line(&info));
+    let all = inspect::kernel_threads().chain(inspect::processes());
+    all.for_each(|info| line(&info));
 }
 
 fn line(info: &ProcInfo) {
