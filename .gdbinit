@@ -1,9 +1,9 @@
 # For `make qemu-gdb`: with that running, `gdb-multiarch -nx -x .gdbinit` in the same directory.
 #
-# The script that `make qemu-gdb` leaves loads the kernel's symbols, connects, and defines a command:
-#   user NAME    the symbols of that user program beside the kernel's (all programs start at 0);
-#                breakpoints that are set in it stop no other program
-# scripts/gdb shows values of the kernel's types; `help pagoda` lists its commands.
+# The script that `make qemu-gdb` writes loads the kernel's symbols, connects, and defines a command:
+#   user NAME    adds the symbols of that user program (all programs start at 0); breakpoints set in
+#                it stop no other program
+# scripts/gdb has pretty-printers for the kernel's types; `help pagoda` lists its commands.
 #
 # The machine waits before the firmware's first instruction, without page tables: `hbreak kernel::start`,
 # then `continue`.

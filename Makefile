@@ -1,6 +1,6 @@
-# The front door. The work is done by xtask, which scripts/xtask builds first.
+# A thin front end: scripts/xtask builds xtask, which does the work.
 
-# Handed on as they were typed: a dollar sign means nothing to make here.
+# Passed on unchanged: make does not expand dollar signs here.
 settings := CPUS MEM ICOUNT CMD ADD QEMUEXTRA BOOT TIMEOUT KEEP PROFILE FEATURES GDBPORT JOBS LAB OUT TREE LARGE_FILES
 $(foreach s,$(settings),$(eval override export $s := $$(value $s)))
 
@@ -9,7 +9,7 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 	@echo
-	@echo "CPUS=1..8 (3) and MEM=… (128M) choose the machine; QEMUEXTRA='…' is handed to QEMU as it is."
+	@echo "CPUS=1..8 (3) and MEM=… (128M) choose the machine; QEMUEXTRA='…' is passed to QEMU."
 
 qemu: ## boot to a prompt on this terminal (Ctrl-A x leaves)
 	@scripts/xtask qemu
@@ -22,19 +22,19 @@ qemu-gdb: ## boot, but wait for gdb
 run: ## run CMD='a; b' in the guest and power off (ADD='files.c' KEEP=file.img TIMEOUT=120)
 	@scripts/xtask run
 
-test: ## format, lints, tests on the host and in the guest (ONLY='name …' picks, JOBS=n)
+test: ## format, lints, host and guest tests (ONLY='name …' selects, JOBS=n)
 	@scripts/xtask test $(ONLY)
 
-grade: ## what a lab of the course asks, with points: LAB=alloc or LAB=lazy (OUT=file.json or .xml)
+grade: ## grade a lab of the course: LAB=alloc or LAB=lazy (OUT=file.json or .xml)
 	@scripts/grade
 
-bench-host: ## what the allocators cost beside others, in instructions (needs valgrind)
+bench-host: ## compare the allocators with others, in instructions (needs valgrind)
 	@scripts/bench-host
 
-fuzz: ## byte strings against the allocators' models: TARGET=frames SECONDS=600 (needs cargo-fuzz)
+fuzz: ## fuzz the crates against their models: TARGET=frames SECONDS=600 (needs cargo-fuzz)
 	@scripts/fuzz '$(TARGET)' '$(SECONDS)'
 
-miri: ## the crates' tests under Miri, which sees undefined behaviour (where a toolchain has it)
+miri: ## run the crates' tests under Miri, which detects undefined behaviour (if installed)
 	@scripts/miri
 
 build: ## build the kernel, the programs and the disk image
@@ -43,13 +43,13 @@ build: ## build the kernel, the programs and the disk image
 fmt: ## format all sources
 	@scripts/xtask fmt
 
-lint: ## clippy over everything, warnings are errors
+lint: ## check the floors, and clippy with warnings as errors
 	@scripts/xtask lint
 
-fsck: ## check a disk image: IMAGE=file.img (the one of 'make qemu')
+fsck: ## check a disk image: IMAGE=file.img (default: that of 'make qemu')
 	@scripts/xtask fsck $(IMAGE)
 
-clean: ## remove all that was built, the disk of 'make qemu' too
+clean: ## remove all build output, and the disk of 'make qemu'
 	rm -rf target
 
 .PHONY: help qemu qemu-nox qemu-gdb run test grade bench-host fuzz miri build fmt lint fsck clean

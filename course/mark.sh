@@ -1,17 +1,17 @@
 #!/bin/sh
-# Marks one student's tree, in a place of its own, so that many can be marked at the same time; `-h`
-# tells how.
+# Marks one student's tree in a directory of its own, so that many can be marked concurrently; `-h`
+# lists the options.
 #
-# A built copy of this tree, the seed, is kept. Each marking copies the seed, puts the student's files
-# over it and builds what they differ in. Files keep their time where they are the same and get the
-# present one where not, which is what cargo goes by. Nothing of a student's is left for the next.
+# A built copy of this tree, the seed, is kept. Each marking copies the seed, overlays the student's
+# files and rebuilds what differs. Unchanged files keep their time and changed ones get the present,
+# which cargo relies on. Nothing of one student is left for the next.
 set -eu
 base=$(cd "$(dirname "$0")/.." && pwd)
 . "$base/scripts/results.sh"
 . "$base/scripts/above.sh"
 look_above
 above_first=$above
-# What is marked is the copy, whatever tree the caller works with.
+# The copy is marked, whatever tree the caller uses.
 unset PAGODA
 
 usage() {
@@ -45,27 +45,27 @@ while [ $# -gt 0 ]; do
         -h | --help) usage; exit 0 ;;
         --prepare) prepare=yes ;;
         --lab | --take | --limit)
-            [ $# -ge 2 ] || die "$1 needs a value; -h tells the options"
+            [ $# -ge 2 ] || die "$1 needs a value; -h lists the options"
             case $1 in --lab) lab=$2 ;; --take) take=$2 ;; --limit) limit=$2 ;; esac
             shift
             ;;
-        -*) die "there is no option '$1'; -h tells those there are" ;;
+        -*) die "no option '$1'; -h lists the options" ;;
         *) break ;;
     esac
     shift
 done
-case $lab in '' | alloc | lazy) ;; *) die "there is no lab '$lab'; there are alloc and lazy" ;; esac
-case $limit in '' | *[!0-9]* | 0* | ???????*) die "--limit $limit: a number of seconds is wanted" ;; esac
+case $lab in '' | alloc | lazy) ;; *) die "no lab '$lab'; there are alloc and lazy" ;; esac
+case $limit in '' | *[!0-9]* | 0* | ???????*) die "--limit $limit: expected a number of seconds" ;; esac
 
 place=${PAGODA_MARKING:-/var/tmp/pagoda-marking-$(id -u)}
 seed=$place/seed
 mkdir -p -m 700 "$place" && [ -O "$place" ] || die "$place is not a directory of yours"
 
 copy='' child=''
-# attend LOG COMMAND…: runs the command, in a way that signals are heard meanwhile.
+# attend LOG COMMAND…: runs the command and reacts to signals meanwhile.
 attend() {
     heard=''
-    # Until it is known what to end.
+    # Until the child is known.
     trap 'heard=yes' INT TERM HUP
     attended=$1
     shift
@@ -79,12 +79,12 @@ attend() {
     return "$attended"
 }
 
-# What was not marked to its end has no results.
+# An interrupted marking has no results.
 interrupted() {
     trap '' INT TERM HUP
     if [ -n "$child" ]; then
-        # More than once: what was only just forked may miss a signal, bash one that comes just before it waits,
-        # and timeout hands on the first only. It has a process group of its own, others have not.
+        # Repeatedly: a process just forked may miss a signal, bash one that comes just before it
+        # waits, and timeout forwards only the first. Only timeout has a process group of its own.
         while kill -TERM "-$child" 2>/dev/null || kill -TERM "$child" 2>/dev/null; do sleep 0.1; done
         wait "$child" || :
     fi
@@ -94,10 +94,10 @@ interrupted() {
 trap '[ -z "$copy" ] || rm -rf "$copy"' EXIT
 trap interrupted INT TERM HUP
 
-# prepare_seed: brings the seed up to this tree, and builds what has changed.
+# prepare_seed: updates the seed to this tree and builds it.
 prepare_seed() {
     for part in '' c course marking; do
-        # shellcheck disable=SC2086 # no argument where there is no part
+        # shellcheck disable=SC2086 # no argument if there is no part
         "$base/scripts/setup" $part >&2 || die "scripts/setup $part fails"
     done
     [ -e "$seed" ] || echo "mark.sh: the first build, in $seed" >&2
@@ -106,10 +106,10 @@ prepare_seed() {
         .cargo Cargo.toml Cargo.lock Makefile README.md crates kernel user xtask scripts course tests "$seed/") ||
         die "$seed could not be written"
     attend "$place/seed.log" "$seed/scripts/xtask" build ||
-        { tail -n 20 "$place/seed.log" >&2; die "$base does not build: $place/seed.log"; }
+        { tail -n 20 "$place/seed.log" >&2; die "$base does not build; see $place/seed.log"; }
 }
 
-# tree_in FOLDER: the tree in it, which may be the folder itself.
+# tree_in FOLDER: the tree in the folder, or the folder itself.
 tree_in() {
     for dir in "$1" "$1"/*/; do
         for part in $take; do
@@ -119,7 +119,7 @@ tree_in() {
     return 1
 }
 
-# put_over TREE: the student's parts in the place of those in the copy.
+# put_over TREE: replaces the copy's parts by the student's.
 put_over() {
     for part in $take; do
         if [ -d "$1/$part" ]; then
@@ -143,29 +143,29 @@ fi
 [ $# -ge 2 ] || { usage >&2; exit 2; }
 student=$1 out=$2
 shift 2
-[ $# -eq 0 ] || [ "$1" = -- ] || die "'$1' stands behind the two names; options of test-mmap.sh stand behind --"
+[ $# -eq 0 ] || [ "$1" = -- ] || die "unexpected '$1' after the two names; options of test-mmap.sh go after --"
 [ $# -eq 0 ] || shift
 [ -z "$lab" ] || [ $# -eq 0 ] || die "--lab takes no options of test-mmap.sh"
-[ -d "$student" ] || die "there is no folder $student"
+[ -d "$student" ] || die "no folder $student"
 case $out in
     *.json) form=--gradescope ;;
     *.xml) form=--junit ;;
-    *) die "$out: a name that ends in .json (Gradescope) or .xml (JUnit) is wanted" ;;
+    *) die "$out: expected a name ending in .json (Gradescope) or .xml (JUnit)" ;;
 esac
 case $out in /*) ;; *) out=$PWD/$out ;; esac
 log=${out%.*}.log
-# The results of another marking are none of this one, however it ends.
+# Remove results of an earlier marking.
 mkdir -p "$(dirname "$out")" && rm -f "$out" && : >"$log" || die "$out cannot be written"
 name=$(cd "$student" && basename "$PWD")
 
-# report WHY: no points, and the reason.
+# report WHY: writes results with no points and the reason.
 report() { report_nothing "$out" "$1" "$log" "$tree"; echo "$name: $1"; }
 
 tree=$(tree_in "$student") || { tree=$student; report "nothing of a tree is there: $take"; exit 0; }
 tree=$(realpath "$tree")
 
 prepare_seed
-# The first place that nobody works in; whatever this starts holds it as well.
+# Take the first free slot; child processes hold its lock too.
 n=1
 until exec 8>"$place/$n.lock" && flock -n 8; do n=$((n + 1)); done
 copy=$place/$n
@@ -174,25 +174,25 @@ cp -a --reflink=auto "$seed" "$copy"
 exec 9>&-
 : >"$place/$n.now"
 [ -z "$(find "$copy" -newer "$place/$n.now" -print -quit)" ] ||
-    die "files in $seed are from the future: was the clock set back? Remove $place"
+    die "files in $seed are in the future: was the clock set back? Remove $place"
 put_over "$tree" || die "$tree could not be copied to $copy"
 
-# Trees that are built beside this one make its boot slow.
+# Concurrent builds slow down booting.
 export XV6_BOOT_TIMEOUT="${XV6_BOOT_TIMEOUT:-60}"
 if [ -n "$lab" ]; then
     set -- timeout -k 20 "$limit" make -s -C "$copy" grade LAB="$lab" OUT="$out" TREE="$tree"
 else
     cd "$copy/course"
-    # By itself it ends a test after that time at most.
+    # test-mmap.sh enforces the limit itself.
     set -- timeout -k 20 $((limit + 300)) ./test-mmap.sh -c --total "$limit" \
         --pre-timeout "$limit" --name "$tree" "$form" "$out" "$@"
 fi
 status=0
 attend "$log" "$@" || status=$?
 trap '' INT TERM HUP
-# Guests end with those who started them, which is no fault of the student's.
+# If an ancestor ended, the guests ended with it, which is not the student's fault.
 look_above
-[ "$above" = "$above_first" ] || { rm -f "$out"; die "$name could not be marked: who started this has ended"; }
+[ "$above" = "$above_first" ] || { rm -f "$out"; die "$name could not be marked: a parent process ended"; }
 if [ -s "$out" ]; then
     last=$(grep -v '^make: ' "$log" | tail -n 1 | cut -c 1-200 | sed 's/^run-tests.sh: //; s/; its output: .*//')
     echo "$name: $last"

@@ -1,7 +1,7 @@
 # To be sourced by a POSIX shell.
 # shellcheck shell=sh
 
-# look_above: sets `above` to the processes above this one, from its parent upwards.
+# look_above: sets `above` to the ancestors of this process, parent first.
 look_above() {
     above='' process=$$
     while [ "$process" -gt 0 ] && [ -r "/proc/$process/status" ]; do

@@ -1,15 +1,15 @@
-# Results in the files that graders read, JUnit's XML and Gradescope's results.json: what the scripts
-# that write them have in common. To be sourced by a POSIX shell.
+# Common code of the scripts that write results as JUnit XML or Gradescope's results.json. To be
+# sourced by a POSIX shell.
 # shellcheck shell=sh
 
-# Standard input made fit to stand in such a file: no bytes but plain text.
+# Filters standard input to plain text.
 plain_text() { LC_ALL=C tr -cd '\11\12\40-\176'; }
 for_xml() { plain_text | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/"/\&quot;/g'; }
-# A string without its quotation marks.
+# A JSON string without its quotes.
 for_json() { plain_text | sed 's/\\/\\\\/g; s/"/\\"/g; s/	/\\t/g; $!s/$/\\n/' | tr -d '\n'; }
 
-# report_nothing FILE WHY LOG TREE: writes the results of what could not be run at all: no points, the
-# reason, and the end of the log. FILE's extension tells the form.
+# report_nothing FILE WHY LOG TREE: writes the results of a run that could not start: no points, the
+# reason, and the end of the log. FILE's extension decides the format.
 report_nothing() {
     case $1 in
         *.xml)

@@ -1,5 +1,5 @@
-# What the tests of the course's scripts have in common: a place for files, checks that print a line
-# each, the count at the end. To be sourced by bash.
+# Common code of the tests of the course's scripts: a scratch directory, checks that print a line
+# each, a summary. To be sourced by bash.
 # shellcheck shell=bash disable=SC2034,SC2154 # `said` is what the last command printed
 
 place=$(mktemp -d) || exit 1
@@ -13,11 +13,11 @@ bad() {
     printf '%s\n' "$said" | sed 's/^/    | /'
 }
 # is WHAT WANTED GOT
-is() { if [ "$2" = "$3" ]; then ok "$1"; else bad "$1: wanted '$2', got '$3'"; fi; }
-says() { if [[ $said == *"$2"* ]]; then ok "$1"; else bad "$1: '$2' is not said"; fi; }
-silent() { if [[ $said != *"$2"* ]]; then ok "$1"; else bad "$1: '$2' is said"; fi; }
+is() { if [ "$2" = "$3" ]; then ok "$1"; else bad "$1: expected '$2', got '$3'"; fi; }
+says() { if [[ $said == *"$2"* ]]; then ok "$1"; else bad "$1: '$2' is missing"; fi; }
+silent() { if [[ $said != *"$2"* ]]; then ok "$1"; else bad "$1: '$2' is printed"; fi; }
 
-# checked WHAT CODE: Python that looks at results.json as `results` and at its `tests`.
+# checked WHAT CODE: runs Python with results.json as `results` and its `tests`.
 checked() {
     if python3 -c '
 import json, sys
@@ -26,7 +26,7 @@ tests = results.get("tests", [])
 '"$2"; then ok "$1"; else bad "$1"; head -c 2000 results.json; fi
 }
 
-# all_checked WHAT: the last line, and the status of the whole.
+# all_checked WHAT: prints the summary; returns the status.
 all_checked() {
     echo "$((checks - failures)) of $checks checks of $1 passed"
     [ "$failures" -eq 0 ]

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Tests course/mark.sh with a tree whose build is a few lines of shell that go by times, as cargo does.
-# Prints a line for each check and ends with 1 if one of them failed.
+# Tests course/mark.sh with a tree whose build is a few lines of shell that go by file times, as
+# cargo does. Prints a line for each check and exits with 1 if one failed.
 set -uo pipefail
 unset PAGODA
 root=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=checks.sh
 . "$root/tests/checks.sh"
-# A build may wait until there is a file of this name.
+# A build can be made to wait for this file.
 export PAGODA_MARKING=$place/marking GATE=$place/gate
 base=$place/base
 cd "$place" || exit 1
@@ -24,7 +24,7 @@ echo "the teacher's kernel" >"$base/kernel/lib"
 echo 'exit 0' >"$base/scripts/setup"
 cat >"$base/scripts/xtask" <<'END'
 #!/bin/sh
-# Copies to target/ what is newer than what is there.
+# Copies newer files to target/.
 cd "$(dirname "$0")/.." && mkdir -p target && echo "$1" >>target/calls || exit 1
 for lib in crates/one crates/two kernel; do
     built=target/$(basename $lib)
@@ -44,7 +44,7 @@ echo 'cat src/kernel' >"$base/course/tests/1.run"
 echo "the teacher's kernel" >"$base/course/tests/1.out"
 echo 'cat src/one src/two src/calls' >"$base/course/tests/2.run"
 
-# student NAME FILE TEXT: a tree with another text in that file, which is as old as a file can be.
+# student NAME FILE TEXT: a tree with that file changed, and with the oldest possible time.
 student() {
     mkdir -p "class/$1"
     cp -r "$base"/{crates,kernel,Cargo.toml,Cargo.lock} "class/$1/"
@@ -147,7 +147,7 @@ said=$(cat interrupted)
 says 'interrupted: it says so' 'hal: interrupted'
 if [ ! -e results.json ]; then ok 'interrupted: no results'; else bad 'interrupted: there are results'; fi
 
-# While what all begin with is built.
+# While the seed is built.
 rm -f "$GATE.reached"
 echo 'waiting build' >"$base/kernel/lib"
 PAGODA_MARKING=$place/other "$base/course/mark.sh" class/ann results.json >interrupted 2>&1 &
@@ -161,7 +161,7 @@ says 'interrupted at its beginning: it says so' 'ann: interrupted'
 if flock -n other/seed.lock true; then ok 'interrupted at its beginning: nothing goes on'; else bad 'it goes on'; fi
 echo "the teacher's kernel" >"$base/kernel/lib"
 
-# A shell ends while what it started goes on, and takes the guests with it.
+# The calling shell ends, and with it the guests.
 rm -f "$GATE.reached"
 # shellcheck disable=SC2016 # for the inner shell
 bash -c '{ "$0" class/hal results.json >left 2>&1; echo "status $?" >>left; } &
@@ -170,7 +170,7 @@ touch "$GATE"
 until grep -qs ^status left; do sleep 0.1; done
 said=$(cat left)
 says 'left alone: status' 'status 2'
-says 'left alone: it says so' 'who started this has ended'
+says 'left alone: it says so' 'a parent process ended'
 if [ ! -e results.json ]; then ok 'left alone: no results'; else bad 'left alone: there are results'; fi
 
 # --- Side by side ---------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ is 'an unknown form: status' 2 "$status"
 find "$PAGODA_MARKING/seed/target" -type f -exec touch -d '1 day' {} +
 mark class/ann results.json
 is 'a clock that was set back: status' 2 "$status"
-says 'a clock that was set back: it says so' 'from the future'
+says 'a clock that was set back: it says so' 'in the future'
 rm -rf "$PAGODA_MARKING"
 echo 'the syntax error of the teacher' >"$base/kernel/lib"
 mark class/ann results.json

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests course/tester/run-tests.sh with tests that need no guest. Prints a line for each check and
-# ends with 1 if one of them failed.
+# exits with 1 if one failed.
 set -uo pipefail
 unset PAGODA
 "$(dirname "$0")/../scripts/setup" tests || exit 1
@@ -8,10 +8,10 @@ runner=$(cd "$(dirname "$0")/../course/tester" && pwd)/run-tests.sh
 # shellcheck source=checks.sh
 . "$(dirname "$0")/checks.sh"
 
-# fresh: an empty folder like a course's, and the current directory.
+# fresh: changes to an empty course folder.
 fresh() { rm -rf "$place/course"; mkdir -p "$place/course/tests"; cd "$place/course" || exit 1; }
 
-# put N COMMANDS OUTPUT: a test; further files are written by the checks themselves.
+# put N COMMANDS OUTPUT: creates a test.
 put() {
     echo "$2" >"tests/$1.run"
     printf '%s' "$3" >"tests/$1.out"
@@ -97,7 +97,7 @@ says 'wrong errors: the files' 'diff tests/2.err tests-out/2.err'
 put 2 'printf two' $'two\n'
 go -t 2
 is 'a line without an end is another line' 1 "$status"
-says 'a line without an end: it says so' 'got:      tests-out/2.out:1: two (the line has no end)'
+says 'a line without an end: it says so' 'got:      tests-out/2.out:1: two (no newline)'
 put 2 'seq 5' $'1\n2\n3\n'
 go -t 2
 says 'too much: the line expected' 'expected: tests/2.out ends before line 4'
@@ -203,7 +203,7 @@ said=$(cat interrupted)
 says 'interrupted: it says so' interrupted
 if kill -0 "$(cat pid)" 2>/dev/null; then bad 'interrupted: the test runs on'; else ok 'interrupted: nothing is left'; fi
 
-# Side by side: each waits for the other, so that one after the other they could not end.
+# Concurrent tests, which wait for each other.
 fresh
 for pair in '1 2' '2 1'; do
     read -r mine other <<<"$pair"
@@ -224,7 +224,7 @@ go -j 4 --timeout 20
 is 'side by side, to the first failure: status' 1 "$status"
 silent 'side by side, to the first failure: nothing behind it' 'test 6'
 
-# What a test writes for whoever looks into its failure.
+# The full console of a failed test.
 fresh
 # shellcheck disable=SC2016 # for the test's own shell
 put 1 'echo "the whole console" >"$XV6_CONSOLE"; echo a part' $'another part\n'
@@ -232,7 +232,7 @@ go
 is 'console: kept' 'the whole console' "$(cat tests-out/1.console)"
 says 'console: named' tests-out/1.console
 
-# For machines.
+# JUnit.
 fresh
 put 1 'echo one' $'one\n'
 put 2 $'printf "<&\\"\\001\\377>\\n"' $'two\n'
@@ -257,7 +257,7 @@ put 2 'echo two' $'two\n'
 go --junit=no/such/directory.xml
 is 'junit: a file that cannot be written' 2 "$status"
 
-# For Gradescope: a console may show any bytes, and as many as it likes.
+# Gradescope: the console may contain any bytes, and be long.
 fresh
 put 1 'echo one' $'one\n'
 put 2 $'printf "<&\\"\\\\\\001\\377>\\t\\r\\n\\033[31m"; yes "a long line" | head -c 3000000' $'two\n'
@@ -294,7 +294,7 @@ go --gradescope results.json
 is 'points: no number: status' 2 "$status"
 says 'points: no number: which' tests/2.points
 
-# What comes before all tests goes wrong: no points for any, and the reason.
+# Failures of pre: no points, and the reason.
 fresh
 put 1 'echo one' $'one\n'
 echo 'echo "kernel does not \"build\""; exit 2' >tests/pre
@@ -327,7 +327,7 @@ checked 'gradescope: the time for all tests' 'assert [t["score"] for t in tests]
 go --total 600
 is 'time enough for all tests: status' 0 "$status"
 
-# Results of an earlier run are none of a run that was killed.
+# A killed run leaves no earlier results.
 put 1 "kill -KILL \$(ps -o ppid= -p \$(ps -o ppid= -p \$(ps -o ppid= -p \$\$)))" ''
 echo '{"score": 2}' >results.json
 go --gradescope results.json

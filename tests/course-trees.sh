@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tests the course's scripts with trees whose build and whose machine are a few lines of shell: which
-# kernel is tested, and what comes of one that does not boot. Prints a line for each check and ends with 1 if
-# one of them failed.
+# Tests the course's scripts with trees whose build and machine are a few lines of shell: which
+# kernel is tested, and what happens if it does not boot. Prints a line for each check and exits
+# with 1 if one failed.
 set -uo pipefail
 unset PAGODA XV6_BOOT_TIMEOUT XV6_TIMEOUT
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -20,7 +20,7 @@ mkdir -p course/src course/tests
 cp "$root/course/src/Makefile" course/src/
 cp "$root/course/tests/pre" course/tests/
 
-# The kernel is the text that it is made of. A program is its source, and prints its name and the kernel's.
+# The kernel is its source text. A program prints its name and the kernel's.
 cat >machine <<'END_OF_MACHINE'
 #!/bin/bash
 case $1 in
@@ -54,7 +54,7 @@ esac
 END_OF_MACHINE
 chmod +x machine
 
-# tree NAME KERNEL: makes the tree, or changes its kernel.
+# tree NAME KERNEL: creates the tree or changes its kernel.
 tree() {
     mkdir -p "$1/kernel" "$1/scripts"
     touch "$1/Cargo.toml"
@@ -186,7 +186,7 @@ says 'an error in a test: the file to edit' "$place/course/tests/test_2.c:4:12: 
 silent 'an error in a test: no copy' src/test_2.c
 put 2 course/tests
 
-# A test waits until there was another run.
+# A test that waits for another run.
 echo 'until [ -e ../gate ]; do touch ../gate.reached; sleep 0.1; done' >course/tests/1.pre
 PAGODA=$ann course/test-mmap.sh >first 2>&1 &
 until [ -e gate.reached ]; do sleep 0.1; done
@@ -201,7 +201,7 @@ rm course/tests/1.pre
 # --- No prompt ------------------------------------------------------------------------------------
 
 for n in 3 4 5; do put $n course/tests; done
-# Of the usual pre, all but the boot.
+# The usual pre without the boot.
 sed -i '/run-xv6-command/d' course/tests/pre
 tree "$bob" hangs
 go "$bob" -c --boot-timeout 1 --junit results.xml --gradescope results.json
@@ -228,7 +228,7 @@ go "$bob" -c -j 2
 says 'it ends' 'test 1: FAILED: no prompt: the machine ended by itself'
 says 'it ends: the others' '3 not reached: the kernel does not boot'
 
-# One that does not boot in between is no reason to stop.
+# Single failures to boot do not stop the run.
 echo 'echo "run-xv6-command.exp: no prompt within 30 s" >&2' | tee course/tests/{1,3,5}.run >/dev/null
 go "$ann" -c
 says 'every other one' '2 of 5 tests passed'

@@ -1,14 +1,14 @@
-//! Runs a trace in a process of its own under callgrind, and reads what that counted.
+//! Runs a trace in a process under callgrind, and reads the counts.
 
 use crate::report::Report;
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::process::Command;
 
-/// The simulated first-level data cache, so that no machine's own one is taken: size, ways, line.
+/// The simulated first-level data cache, independent of the host: size, ways, line size.
 const D1: &str = "32768,8,64";
 
-/// Runs `trace` with `allocator` in a child and gives its report, with the costs: instructions a
+/// Runs `trace` with `allocator` in a child; returns its report with the costs: instructions per
 /// call as `alloc` and `free`, first-level cache misses of both as `misses`.
 pub fn run(trace: &str, allocator: &str, counted: bool) -> Result<Report> {
     let program = std::env::current_exe().context("the name of this program")?;
@@ -47,7 +47,7 @@ pub fn run(trace: &str, allocator: &str, counted: bool) -> Result<Report> {
     Ok(report)
 }
 
-/// Adds the costs in a file of callgrind's, a call.
+/// Adds the costs per call from a callgrind file.
 fn add_costs(report: &mut Report, text: &str) -> Option<()> {
     let (alloc, free) = parse(text);
     let (allocs, frees) = (report.get("allocs")?, report.get("frees")?);
@@ -60,7 +60,7 @@ fn add_costs(report: &mut Report, text: &str) -> Option<()> {
     Some(())
 }
 
-/// What all calls of a function cost together.
+/// The total cost of a function's calls.
 #[derive(Debug, Default, PartialEq)]
 struct Cost {
     instructions: f64,
@@ -74,8 +74,8 @@ impl Cost {
     }
 }
 
-/// Adds up the costs of the two functions. Names are written once, with a number that stands for
-/// them afterwards; the line behind `calls=` has the inclusive costs of those calls.
+/// Sums the costs of the two functions. callgrind compresses names to numbers; the line after
+/// `calls=` has the inclusive cost.
 fn parse(text: &str) -> (Cost, Cost) {
     let mut names: HashMap<&str, &str> = HashMap::new();
     let mut events: Vec<&str> = Vec::new();
@@ -117,7 +117,7 @@ mod tests {
     use super::{Cost, parse};
 
     #[test]
-    fn costs_are_added_up() {
+    fn costs_are_summed() {
         let text = "\
 events: Ir Dr Dw I1mr D1mr D1mw
 fn=(1) trace::{closure}

@@ -1,4 +1,4 @@
-//! The allocators of page frames, all behind one face.
+//! A common interface of page frame allocators.
 
 use crate::memory::{Locked, PAGE, region};
 use bitmap_allocator::{BitAlloc, BitAlloc64K};
@@ -7,34 +7,34 @@ use frames::{Frames, Layout, OutOfMemory, Pfn, WrongFree};
 use lock_api::RawMutex;
 use std::mem::size_of;
 
-/// Frames that each of them manages: 128 MiB.
+/// Managed frames: 128 MiB.
 pub const FRAMES: usize = 32_768;
-/// The number of the CPU that benchmarks run on.
+/// The CPU that benchmarks run on.
 pub const CPU: usize = 0;
-/// The number of a CPU without a cache.
+/// A CPU without a cache.
 pub const NO_CACHE: usize = usize::MAX;
 
 const BASE: u32 = 0x80000;
 
 /// An allocator of blocks of `1 << order` frames.
 pub trait FrameAlloc {
-    /// What the allocator's own call gives.
+    /// The allocator's own result.
     type Block;
-    /// A block.
+    /// Allocates a block.
     fn alloc(&self, cpu: usize, order: usize) -> Self::Block;
     /// The block's first frame.
     fn first(block: Self::Block) -> Option<usize>;
-    /// What the allocator's own call to free gives.
+    /// The allocator's own result of freeing.
     type Freed;
-    /// Gives a block back.
+    /// Frees a block.
     fn free(&self, cpu: usize, frame: usize, order: usize) -> Self::Freed;
-    /// Whether that went well.
+    /// Whether freeing succeeded.
     fn is_freed(_: Self::Freed) -> bool {
         true
     }
-    /// Bytes of its records now; none where they cannot be told from other memory.
+    /// Current bytes of metadata; `None` if unknown.
     fn metadata(&self) -> Option<usize>;
-    /// Moves what CPUs keep for themselves to where all can have it.
+    /// Drains per-CPU caches.
     fn drain(&self) {}
 }
 
@@ -55,7 +55,7 @@ impl<R: RawMutex> Pagoda<R> {
         let frames = Frames::new(&layout, vec![0; bytes / 8].leak(), 1);
         Pagoda {
             frames: frames.expect("metadata of the size asked for"),
-            // Reference counts, of which the peers have none, are not counted.
+            // Without reference counts, which the others lack.
             metadata: bytes - size_of::<u32>() * FRAMES,
         }
     }
@@ -134,8 +134,8 @@ impl FrameAlloc for BuddySystem {
     }
 }
 
-/// The buddy part of `buddy-slab-allocator`. It keeps its records in the memory that it manages,
-/// which therefore is larger here.
+/// The buddy part of `buddy-slab-allocator`. Its metadata is in the managed memory, which is
+/// therefore larger.
 pub struct BuddySlab(Locked<buddy_slab_allocator::BuddyAllocator>, usize);
 
 struct Platform;
@@ -151,10 +151,10 @@ impl buddy_slab_allocator::interface::BuddySlabIf for Platform {
     }
 }
 
-/// A buddy allocator of that crate over `bytes` of memory.
+/// That crate's buddy allocator over `bytes` of memory.
 pub fn buddy_slab(bytes: usize) -> buddy_slab_allocator::BuddyAllocator {
     let mut buddy = buddy_slab_allocator::BuddyAllocator::new();
-    // SAFETY: the memory is as long, is nobody else's and stays.
+    // SAFETY: the memory has this length, is not used otherwise and is never freed.
     let added = unsafe {
         let memory = std::slice::from_raw_parts_mut(region(bytes).as_ptr(), bytes);
         buddy.init(memory)
@@ -166,7 +166,7 @@ pub fn buddy_slab(bytes: usize) -> buddy_slab_allocator::BuddyAllocator {
 impl BuddySlab {
     /// All frames free.
     pub fn new() -> BuddySlab {
-        // Room for its records, of 12 bytes a frame, in front.
+        // Plus room for its metadata, 12 bytes per frame.
         let bytes = FRAMES * PAGE + (1 << 20);
         let buddy = buddy_slab(bytes);
         let frames = buddy.total_pages();
@@ -200,7 +200,7 @@ impl FrameAlloc for BuddySlab {
     }
 }
 
-/// `bitmap-allocator`, of its smallest size that holds the frames.
+/// `bitmap-allocator`, in the smallest size that fits.
 pub struct Bitmap(Locked<Box<BitAlloc64K>>);
 
 impl Bitmap {
@@ -243,7 +243,7 @@ impl FrameAlloc for Bitmap {
     }
 
     fn metadata(&self) -> Option<usize> {
-        // Half of its bits are for frames that there are none of.
+        // Half of its bits are unused.
         Some(size_of::<BitAlloc64K>() * FRAMES / BitAlloc64K::CAP)
     }
 }

@@ -1,4 +1,4 @@
-//! What is asked of the allocators of frames.
+//! Traces for frame allocators.
 
 use crate::frame::{CPU, FRAMES, FrameAlloc, NO_CACHE};
 use crate::measure::{alloc, free, measured_section};
@@ -9,7 +9,7 @@ use crate::report::Report;
 pub fn run<A: FrameAlloc>(trace: &str, allocator: &A, report: &mut Report) -> bool {
     match trace {
         "warm" => {
-            // Keeps its neighbours from becoming one block with it.
+            // Keeps its buddies from merging.
             let _held = alloc(allocator, CPU, 0);
             pairs(allocator, CPU);
         }
@@ -23,7 +23,7 @@ pub fn run<A: FrameAlloc>(trace: &str, allocator: &A, report: &mut Report) -> bo
     true
 }
 
-/// One frame, again and again.
+/// Allocates and frees one frame repeatedly.
 fn pairs<A: FrameAlloc>(allocator: &A, cpu: usize) {
     let pair = || {
         let frame = alloc(allocator, cpu, 0).expect("all is free");
@@ -33,14 +33,14 @@ fn pairs<A: FrameAlloc>(allocator: &A, cpu: usize) {
     measured_section(|| (0..1_000).for_each(|_| pair()));
 }
 
-/// All frames, then back in random order. What the records grow to meanwhile is reported.
+/// Allocates all frames, then frees them in random order. Reports the peak of metadata.
 fn fill<A: FrameAlloc>(allocator: &A, report: &mut Report) {
     let mut frames = Vec::with_capacity(FRAMES);
     let mut order = Numbers::new(1);
     measured_section(|| {
         frames.extend((0..FRAMES).map_while(|_| alloc(allocator, CPU, 0)));
     });
-    assert_eq!(frames.len(), FRAMES, "frames that could be had");
+    assert_eq!(frames.len(), FRAMES, "allocated frames");
     order.shuffle(&mut frames);
     let mut most = allocator.metadata();
     for piece in frames.chunks(1024) {
@@ -56,8 +56,8 @@ fn fill<A: FrameAlloc>(allocator: &A, report: &mut Report) {
     }
 }
 
-/// Blocks of random orders, allocated and freed at random so that about half of the memory is in
-/// use. `mean` is how many frames a block has on average.
+/// Allocates and frees blocks of random orders, with about half of memory in use. `mean` is the
+/// average number of frames of a block.
 fn mixed<A: FrameAlloc>(
     allocator: &A,
     (order, mean): (fn(&mut Numbers) -> usize, f64),
@@ -84,8 +84,8 @@ fn mixed<A: FrameAlloc>(
     report.put("failed", f64::from(failed));
 }
 
-/// How much of the free memory comes back as blocks of 2 MiB after 400,000 random operations on
-/// single frames, of which about half are in use.
+/// The share of free memory in 2 MiB blocks after 400,000 random operations on single frames, with
+/// about half in use.
 fn large<A: FrameAlloc>(allocator: &A, report: &mut Report) {
     let mut numbers = Numbers::new(3);
     let mut held = Vec::with_capacity(FRAMES);

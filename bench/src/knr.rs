@@ -1,12 +1,12 @@
-//! The allocator of The C Programming Language, on pages, as a kernel course would have it: free
-//! blocks on a circular list in the order of their addresses, each with a header of 16 bytes; the
-//! first that is large enough is taken, from its end; neighbours are joined when they are freed.
+//! The allocator of The C Programming Language, on pages, as in a kernel course: a circular free
+//! list sorted by address, 16-byte headers; first fit from the end of a block; neighbours are
+//! merged on free.
 
 use crate::memory::{PAGE, region};
 use crate::object::BYTES;
 use std::ptr::{NonNull, null_mut};
 
-/// In front of each block; sizes count headers.
+/// A block's header; sizes are in headers.
 #[repr(C, align(16))]
 struct Header {
     next: *mut Header,
@@ -15,11 +15,11 @@ struct Header {
 
 const UNIT: usize = size_of::<Header>();
 
-/// The list, and the pages that were not asked for yet.
+/// The free list, and the unused pages.
 pub struct KernighanRitchie {
     /// A free block, where the next search starts.
     at: *mut Header,
-    /// The first of the pages left.
+    /// The first unused page.
     fresh: *mut u8,
     left: usize,
 }
@@ -28,7 +28,7 @@ pub struct KernighanRitchie {
 unsafe impl Send for KernighanRitchie {}
 
 impl KernighanRitchie {
-    /// No page taken.
+    /// An allocator without pages.
     pub fn new() -> KernighanRitchie {
         let anchor: *mut Header = Box::leak(Box::new(Header {
             next: null_mut(),
@@ -43,7 +43,7 @@ impl KernighanRitchie {
         }
     }
 
-    /// A block of `size` bytes; null when there are no more pages.
+    /// Allocates `size` bytes; null when out of pages.
     pub fn alloc(&mut self, size: usize) -> *mut u8 {
         let units = size.div_ceil(UNIT) + 1;
         let mut before = self.at;
@@ -68,7 +68,7 @@ impl KernighanRitchie {
         }
     }
 
-    /// Takes the last `units` of a block that has them.
+    /// Splits `units` off the end of a block.
     ///
     /// # Safety
     /// `before` and `block` are neighbours on the list.
@@ -88,12 +88,12 @@ impl KernighanRitchie {
         }
     }
 
-    /// Pages taken so far; none ever goes back.
+    /// Pages used; none is ever returned.
     pub fn pages(&self) -> usize {
         BYTES / PAGE - self.left
     }
 
-    /// Another page, made to look like a block in use.
+    /// Gets a page, as a block in use.
     fn more(&mut self) -> Option<NonNull<u8>> {
         self.left = self.left.checked_sub(1)?;
         let header = self.fresh.cast::<Header>();
@@ -105,10 +105,10 @@ impl KernighanRitchie {
         }
     }
 
-    /// Gives a block back.
+    /// Frees a block.
     ///
     /// # Safety
-    /// It came from `alloc` and is used no more.
+    /// It came from `alloc` and is no longer used.
     pub unsafe fn free(&mut self, block: *mut u8) {
         // SAFETY: as for `alloc`, and the block has its header in front.
         unsafe {

@@ -1,9 +1,8 @@
-//! What Pagoda's allocators and others cost, in instructions: a table that is the same on every
-//! run, and exit status 1 when Pagoda misses a target.
+//! Compares the cost of Pagoda's and other allocators in instructions, in a reproducible table.
+//! Exits with 1 if Pagoda misses a target.
 //!
-//! `bench-host` alone prints the table, `bench-host NAME…` that of the allocators named, `--help` lists
-//! the names, and `bench-host run TRACE NAME` runs one trace, for a look at it with callgrind or a
-//! debugger.
+//! `bench-host` prints the table, `bench-host NAME…` that of the named allocators, `--help` the
+//! names; `bench-host run TRACE NAME` runs one trace, for callgrind or a debugger.
 
 mod callgrind;
 mod frame;
@@ -83,7 +82,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The names that there are.
+/// The names of all allocators.
 fn names() -> String {
     let list = |names: &[&str]| names.join(" ");
     format!(
@@ -93,11 +92,11 @@ fn names() -> String {
     )
 }
 
-/// Refuses names of which there is no allocator.
+/// Checks the names of allocators.
 fn check_names(wanted: &[&str]) -> Result<()> {
     let is_known = |name: &&str| FRAME_NAMES.contains(name) || OBJECT_NAMES.contains(name);
     match wanted.iter().find(|name| !is_known(name)) {
-        Some(name) => bail!("there is no allocator {name}; there are\n{}", names()),
+        Some(name) => bail!("no allocator {name}; there are\n{}", names()),
         None => Ok(()),
     }
 }
@@ -105,7 +104,7 @@ fn check_names(wanted: &[&str]) -> Result<()> {
 fn run_one(trace: &str, name: &str) -> Result<()> {
     let mut report = Report::default();
     if !run_frames(trace, name, &mut report) && !run_objects(trace, name, &mut report) {
-        bail!("there is no trace {trace} with {name}");
+        bail!("no trace {trace} with {name}");
     }
     measure::report_calls(&mut report);
     report.print();
@@ -143,7 +142,7 @@ fn run_objects(trace: &str, name: &str, report: &mut Report) -> bool {
     }
 }
 
-/// A trace with an allocator, and whether it is one of objects.
+/// A trace with an allocator, and whether it is an object allocator.
 struct Job {
     objects: bool,
     trace: &'static str,
@@ -174,7 +173,7 @@ fn print_table(only: &[&str]) -> Result<bool> {
     Ok(good || !(only.is_empty() || only.contains(&"Pagoda")))
 }
 
-/// Runs the jobs, as many at a time as the machine has CPUs.
+/// Runs the jobs, one per CPU at a time.
 fn run_all(jobs: Vec<Job>) -> Result<(Reports, Reports)> {
     let left = Mutex::new(jobs.into_iter());
     let done = Mutex::new((Reports::new(), Reports::new()));

@@ -1,5 +1,5 @@
-//! What callgrind counts, by the names of these functions: what `counted_alloc` and `counted_free`
-//! cost, calls within included, while `measured_section` runs. The loops of the traces are in neither.
+//! Callgrind counts by the names of these functions: the inclusive cost of `counted_alloc` and
+//! `counted_free` within `measured_section`. The loops of the traces are excluded.
 
 use crate::frame::FrameAlloc;
 use crate::object::ObjectAlloc;
@@ -7,13 +7,13 @@ use crate::report::Report;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Whether a measured section runs.
+/// Whether a measured section is running.
 static MEASURING: AtomicBool = AtomicBool::new(false);
-/// Calls of either function in measured sections; callgrind's own number has those outside too.
+/// Calls in measured sections; callgrind's counts include others.
 static ALLOCS: AtomicU64 = AtomicU64::new(0);
 static FREES: AtomicU64 = AtomicU64::new(0);
 
-/// Runs a part of a trace that counts.
+/// Runs the measured part of a trace.
 #[inline(never)]
 pub fn measured_section(trace: impl FnOnce()) {
     MEASURING.store(true, Ordering::Relaxed);
@@ -21,7 +21,7 @@ pub fn measured_section(trace: impl FnOnce()) {
     MEASURING.store(false, Ordering::Relaxed);
 }
 
-/// Reports how many calls there were.
+/// Reports the numbers of calls.
 pub fn report_calls(report: &mut Report) {
     report.put("allocs", ALLOCS.load(Ordering::Relaxed) as f64);
     report.put("frees", FREES.load(Ordering::Relaxed) as f64);
@@ -44,14 +44,14 @@ fn counted_free<A: FrameAlloc>(allocator: &A, cpu: usize, frame: usize, order: u
     allocator.free(cpu, frame, order)
 }
 
-/// Allocates a block; its cost is counted within a measured section.
+/// Allocates a block, measured in a measured section.
 #[inline]
 pub fn alloc<A: FrameAlloc>(allocator: &A, cpu: usize, order: usize) -> Option<usize> {
     count(&ALLOCS);
     A::first(counted_alloc(allocator, black_box(cpu), black_box(order)))
 }
 
-/// Frees a block, counted likewise.
+/// Frees a block, measured likewise.
 #[inline]
 pub fn free<A: FrameAlloc>(allocator: &A, cpu: usize, frame: usize, order: usize) {
     count(&FREES);
@@ -80,18 +80,18 @@ unsafe fn counted_free_object<A: ObjectAlloc>(
     unsafe { allocator.free(cpu, object, size) }
 }
 
-/// An object on loan from an allocator.
+/// An allocated object.
 pub struct Object {
-    /// Where it is.
+    /// Its address.
     pub start: *mut u8,
     /// Bytes asked for.
     pub size: usize,
 }
 
-/// Allocates an object; its cost is counted within a measured section.
+/// Allocates an object, measured in a measured section.
 ///
 /// # Panics
-/// When there is no memory.
+/// When out of memory.
 #[inline]
 pub fn alloc_object<A: ObjectAlloc>(allocator: &A, cpu: usize, size: usize) -> Object {
     count(&ALLOCS);
@@ -100,7 +100,7 @@ pub fn alloc_object<A: ObjectAlloc>(allocator: &A, cpu: usize, size: usize) -> O
     Object { start, size }
 }
 
-/// Frees an object, counted likewise.
+/// Frees an object, measured likewise.
 #[inline]
 pub fn free_object<A: ObjectAlloc>(allocator: &A, cpu: usize, object: Object) {
     let Object { start, size } = object;

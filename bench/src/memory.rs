@@ -1,4 +1,4 @@
-//! What all allocators are tried with: the same locks, the same memory, the same random numbers.
+//! Common to all allocators: locks, memory, random numbers.
 
 use lock_api::{GuardNoSend, RawMutex};
 use std::alloc::{Layout, alloc_zeroed};
@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Bytes of a page frame.
 pub const PAGE: usize = 4096;
 
-/// The simplest lock: one atomic exchange to take it, one store to let it go. Nobody ever waits for
-/// it here.
+/// A minimal spin lock: an atomic exchange to lock, a store to unlock. Never contended here.
 pub struct Spin(AtomicBool);
 
 // SAFETY: only who changed the flag from false to true holds the lock.
@@ -36,7 +35,7 @@ unsafe impl RawMutex for Spin {
     }
 }
 
-/// The lock of a program with one thread: none. So that what is compared is the allocators.
+/// No lock, for a single thread: compares only the allocators.
 pub struct Alone;
 
 // SAFETY: one thread runs the traces, and takes no lock that it holds.
@@ -56,21 +55,21 @@ unsafe impl RawMutex for Alone {
     unsafe fn unlock(&self) {}
 }
 
-/// A value to be changed through a shared reference.
+/// A value behind that lock.
 pub type Locked<T> = lock_api::Mutex<Alone, T>;
 
-/// `bytes` of zeroed memory that start at a multiple of 4 MiB and stay for ever.
+/// `bytes` of zeroed memory, aligned to 4 MiB, never freed.
 pub fn region(bytes: usize) -> NonNull<u8> {
     let layout = Layout::from_size_align(bytes, 4 << 20).expect("a sensible size");
     // SAFETY: the size is not zero.
     NonNull::new(unsafe { alloc_zeroed(layout) }).expect("memory for the benchmark")
 }
 
-/// Numbers that look random, the same on each run.
+/// Deterministic pseudo-random numbers.
 pub struct Numbers(u64);
 
 impl Numbers {
-    /// The same numbers for the same seed.
+    /// A generator with this seed.
     pub fn new(seed: u64) -> Numbers {
         Numbers(seed)
     }
@@ -84,7 +83,7 @@ impl Numbers {
         (((self.0 >> 32) * n as u64) >> 32) as usize
     }
 
-    /// Brings the items into a random order.
+    /// Shuffles the items.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));

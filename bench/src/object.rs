@@ -1,43 +1,43 @@
-//! The allocators of objects, all behind one face.
+//! A common interface of object allocators.
 
 use crate::frame::buddy_slab;
 use crate::knr::KernighanRitchie;
 use crate::memory::{Locked, PAGE, region};
 use buddy_slab_allocator::{BuddyAllocator, SlabAllocResult, SlabAllocator, SlabDeallocResult};
 use frames::{Frames, Pfn};
-use kmalloc::{DirectMap, Kmalloc, WrongFree};
+use kmalloc::{DirectMap, Kmalloc, Region, WrongFree};
 use lock_api::RawMutex;
 use std::alloc::Layout;
 use std::ptr::{NonNull, null_mut};
 
-/// Memory that each of them has.
+/// Memory of each allocator.
 pub const BYTES: usize = 64 << 20;
 
 /// An allocator of objects.
 pub trait ObjectAlloc {
-    /// An object of `size` bytes, aligned to 16; null when there is no memory.
+    /// Allocates `size` bytes, aligned to 16; null when out of memory.
     fn alloc(&self, cpu: usize, size: usize) -> *mut u8;
 
-    /// What the allocator's own call to free gives.
+    /// The allocator's own result of freeing.
     type Freed;
 
-    /// Gives an object back.
+    /// Frees an object.
     ///
     /// # Safety
-    /// It came from `alloc` with that size and is used no more.
+    /// It came from `alloc` with that size and is no longer used.
     unsafe fn free(&self, cpu: usize, object: *mut u8, size: usize) -> Self::Freed;
 
-    /// Whether that went well.
+    /// Whether freeing succeeded.
     fn is_freed(_: Self::Freed) -> bool {
         true
     }
 
-    /// Pages it holds now, those of its records too; none if it has all of its memory from the start.
+    /// Pages held, including metadata; `None` if it owns all memory from the start.
     fn pages(&self) -> Option<usize> {
         None
     }
 
-    /// Gives back what it can.
+    /// Returns cached memory.
     fn drain(&self) {}
 }
 
@@ -48,12 +48,12 @@ fn layout(size: usize) -> Layout {
 
 /// Pagoda's.
 pub struct Pagoda<R: RawMutex + 'static> {
-    kmalloc: Kmalloc<R, DirectMap<R>, 1>,
+    kmalloc: Kmalloc<R, DirectMap<Region<R>>, 1>,
     frames: &'static Frames<R>,
 }
 
 impl<R: RawMutex> Pagoda<R> {
-    /// Over frames of Pagoda's.
+    /// An allocator over Pagoda's frames.
     pub fn new() -> Pagoda<R> {
         let first = Pfn::new(0x80000);
         let layout = frames::Layout {
@@ -64,9 +64,9 @@ impl<R: RawMutex> Pagoda<R> {
         let frames = Frames::new(&layout, metadata, 1).expect("metadata of the size asked for");
         let frames: &'static Frames<R> = Box::leak(Box::new(frames));
         // SAFETY: the region has as many pages, stays, and is reached only through the frames.
-        let pages = unsafe { DirectMap::new(frames, first, region(BYTES)) };
+        let region = unsafe { Region::new(frames, first, region(BYTES)) };
         Pagoda {
-            kmalloc: Kmalloc::new(pages),
+            kmalloc: Kmalloc::new(DirectMap::new(region)),
             frames,
         }
     }
@@ -105,10 +105,10 @@ impl<R: RawMutex> ObjectAlloc for Pagoda<R> {
 pub struct BuddySystem(Locked<buddy_system_allocator::Heap<32>>);
 
 impl BuddySystem {
-    /// Over a region of its own.
+    /// An allocator over its own region.
     pub fn new() -> BuddySystem {
         let mut heap = buddy_system_allocator::Heap::new();
-        // SAFETY: the region is nobody else's and stays.
+        // SAFETY: the region is not used otherwise and is never freed.
         unsafe { heap.init(region(BYTES).as_ptr().addr(), BYTES) };
         BuddySystem(Locked::new(heap))
     }
@@ -136,7 +136,7 @@ impl ObjectAlloc for BuddySystem {
 pub struct BuddySlab(Locked<(SlabAllocator, BuddyAllocator)>);
 
 impl BuddySlab {
-    /// Over a region of its own.
+    /// An allocator over its own region.
     pub fn new() -> BuddySlab {
         BuddySlab(Locked::new((SlabAllocator::new(), buddy_slab(BYTES))))
     }
@@ -190,10 +190,10 @@ impl ObjectAlloc for BuddySlab {
 pub struct Talc(Locked<talc::base::Talc<talc::source::Manual, talc::DefaultBinning>>);
 
 impl Talc {
-    /// Over a region of its own.
+    /// An allocator over its own region.
     pub fn new() -> Talc {
         let mut talc = talc::base::Talc::new(talc::source::Manual);
-        // SAFETY: the region is nobody else's and stays.
+        // SAFETY: the region is not used otherwise and is never freed.
         let claimed = unsafe { talc.claim(region(BYTES).as_ptr(), BYTES) };
         assert!(claimed.is_some(), "the region suits the allocator");
         Talc(Locked::new(talc))
@@ -221,11 +221,11 @@ impl ObjectAlloc for Talc {
 pub struct Tlsf(Locked<rlsf::Tlsf<'static, u32, u32, 24, 32>>);
 
 impl Tlsf {
-    /// Over a region of its own.
+    /// An allocator over its own region.
     pub fn new() -> Tlsf {
         let mut tlsf = rlsf::Tlsf::new();
         let pool = NonNull::slice_from_raw_parts(region(BYTES), BYTES);
-        // SAFETY: the region is nobody else's and stays.
+        // SAFETY: the region is not used otherwise and is never freed.
         let added = unsafe { tlsf.insert_free_block_ptr(pool) };
         assert!(added.is_some(), "the region suits the allocator");
         Tlsf(Locked::new(tlsf))
@@ -254,9 +254,9 @@ impl ObjectAlloc for Tlsf {
 pub struct LinkedList(Locked<linked_list_allocator::Heap>);
 
 impl LinkedList {
-    /// Over a region of its own.
+    /// An allocator over its own region.
     pub fn new() -> LinkedList {
-        // SAFETY: the region is nobody else's and stays.
+        // SAFETY: the region is not used otherwise and is never freed.
         let heap = unsafe { linked_list_allocator::Heap::new(region(BYTES).as_ptr(), BYTES) };
         LinkedList(Locked::new(heap))
     }
@@ -280,7 +280,7 @@ impl ObjectAlloc for LinkedList {
     }
 }
 
-/// mimalloc, which has heaps for each thread and no lock on these paths.
+/// mimalloc, which has per-thread heaps and no lock on these paths.
 pub struct Mimalloc;
 
 impl ObjectAlloc for Mimalloc {

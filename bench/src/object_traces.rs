@@ -1,4 +1,4 @@
-//! What is asked of the allocators of objects.
+//! Traces for object allocators.
 
 use crate::frame::CPU;
 use crate::measure::{Object, alloc_object, free_object, measured_section};
@@ -7,7 +7,7 @@ use crate::object::ObjectAlloc;
 use crate::report::Report;
 use std::collections::BTreeSet;
 
-/// Objects in use at a time.
+/// Live objects.
 const LIVE: usize = 10_000;
 
 /// Runs a trace by its name.
@@ -24,14 +24,14 @@ pub fn run<A: ObjectAlloc>(trace: &str, allocator: &A, report: &mut Report) -> b
     true
 }
 
-/// One object of 64 bytes, again and again.
+/// Allocates and frees one object of 64 bytes repeatedly.
 fn pairs<A: ObjectAlloc>(allocator: &A) {
     let pair = || free_object(allocator, CPU, alloc_object(allocator, CPU, 64));
     (0..100).for_each(|_| pair());
     measured_section(|| (0..1_000).for_each(|_| pair()));
 }
 
-/// 256 objects of 64 bytes, then all of them back, oldest first.
+/// Allocates 256 objects of 64 bytes, then frees all, oldest first.
 fn batch<A: ObjectAlloc>(allocator: &A) {
     let mut objects = Vec::with_capacity(256);
     let mut round = || {
@@ -44,7 +44,7 @@ fn batch<A: ObjectAlloc>(allocator: &A) {
     measured_section(|| (0..20).for_each(|_| round()));
 }
 
-/// Objects of one of some sizes, and the pages that objects have ever been in.
+/// Live objects, and the pages ever used by objects.
 struct Population<'a, A> {
     allocator: &'a A,
     numbers: Numbers,
@@ -80,7 +80,7 @@ impl<'a, A: ObjectAlloc> Population<'a, A> {
         }
     }
 
-    /// Remembers the pages that objects are in now.
+    /// Records the pages of all live objects.
     fn touch(&mut self) {
         for object in &self.objects {
             let first = object.start.addr() / PAGE;
@@ -89,8 +89,8 @@ impl<'a, A: ObjectAlloc> Population<'a, A> {
         }
     }
 
-    /// The bytes asked for, of those of the pages held; of those that an object was ever in where
-    /// that is not known.
+    /// Requested bytes divided by bytes held, or by bytes of pages ever used if the former is
+    /// unknown.
     fn utilisation(&self) -> f64 {
         let asked: usize = self.objects.iter().map(|object| object.size).sum();
         let pages = self.allocator.pages().unwrap_or(self.touched.len());
@@ -106,7 +106,7 @@ fn power_of_two(numbers: &mut Numbers) -> usize {
     16 << numbers.below(8)
 }
 
-/// 10,000 objects of 16 to 2048 bytes, of which random ones are replaced.
+/// Replaces random ones of 10,000 objects of 16 to 2048 bytes.
 fn churn<A: ObjectAlloc>(allocator: &A, report: &mut Report) {
     let mut population = Population::new(allocator, uniform);
     population.touch();
@@ -124,8 +124,7 @@ fn powers<A: ObjectAlloc>(allocator: &A, report: &mut Report) {
     report.put("powers", population.utilisation());
 }
 
-/// What is still held when nine of ten objects are gone, and when all are, once it was asked to give
-/// back what it can.
+/// Memory held after 90 % of objects are freed, and after all are freed and caches are drained.
 fn held<A: ObjectAlloc>(allocator: &A, report: &mut Report) {
     let before = allocator.pages();
     let mut population = Population::new(allocator, uniform);
@@ -147,8 +146,7 @@ fn held<A: ObjectAlloc>(allocator: &A, report: &mut Report) {
     report.put("drained", none as f64);
 }
 
-/// Pages that an object of 4096 bytes takes; eight are asked for, so that none hides in what the
-/// allocator had anyway.
+/// Pages per object of 4096 bytes, averaged over eight.
 fn page<A: ObjectAlloc>(allocator: &A, report: &mut Report) {
     let before = allocator.pages();
     let objects: Vec<Object> = (0..8).map(|_| alloc_object(allocator, CPU, PAGE)).collect();

@@ -1,4 +1,4 @@
-//! What a trace found out, on its way from the process that ran it to the table.
+//! The results of a trace, passed from its process to the table.
 
 use std::collections::BTreeMap;
 
@@ -17,20 +17,20 @@ impl Report {
         self.0.get(name).copied()
     }
 
-    /// The values of `other` too, their names with `trace.` in front.
+    /// Adds the values of `other`, with `trace.` before their names.
     pub fn extend(&mut self, trace: &str, other: Report) {
         let named = |(name, value)| (format!("{trace}.{name}"), value);
         self.0.extend(other.0.into_iter().map(named));
     }
 
-    /// A line for each value.
+    /// Prints a line for each value.
     pub fn print(&self) {
         for (name, value) in &self.0 {
             println!("{name} {value}");
         }
     }
 
-    /// What `print` printed.
+    /// Parses the output of `print`.
     pub fn parse(text: &str) -> Report {
         let pair = |line: &str| {
             let (name, value) = line.split_once(' ')?;

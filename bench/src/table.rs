@@ -1,12 +1,12 @@
-//! The table, and what Pagoda is to reach in it.
+//! The table, and Pagoda's targets.
 
 use crate::report::Report;
 use std::collections::BTreeMap;
 
-/// Reports by the name of the allocator, all of its traces' as `trace.value`.
+/// Reports by allocator, with values named `trace.value`.
 pub type Reports = BTreeMap<&'static str, Report>;
 
-/// A column: its head, and what it shows of a report.
+/// A column: its head, and its value from a report.
 struct Column(&'static str, fn(&Report) -> Option<String>);
 
 fn pair(report: &Report, trace: &str) -> Option<String> {
@@ -54,7 +54,7 @@ first-level data cache (32 KiB, 8 ways) a pair. No allocator pays for locks, but
 that says so. Every wrong free is noticed by Pagoda; by bitmap-allocator, one of frames that are free.
 ";
 
-/// What Pagoda must reach.
+/// A target for Pagoda.
 struct Target {
     what: &'static str,
     is: fn(&Report) -> Option<f64>,
@@ -145,7 +145,7 @@ fn print_part(head: &str, columns: &[Column], names: &[&str], reports: &Reports)
     println!();
 }
 
-/// Prints everything; whether all targets are met.
+/// Prints everything; returns whether all targets are met.
 pub fn print(
     frames: &[&str],
     objects: &[&str],

@@ -1,12 +1,12 @@
-# How a test of run-tests.sh ended, and what is shown of it. To be sourced.
+# Judges a test of run-tests.sh and reports it. To be sourced.
 # shellcheck shell=bash disable=SC2154 # sourced
 
-# Whether two files hold the same text. A terminal's lines end in a carriage return and a line feed.
+# Whether two files have the same text, ignoring carriage returns.
 same() {
     cmp -s "$1" "$2" || cmp -s <(tr -d '\r' <"$1") <(tr -d '\r' <"$2")
 }
 
-# differences N KIND: the first lines in which expected and real output differ.
+# differences N KIND: the first lines of the diff of expected and real output.
 differences() {
     local wanted=$dir/$1.$2 got=$out/$1.$2
     [ -f "$wanted" ] || wanted=/dev/null
@@ -14,7 +14,7 @@ differences() {
     same "$wanted" "$got" || diff -a -u --strip-trailing-cr "$wanted" "$got" | head -n 20 | head -c 4000
 }
 
-# line_of FILE LINE COLUMN: that line as a message shows it, from about the column on.
+# line_of FILE LINE COLUMN: the line for a message, from about that column on.
 line_of() {
     local text
     [ -s "$1" ] || { echo "nothing ($1 is empty)"; return; }
@@ -25,17 +25,17 @@ line_of() {
         return
     fi
     text=$(tr -d '\000-\037\177' <<<"$text")
-    # Of a file's last line, an end that is not there.
-    [ -z "$(tail -c 1 "$1")" ] || [ "$(wc -l <"$1")" -ge "$2" ] || text+=' (the line has no end)'
+    # A missing newline at the end of the file.
+    [ -z "$(tail -c 1 "$1")" ] || [ "$(wc -l <"$1")" -ge "$2" ] || text+=' (no newline)'
     echo "$1:$2: $text"
 }
 
-# first_difference WANTED GOT: where they differ first. The former may be missing.
+# first_difference WANTED GOT: the first difference. WANTED may be missing.
 first_difference() {
     local wanted=$1 first count line column
     [ -f "$wanted" ] || wanted=/dev/null
     first=$(LC_ALL=C cmp <(tr -d '\r' <"$wanted") <(tr -d '\r' <"$2") 2>&1)
-    # Bytes that both begin with.
+    # Length of the common prefix.
     count=$(sed -n 's/.* byte \([0-9]*\).*/\1/p' <<<"$first")
     [[ $first != *differ:* ]] || count=$((count - 1))
     read -r line column < <({ tr -d '\r' <"$2" | head -c "${count:-0}"; echo x; } |
@@ -43,16 +43,15 @@ first_difference() {
     if [ -f "$1" ]; then
         echo "expected: $(line_of "$1" "$line" "$column")"
     else
-        echo "expected: nothing (there is no $1)"
+        echo "expected: nothing (no file $1)"
     fi
     echo "got:      $(line_of "$2" "$line" "$column")"
 }
 
-# no_prompt FILE: what run-xv6-command.exp said there if the kernel did not come to its first prompt.
+# no_prompt FILE: the message of run-xv6-command.exp if the kernel did not reach its first prompt.
 no_prompt() { sed -n 's/^run-xv6-command.exp: \(no prompt[^;]*\).*/\1/p' "$1" | head -n 1; }
 
-# ran_out STATUS BEGIN: whether a test was ended because it took too long. It may also have chosen
-# such a status by itself.
+# ran_out STATUS BEGIN: whether a test timed out. It may also have exited with such a status.
 ran_out() {
     case $1 in
         124 | 137) awk -v a="$2" -v b="$(now)" -v limit="$limit" 'BEGIN { exit !(b - a >= limit) }' ;;
@@ -91,7 +90,7 @@ judge() {
         echo passed
         return
     fi
-    # All else that is wrong comes from that.
+    # Other failures follow from this.
     booted=$(no_prompt "$out/$n.err")
     if [ -n "$booted" ]; then
         bad=("$booted") tell=("the end of the console: $out/$n.err")

@@ -1,8 +1,8 @@
-# What run-tests.sh writes for machines, from its variables: JUnit's XML, and Gradescope's results.json.
-# Texts are cut, so that no test makes a file that nobody can read.
+# Writes reports of run-tests.sh for grading systems: JUnit XML and Gradescope's results.json. Texts
+# are truncated.
 # shellcheck shell=bash disable=SC2154 # sourced
 
-# explain N: what the graders of a failed test see of it.
+# explain N: the explanation of a failed test.
 explain() {
     {
         sed 1d "$work/$1.verdict"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the numbered tests of a directory and compares what they print with what they should; `-h`
-# tells the options and the files. Needs bash 4.3 or newer.
+# Runs the numbered tests of a directory and compares their output with the expected; `-h` lists the
+# options and the files. Needs bash 4.3 or newer.
 set -uo pipefail
 
 me=${0##*/}
@@ -64,7 +64,7 @@ Exit status: 0 all tests ran and passed, 1 some did not, 2 there was nothing tha
 END
 }
 
-# die TEXT: it makes no sense to go on.
+# die TEXT: reports an error and exits.
 die() {
     echo "$me: $1" >&2
     problem=$1
@@ -74,19 +74,20 @@ die() {
 verbose='' keep_going='' skip_pre='' junit='' gradescope='' visibility=visible
 dir='' out='' course='' tree_name=''
 jobs=1 limit=300 boot_limit='' pre_limit=900 total='' problem='' problem_log=/dev/null unreached=''
-# Bytes that dir/pre may print, and those of one text in a file for graders.
+# Limits on the output of dir/pre, and on a text in a report.
 most=4000000 shown_most=8000
 chosen=()
 declare -A verdict=() took=() started=() worth=()
 order=()
 
-# --- Small things -------------------------------------------------------------------------------
+# --- Helpers -------------------------------------------------------------------------------
 
 whole_number() { [[ $1 =~ ^[1-9][0-9]{0,5}$ ]]; }
 
 now() { echo "${EPOCHREALTIME:-$(date +%s)}" | tr , .; }
 
-# command_for FILE: sets `runner` to what runs it: itself where it says what it is, else bash.
+# command_for FILE: sets `runner` to the command that runs it: the file if it has a #! line, else
+# bash.
 command_for() {
     local path=$1 head=''
     [[ $path == */* ]] || path=./$path
@@ -96,15 +97,15 @@ command_for() {
 
 # --- One test -----------------------------------------------------------------------------------
 
-# run_test N: runs the test and leaves its verdict in $work/N.verdict: a line that says `passed` or
-# why not, then lines of explanation. Runs in a process of its own.
+# run_test N: runs the test and writes its verdict to $work/N.verdict: `passed` or the reason, then
+# explanations. Runs in a subprocess.
 run_test() {
     local n=$1 begin child='' status=0 stopped=''
     trap '[ -z "$child" ] || kill -TERM "$child" 2>/dev/null; stopped=yes' TERM INT HUP
     exec 9<&- # whatever of this outlives the tests holds no lock
     begin=$(now)
     rm -f "$out/$n".{out,err,rc,log,console}
-    # run-xv6-command.exp writes there what the test itself may not show.
+    # run-xv6-command.exp writes the full console there.
     export XV6_CONSOLE
     XV6_CONSOLE=$(realpath "$out")/$n.console
     if [ -f "$dir/$n.pre" ]; then
@@ -129,17 +130,17 @@ run_test() {
             echo "$me: $dir/$n.post failed; its output: $out/$n.log" >&2
     fi
     echo "$begin $(now)" >"$work/$n.time"
-    # A test that was cut short says nothing.
+    # An interrupted test has no verdict.
     [ -n "$stopped" ] || mv "$work/$n.new" "$work/$n.verdict"
 }
 
 # --- Before all tests ---------------------------------------------------------------------------
 
-# run_pre: runs dir/pre, with its output in $out/pre.log; gives its exit status.
+# run_pre: runs dir/pre with output to $out/pre.log; returns its exit status.
 run_pre() {
     command_for "$dir/pre"
-    # The time limit is for the whole pipeline. What prints without end is ended by its closed pipe;
-    # head by itself would keep back what it has read.
+    # The time limit is for the whole pipeline. Endless output ends with SIGPIPE; stdbuf makes head
+    # write at once.
     # shellcheck disable=SC2016 # for the inner shell
     runner=(bash -c 'log=$1 most=$2; shift 2; set -o pipefail
         "$@" </dev/null 2>&1 | stdbuf -o0 head -c "$most" | tee "$log"' pre "$out/pre.log" "$most" "${runner[@]}")
@@ -148,7 +149,7 @@ run_pre() {
     wait $!
 }
 
-# pre_failed STATUS: what came of it, in place of all tests.
+# pre_failed STATUS: reports the failure in place of all tests.
 pre_failed() {
     local why="failed with status $1" booted
     [ -n "$verbose" ] || tail -n 20 "$out/pre.log" | head -c "$shown_most" | sed 's/^/    | /' >&2
@@ -165,7 +166,7 @@ pre_failed() {
 
 # --- Reports ------------------------------------------------------------------------------------
 
-# announce N: what -v tells before a test.
+# announce N: the line of -v before a test.
 announce() {
     [ -n "$verbose" ] || return 0
     echo "test $1: $(describe "$1")"
@@ -176,7 +177,7 @@ describe() {
     if [ -s "$dir/$1.desc" ]; then tr -s '\r\n' '  ' <"$dir/$1.desc" | sed 's/ *$//'; else echo "(no $dir/$1.desc)"; fi
 }
 
-# report N: prints how a test ended and remembers it.
+# report N: prints and records the result of a test.
 report() {
     local n=$1 lines kind
     [ "$jobs" -eq 1 ] || announce "$n"
@@ -197,7 +198,7 @@ report() {
 }
 
 work='' summary=''
-# finish STATUS: ends, with the reports for machines that were asked for.
+# finish STATUS: writes the requested reports and exits.
 finish() {
     local status=$1 form
     trap '' INT TERM HUP
@@ -211,10 +212,10 @@ finish() {
     exit "$status"
 }
 
-# stop_all: ends the tests that still run.
+# stop_all: kills the running tests.
 stop_all() {
     local running
-    # More than once, because bash may miss a signal that comes just before it waits.
+    # Repeatedly, because bash may miss a signal that comes just before it waits.
     while running=$(jobs -rp) && [ -n "$running" ]; do
         # shellcheck disable=SC2086 # a list of numbers
         kill -TERM $running 2>/dev/null
@@ -242,7 +243,7 @@ while [ $# -gt 0 ]; do
         -s) skip_pre=yes ;;
         -t | -d | -j | --out | --course | --name | --junit | --gradescope | --visibility | \
             --timeout | --boot-timeout | --pre-timeout | --total)
-            [ $# -ge 2 ] || die "$1 needs a value; -h tells the options"
+            [ $# -ge 2 ] || die "$1 needs a value; -h lists the options"
             case $1 in
                 -t) chosen+=("$2") ;;
                 -d) dir=${2%/} ;;
@@ -266,43 +267,43 @@ while [ $# -gt 0 ]; do
             ;;
         -[tdj]?*) set -- "${1:0:2}" "${1:2}" "${@:2}"; continue ;;
         -[hvcs]?*) set -- "${1:0:2}" "-${1:2}" "${@:2}"; continue ;;
-        *) usage >&2; die "there is no option '$1'" ;;
+        *) usage >&2; die "no option '$1'" ;;
     esac
     shift
 done
-whole_number "$jobs" || die "-j $jobs: a number of tests is wanted"
-whole_number "$limit" || die "--timeout $limit: a number of seconds is wanted"
-whole_number "$pre_limit" || die "--pre-timeout $pre_limit: a number of seconds is wanted"
-[ -z "$total" ] || whole_number "$total" || die "--total $total: a number of seconds is wanted"
+whole_number "$jobs" || die "-j $jobs: expected a number of tests"
+whole_number "$limit" || die "--timeout $limit: expected a number of seconds"
+whole_number "$pre_limit" || die "--pre-timeout $pre_limit: expected a number of seconds"
+[ -z "$total" ] || whole_number "$total" || die "--total $total: expected a number of seconds"
 if [ -n "$boot_limit" ]; then
-    whole_number "$boot_limit" || die "--boot-timeout $boot_limit: a number of seconds is wanted"
+    whole_number "$boot_limit" || die "--boot-timeout $boot_limit: expected a number of seconds"
     export XV6_BOOT_TIMEOUT=$boot_limit
 fi
 case $visibility in
     visible | hidden | after_due_date | after_published) ;;
-    *) bad=$visibility visibility=visible; die "--visibility $bad: it may be visible, hidden, after_due_date or after_published" ;;
+    *) bad=$visibility visibility=visible; die "--visibility $bad: expected visible, hidden, after_due_date or after_published" ;;
 esac
-# The results of another run are none of this one, however it ends.
+# Remove reports of an earlier run.
 [ -z "$junit" ] || rm -f "$junit"
 [ -z "$gradescope" ] || rm -f "$gradescope"
 if [ -n "$course" ] && ! [ "$course" -ef . ]; then
     for file in dir out junit gradescope PAGODA; do
         [[ -z ${!file:-} || ${!file} == /* ]] || printf -v "$file" %s "$PWD/${!file}"
     done
-    cd "$course" || die "there is no folder $course"
+    cd "$course" || die "no folder $course"
 fi
 dir=${dir:-tests} out=${out:-tests-out}
-[ -d "$dir" ] || die "there is no directory $dir with tests"
+[ -d "$dir" ] || die "no directory $dir with tests"
 for n in "${chosen[@]}"; do
-    [ -f "$dir/$n.run" ] || die "there is no test $n: no file $dir/$n.run"
+    [ -f "$dir/$n.run" ] || die "no test $n: no file $dir/$n.run"
 done
 have_timeout=$(command -v timeout)
 
-# --- All of it ----------------------------------------------------------------------------------
+# --- Main ---------------------------------------------------------------------------------------
 
 if [ ${#chosen[@]} -gt 0 ]; then
     for n in "${chosen[@]}"; do
-        # Twice at the same time, a test would be in its own way.
+        # A test must not run concurrently with itself.
         [[ " ${order[*]} " == *" $n "* ]] || order+=("$n")
     done
 else
@@ -310,15 +311,15 @@ else
         [ -f "$dir/$n.run" ] || break
         order+=("$n")
     done
-    [ ${#order[@]} -gt 0 ] || die "there are no tests in $dir: it has no 1.run"
+    [ ${#order[@]} -gt 0 ] || die "no tests in $dir: it has no 1.run"
 fi
 for n in "${order[@]}"; do
     [ -f "$dir/$n.points" ] || continue
     points=$(tr -d ' \r\n' <"$dir/$n.points")
-    whole_number "$points" || die "$dir/$n.points: a whole number of points is wanted"
+    whole_number "$points" || die "$dir/$n.points: expected a whole number of points"
     worth[$n]=$points
 done
-# Tests behind a gap in the numbers would never run, which nobody may mistake for their passing.
+# Tests after a gap in the numbers do not run; report them.
 gap=''
 if [ ${#chosen[@]} -eq 0 ]; then
     for file in "$dir"/*.run; do
@@ -328,10 +329,10 @@ if [ ${#chosen[@]} -eq 0 ]; then
     done
 fi
 
-work=$(mktemp -d) || die "there is no room for temporary files"
-mkdir -p "$out" || die "no place for the results: $out cannot be made"
+work=$(mktemp -d) || die "cannot create temporary files"
+mkdir -p "$out" || die "cannot create the results folder $out"
 trap interrupted INT TERM HUP
-# A test may call make, which is not to think itself part of another one.
+# make in a test is not a submake.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 look_at_tree
@@ -343,7 +344,7 @@ if [ -z "$skip_pre" ] && [ -f "$dir/pre" ]; then
     note_built
 fi
 
-# in_time: whether another test may begin.
+# in_time: whether another test may start.
 in_time() { [ -z "$total" ] || [ "$SECONDS" -lt "$total" ]; }
 
 next=0 shown=0 failed=0 passed=0 running=0 no_prompts=0
@@ -358,12 +359,12 @@ while [ "$shown" -lt ${#order[@]} ]; do
     [ "$shown" -lt "$next" ] || break
     wait -n
     running=$(jobs -rp | wc -l)
-    # In the order of their numbers, whichever ended first.
+    # Report in the order of numbers.
     while [ "$shown" -lt "$next" ]; do
         n=${order[shown]}
         if [ ! -f "$work/$n.verdict" ]; then
             kill -0 "${started[$n]}" 2>/dev/null && break
-            # Between the two looks it may have ended well.
+            # It may have finished since the first check.
             [ -f "$work/$n.verdict" ] || {
                 echo "the test was killed" >"$work/$n.verdict"
                 echo "0 0" >"$work/$n.time"

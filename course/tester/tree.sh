@@ -1,40 +1,41 @@
-# The tree of Pagoda that the kernel in src/ is made of. src/Makefile writes its state and name to src/.tree
-# when it builds, and here src/.tests says whose tests' programs are on the disk. To be sourced.
+# The Pagoda tree that the kernel in src/ is built from. src/Makefile records its state and name in
+# src/.tree, and this script in src/.tests whose tests are on the disk. To be sourced.
 # shellcheck shell=bash disable=SC2154 # sourced
 
-# The words of `scripts/tree-state`, "state name", and the same for the tests; empty where no tree is known.
+# The output of `scripts/tree-state`, "state name", and the same for the tests; empty if no tree is
+# known.
 tree_now='' tests_now=''
 
-# look_at_tree: sets them. PAGODA names the tree; where nothing does, this is nobody's kernel.
+# look_at_tree: sets them. PAGODA names the tree; without it the kernel is unknown.
 look_at_tree() {
     [ -n "${PAGODA:-}" ] && [ -d src ] || return 0
     local said
     said=$("$here/../../scripts/tree-state" "$PAGODA" 2>&1) || die "$said"
     tree_now=$said
-    # As its makefile has it, which stands elsewhere.
+    # As an absolute path, for the makefile.
     export PAGODA="${tree_now#* }"
     tree_name=${tree_name:-$PAGODA}
     tests_now="$(state_of_tests) $(realpath "$dir")"
 }
 
-# A hash of what the tests' programs are made of.
+# A hash of the tests' sources.
 state_of_tests() {
     (cd "$dir" && shopt -s nullglob && sha256sum pre ./*.[chS] 2>/dev/null | sha256sum | cut -c 1-12)
 }
 
-# called WORDS: how a message names what such words stand for.
+# called WORDS: such words in a message.
 called() { echo "${1#* } in state ${1%% *}"; }
 
-# Before dir/pre builds: nobody else may use src/, or build in it, before this script ends.
+# Before dir/pre builds: locks src/ until this script ends.
 claim_src() {
     [ -n "$tree_now" ] || return 0
     [ -f "$dir/pre" ] ||
-        die "there is no $dir/pre: its tests would run whatever was built before; a copy of tests/pre builds theirs"
+        die "there is no $dir/pre: its tests would use an old build; a copy of tests/pre builds theirs"
     lock_src --exclusive
     rm -f src/.tests
 }
 
-# Instead of dir/pre: what was built has to be what is asked for.
+# Instead of dir/pre: checks that what was built is what is asked for.
 expect_built() {
     local what now built
     [ -n "$tree_now" ] || return 0
@@ -54,7 +55,7 @@ note_built() {
     lock_src --shared
 }
 
-# lock_src HOW: file 9, which only this script holds, so that nothing else makes the lock outlive it.
+# lock_src HOW: locks with descriptor 9, which children do not inherit.
 lock_src() {
     exec 9<src
     flock --nonblock "$1" 9 || die "another run is using $PWD/src"

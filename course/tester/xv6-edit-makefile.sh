@@ -1,12 +1,12 @@
 #!/bin/sh
-# xv6-edit-makefile.sh MAKEFILE NAME,NAME…: prints the makefile with those programs in UPROGS: a line
-# for each before the one of mkdir, which every xv6 has.
+# xv6-edit-makefile.sh MAKEFILE NAME,NAME…: prints the makefile with these programs added to UPROGS,
+# before the line of mkdir, which every xv6 has.
 if [ $# -ne 2 ] || [ ! -r "$1" ]; then
     echo "usage: xv6-edit-makefile.sh MAKEFILE NAME,NAME…" >&2
     exit 2
 fi
 awk=$(command -v gawk || command -v awk) || {
-    echo "xv6-edit-makefile.sh: there is no gawk; scripts/setup course installs it" >&2
+    echo "xv6-edit-makefile.sh: no gawk; scripts/setup course installs it" >&2
     exit 2
 }
 exec "$awk" -v names="$2" '

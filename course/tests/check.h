@@ -1,5 +1,5 @@
-/* What the tests of this folder have in common. A test prints one line that begins with XV6_TEST_OUTPUT:
- * `ok` and what it found right, or the line of the check that failed. */
+/* Common code of these tests. A test prints one line that starts with XV6_TEST_OUTPUT: `ok` and
+ * what works, or the failed check. */
 #define CHECK(right)                                                              \
     do {                                                                          \
         if (!(right)) {                                                           \
@@ -11,7 +11,7 @@
 #define PAGE 4096
 #define FAILED ((char *)-1)
 
-/* The assignment's anonymous mapping; it takes no notice of protection and flags yet. */
+/* The assignment's anonymous mapping, which ignores protection and flags. */
 #define MAP(hint, length) ((char *)mmap((void *)(hint), (length), 0, 0, -1, 0))
 
 /* Whether all of the bytes are `byte`. */
@@ -29,13 +29,13 @@ static inline int page_aligned(void *address)
     return ((unsigned long)address & (PAGE - 1)) == 0;
 }
 
-/* Whether two ranges of memory share a byte. */
+/* Whether two ranges overlap. */
 static inline int overlap(char *a, int alen, char *b, int blen)
 {
     return a < b + blen && b < a + alen;
 }
 
-/* Whether a child that calls `act` lives on behind the call. */
+/* Whether a child survives calling `act`. */
 static inline int survives(void (*act)(char *), char *argument)
 {
     int ends[2];
@@ -63,7 +63,7 @@ static inline void store(char *address)
     *(volatile char *)address = 1;
 }
 
-/* Pages that nobody has, with those that only make the kernel quicker. */
+/* Free pages, including reclaimable caches. */
 static inline int free_pages(void)
 {
     struct meminfo info;

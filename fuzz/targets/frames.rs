@@ -1,12 +1,13 @@
-//! Bytes as a machine and steps on its page frames, checked against the model of the crate's tests.
+//! Interprets bytes as a machine and operations on its frames, checked against the model of the
+//! crate's tests.
 #![no_main]
 
 #[path = "../../crates/frames/tests/common/mod.rs"]
 mod common;
 #[path = "../../crates/frames/tests/common/interface.rs"]
 mod interface;
-#[path = "../../crates/frames/tests/common/large.rs"]
-mod large;
+#[path = "../../crates/frames/tests/common/compound.rs"]
+mod compound;
 #[path = "../../crates/frames/tests/common/model.rs"]
 mod model;
 #[path = "../../crates/frames/tests/common/steps.rs"]

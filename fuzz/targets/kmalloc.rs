@@ -1,5 +1,5 @@
-//! Bytes as a number of pages and steps on the objects in them, checked against the model of the
-//! crate's tests.
+//! Interprets bytes as a number of pages and operations on objects, checked against the model of
+//! the crate's tests.
 #![no_main]
 
 #[path = "../../crates/kmalloc/tests/common/mod.rs"]

@@ -1,7 +1,7 @@
-//! Bytes as operations of several processes on their address spaces, checked against the model of the
-//! crate's tests.
+//! Interprets bytes as operations of several processes on their address spaces, checked against the
+//! model of the crate's tests.
 #![no_main]
-// Of those modules, this needs a part.
+// Only part of these modules is used.
 #![allow(dead_code, unused_imports)]
 
 #[path = "../../crates/vm/tests/vm/alloc.rs"]
@@ -32,14 +32,14 @@ use pair::Pair;
 use ram::Ram;
 use random::Random;
 
-/// Frames of the machines: of plenty with one large page, short of memory, and with several, which
-/// sets frames aside. A byte picks one.
+/// Sizes of the machines in frames: plenty with one large page, little memory, and several large
+/// pages, with reservations. A byte selects one.
 const FRAMES: [usize; 5] = [1500, 1500, 100, 40, 2100];
-/// Most operations of one input.
+/// Limit on operations per input.
 const STEPS: usize = 400;
 
 std::thread_local! {
-    /// Used again and again: at the end of an input all frames are free.
+    /// Reused: all frames are free after each input.
     static MACHINES: [Ram; FRAMES.len()] = FRAMES.map(|frames| {
         let ram = Ram::new(frames);
         if frames > 2000 {

@@ -8,7 +8,7 @@ use crate::dev::disk::Disk;
 use crate::dev::power;
 use crate::fs::{self, FileTable};
 use crate::inspect::{memory, state};
-use crate::mm::{KernelStack, asid, commit, kernel_space};
+use crate::mm::{asid, commit, kernel_space, stack};
 use crate::platform::Platform;
 use crate::println;
 use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, exit, group};
@@ -17,7 +17,7 @@ use crate::space::Mm;
 use crate::sync::{Once, SpinLock, rank};
 use abi::Errno;
 use core::fmt;
-use kmalloc::{KArc, KVec};
+use fallible::{KArc, KVec};
 
 /// What stands behind `--` in the boot arguments: it becomes init's argument.
 static INIT_ARGUMENT: Once<KVec<u8>> = Once::new();
@@ -147,22 +147,26 @@ fn give_up(why: fmt::Arguments<'_>) -> ! {
 /// Starts the other harts, each on a stack of its own.
 pub fn start_harts(platform: &Platform) {
     let boot = hart::this().id();
+    let mut unused = None;
     for &id in platform.harts().iter().filter(|&&id| id != boot) {
         let Some(hart) = hart::HARTS.get(hart::count()) else {
             break;
         };
-        let Ok(stack) = KernelStack::try_new() else {
+        let stack = unused
+            .take()
+            .map_or_else(|| stack::map_idle(hart::count()), Ok);
+        let Ok(top) = stack else {
             println!("no memory for hart {id}");
             break;
         };
         hart.prepare(hart::count(), id);
-        hart.prepare_start(kernel_space::satp(), stack.top());
+        hart.prepare_start(kernel_space::satp(), top);
         let address: *const hart::Hart = hart;
         if sbi::start_hart(id, boot::hart_entry(), address as usize) {
             hart::add_started();
-            core::mem::forget(stack);
         } else {
             println!("hart {id} does not start");
+            unused = Some(top);
         }
     }
     println!(
@@ -175,11 +179,9 @@ pub fn start_harts(platform: &Platform) {
 /// Leaves the boot stack for the same memory with a guard below it, and idles there until there is
 /// something to run.
 pub fn idle_on_own_stack() -> ! {
-    let Ok(stack) = KernelStack::over_boot_stack() else {
+    let Ok(top) = stack::map_boot_stack() else {
         panic!("no memory for the idle stack")
     };
-    let top = stack.top();
-    core::mem::forget(stack);
     let mut left = switch::Context::new();
     let idle = switch::Context::start(enter_idle, 0, top);
     csr::interrupts_off();

@@ -3,7 +3,7 @@
 import contextlib
 import gdb
 
-# The kernel has the upper half of every address space.
+# The kernel is the upper half of every address space.
 KERNEL = 1 << 63
 SUPERVISOR = 1
 
@@ -12,7 +12,7 @@ HARTS = "kernel::arch::riscv64::hart::HARTS"
 
 
 def static(name):
-    """A static variable of the kernel, whatever language the program here is in."""
+    """A static variable of the kernel, whatever the current language."""
     symbol = gdb.lookup_global_symbol(name) or gdb.lookup_static_symbol(name)
     if symbol is None:
         raise gdb.GdbError("the symbols of Pagoda's kernel are not loaded")
@@ -25,7 +25,7 @@ def register(name):
 
 @contextlib.contextmanager
 def in_kernel():
-    """The kernel's memory can be read, which QEMU refuses while the hart is in user mode."""
+    """Makes kernel memory readable, which QEMU refuses while the hart is in user mode."""
     if gdb.selected_thread() is None:
         raise gdb.GdbError("no machine is connected")
     before = int(gdb.parse_and_eval("$priv"))
@@ -64,7 +64,7 @@ def mm(process):
 
 
 def processes():
-    """For each process a pointer, and its parent's number."""
+    """A pointer to each process, and its parent's ID."""
     table = locked(static(TABLE))[0]
     entries = {}
     for number, piece in enumerate(elements(table["pieces"])):
@@ -84,11 +84,11 @@ def processes():
 
 
 def process(pid):
-    """The process with this number."""
+    """The process with this ID."""
     for pointer, _ in processes():
         if int(pointer["pid"]) == pid:
             return pointer
-    raise gdb.GdbError("there is no process %d" % pid)
+    raise gdb.GdbError("no process %d" % pid)
 
 
 # As `Thread::state` has it.
@@ -138,7 +138,7 @@ def rights(region):
 
 
 def reading(what):
-    """Calls it where the kernel's memory can be read."""
+    """Calls it with kernel memory readable."""
     try:
         with in_kernel():
             return what()
@@ -149,7 +149,7 @@ def reading(what):
 
 
 class Pagoda(gdb.Command):
-    """What Pagoda's kernel knows.
+    """Commands for Pagoda's kernel.
 
 pagoda ps        all processes; `print *$process(PID)` shows one
 pagoda pmap PID  the regions of a process's address space; without PID, of the selected hart's
@@ -167,7 +167,7 @@ or cell."""
 
 
 class Ps(gdb.Command):
-    """All processes: number, parent, resident pages, name, state."""
+    """All processes: ID, parent, resident pages, name, state."""
 
     def __init__(self):
         super().__init__("pagoda ps", gdb.COMMAND_STATUS)
@@ -185,8 +185,8 @@ class Ps(gdb.Command):
 
 
 class Pmap(gdb.Command):
-    """The regions of the address space of a process: pagoda pmap PID.
-Without a number, of the process that the selected hart runs."""
+    """The regions of a process: pagoda pmap PID.
+Without an ID, of the process that the selected hart runs."""
 
     def __init__(self):
         super().__init__("pagoda pmap", gdb.COMMAND_STATUS)
@@ -216,7 +216,7 @@ def running():
 
 
 class Kernel(gdb.Command):
-    """Does a command of gdb's where the kernel's memory can be read: pagoda kernel print *$current().
+    """Runs a gdb command with kernel memory readable: pagoda kernel print *$current().
 Only needed while the selected hart is in user mode."""
 
     def __init__(self):
@@ -244,12 +244,12 @@ def parent(pointer):
             raise gdb.GdbError("process %d has no parent" % pid)
         if int(other["pid"]) == pid:
             return process(number)
-    raise gdb.GdbError("there is no process %d in the table" % pid)
+    raise gdb.GdbError("no process %d in the table" % pid)
 
 
 def inner(value):
     name = name_of(value.type)
-    if name.startswith(("kmalloc::karc::KArc<", "kmalloc::kbox::KBox<")):
+    if name.startswith(("fallible::karc::KArc<", "fallible::kbox::KBox<")):
         return target(value).dereference()
     if name.startswith(("lock_api::mutex::Mutex<", "kernel::sched::sleep::SleepLock<")):
         return locked(value)[0]

@@ -1,12 +1,12 @@
-"""Programs of Pagoda in gdb: breakpoints that stop one of them alone, and the way from the kernel to them."""
+"""Debugging user programs: breakpoints for one program, and backtraces from the kernel into programs."""
 
 import gdb
 import gdb.unwinder
 
 
 class Only(gdb.Command):
-    """Breakpoints that are set in programs from now on stop in the program NAME alone: pagoda only NAME.
-The command `user` calls it. A condition that a breakpoint has besides is kept."""
+    """Restricts new breakpoints in programs to the program NAME: pagoda only NAME.
+The command `user` calls it. Other conditions of a breakpoint are kept."""
 
     name = None
     functions = set()
@@ -36,7 +36,7 @@ The command `user` calls it. A condition that a breakpoint has besides is kept."
         return any(place.pc is not None and place.pc < KERNEL for place in places)
 
     def function(self, program):
-        """The name of the function that tells whether the selected hart runs this program."""
+        """The name of the convenience function that is true if the selected hart runs this program."""
         name = "in_" + "".join(c if c.isalnum() else "_%x" % ord(c) for c in program)
         if name not in Only.functions:
             Function(name, lambda: runs(program))
@@ -46,18 +46,18 @@ The command `user` calls it. A condition that a breakpoint has besides is kept."
 
 def runs(program):
     pointer = current()
-    # Only the first bytes of a name are kept.
+    # Names are truncated.
     return bool(pointer) and text(locked(pointer["name"])[0]) == program[:16]
 
 
 ENTRY = "kernel::arch::riscv64::trap::entry"
-# In the order of the trap frame; the program counter follows.
+# In trap-frame order; pc follows.
 REGISTERS = ["ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1"]
 REGISTERS += ["a%d" % n for n in range(8)] + ["s%d" % n for n in range(2, 12)] + ["t%d" % n for n in range(3, 7)]
 
 
 class FrameId:
-    """A frame, as gdb tells it from others."""
+    """A frame ID."""
 
     def __init__(self, sp, pc):
         self.sp = sp
@@ -65,7 +65,7 @@ class FrameId:
 
 
 class Entry(gdb.unwinder.Unwinder):
-    """From the kernel's trap handler to what was interrupted, by the registers that the entry saves."""
+    """Unwinds from the trap handler to the interrupted code, by the saved registers."""
 
     def __init__(self):
         super().__init__("pagoda trap entry")

@@ -1,4 +1,4 @@
-"""Values of Pagoda's own types, as gdb shows them.
+"""Pretty-printers for Pagoda's types.
 
 `.gdbinit` reads the files of this directory one after the other; each may use what stands in the ones before.
 Types are known by the names and fields that the kernel's debug information has.
@@ -9,7 +9,7 @@ import gdb.printing
 
 
 def unsigned(value):
-    """A number or an address as Python has it."""
+    """An integer or address as a Python int."""
     return int(value) & (1 << 64) - 1
 
 
@@ -18,19 +18,19 @@ def name_of(type):
 
 
 def variant(value):
-    """Name and contents of the variant that a Rust enumeration has now."""
+    """Name and contents of a Rust enum's active variant."""
     fields = [field for field in value.type.fields() if not field.artificial]
     return fields[0].name, value[fields[0]]
 
 
 def some(option):
-    """What an Option holds, or None."""
+    """The value of an Option, or None."""
     name, value = variant(option)
     return value["__0"] if name == "Some" else None
 
 
 def bare(value):
-    """The value in an atomic or a cell, any number of them around each other."""
+    """The value in an atomic or cell, at any nesting depth."""
     while True:
         name = name_of(value.type)
         if name.startswith("core::sync::atomic::AtomicPtr<"):
@@ -45,7 +45,7 @@ def bare(value):
 
 def target(value):
     """The pointer in a KArc or KBox."""
-    if name_of(value.type).startswith("kmalloc::karc::KArc<"):
+    if name_of(value.type).startswith("fallible::karc::KArc<"):
         return value["value"]["pointer"]
     return value["__0"]
 
@@ -61,7 +61,7 @@ def elements(vector):
 
 
 def references(arc):
-    """How many KArcs share the value: the count stands before it."""
+    """A KArc's reference count, which precedes the value."""
     pointer = arc["value"]["pointer"]
     word = gdb.lookup_type("usize")
     size = max(pointer.dereference().type.alignof, word.sizeof)
@@ -69,7 +69,7 @@ def references(arc):
 
 
 def locked(lock):
-    """The value in a spin lock or a sleeping lock, and whether somebody holds it."""
+    """The value in a spin or sleeping lock, and whether it is held."""
     if name_of(lock.type).startswith("lock_api::"):
         return bare(lock["data"]), bool(bare(lock["raw"]["locked"]))
     return bare(lock["value"]), bool(locked(lock["raw"]["state"])[0]["held"])
@@ -101,14 +101,14 @@ class Pointer:
         if what.code != gdb.TYPE_CODE_PTR:
             return "to a value of a size known at run time"
         shared = ""
-        if name_of(self.value.type).startswith("kmalloc::karc::KArc<"):
+        if name_of(self.value.type).startswith("fallible::karc::KArc<"):
             count = references(self.value)
             shared = ", 1 reference" if count == 1 else ", %d references" % count
         return "(%s) %#x%s" % (what, unsigned(pointer), shared)
 
 
 class Optional:
-    """An Option: what it holds, or None."""
+    """An Option: its value, or None."""
 
     def __init__(self, value):
         self.value = value
@@ -119,7 +119,7 @@ class Optional:
 
 
 class Vector:
-    """A KVec; or an array of enumerations, for whose elements gdb takes the first one's variant."""
+    """A KVec; or an array of enums, for which gdb uses the first element's variant for all."""
 
     def __init__(self, value):
         self.elements = elements(value)
@@ -167,9 +167,9 @@ def options(value):
 def printers():
     all = gdb.printing.RegexpCollectionPrettyPrinter("pagoda")
     all.add_printer("cell", r"^core::(sync::atomic::Atomic|cell::(Unsafe)?Cell<)", Bare)
-    all.add_printer("pointer", r"^kmalloc::(karc::KArc|kbox::KBox)<", Pointer)
+    all.add_printer("pointer", r"^fallible::(karc::KArc|kbox::KBox)<", Pointer)
     all.add_printer("option", r"^core::option::Option<", Optional)
-    all.add_printer("KVec", r"^kmalloc::kvec::KVec<", Vector)
+    all.add_printer("KVec", r"^fallible::kvec::KVec<", Vector)
     all.add_printer("spin lock", r"^lock_api::mutex::Mutex<kernel::", Lock)
     all.add_printer("sleeping lock", r"^kernel::sched::sleep::SleepLock<", Lock)
     all.add_printer("name", r"^kernel::proc::process::Name$", Text)

@@ -1,4 +1,4 @@
-//! Builds what runs in the guest.
+//! Builds the kernel and the guest's programs.
 
 use crate::{
     c,
@@ -13,23 +13,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where a program's file with symbols is found by the program's name, below the target directory.
+/// The directory, below the target directory, of the programs' files with symbols.
 pub(crate) const SYMBOLS: &str = "pagoda/symbols";
 
 /// A built guest.
 #[derive(Clone, Debug)]
 pub(crate) struct Guest {
-    /// The directory with what is made from cargo's output: the kernel, images.
+    /// The directory of the finished kernel and images.
     pub(crate) dir: PathBuf,
-    /// The kernel with its symbol table in it.
+    /// The kernel, with its symbol table embedded.
     pub(crate) kernel: PathBuf,
-    /// Names in the image and contents, sorted.
+    /// File names and contents, sorted.
     pub(crate) programs: Vec<(String, Vec<u8>)>,
 }
 
-/// Builds the kernel in this profile and with these features, and the user programs. Those are
-/// always optimised for size and without assertions, or the larger ones would not fit into a file of
-/// the disk.
+/// Builds the kernel in this profile and with these features, and the user programs. Programs are
+/// always optimised for size and built without assertions; otherwise the larger ones exceed the
+/// maximal file size.
 pub(crate) fn guest(toolchain: &Toolchain, profile: Profile, features: &[String]) -> Result<Guest> {
     let kernel = kernel(toolchain, profile, features)?;
     let output = toolchain.target_dir().join(TARGET);
@@ -48,7 +48,7 @@ pub(crate) fn guest(toolchain: &Toolchain, profile: Profile, features: &[String]
     })
 }
 
-/// Builds the kernel alone; the file.
+/// Builds only the kernel; returns its path.
 pub(crate) fn kernel(
     toolchain: &Toolchain,
     profile: Profile,
@@ -69,12 +69,12 @@ fn dir(toolchain: &Toolchain, profile: Profile, features: &[String]) -> PathBuf 
 }
 
 impl Guest {
-    /// The directory where a program's file with symbols is found by the program's name.
+    /// The directory of the programs' files with symbols.
     pub(crate) fn symbols(&self) -> PathBuf {
         self.dir.with_file_name("symbols")
     }
 
-    /// Drops the programs that are not named; a leading underscore of a name does not count.
+    /// Keeps only the named programs; ignores a leading underscore of a name.
     pub(crate) fn keep_only(&mut self, wanted: &[String]) -> Result<()> {
         let plain = |name: &String| name.strip_prefix('_').unwrap_or(name).to_owned();
         let wanted: Vec<String> = wanted.iter().map(plain).collect();
@@ -82,7 +82,7 @@ impl Guest {
             let there = self.programs.iter().any(|(program, _)| program == name);
             ensure!(
                 there,
-                "no program is called {name}; there are: {}",
+                "no program {name}; there are: {}",
                 self.programs
                     .iter()
                     .map(|(name, _)| name.as_str())
@@ -95,7 +95,7 @@ impl Guest {
     }
 }
 
-/// The name of the directory for what is made of such a kernel.
+/// The name of the directory for a kernel's profile and features.
 pub(crate) fn directory(profile: Profile, features: &[String]) -> String {
     let mut name = profile.name().to_owned();
     for feature in features {
@@ -124,8 +124,8 @@ fn compile(
     succeed(&mut cargo)
 }
 
-/// Copies the kernel that cargo linked, with the symbol table, unless the copy is of this one: it has
-/// its time. Cargo may also bring back one that it linked before the last one.
+/// Copies the linked kernel and embeds the symbol table, unless the copy is of the same file by its
+/// time. Cargo may also restore an older build.
 fn finish_kernel(linked: &Path, finished: &Path) -> Result<()> {
     let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified());
     let time = changed(linked).with_context(|| linked.display().to_string())?;
@@ -139,7 +139,7 @@ fn finish_kernel(linked: &Path, finished: &Path) -> Result<()> {
     Ok(finished.set_modified(time)?)
 }
 
-/// Writes a file so that others see the old one or the new one, never a part.
+/// Replaces a file atomically.
 pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     let new = path.with_extension(format!("new-{}", std::process::id()));
     fs::write(&new, contents)
@@ -147,7 +147,7 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<()> {
         .with_context(|| format!("{} could not be written", path.display()))
 }
 
-/// One binary for each source file or directory; its name on the disk, and the file with symbols.
+/// The binary of each source file or directory: its name and its file with symbols.
 fn binaries(sources: &Path, output: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut binaries = Vec::new();
     for source in fs::read_dir(sources).with_context(|| sources.display().to_string())? {
@@ -159,16 +159,11 @@ fn binaries(sources: &Path, output: &Path) -> Result<Vec<(String, PathBuf)>> {
         let on_disk = name.trim_start_matches('_').to_owned();
         binaries.push((on_disk, output.join(name)));
     }
-    ensure!(
-        !binaries.is_empty(),
-        "there are no programs in {}",
-        sources.display()
-    );
+    ensure!(!binaries.is_empty(), "no programs in {}", sources.display());
     Ok(binaries)
 }
 
-/// Names and files of both: a course's program has the name that the assignment gives it, and takes the
-/// place of ours if that is the same.
+/// Merges both lists; a course's program replaces ours of the same name.
 fn overlaid(
     mut ours: Vec<(String, PathBuf)>,
     theirs: Vec<(String, PathBuf)>,
@@ -178,7 +173,7 @@ fn overlaid(
     ours
 }
 
-/// The programs as they go onto the disk, sorted by their names.
+/// The programs as stored on the disk, sorted by name.
 fn programs(
     toolchain: &Toolchain,
     binaries: Vec<(String, PathBuf)>,
@@ -190,12 +185,12 @@ fn programs(
     }
     programs.sort();
     if let Some(two) = programs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        bail!("two programs are called {}", two[0].0);
+        bail!("two programs are named {}", two[0].0);
     }
     Ok(programs)
 }
 
-/// A program as it goes onto the disk; gdb's command `user` finds the file with its symbols.
+/// A program as stored on the disk. Also saves its file with symbols for gdb's command `user`.
 pub(crate) fn program(toolchain: &Toolchain, name: &str, binary: &Path) -> Result<Vec<u8>> {
     let file = fs::read(binary).with_context(|| binary.display().to_string())?;
     let program = program::strip(&file).with_context(|| binary.display().to_string())?;
@@ -217,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_course_s_program_takes_the_place_of_ours() {
+    fn a_courses_program_replaces_ours() {
         let named = |names: &[(&str, &str)]| -> Vec<(String, PathBuf)> {
             let owned = |&(name, file): &(&str, &str)| (name.to_owned(), PathBuf::from(file));
             names.iter().map(owned).collect()

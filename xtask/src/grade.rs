@@ -1,6 +1,6 @@
-//! `grade`: what a lab of the course asks for, with points. Each part runs a program in a guest of its
-//! own and looks for the lines that the lab's text shows. `ADD` brings the course's own programs, which
-//! then take the places of Pagoda's.
+//! `grade`: grades a lab of the course. Each part runs a program in a guest of its own and looks
+//! for the lines that the lab asks for. `ADD` adds the course's own programs, which replace
+//! Pagoda's.
 
 use crate::{
     build::{self, Guest},
@@ -21,14 +21,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// QEMU's exit status after a panic of the kernel.
+/// QEMU's exit status after a kernel panic.
 const PANICKED: u8 = 101;
-/// What init says before it runs a program.
+/// Printed by init before it runs a program.
 const BOOTED: &[u8] = b"init: starting sh";
-/// Bytes that a guest may print; no lab's programs come near.
+/// Limit on a guest's output.
 const MOST: usize = 4 << 20;
 
-/// A program to run and what to look for.
+/// A program to run and its checks.
 struct Part {
     program: &'static str,
     limit: Duration,
@@ -37,7 +37,7 @@ struct Part {
     checks: &'static [Check],
 }
 
-/// So many points for a line.
+/// Points for a line of output.
 struct Check {
     name: &'static str,
     points: u32,
@@ -64,7 +64,7 @@ const ALLOC: &[Part] = &[
     },
 ];
 
-/// The alloc lab comes before the lazy one: its tests want `sbrk` to fail where there is no memory.
+/// The alloc lab precedes the lazy one: its tests expect `sbrk` to fail without memory.
 const STRICT: &str = "commit=strict ";
 
 const LAZY: &[Part] = &[
@@ -88,13 +88,13 @@ const USERTESTS: Part = Part {
     checks: &[check("usertests: all", 40, "ALL TESTS PASSED")],
 };
 
-/// Runs the lab's parts; 0 only for all of the points.
+/// Runs the lab's parts; returns 0 only for full points.
 pub(crate) fn grade(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let named = options.rest.first().or(options.lab.as_ref());
     let (lab, parts) = match named.map(String::as_str) {
         Some("alloc") => ("alloc", ALLOC),
         Some("lazy") => ("lazy", LAZY),
-        Some(other) => bail!("there is no lab {other:?}; there are alloc and lazy"),
+        Some(other) => bail!("no lab {other:?}; there are alloc and lazy"),
         None => bail!("which lab? make grade LAB=alloc, or LAB=lazy"),
     };
     let target = options.out.as_deref().map(Target::new).transpose()?;
@@ -110,7 +110,7 @@ pub(crate) fn grade(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         tests: checks.map(Check::not_run).collect(),
         seconds: 0.0,
     };
-    // After each part, so that what was earned holds if something ends this before its time.
+    // After each part, to keep the points if grading is interrupted.
     let write = |results: &Results| target.iter().try_for_each(|target| target.write(results));
     write(&results)?;
     let mut done = 0;
@@ -129,7 +129,7 @@ pub(crate) fn grade(toolchain: &Toolchain, options: &Options) -> Result<u8> {
 }
 
 impl Part {
-    /// Runs the program, prints a line for it and one for each check, and gives what each earned.
+    /// Runs the program, prints a line for it and for each check, and returns the results.
     fn run(
         &self,
         toolchain: &Toolchain,
@@ -166,12 +166,12 @@ impl Part {
             println!("{name}: {} ({got}/{points})", word(passed(test)));
         }
         if !whole {
-            println!("    {end}; what it printed is in {}", log.display());
+            println!("    {end}; output: {}", log.display());
         }
         Ok(tests)
     }
 
-    /// Lets it run to its end, or until it was given time and room enough; what it printed.
+    /// Runs it until it ends or exceeds its limits; returns its output.
     fn watch(&self, mut session: Session, boot: Duration, kernel: &Path) -> Result<(End, Vec<u8>)> {
         let mut text = Capped::default();
         let mut console = Resolver::new(&mut text, kernel);
@@ -205,11 +205,11 @@ impl Part {
     }
 }
 
-/// How a part's guest ended.
+/// How a guest ended.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Status(u8),
-    /// It ran no program within this time.
+    /// It did not reach a program within this time.
     NoPrompt(Duration),
     TimeUp(Duration),
     TooMuch,
@@ -219,15 +219,15 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             End::Status(PANICKED) => write!(f, "the kernel panicked"),
-            End::Status(status) => write!(f, "it ended with status {status}"),
+            End::Status(status) => write!(f, "exit status {status}"),
             End::NoPrompt(limit) => write!(f, "no prompt within {} s", limit.as_secs()),
             End::TimeUp(limit) => write!(f, "no end after {} s", limit.as_secs()),
-            End::TooMuch => write!(f, "ended because it printed more than {MOST} bytes"),
+            End::TooMuch => write!(f, "killed after more than {MOST} bytes of output"),
         }
     }
 }
 
-/// Keeps what is written up to a bound, and takes no more.
+/// A writer with a size limit.
 #[derive(Debug, Default)]
 struct Capped {
     bytes: Vec<u8>,
@@ -243,7 +243,7 @@ impl Write for Capped {
         self.bytes.extend_from_slice(&bytes[..taken]);
         let mut places = self.bytes[unseen..].windows(BOOTED.len());
         self.booted |= places.any(|place| place == BOOTED);
-        // Zero for a writer that has to go on is an error to whoever writes all.
+        // Writing 0 bytes is an error for `write_all`.
         Ok(taken)
     }
 
@@ -253,7 +253,7 @@ impl Write for Capped {
 }
 
 impl Check {
-    /// Whether the line is there. What a kernel prints before it panics or hangs earns nothing.
+    /// Whether the line was printed. Output before a panic or hang earns nothing.
     fn passed(&self, end: &End, console: &str) -> bool {
         let ended = matches!(end, End::Status(status) if *status != PANICKED);
         ended && console.lines().any(|line| line.trim() == self.line)
@@ -264,7 +264,7 @@ impl Check {
         let output = if passed {
             String::new()
         } else {
-            let wanted = format!("wanted: a line {:?} of a run that ends", self.line);
+            let wanted = format!("expected: the line {:?} in a run that ends", self.line);
             format!("{console}\n{wanted}\n{end}\n")
         };
         Test {
@@ -299,7 +299,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn points_are_for_whole_lines_of_a_run_that_ends() {
+    fn only_whole_lines_of_a_run_that_ends_earn_points() {
         let check = check("lazy: map", 20, "test lazy alloc: OK");
         let good = "lazytests starting\r\ntest lazy alloc: OK\r\n";
         let done = End::Status(0);
@@ -321,14 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_that_prints_without_end_is_ended() {
+    fn endless_output_is_stopped() {
         let part = Part {
             boot: "",
             program: "yes",
             limit: Duration::from_secs(3600),
             checks: &[],
         };
-        // A program of the host in the guest's place.
+        // A host program in place of the guest.
         let yes = Session::start(Command::new("yes"), false, Stderr::Console).unwrap();
         let (end, text) = part.watch(yes, part.limit, Path::new("")).unwrap();
         assert!(matches!(end, End::TooMuch), "{end:?}");
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_that_does_not_boot_costs_no_more_than_the_time_for_that() {
+    fn a_failed_boot_takes_only_the_boot_timeout() {
         let part = Part {
             boot: "",
             program: "sh",

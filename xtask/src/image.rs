@@ -1,4 +1,4 @@
-//! Disk images: the file system that the guest finds, made with the kernel's own code.
+//! Disk images, made with the kernel's own file system code.
 
 use crate::{
     build::{self, Guest, replace},
@@ -14,11 +14,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bytes in an image that is made here.
+/// Size of our images in bytes.
 const SIZE: usize = 32 << 20;
-/// The same of one with large files.
+/// Size of those with large files.
 const LARGE_SIZE: usize = 128 << 20;
-/// How an image that is made here begins: in the boot block, which no xv6 reads or writes.
+/// The mark of our images in the boot block, which xv6 does not use.
 const MARK: &[u8] = b"made by Pagoda's xtask, which refreshes the programs here\n";
 
 /// A new image with the programs and the README.
@@ -41,7 +41,7 @@ pub(crate) fn fresh(toolchain: &Toolchain, guest: &Guest, format: Format) -> Res
     Ok(image)
 }
 
-/// Whether the image in this file is there and was not made here. Its init is not Pagoda's then.
+/// Whether the file exists and is not our image; its init is not Pagoda's then.
 pub(crate) fn is_foreign(path: &Path) -> Result<bool> {
     if !path.exists() {
         return Ok(false);
@@ -53,7 +53,7 @@ pub(crate) fn is_foreign(path: &Path) -> Result<bool> {
     Ok(start != MARK)
 }
 
-/// The file system in this file, which is left as it is.
+/// Reads the file system in this file.
 fn open(path: &Path) -> Result<Volume> {
     let foreign = is_foreign(path)?;
     let name = path.display();
@@ -64,8 +64,7 @@ fn open(path: &Path) -> Result<Volume> {
     })
 }
 
-/// Refuses a file that is there and has no sound file system: the guest could only say that it cannot
-/// start.
+/// Refuses a file without a sound file system; the guest could only fail to boot from it.
 pub(crate) fn check(path: &Path) -> Result<()> {
     match path.exists() {
         true => open(path).map(drop),
@@ -73,8 +72,8 @@ pub(crate) fn check(path: &Path) -> Result<()> {
     }
 }
 
-/// The disk for one run: its own, or the image `keep`, which is made if it is not there, in this format.
-/// The files `add` are copied into its root.
+/// The disk for one run: a temporary one, or the image `keep`, created in this format if missing. The
+/// files `add` are copied into its root.
 pub(crate) fn disk(
     toolchain: &Toolchain,
     guest: &Guest,
@@ -102,9 +101,8 @@ pub(crate) fn disk(
     }
 }
 
-/// The image of `make qemu`: it lives from boot to boot, with all that was written in the guest. Of one
-/// that was made here, programs that have changed since are replaced; every other stays as it is. The
-/// files `add` are copied into its root.
+/// The image of `make qemu`, which persists. In our images outdated programs are replaced; other
+/// images keep theirs. The files `add` are copied into its root.
 pub(crate) fn lasting(
     toolchain: &Toolchain,
     guest: &Guest,
@@ -121,12 +119,12 @@ pub(crate) fn lasting(
     let added = added(toolchain, add)?;
     let mut refreshed = Vec::new();
     if foreign {
-        // One beside the kernel was made by an older xtask, if by any.
+        // An image beside the kernel was made by an older xtask.
         let help = match path.starts_with(toolchain.target_dir()) {
             true => "; delete it to get a new one",
             false => "",
         };
-        eprintln!("xtask: {name} was not made by xtask: the programs on it stay as they are{help}");
+        eprintln!("xtask: {name} was not made by xtask: its programs are kept{help}");
     } else {
         let is_added = |name: &String| added.iter().any(|(added, _)| added == name);
         let programs = guest.programs.iter().filter(|(name, _)| !is_added(name));
@@ -134,7 +132,7 @@ pub(crate) fn lasting(
     }
     if !refreshed.is_empty() {
         let names = refreshed.join(" ");
-        eprintln!("xtask: {name}: programs that were out of date are replaced: {names}");
+        eprintln!("xtask: {name}: replaced outdated programs: {names}");
     }
     if !update(&mut volume, &added)?.is_empty() || !refreshed.is_empty() {
         replace(path, &volume.into_image()?)?;
@@ -142,7 +140,7 @@ pub(crate) fn lasting(
     Ok(Disk::Kept(path.to_path_buf()))
 }
 
-/// Puts those of the files onto the image that are not there or have other contents; their names.
+/// Writes those files that are missing or differ; returns their names.
 fn update<'a>(
     volume: &mut Volume,
     files: impl IntoIterator<Item = &'a (String, Vec<u8>)>,
@@ -170,8 +168,7 @@ pub(crate) fn with_files(
     volume.into_image()
 }
 
-/// The files as they go onto the disk, under their base names: C sources compiled, programs without
-/// their symbols.
+/// The files as stored on the disk, by base name: C sources compiled, programs stripped.
 fn added(toolchain: &Toolchain, files: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     let add = |path: &PathBuf| {
         let source = c::is_source(path);
@@ -182,7 +179,7 @@ fn added(toolchain: &Toolchain, files: &[PathBuf]) -> Result<Vec<(String, Vec<u8
         };
         let name = name.and_then(|name| name.to_str());
         let name = name.with_context(|| format!("ADD: {} has no name", path.display()))?;
-        // xv6 builds its programs under names with an underscore, which its shell does not know.
+        // xv6 builds programs with an underscore in front of the name.
         let name = name.strip_prefix('_').unwrap_or(name);
         volume::check_name(name)?;
         let binary = if source {
@@ -201,12 +198,12 @@ fn added(toolchain: &Toolchain, files: &[PathBuf]) -> Result<Vec<(String, Vec<u8
     files.iter().map(add).collect()
 }
 
-/// Whether a file is an ELF file with section headers, which only a debugger reads.
+/// Whether a file is an ELF file with section headers.
 fn is_program(contents: &[u8]) -> bool {
     contents.starts_with(b"\x7fELF") && crate::program::strip(contents).is_ok()
 }
 
-/// Checks the image in the file; prints what is wrong.
+/// Checks the image and prints the problems.
 pub(crate) fn fsck(path: &Path) -> Result<u8> {
     let problems = fs::read(path)
         .map_err(anyhow::Error::from)
@@ -222,7 +219,7 @@ pub(crate) fn fsck(path: &Path) -> Result<u8> {
     Ok(u8::from(!problems.is_empty()))
 }
 
-/// What is wrong with the image once its log is replayed.
+/// The problems of the image after replaying its log.
 pub(crate) fn problems(image: Vec<u8>) -> Result<Vec<String>> {
     Ok(Volume::open(image)?.check())
 }
@@ -240,7 +237,7 @@ mod tests {
         }
     }
 
-    /// The image in a file, used by `make qemu` with the file added; what is there afterwards.
+    /// The image after `make qemu` used it with the file added.
     fn used(test: &str, image: &[u8], add: &[(&str, &str)]) -> Vec<u8> {
         let dir = std::env::temp_dir().join(format!("pagoda-{test}-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
@@ -263,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_made_here_is_refreshed_and_stays_marked() {
+    fn our_image_is_refreshed_and_stays_marked() {
         let mut volume =
             Volume::open(fresh(&Toolchain::find(), &guest(), Format::Plain).unwrap()).unwrap();
         volume.put("ls", b"an older ls").unwrap();
@@ -279,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_image_stays_but_for_what_is_added() {
+    fn a_foreign_image_only_gets_the_added_files() {
         let mut volume = Volume::format(2 << 20, Format::Plain).unwrap();
         volume.put("ls", b"xv6's own ls").unwrap();
         let image = volume.into_image().unwrap();
@@ -287,6 +284,6 @@ mod tests {
         let after = used("foreign-add", &image, &[("cat", "my cat")]);
         assert_eq!(get(&after, "ls").as_deref(), Some("xv6's own ls"));
         assert_eq!(get(&after, "cat").as_deref(), Some("my cat"));
-        assert!(!after.starts_with(MARK), "it counts as made here now");
+        assert!(!after.starts_with(MARK), "it is marked as ours");
     }
 }

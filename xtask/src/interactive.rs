@@ -1,4 +1,4 @@
-//! `qemu` and `gdb`: a guest with a person in front of it, or a pipe.
+//! `qemu` and `gdb`: an interactive guest, on a terminal or a pipe.
 
 use crate::{
     build::{self, SYMBOLS},
@@ -28,7 +28,7 @@ pub(crate) fn qemu(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     attend(qemu, &kernel)
 }
 
-/// Boots a kernel and an image that somebody else made.
+/// Boots a given kernel and image.
 pub(crate) fn boot(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let [kernel, image] = options.rest.as_slice() else {
         bail!("usage: xtask boot KERNEL IMAGE");
@@ -59,7 +59,7 @@ fn console() -> Console {
     }
 }
 
-/// Leaves a terminal to QEMU, or types what comes through a pipe.
+/// Gives a terminal to QEMU, or types the lines from a pipe.
 fn attend(qemu: Command, kernel: &Path) -> Result<u8> {
     if stdin().is_terminal() {
         return terminal::attend(qemu, kernel);
@@ -70,7 +70,7 @@ fn attend(qemu: Command, kernel: &Path) -> Result<u8> {
     Ok(status.unwrap_or_default())
 }
 
-/// Boots, stops before the first instruction, and waits for gdb.
+/// Boots and waits for gdb before the first instruction.
 pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     check_port(options.gdb_port)?;
     let (mut qemu, kernel, _disk) = machine(toolchain, options, Console::Terminal)?;
@@ -78,18 +78,18 @@ pub(crate) fn gdb(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     terminal::attend(qemu, &kernel)
 }
 
-/// Refuses a port that QEMU could not listen on.
+/// Refuses a port that QEMU cannot listen on.
 fn check_port(port: u16) -> Result<()> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            bail!("GDBPORT={port}: something else listens there; another port may be free")
+            bail!("GDBPORT={port}: the port is in use; try another")
         }
         Err(error) => bail!("GDBPORT={port}: {error}"),
     }
 }
 
-/// Lets QEMU wait for gdb, and writes down what gdb must know.
+/// Lets QEMU wait for gdb, and writes gdb's script.
 fn wait_for_gdb(
     toolchain: &Toolchain,
     options: &Options,
@@ -98,7 +98,7 @@ fn wait_for_gdb(
 ) -> Result<()> {
     let port = options.gdb_port;
     qemu.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
-    // gdb may run elsewhere.
+    // gdb may run in another directory.
     let kernel = fs::canonicalize(kernel).with_context(|| kernel.display().to_string())?;
     let script = gdb_script(&kernel, &toolchain.target_dir().join(SYMBOLS), port);
     build::replace(
@@ -110,8 +110,8 @@ fn wait_for_gdb(
     Ok(())
 }
 
-/// What `.gdbinit` cannot know: the profile and the port. Programs' symbols come one at a time, since
-/// all programs are linked at the same address.
+/// What `.gdbinit` cannot know: profile and port. Symbols of programs are loaded one at a time,
+/// since all are linked at the same address.
 pub(crate) fn gdb_script(kernel: &Path, programs: &Path, port: u16) -> String {
     let (kernel, programs) = (kernel.display(), programs.display());
     format!(
@@ -133,7 +133,7 @@ target remote 127.0.0.1:{port}
     )
 }
 
-/// A QEMU with the kernel that it boots, and its disk.
+/// A QEMU command line, with its kernel and disk.
 fn machine(
     toolchain: &Toolchain,
     options: &Options,
@@ -150,7 +150,7 @@ fn machine(
     Ok((qemu, guest.kernel, disk))
 }
 
-/// Standard input as it comes, cut behind the end of each line.
+/// Standard input, split into lines.
 fn lines() -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     thread::spawn(move || {

@@ -1,14 +1,14 @@
-//! Writes the table of function names that the kernel carries; `ksyms` has the format.
+//! Encodes the kernel's symbol table in the format of `ksyms`.
 
 use anyhow::{Context, Result};
 use ksyms::{DEPTH, FIRST_PAIR, LONGEST, MAGIC, PAIRS};
 use std::collections::BTreeMap;
 
-/// The table of these functions.
+/// The symbol table of these functions.
 ///
 /// # Errors
 ///
-/// There are none, or two neighbours that are too far apart.
+/// There are none, or two neighbours are too far apart.
 pub(crate) fn encode(functions: &BTreeMap<u64, String>) -> Result<Vec<u8>> {
     let base = *functions
         .keys()
@@ -34,13 +34,13 @@ pub(crate) fn encode(functions: &BTreeMap<u64, String>) -> Result<Vec<u8>> {
         table.extend(distance.to_le_bytes());
         table.extend([alike as u8, further.len() as u8]);
         table.extend(further);
-        // What a function at an odd address would lose is not lost twice.
+        // Rounding errors of odd addresses do not accumulate.
         from += 2 * u64::from(distance);
     }
     Ok(table)
 }
 
-/// The name's last bytes, which say more than the first.
+/// The name's last bytes: they are more telling than the first.
 fn ascii(name: &str) -> Vec<u8> {
     let name = name.bytes().map(|byte| match byte {
         FIRST_PAIR.. => b'?',
@@ -51,7 +51,7 @@ fn ascii(name: &str) -> Vec<u8> {
         .collect()
 }
 
-/// How many bytes each name has in common with the one before.
+/// The length of the prefix that each name shares with the one before.
 fn alike(names: &[Vec<u8>]) -> Vec<usize> {
     let before = [Vec::new()];
     let before = before.iter().chain(names);
@@ -65,7 +65,7 @@ fn alike(names: &[Vec<u8>]) -> Vec<usize> {
         .collect()
 }
 
-/// Puts, again and again, a byte that is free in the place of the most frequent pair of bytes.
+/// Byte pair encoding: repeatedly replaces the most frequent pair by a free byte.
 fn compress(texts: &mut [Vec<u8>]) -> [[u8; 2]; PAIRS] {
     let mut pairs = [[0; 2]; PAIRS];
     let mut depths = [0; 256];
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_found_again() {
+    fn every_name_is_found() {
         let base = 0xffff_ffc0_8020_0000;
         let long = format!("kernel::{}", "deep::".repeat(60));
         let names: Vec<String> = (0..700)
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_table_has_no_names() {
+    fn an_invalid_table_has_no_names() {
         assert_eq!(find(&[0; 600], 0x1000), None);
     }
 

@@ -1,4 +1,4 @@
-//! Source lines of a kernel's instructions, by the debug information in its ELF file.
+//! Source lines of addresses, from DWARF debug information.
 
 use crate::symbols::readable;
 use anyhow::{Context, Result};
@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-/// One function that an address is in. If it is inlined, the next one says where.
+/// A function that contains an address. If inlined, the next frame is its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) function: String,
@@ -17,19 +17,19 @@ pub(crate) struct Frame {
     pub(crate) place: String,
 }
 
-/// The lines of one program.
+/// The line table of a program.
 pub(crate) struct Lines {
     dwarf: addr2line::Context<EndianArcSlice<LittleEndian>>,
-    /// Files below it are named from there.
+    /// File names are relative to this directory.
     root: PathBuf,
 }
 
 impl Lines {
-    /// Those in an ELF file.
+    /// Reads an ELF file.
     ///
     /// # Errors
     ///
-    /// The file is no ELF file, or its debug information is damaged.
+    /// It is no ELF file, or its debug information is invalid.
     pub(crate) fn of(file: &[u8], root: &Path) -> Result<Lines> {
         let elf = ElfBytes::<endian::LittleEndian>::minimal_parse(file)?;
         let section = |id: SectionId| -> Result<_> {
@@ -41,12 +41,12 @@ impl Lines {
         };
         let dwarf = gimli::Dwarf::load(section)?;
         Ok(Lines {
-            dwarf: addr2line::Context::from_dwarf(dwarf).context("damaged debug information")?,
+            dwarf: addr2line::Context::from_dwarf(dwarf).context("invalid debug information")?,
             root: root.to_path_buf(),
         })
     }
 
-    /// The functions that the instruction is in, innermost first; none where nothing is known.
+    /// The functions that contain the address, innermost first; empty if unknown.
     pub(crate) fn at(&self, address: u64) -> Vec<Frame> {
         let mut found = Vec::new();
         let Ok(mut frames) = self.dwarf.find_frames(address).skip_all_loads() else {
@@ -69,8 +69,7 @@ impl Lines {
         found
     }
 
-    /// A file's name without what is the same for all on this machine: from the root of the tree, from a
-    /// crate's own directory, or from the standard library's.
+    /// A file's name relative to the tree, a crate's directory, or the standard library's.
     fn short<'a>(&self, file: &'a str) -> &'a str {
         if let Ok(inside) = Path::new(file).strip_prefix(&self.root) {
             return inside.to_str().unwrap_or(file);
@@ -103,7 +102,7 @@ pub(crate) mod tests {
         inner(black_box(number)) * 3
     }
 
-    /// The file of the program that runs here: one with debug information.
+    /// This program's own file, which has debug information.
     pub(crate) fn own_file() -> PathBuf {
         std::env::current_exe().unwrap()
     }
@@ -112,7 +111,7 @@ pub(crate) mod tests {
         Toolchain::find().root
     }
 
-    /// An address in `outer` where `inner` is inlined, and the frames there.
+    /// An address in `outer` where `inner` is inlined, and its frames.
     pub(crate) fn outer_with_inner() -> (u64, Vec<Frame>) {
         assert_eq!(black_box(outer as fn(u32) -> u32)(1), 6);
         let file = fs::read(own_file()).unwrap();
@@ -133,7 +132,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_address_has_its_functions_innermost_first() {
+    fn frames_are_innermost_first() {
         let (_, frames) = outer_with_inner();
         let wanted = [("inner", INNER), ("outer", OUTER)].map(|(name, line)| Frame {
             function: format!("xtask::lines::tests::{name}"),
@@ -143,7 +142,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn of_what_is_not_there_nothing_is_known() {
+    fn unknown_addresses_have_no_frames() {
         let file = fs::read(own_file()).unwrap();
         assert_eq!(Lines::of(&file, &root()).unwrap().at(u64::MAX - 8), []);
         assert!(Lines::of(b"no ELF file", &root()).is_err());

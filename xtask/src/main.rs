@@ -1,5 +1,5 @@
 //! Builds Pagoda and its disk images, runs QEMU, drives the tests. `make` and `scripts/xtask` call
-//! it; `xtask` alone lists its verbs.
+//! it; `xtask` alone lists its commands.
 
 mod build;
 mod c;
@@ -34,46 +34,46 @@ use std::{
 use toolchain::{GUEST_PACKAGES, Toolchain, succeed};
 
 const HELP: &str = "\
-usage: xtask VERB [OPTION…]      (or scripts/xtask, which looks after the toolchain)
+usage: xtask COMMAND [OPTION…]   (or scripts/xtask, which sets up the toolchain)
 
   build          the kernel and the user programs
-  kernel FILE    the kernel alone, copied there
-  cc SOURCE OUT  a C program, linked for the guest; --dialect riscv or classic, else by its includes
-  image [FILE]   a new disk image with the programs, or those of --programs, and the files of --add
+  kernel FILE    only the kernel, copied to FILE
+  cc SOURCE OUT  a C program for the guest; --dialect riscv or classic, default by its includes
+  image [FILE]   a new disk image with all programs or those of --programs, and the files of --add
   qemu           boot to a prompt on this terminal
   gdb            the same, but wait for gdb
-  boot KERNEL IMAGE  the same with these files as they are; --scratch: forget what is written,
+  boot KERNEL IMAGE  boot these files; --scratch: discard writes to the disk,
                  --wait: wait for gdb
   run [CMD]      run a command line in the guest's shell and power off; exits with its status
-                 (101: the kernel panicked, 124: the time was up)
-  test [WORD…]   every check, or those with one of the words in their names; --list tells the names
-  grade [LAB]    what a lab of the course asks, with points: alloc or lazy
+                 (101: kernel panic, 124: timeout)
+  test [WORD…]   all checks, or those with a WORD in their name; --list lists the names
+  grade [LAB]    grade a lab of the course: alloc or lazy
   fmt, lint      format the sources; clippy, with warnings as errors
-  fsck [IMAGE]   check an image; without a name the one of `qemu`
+  fsck [IMAGE]   check an image, default that of `qemu`
 
 Each option may be given as an environment variable too:
   --cpus N (CPUS)          harts, 1 to 8; default 3
-  --mem SIZE (MEM)         RAM, as QEMU writes it, 5M at least; default 128M
-  --icount 1 (ICOUNT)      QEMU counts instructions: each is a nanosecond of the guest's clock; one
-                           hart, unless --cpus says more
+  --mem SIZE (MEM)         RAM in QEMU's format, at least 5M; default 128M
+  --icount 1 (ICOUNT)      QEMU counts instructions, a nanosecond of the guest's clock each; one hart
+                           by default
   --profile NAME (PROFILE) the kernel: release (default), or checked, with assertions
-  --features NAMES (FEATURES) of the kernel, separated by spaces: kmalloc-debug
+  --features NAMES (FEATURES) kernel features, separated by spaces: kmalloc-debug
   --qemu ARGS (QEMUEXTRA)  more arguments for QEMU, separated by spaces
   --boot ARGS (BOOT)       boot arguments for the kernel
   --cmd CMD (CMD)          run: the command line
   --add FILES (ADD)        run, qemu, gdb: files to copy into the image's root first, separated by
                            spaces; C sources are compiled
-  --keep IMAGE (KEEP)      run, qemu: use this image, made if not there, and keep it; one that
+  --keep IMAGE (KEEP)      run, qemu: use and keep this image, created if missing; an image that
                            xtask did not make keeps its programs
   --large-files (LARGE_FILES=1)  image, run, qemu: where an image is made, one with files of up to
                            65,803 KiB, which only Pagoda takes
   --port N (GDBPORT)       gdb: where to listen; default 26000
-  --jobs N (JOBS)          test: guests at once
-  --out FILE (OUT)         grade: the results for a grading system, too: .json Gradescope, .xml JUnit
-  --tree NAME (TREE)       grade: what the results call the tree, instead of its path
-  --boot-timeout SECONDS (XV6_BOOT_TIMEOUT)  grade: until a guest's first program runs; default 30
-  --timeout SECONDS (TIMEOUT)  run: when to give up; default 120
-This one is the script's:
+  --jobs N (JOBS)          test: concurrent guests
+  --out FILE (OUT)         grade: write results for a grading system: .json Gradescope, .xml JUnit
+  --tree NAME (TREE)       grade: the tree's name in the results, default its path
+  --boot-timeout SECONDS (XV6_BOOT_TIMEOUT)  grade: limit until the first program; default 30
+  --timeout SECONDS (TIMEOUT)  run: time limit; default 120
+For scripts/xtask only:
   --above PIDS             the processes above it; xtask ends when one of them does
 ";
 
@@ -113,12 +113,12 @@ fn dispatch() -> Result<u8> {
         "fmt" => succeed(toolchain.cargo("fmt").arg("--all"))?,
         "lint" => lint(&toolchain)?,
         "run" => return run::run(&toolchain, &options),
-        verb => bail!("no verb {verb:?}; `xtask help` lists them"),
+        command => bail!("no command {command:?}; `xtask help` lists them"),
     }
     Ok(0)
 }
 
-/// Makes a new image, under the name given or beside the kernel.
+/// Creates an image, under the given name or beside the kernel.
 fn image(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let mut guest = build::guest(toolchain, options.profile, &options.features)?;
     if let Some(wanted) = &options.programs {
@@ -140,7 +140,7 @@ fn image(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     Ok(0)
 }
 
-/// Copies the kernel to the file named, unless that is the same already.
+/// Copies the kernel to the named file, unless they are equal.
 fn kernel(toolchain: &Toolchain, options: &Options) -> Result<()> {
     let [out] = options.rest.as_slice() else {
         bail!("usage: xtask kernel FILE");
@@ -156,7 +156,7 @@ fn kernel(toolchain: &Toolchain, options: &Options) -> Result<()> {
     build::replace(Path::new(out), &kernel)
 }
 
-/// Compiles one C program to the file named, unless that is the same already.
+/// Compiles a C program to the named file, unless they are equal.
 fn cc(toolchain: &Toolchain, options: &Options) -> Result<()> {
     let [source, out] = options.rest.as_slice() else {
         bail!("usage: xtask cc SOURCE OUT");

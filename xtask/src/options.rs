@@ -1,4 +1,4 @@
-//! What the user asked for: flags, or environment variables of the names that `make` knows.
+//! Options: flags, or the environment variables that `make` exports.
 
 use crate::{c::Dialect, volume::Format};
 use anyhow::{Context, Result, bail, ensure};
@@ -27,50 +27,50 @@ impl Profile {
         match name {
             "release" => Ok(Profile::Release),
             "checked" => Ok(Profile::Checked),
-            other => bail!("profile {other:?}: it may be release or checked"),
+            other => bail!("profile {other:?}: expected release or checked"),
         }
     }
 }
 
-/// The virtual machine's size, and what else QEMU is told.
+/// The virtual machine's parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Hardware {
     pub(crate) cpus: u32,
-    /// As QEMU writes it, `128M`.
+    /// In QEMU's format, `128M`.
     pub(crate) mem: String,
-    /// One instruction is one nanosecond of the guest's clock.
+    /// Count instructions: each is one nanosecond of the guest's clock.
     pub(crate) icount: bool,
     pub(crate) extra: Vec<String>,
-    /// Boot arguments for the kernel itself.
+    /// The kernel's boot arguments.
     pub(crate) boot: String,
 }
 
-/// The command line and the environment, checked.
+/// The validated command line and environment.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) verb: String,
-    /// What stands behind the verb.
+    /// The arguments after the command.
     pub(crate) rest: Vec<String>,
     pub(crate) hardware: Hardware,
     pub(crate) profile: Profile,
-    /// Of the kernel, on top of its default ones.
+    /// Additional features of the kernel.
     pub(crate) features: Vec<String>,
     pub(crate) cmd: Option<String>,
     pub(crate) add: Vec<PathBuf>,
     pub(crate) keep: Option<PathBuf>,
     pub(crate) timeout: Duration,
     pub(crate) gdb_port: u16,
-    /// How many guests `test` runs at once; `None` lets it choose.
+    /// Concurrent guests of `test`; `None` lets it choose.
     pub(crate) jobs: Option<usize>,
-    /// `test` and others: only tell what there is.
+    /// `test` and others: only list.
     pub(crate) list: bool,
     /// Of images that are made.
     pub(crate) format: Format,
     /// `image`: only these of the programs.
     pub(crate) programs: Option<Vec<String>>,
-    /// `cc`: not what the includes tell.
+    /// `cc`: overrides the dialect of the includes.
     pub(crate) dialect: Option<Dialect>,
-    /// `boot`: nothing is written to the image.
+    /// `boot`: discard writes to the image.
     pub(crate) scratch: bool,
     /// `boot`: for gdb.
     pub(crate) wait: bool,
@@ -78,15 +78,15 @@ pub(crate) struct Options {
     pub(crate) lab: Option<String>,
     /// `grade`: a file for the results.
     pub(crate) out: Option<PathBuf>,
-    /// `grade`: what the results call the tree, instead of its path.
+    /// `grade`: the tree's name in the results, instead of its path.
     pub(crate) tree: Option<String>,
-    /// `grade`: until a guest runs its first program.
+    /// `grade`: time limit until the first program.
     pub(crate) boot_timeout: Duration,
-    /// The processes above scripts/xtask when it was called, from its parent upwards.
+    /// The ancestors of scripts/xtask when it was called, parent first.
     pub(crate) above: Option<Vec<Pid>>,
 }
 
-/// The environment's value; an empty one counts as none, since `make` exports all it knows.
+/// An environment variable; empty counts as unset, since `make` exports all.
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -95,14 +95,14 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The least memory that Pagoda comes to a prompt with, and runs `ls | wc`; with less, QEMU finds no place
-/// for the device tree behind the kernel.
+/// The least memory with which Pagoda runs `ls | wc`; with less, QEMU has no room for the device
+/// tree.
 const LEAST_MEMORY: f64 = 5.0 * MIB;
 const MIB: f64 = (1 << 20) as f64;
 
-/// Checks a size of memory, written as QEMU takes it: in MiB, or with a unit behind it.
+/// Checks a memory size in QEMU's format: MiB, or with a unit.
 fn memory(text: &str) -> Result<()> {
-    let wrong = || format!("MEM={text}: a size is wanted, like 128M or 1G");
+    let wrong = || format!("MEM={text}: expected a size like 128M or 1G");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "B" => 1.0,
@@ -116,7 +116,7 @@ fn memory(text: &str) -> Result<()> {
     let count: f64 = digits.parse().ok().filter(|_| plain).with_context(wrong)?;
     ensure!(
         count * unit >= LEAST_MEMORY,
-        "MEM={text}: Pagoda needs {}M at least",
+        "MEM={text}: Pagoda needs at least {}M",
         LEAST_MEMORY / MIB
     );
     Ok(())
@@ -124,24 +124,24 @@ fn memory(text: &str) -> Result<()> {
 
 fn port(text: &str) -> Result<u16> {
     let port = text.parse().ok().filter(|&port: &u16| port > 0);
-    port.with_context(|| format!("GDBPORT={text}: a port from 1 to 65535 is wanted"))
+    port.with_context(|| format!("GDBPORT={text}: expected a port from 1 to 65535"))
 }
 
 fn switch(what: &str, text: &str) -> Result<bool> {
     match text {
         "0" => Ok(false),
         "1" => Ok(true),
-        _ => bail!("{what}={text}: 1 or 0 is wanted"),
+        _ => bail!("{what}={text}: expected 1 or 0"),
     }
 }
 
 fn number<T: std::str::FromStr>(what: &str, text: &str) -> Result<T> {
     text.parse()
         .ok()
-        .with_context(|| format!("{what}={text}: a whole number is wanted"))
+        .with_context(|| format!("{what}={text}: expected a whole number"))
 }
 
-/// Processes by their numbers, up to the first that is none.
+/// Processes by ID, up to the first invalid one.
 fn processes(numbers: &[String]) -> Result<Vec<Pid>> {
     let number = |text: &String| number("--above", text).map(Pid::from_raw);
     let numbers: Result<Vec<Option<Pid>>> = numbers.iter().map(number).collect();
@@ -149,7 +149,7 @@ fn processes(numbers: &[String]) -> Result<Vec<Pid>> {
 }
 
 impl Options {
-    /// Reads the environment first, then the command line over it.
+    /// Reads the environment, then the command line, which overrides it.
     pub(crate) fn parse() -> Result<Options> {
         Options::parse_from(lexopt::Parser::from_env(), env)
     }
@@ -230,7 +230,7 @@ fn string(value: OsString) -> Result<String> {
     value.into_string().ok().context("an argument is not UTF-8")
 }
 
-/// The settings as text, before they are checked.
+/// The settings as text, not yet validated.
 struct Settings {
     cpus: Option<String>,
     mem: Option<String>,
@@ -284,7 +284,7 @@ impl Settings {
 
     fn check(self, verb: String, rest: Vec<String>) -> Result<Options> {
         let icount = switch("ICOUNT", self.icount.as_deref().unwrap_or("0"))?;
-        // Where instructions are counted, harts take turns: one is what can be measured best.
+        // With -icount harts take turns, so one hart measures best.
         let default = if icount { "1" } else { "3" };
         let cpus = number("CPUS", self.cpus.as_deref().unwrap_or(default))?;
         if !(1..=8).contains(&cpus) {
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_the_environment() {
+    fn flags_override_the_environment() {
         let environment = [
             ("CPUS", "2"),
             ("CMD", "ls; wc README"),
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_settings_are_refused() {
         for environment in [
             ("CPUS", "0"),
             ("CPUS", "9"),
@@ -403,13 +403,13 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_what_pagoda_can_run_in() {
+    fn memory_sizes_are_checked() {
         for size in ["5M", "5", "5120K", "128m", "1G", "0.5g", "5242880B", "1T"] {
             let options = parse(&["run"], &[("MEM", size)]).expect(size);
             assert_eq!(options.hardware.mem, size);
         }
         for size in ["0", "1", "1K", "4M", "4.9M", "5119K", "5242879B", "0G"] {
-            let expected = format!("MEM={size}: Pagoda needs 5M at least");
+            let expected = format!("MEM={size}: Pagoda needs at least 5M");
             assert_eq!(refusal("MEM", size), expected);
         }
         for size in [
@@ -422,23 +422,23 @@ mod tests {
             "1..2",
             "inf",
         ] {
-            let expected = format!("MEM={size}: a size is wanted, like 128M or 1G");
+            let expected = format!("MEM={size}: expected a size like 128M or 1G");
             assert_eq!(refusal("MEM", size), expected);
         }
     }
 
     #[test]
-    fn a_port_is_one() {
+    fn ports_are_checked() {
         let options = parse(&["gdb"], &[("GDBPORT", "65535")]).unwrap();
         assert_eq!(options.gdb_port, 65535);
         for port in ["0", "65536", "99999", "-1", "gdb"] {
-            let expected = format!("GDBPORT={port}: a port from 1 to 65535 is wanted");
+            let expected = format!("GDBPORT={port}: expected a port from 1 to 65535");
             assert_eq!(refusal("GDBPORT", port), expected);
         }
     }
 
     #[test]
-    fn counting_instructions_takes_one_hart_unless_told() {
+    fn icount_defaults_to_one_hart() {
         let icount = ("ICOUNT", "1");
         let options = parse(&["run"], &[icount]).unwrap();
         assert_eq!((options.hardware.icount, options.hardware.cpus), (true, 1));

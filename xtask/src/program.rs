@@ -1,4 +1,4 @@
-//! User programs as they go into the image: without what only a debugger reads.
+//! Prepares user programs for the image: strips debug information.
 
 use anyhow::{Context, Result, ensure};
 use elf::{ElfBytes, endian::LittleEndian};
@@ -10,8 +10,7 @@ const SHOFF: usize = 0x28;
 const SHENTSIZE: usize = 0x3a;
 const EHSIZE: usize = 0x40;
 
-/// What `exec` needs of an ELF file: the header, the program headers, and the bytes they name. The
-/// section headers, and all that linkers put behind the last segment, are cut off.
+/// Strips an ELF file to what `exec` needs: header, program headers and segments.
 pub(crate) fn strip(file: &[u8]) -> Result<Vec<u8>> {
     let elf = ElfBytes::<LittleEndian>::minimal_parse(file)?;
     let header = elf.ehdr;
@@ -39,11 +38,11 @@ pub(crate) fn strip(file: &[u8]) -> Result<Vec<u8>> {
     Ok(kept)
 }
 
-/// Enters into a program how many bytes of stack it wants.
+/// Sets the stack size in a program's PT_GNU_STACK header.
 ///
 /// # Errors
-/// The file is no ELF file, or has no program header for the stack.
-pub(crate) fn ask_for_stack(file: &mut [u8], bytes: usize) -> Result<()> {
+/// The file is no ELF file, or has no such header.
+pub(crate) fn set_stack_size(file: &mut [u8], bytes: usize) -> Result<()> {
     let elf = ElfBytes::<LittleEndian>::minimal_parse(file)?;
     let segments = elf.segments().context("no program headers")?;
     let index = segments
@@ -52,7 +51,9 @@ pub(crate) fn ask_for_stack(file: &mut [u8], bytes: usize) -> Result<()> {
     let index = index.context("no program header for the stack")?;
     let table = usize::try_from(elf.ehdr.e_phoff)?;
     let at = table + index * usize::from(elf.ehdr.e_phentsize) + P_MEMSZ;
-    let field = file.get_mut(at..at + 8).context("a cut program header")?;
+    let field = file
+        .get_mut(at..at + 8)
+        .context("a truncated program header")?;
     field.copy_from_slice(&(bytes as u64).to_le_bytes());
     Ok(())
 }
@@ -61,7 +62,7 @@ pub(crate) fn ask_for_stack(file: &mut [u8], bytes: usize) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// An ELF file with one segment of four bytes and junk behind it.
+    /// An ELF file with one segment of four bytes, followed by junk.
     fn sample() -> Vec<u8> {
         let mut file = vec![0u8; 0x78];
         file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
@@ -90,20 +91,23 @@ mod tests {
     }
 
     #[test]
-    fn the_stack_is_entered_where_there_is_a_header_for_it() {
+    fn the_stack_size_needs_a_header() {
         let mut file = sample();
         file[SHOFF..SHOFF + 8].fill(0);
-        assert!(ask_for_stack(&mut file.clone(), 4096).is_err(), "no header");
+        assert!(
+            set_stack_size(&mut file.clone(), 4096).is_err(),
+            "no header"
+        );
         file[0x40..0x44].copy_from_slice(&elf::abi::PT_GNU_STACK.to_le_bytes());
-        ask_for_stack(&mut file, 0x12345).unwrap();
+        set_stack_size(&mut file, 0x12345).unwrap();
         let elf = ElfBytes::<LittleEndian>::minimal_parse(&file).unwrap();
         let stack = elf.segments().unwrap().get(0).unwrap();
         assert_eq!((stack.p_memsz, stack.p_offset), (0x12345, 0x78));
-        assert!(ask_for_stack(&mut b"#!/bin/sh\n".to_vec(), 4096).is_err());
+        assert!(set_stack_size(&mut b"#!/bin/sh\n".to_vec(), 4096).is_err());
     }
 
     #[test]
-    fn refuses_what_is_cut_short_or_no_elf() {
+    fn truncated_and_other_files_are_refused() {
         let mut file = sample();
         file[SHOFF..SHOFF + 8].fill(0);
         file.truncate(0x7a);

@@ -11,15 +11,15 @@ use std::{
     process::Command,
 };
 
-/// `scripts/setup` has seen to it that there is one, new enough.
+/// `scripts/setup` ensures that it is installed and new enough.
 const QEMU: &str = "qemu-system-riscv64";
 
 /// The disk of one machine.
 #[derive(Debug)]
 pub(crate) enum Disk {
-    /// Memory that is gone with the last process that has it open, whatever ends them.
+    /// An anonymous file, gone with the last process that has it open.
     Scratch(File),
-    /// An image that stays.
+    /// A persistent image.
     Kept(PathBuf),
 }
 
@@ -33,7 +33,7 @@ impl Disk {
         Ok(Disk::Scratch(file))
     }
 
-    /// What is on it now.
+    /// The current contents.
     pub(crate) fn contents(&self) -> Result<Vec<u8>> {
         match self {
             Disk::Kept(path) => std::fs::read(path).with_context(|| path.display().to_string()),
@@ -48,9 +48,9 @@ impl Disk {
     }
 }
 
-/// What is written to the serial port's registers at reset, by address and value: FIFOs on, and a zero byte
-/// sent in loopback, so that it is received. The firmware sets the port up and throws away the first byte
-/// that waits there; so that is the zero, and not what somebody typed before the machine ran.
+/// UART register writes at reset, by address and value: enable FIFOs and send a zero byte in
+/// loopback. The firmware discards the first received byte when it sets up the port; this way it is
+/// the zero, not typed input.
 const PORT_AT_RESET: [(u32, u8); 4] = [
     (0x1000_0002, 0x01),
     (0x1000_0004, 0x10),
@@ -58,17 +58,16 @@ const PORT_AT_RESET: [(u32, u8); 4] = [
     (0x1000_0004, 0x00),
 ];
 
-/// Where the guest's serial console goes.
+/// The guest's serial console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Console {
-    /// A terminal, shared with QEMU's monitor; Ctrl-A x leaves.
+    /// A terminal, shared with QEMU's monitor; Ctrl-A x quits.
     Terminal,
-    /// QEMU's standard input and output, every byte as it is.
+    /// QEMU's standard input and output, raw.
     Stdio,
 }
 
-/// A QEMU that is not running yet. `boot_args` is the kernel's command line
-/// behind what the hardware's user wants in it.
+/// A QEMU command line. `boot_args` is appended to the hardware's boot arguments.
 pub(crate) fn command(
     kernel: &Path,
     disk: &Disk,
@@ -115,7 +114,7 @@ pub(crate) fn command(
             )
         }
     };
-    // A comma in the name would end it.
+    // Commas in the name must be doubled.
     let image = image
         .to_str()
         .context("the image's name is not UTF-8")?
@@ -136,7 +135,7 @@ pub(crate) fn command(
     Ok(qemu)
 }
 
-/// Lets the child have the file under its number here.
+/// Lets the child inherit the file under the same descriptor.
 pub(crate) fn hand_down(child: &mut Command, file: File) {
     let prepare = move || Ok(rustix::io::fcntl_setfd(&file, FdFlags::empty())?);
     // SAFETY: between fork and exec only async-signal-safe functions may run: `prepare` makes one

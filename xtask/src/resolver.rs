@@ -1,4 +1,4 @@
-//! The console of a guest with source lines behind the addresses in a panic's backtrace.
+//! Adds source lines to the addresses of a panic's backtrace on the console.
 
 use crate::{
     lines::{Frame, Lines},
@@ -10,27 +10,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Lines of so many bytes are not looked at: the kernel's own are shorter.
+/// Longer lines are not parsed: the kernel's are shorter.
 const LONGEST: usize = 400;
 
-/// Hands all bytes on at once, and as they are. Where a line of a backtrace ends, what the kernel's file
-/// knows of its address is put in before the end; without such a file nothing is.
+/// Forwards all bytes unchanged and at once. At the end of a backtrace line it inserts the source
+/// location, if the kernel's file has it.
 pub(crate) struct Resolver<W> {
     sink: W,
     kernel: PathBuf,
-    /// Loaded when the first address is seen; none if that did not work.
+    /// Loaded at the first address; the inner `None` is a failure to load.
     lines: Option<Option<Lines>>,
-    /// The line so far.
+    /// The current line.
     line: Vec<u8>,
 }
 
 impl<W: Write> Resolver<W> {
-    /// Where the console goes.
+    /// The destination.
     pub(crate) fn sink(&self) -> &W {
         &self.sink
     }
 
-    /// For the console of this kernel.
+    /// A resolver for this kernel's console.
     pub(crate) fn new(sink: W, kernel: &Path) -> Resolver<W> {
         Resolver {
             sink,
@@ -40,13 +40,13 @@ impl<W: Write> Resolver<W> {
         }
     }
 
-    /// Takes the next part of a line.
+    /// Records the next part of a line.
     fn note(&mut self, text: &[u8]) {
         let room = LONGEST.saturating_sub(self.line.len());
         self.line.extend(text.iter().take(room));
     }
 
-    /// What is to stand behind the line that ends here.
+    /// The text to insert at the end of this line.
     fn addition(&mut self) -> String {
         if self.line.len() == LONGEST {
             return String::new();
@@ -55,7 +55,7 @@ impl<W: Write> Resolver<W> {
         let Some(address) = text.and_then(address) else {
             return String::new();
         };
-        // That may take a moment.
+        // Loading may take a moment.
         let _ = self.sink.flush();
         let lines = self.lines.get_or_insert_with(|| {
             let file = fs::read(&self.kernel).ok()?;
@@ -90,8 +90,8 @@ impl<W: Write> Write for Resolver<W> {
     }
 }
 
-/// The address in a line of a backtrace, `  0xffffffc080201234 name+0x12`, or in that of a fault, where `pc`
-/// stands before it.
+/// The address in a backtrace line, ` 0xffffffc080201234 name+0x12`, or in that of a fault, which
+/// starts with `pc`.
 fn address(line: &str) -> Option<u64> {
     let line = line.strip_prefix("  ")?;
     let line = line.strip_prefix("pc ").unwrap_or(line);
@@ -101,7 +101,7 @@ fn address(line: &str) -> Option<u64> {
     u64::from_str_radix(address, 16).ok()
 }
 
-/// The lines behind a function's name: the innermost on the same line, those that it is inlined in below.
+/// The source location of the innermost frame, and below it the callers that it is inlined in.
 fn told(frames: &[Frame]) -> String {
     let Some((first, outer)) = frames.split_first() else {
         return String::new();
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::lines::tests::{outer_with_inner, own_file, root};
 
-    /// What comes out of the console that prints these parts, with the lines of this program.
+    /// The output for a console that prints these parts, with this program's lines.
     fn shown(kernel: &Path, parts: &[&[u8]]) -> Vec<u8> {
         let mut sink = Vec::new();
         let mut resolver = Resolver::new(&mut sink, kernel);
@@ -146,13 +146,13 @@ mod tests {
         let wanted = console.replace("+0x4", &format!("+0x4{added}"));
         let whole = shown(&own_file(), &[console.as_bytes()]);
         assert_eq!(String::from_utf8_lossy(&whole), wanted);
-        // However it is cut.
+        // However it is split.
         let bytes: Vec<&[u8]> = console.as_bytes().chunks(1).collect();
         assert_eq!(shown(&own_file(), &bytes), whole);
     }
 
     #[test]
-    fn all_else_passes_as_it_is_and_at_once() {
+    fn other_bytes_pass_unchanged_and_at_once() {
         let (address, _) = outer_with_inner();
         let long = "x".repeat(LONGEST);
         let console = format!(
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(shown(&own_file(), &[&bytes]), bytes);
     }
 
-    /// The line that the byte with this number is in, up to there.
+    /// The line up to this byte.
     fn line_before(bytes: &[u8], count: usize) -> Vec<u8> {
         let lines = bytes[..count].rsplit(|byte| matches!(byte, b'\r' | b'\n'));
         let line = lines.take(1).next().unwrap_or_default();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_kernel_s_file_the_console_stays_as_it_is() {
+    fn without_the_kernels_file_the_console_is_unchanged() {
         let (address, _) = outer_with_inner();
         let console = format!("backtrace:\r\n  {address:#x} outer+0x4\r\n");
         for file in ["no-such-file", "Cargo.toml"] {

@@ -1,4 +1,4 @@
-//! Results of `grade` in the files that graders read: JUnit's XML, and Gradescope's `results.json`.
+//! Writes the results of `grade` as JUnit XML or Gradescope's `results.json`.
 
 use crate::build::replace;
 use anyhow::{Result, bail};
@@ -8,10 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bytes of a test's output that go into a file, the last ones.
+/// Bytes kept of a test's output, from its end.
 const SHOWN: usize = 8000;
 
-/// How it ended.
+/// The verdict of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     NotRun,
@@ -19,13 +19,13 @@ pub(crate) enum Verdict {
     Failed,
 }
 
-/// What one test gave.
+/// The result of a test.
 #[derive(Clone, Debug)]
 pub(crate) struct Test {
     pub(crate) name: &'static str,
     pub(crate) points: u32,
     pub(crate) verdict: Verdict,
-    /// For a reader who sees nothing else of the run.
+    /// The output shown to the student.
     pub(crate) output: String,
 }
 
@@ -39,17 +39,17 @@ impl Test {
     }
 }
 
-/// All tests of a lab, in their order.
+/// All tests of a lab, in order.
 #[derive(Debug)]
 pub(crate) struct Results {
     pub(crate) lab: String,
-    /// The name of the tree that is graded.
+    /// The name of the graded tree.
     pub(crate) tree: String,
     pub(crate) tests: Vec<Test>,
     pub(crate) seconds: f64,
 }
 
-/// Where the results go, and as what.
+/// The file for the results, and its format.
 #[derive(Debug)]
 pub(crate) struct Target {
     path: PathBuf,
@@ -57,7 +57,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The file's extension tells the form.
+    /// Chooses the format by the file's extension.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl Target {
             Some("xml") => Results::junit,
             Some("json") => Results::gradescope,
             _ => bail!(
-                "OUT={}: a name that ends in .json (Gradescope) or .xml (JUnit) is wanted",
+                "OUT={}: expected a name ending in .json (Gradescope) or .xml (JUnit)",
                 path.display()
             ),
         };
@@ -77,14 +77,14 @@ impl Target {
         })
     }
 
-    /// Writes the file, in the place of one that is there.
+    /// Writes or replaces the file.
     pub(crate) fn write(&self, results: &Results) -> Result<()> {
         replace(&self.path, (self.form)(results).as_bytes())
     }
 }
 
 impl Results {
-    /// Points earned, and what there are.
+    /// Points earned and possible.
     pub(crate) fn score(&self) -> (u32, u32) {
         let earned = self.tests.iter().map(Test::score).sum();
         (earned, self.tests.iter().map(|test| test.points).sum())
@@ -139,7 +139,7 @@ impl Results {
                     format!("<failure message=\"no points\">{text}</failure>")
                 }
             };
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = writeln!(
                 xml,
                 "<testcase classname=\"{}\" name=\"{}\">{content}</testcase>",
@@ -151,14 +151,14 @@ impl Results {
     }
 }
 
-/// The end of a text.
+/// The end of a text, at most [`SHOWN`] bytes.
 fn shown(text: &str) -> &str {
     let start = text.len().saturating_sub(SHOWN);
     let start = (start..=text.len()).find(|&at| text.is_char_boundary(at));
     &text[start.unwrap_or(0)..]
 }
 
-/// Text for XML, without the characters that it cannot hold.
+/// Escapes text for XML, and drops characters that XML forbids.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -200,13 +200,13 @@ mod tests {
         }
     }
 
-    /// What a console may show.
+    /// Text that a console may show.
     fn odd() -> String {
         String::from_utf8_lossy(b"\0\x01\x1b[31m\"\\</failure>\xff\xfe\r\n").into_owned()
     }
 
     #[test]
-    fn gradescope_reads_any_output() {
+    fn gradescope_json_is_valid_for_any_output() {
         let json: Value = serde_json::from_str(&results(&odd()).gradescope()).unwrap();
         assert_eq!(json["score"], 20);
         assert_eq!(json["extra_data"]["tree"], "class/a & b");
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn xml_has_only_what_xml_can_hold() {
+    fn xml_is_valid_for_any_output() {
         let xml = results(&odd()).junit();
         assert!(
             xml.contains("name=\"a &lt;b&gt; &amp; &quot;c&quot;\""),
@@ -249,11 +249,11 @@ mod tests {
             "{}",
             output.len()
         );
-        assert!(output.ends_with("éx"), "the end is what tells");
+        assert!(output.ends_with("éx"), "the end is kept");
     }
 
     #[test]
-    fn the_name_tells_the_form() {
+    fn the_extension_decides_the_format() {
         assert!(Target::new(Path::new("a/results.json")).is_ok());
         assert!(Target::new(Path::new("results.xml")).is_ok());
         assert!(Target::new(Path::new("results")).is_err());

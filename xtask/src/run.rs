@@ -1,4 +1,4 @@
-//! `run`: one command line in a guest of its own.
+//! `run`: runs one command line in a guest.
 
 use crate::{
     build, image,
@@ -17,22 +17,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Exit status after a kill for want of time, as `timeout(1)` has it.
+/// Exit status on timeout, as in `timeout(1)`.
 pub(crate) const TIMED_OUT: u8 = 124;
-/// A time limit that no clock overflows at.
+/// A time limit that does not overflow.
 const FOREVER: Duration = Duration::from_secs(1 << 30);
 
-/// The longest line that an xv6 shell reads at once, without its end.
+/// The longest line that xv6's shell reads, without its newline.
 const LONGEST: usize = 98;
 
-/// Boots, runs the command line, and gives the exit status for this process.
+/// Boots, runs the command line, and returns its exit status.
 ///
-/// The init of an image that was not made here knows nothing of our boot arguments: there the line is
-/// typed to the shell, and the status is 0 when the shell has done it all.
+/// The init of a foreign image ignores our boot arguments: there the line is typed to the shell,
+/// and the status is 0 when the shell is done.
 ///
 /// # Errors
 ///
-/// The guest could not be built or started, or standard output is closed.
+/// The guest cannot be built or started, or standard output is closed.
 pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let named = (!options.rest.is_empty()).then(|| options.rest.join(" "));
     let cmd = named.or_else(|| options.cmd.clone());
@@ -40,7 +40,7 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let cmd = cmd.context("which command? make run CMD='echo hello; ls'")?;
     ensure!(
         !cmd.contains('\0'),
-        "a command line cannot hold a zero byte"
+        "a command line cannot contain a zero byte"
     );
     options.keep.as_deref().map_or(Ok(()), image::check)?;
     let foreign = match &options.keep {
@@ -79,14 +79,14 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     };
     Ok(status.unwrap_or_else(|| {
         eprintln!(
-            "xtask: no end after {} s; QEMU was killed",
+            "xtask: timeout after {} s; QEMU was killed",
             options.timeout.as_secs()
         );
         TIMED_OUT
     }))
 }
 
-/// What is typed to a foreign shell, in lines that it can read.
+/// The lines to type to a foreign shell.
 fn typed(image: &Path, cmd: &str) -> Result<Receiver<Vec<u8>>> {
     let (sender, lines) = channel();
     for line in cmd.lines() {
@@ -99,25 +99,25 @@ fn typed(image: &Path, cmd: &str) -> Result<Receiver<Vec<u8>>> {
         sender.send(format!("{line}\n").into_bytes())?;
     }
     eprintln!(
-        "xtask: {} was not made by xtask: the command line is typed to its shell, and its status stays unknown",
+        "xtask: {} was not made by xtask: the command line is typed to its shell, and its status is unknown",
         image.display()
     );
     Ok(lines)
 }
 
-/// When the time is up.
+/// The deadline.
 fn deadline(start: Instant, timeout: Duration) -> Instant {
     start.checked_add(timeout).unwrap_or(start + FOREVER)
 }
 
-/// The kernel's command line that makes init run `cmd` and power off: all behind the two dashes is
-/// init's one argument, what stands before them is for the kernel.
+/// The boot arguments that make init run `cmd` and power off: those after the two dashes are init's
+/// single argument.
 pub(crate) fn boot_args(cmd: &str) -> String {
     format!("-- {cmd}")
 }
 
-/// Copies the console to `sink` until the guest ends, and gives its exit status; when that takes too
-/// long, prints what the guest does, kills it, and gives `None`.
+/// Copies the console to `sink` until the guest ends, and returns its exit status; on timeout
+/// prints the guest's state, kills it, and returns `None`.
 pub(crate) fn follow(
     session: &mut Session,
     timeout: Duration,
@@ -132,16 +132,17 @@ pub(crate) fn follow(
     }
 }
 
-/// Why the console is followed no further.
+/// Why following the console stopped.
 pub(crate) enum Followed {
-    /// The guest ended with this status.
+    /// The guest ended with this exit status.
     Ended(u8),
-    /// What was waited for is there.
+    /// The sink has enough.
     Enough,
     TimeUp,
 }
 
-/// Copies the console to `sink` until the guest ends, the sink has `enough`, or the time is up.
+/// Copies the console to `sink` until the guest ends, the sink has `enough`, or the deadline
+/// passes.
 pub(crate) fn follow_until<S: Write>(
     session: &mut Session,
     timeout: Duration,
@@ -153,7 +154,7 @@ pub(crate) fn follow_until<S: Write>(
         match session.next(deadline)? {
             Event::Output(bytes) => {
                 let written = sink.write_all(&bytes).and_then(|()| sink.flush());
-                written.context("nobody reads the console any more")?;
+                written.context("standard output is closed")?;
                 if enough(sink) {
                     return Ok(Followed::Enough);
                 }

@@ -1,4 +1,4 @@
-//! A guest that runs: its console as a stream of events.
+//! A running guest, with its console as a stream of events.
 
 use crate::{build::Guest, ties, watchdog::Watch};
 use anyhow::{Context, Result};
@@ -12,23 +12,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What standard error of the child is.
+/// The child's standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stderr {
-    /// That of this process.
+    /// Inherited.
     Ours,
-    /// Part of the console's stream.
+    /// Merged into the console.
     Console,
 }
 
-/// What happened.
+/// An event.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The console printed this.
+    /// Console output.
     Output(Vec<u8>),
-    /// The child ended with this status, 128 and the signal's number if a signal ended it.
+    /// The child ended with this status, or 128 plus the signal that killed it.
     Ended(u8),
-    /// Nothing until the given time.
+    /// Nothing until the deadline.
     Silence,
 }
 
@@ -43,9 +43,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Starts the child. With `input` it can be typed to, else it reads nothing. It is killed when
-    /// the calling thread ends, however that happens: no guest outlives its xtask. Signals for all of a
-    /// terminal's foreground do not reach it: what they mean is for its xtask to know.
+    /// Starts the child, with a pipe for input if `input`. It is killed when the calling thread
+    /// ends, so no guest outlives its xtask. It does not get the terminal's signals; xtask handles
+    /// them.
     pub(crate) fn start(mut command: Command, input: bool, stderr: Stderr) -> Result<Session> {
         let (reader, writer) = std::io::pipe()?;
         if stderr == Stderr::Console {
@@ -59,7 +59,7 @@ impl Session {
         let mut child = command
             .spawn()
             .with_context(|| format!("{name} could not be started"))?;
-        // The command holds ends of the pipe, which would keep it open.
+        // The command holds ends of the pipe.
         drop(command);
         Ok(Session {
             input: child.stdin.take(),
@@ -69,12 +69,12 @@ impl Session {
         })
     }
 
-    /// The child's process.
+    /// The child's process ID.
     pub(crate) fn id(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
-    /// Starts a QEMU, so that it can be typed to and asked what its guest does.
+    /// Starts a QEMU with input and with the watchdog attached.
     pub(crate) fn watched(mut qemu: Command, guest: &Guest, stderr: Stderr) -> Result<Session> {
         let watch = Watch::attach(&mut qemu, guest)?;
         let mut session = Session::start(qemu, true, stderr)?;
@@ -82,7 +82,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Ends a child whose time is up, and prints first what the guest does if it can be asked.
+    /// Kills a child after a timeout; first prints the guest's state if possible.
     pub(crate) fn time_is_up(&mut self, sink: &mut impl Write) -> Result<()> {
         if let Some(watch) = self.watch.take() {
             watch.look(self, sink)?;
@@ -90,7 +90,7 @@ impl Session {
         self.kill()
     }
 
-    /// Waits until something happens, or until `deadline`.
+    /// Waits for an event until `deadline`.
     pub(crate) fn next(&mut self, deadline: Instant) -> Result<Event> {
         let patience = deadline.saturating_duration_since(Instant::now());
         match self.output.recv_timeout(patience) {
@@ -100,7 +100,7 @@ impl Session {
         }
     }
 
-    /// The console is closed; the child ends at once, or was told to live without one.
+    /// Waits for the exit after the console is closed.
     fn end(&mut self, deadline: Instant) -> Result<Event> {
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -113,7 +113,7 @@ impl Session {
         }
     }
 
-    /// Types. A guest that has gone does not mind.
+    /// Types the bytes; ignores a guest that has ended.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
         let Some(input) = &mut self.input else {
             return Ok(());
@@ -124,12 +124,12 @@ impl Session {
         }
     }
 
-    /// Ends what can be typed; the child sees the end of its input.
+    /// Closes the child's input.
     pub(crate) fn close_input(&mut self) {
         self.input = None;
     }
 
-    /// Ends the child at once, as a power failure would.
+    /// Kills the child at once, as a power failure would.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -143,7 +143,7 @@ impl Drop for Session {
     }
 }
 
-/// Reads in a thread of its own, until the pipe's other ends are closed.
+/// Reads in a thread until the pipe's write ends are closed.
 fn chunks(mut reader: PipeReader) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
@@ -157,7 +157,7 @@ fn chunks(mut reader: PipeReader) -> Receiver<Vec<u8>> {
     receiver
 }
 
-/// The exit status, 128 and the signal's number if a signal ended it.
+/// The exit status, or 128 plus the signal that killed it.
 pub(crate) fn code(status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt;
     let signal = || status.signal().map(|signal| 128 + signal);

@@ -1,5 +1,4 @@
-//! The kernel's own symbol table, for the function names in its backtraces.
-//! The kernel leaves a section of zero bytes among its read-only data, which is filled after linking.
+//! The kernel reserves a section of zeros in its read-only data, which is filled after linking.
 
 use crate::ksyms;
 use anyhow::{Context, Result, bail};
@@ -9,11 +8,11 @@ use std::collections::{BTreeMap, btree_map::Entry};
 const SECTION: &str = ".ksyms";
 type Elf<'data> = ElfBytes<'data, LittleEndian>;
 
-/// Fills the section of the kernel in `file`.
+/// Fills the section in the kernel `file`.
 ///
 /// # Errors
 ///
-/// The file is no ELF file with a symbol table and the section, or the table does not fit.
+/// It is no ELF file with a symbol table and the section, or the table does not fit.
 pub(crate) fn embed(file: &mut [u8]) -> Result<()> {
     let elf = Elf::minimal_parse(file)?;
     let section = elf
@@ -21,7 +20,7 @@ pub(crate) fn embed(file: &mut [u8]) -> Result<()> {
         .with_context(|| format!("the kernel has no section {SECTION}"))?;
     let functions = functions(&elf)?;
     let start = usize::try_from(section.sh_offset)?;
-    let room = room(&elf)?.context("the kernel's section for names has no variable")?;
+    let room = room(&elf)?.context("the kernel's symbol section has no variable")?;
 
     let table = ksyms::encode(&functions)?;
     if table.len() > room {
@@ -40,7 +39,7 @@ pub(crate) fn embed(file: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// The size of the variable in the section, which may be followed by nothing but padding.
+/// The size of the variable in the section; only padding may follow it.
 fn room(elf: &Elf<'_>) -> Result<Option<usize>> {
     let sections = elf.section_headers_with_strtab()?;
     let (Some(headers), Some(names)) = sections else {
@@ -64,15 +63,15 @@ fn room(elf: &Elf<'_>) -> Result<Option<usize>> {
 /// The functions of a program or kernel.
 pub(crate) struct Functions(BTreeMap<u64, String>);
 
-/// No function is that long: what comes so far behind one is none of its.
+/// Addresses farther than this from a function do not belong to it.
 const LONGEST: u64 = 128 << 10;
 
 impl Functions {
-    /// Those in an ELF file.
+    /// Reads an ELF file.
     ///
     /// # Errors
     ///
-    /// The file is no ELF file with a symbol table.
+    /// It is no ELF file with a symbol table.
     pub(crate) fn of(file: &[u8]) -> Result<Functions> {
         functions(&Elf::minimal_parse(file)?).map(Functions)
     }
@@ -82,7 +81,7 @@ impl Functions {
         Functions(functions)
     }
 
-    /// The name of the function at an address, and the distance from its start.
+    /// The function that contains an address, as `name+offset`.
     pub(crate) fn at(&self, address: u64) -> Option<String> {
         let (start, name) = self.0.range(..=address).next_back()?;
         let offset = address - start;
@@ -90,8 +89,8 @@ impl Functions {
     }
 }
 
-/// The functions by address, those of the upper half alone if there are any (the first
-/// instructions run where the firmware put them), each with its shortest name.
+/// The functions by address, each with its shortest name; only those in the upper half if any (the
+/// first instructions run at their load address).
 fn functions(elf: &Elf<'_>) -> Result<BTreeMap<u64, String>> {
     let sections = elf.section_headers().context("no section headers")?;
     let (symbols, strings) = elf
@@ -103,7 +102,7 @@ fn functions(elf: &Elf<'_>) -> Result<BTreeMap<u64, String>> {
         let name = strings.get(usize::try_from(symbol.st_name)?)?;
         let section = sections.get(usize::from(symbol.st_shndx));
         let code = section.is_ok_and(|it| it.sh_flags & u64::from(abi::SHF_EXECINSTR) != 0);
-        // Names with $ mark where code and data meet.
+        // Mapping symbols start with $.
         if !code || name.is_empty() || name.starts_with(['$', '.']) {
             continue;
         }
@@ -117,7 +116,7 @@ fn functions(elf: &Elf<'_>) -> Result<BTreeMap<u64, String>> {
             _ => {}
         }
     }
-    // Assembly's labels have no type. Those within a function are no functions of their own.
+    // Labels in assembly have no type. Those inside a function are not functions.
     for (address, label) in labels {
         let before = functions.range(..=address).next_back();
         if before.is_none_or(|(start, it)| address - start >= it.size) {
@@ -137,7 +136,7 @@ struct Function {
     name: String,
 }
 
-/// Of two with one address the shorter name stays.
+/// Of two names for one address the shorter is kept.
 fn insert(functions: &mut BTreeMap<u64, Function>, address: u64, function: Function) {
     match functions.entry(address) {
         Entry::Vacant(place) => drop(place.insert(function)),
@@ -149,18 +148,18 @@ fn insert(functions: &mut BTreeMap<u64, Function>, address: u64, function: Funct
     }
 }
 
-/// The name as in the source, without the hash and without generic arguments. What a compiler's way of
-/// mangling keeps of those differs: older ones nothing of a function's, newer ones all.
+/// The name as in the source, without hash and generic arguments, which manglings treat
+/// differently.
 pub(crate) fn readable(symbol: &str) -> String {
     let name = without_arguments(&format!("{:#}", rustc_demangle::demangle(symbol)));
-    // A method of the type's own.
+    // An inherent method.
     match name.strip_prefix('<').and_then(|path| path.split_once('>')) {
         Some((path, method)) if !path.contains([' ', '<']) => format!("{path}{method}"),
         _ => name,
     }
 }
 
-/// Cuts out the brackets that follow a name; others hold the type that a method is of.
+/// Removes the generic arguments after a name; other brackets hold a method's type.
 fn without_arguments(name: &str) -> String {
     let mut short = String::with_capacity(name.len());
     let mut rest = name;
@@ -168,7 +167,7 @@ fn without_arguments(name: &str) -> String {
         short.push_str(&rest[..start]);
         if short.ends_with(|end: char| end.is_alphanumeric() || "_:}".contains(end)) {
             short.truncate(short.trim_end_matches("::").len());
-            rest = behind_brackets(&rest[start..]);
+            rest = after_brackets(&rest[start..]);
         } else {
             short.push('<');
             rest = &rest[start + 1..];
@@ -178,8 +177,8 @@ fn without_arguments(name: &str) -> String {
     short
 }
 
-/// What follows the bracket that closes the one `text` starts with.
-fn behind_brackets(text: &str) -> &str {
+/// The text after the bracket that matches the first one.
+fn after_brackets(text: &str) -> &str {
     let mut depth = 0;
     let mut previous = ' ';
     for (at, char) in text.char_indices() {

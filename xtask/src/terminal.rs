@@ -1,4 +1,4 @@
-//! A guest that has the terminal for itself.
+//! A guest attached to the terminal.
 
 use crate::{resolver::Resolver, session::code, ties};
 use anyhow::{Context, Result};
@@ -21,9 +21,9 @@ use std::{
     time::Duration,
 };
 
-/// Between two looks at the guest.
+/// Polling interval.
 const PAUSE: Duration = Duration::from_millis(50);
-/// What ends this process, and the guest before it.
+/// Signals that end this process, after its guest.
 const ENDS: [i32; 4] = [
     consts::SIGHUP,
     consts::SIGINT,
@@ -31,8 +31,8 @@ const ENDS: [i32; 4] = [
     consts::SIGTERM,
 ];
 
-/// Runs QEMU on standard input until it ends, or a signal ends both, and its console to standard output;
-/// then the terminal is again as it was. The exit status.
+/// Runs QEMU on the terminal until it or a signal ends it, then restores the terminal. Returns the
+/// exit status.
 pub(crate) fn attend(mut qemu: Command, kernel: &Path) -> Result<u8> {
     let told = Arc::new(AtomicUsize::new(0));
     for signal in ENDS {
@@ -43,7 +43,7 @@ pub(crate) fn attend(mut qemu: Command, kernel: &Path) -> Result<u8> {
     let (mut console, writer) = io::pipe()?;
     qemu.stdout(writer);
     let mut child = qemu.spawn().context("QEMU could not be started")?;
-    // The command holds an end of the pipe, which would keep it open.
+    // The command holds an end of the pipe.
     drop(qemu);
     let output = Output(File::from(stdout().as_fd().try_clone_to_owned()?));
     let mut output = Resolver::new(output, kernel);
@@ -60,14 +60,14 @@ pub(crate) fn attend(mut qemu: Command, kernel: &Path) -> Result<u8> {
         }
         thread::sleep(PAUSE);
     };
-    // What it printed last; but nobody has to read it.
+    // Wait for its last output, unless nobody reads it.
     while !copier.is_finished() && told.load(Ordering::Relaxed) == 0 {
         thread::sleep(PAUSE / 10);
     }
     Ok(status)
 }
 
-/// Standard output. QEMU makes its input not wait, and on a terminal that is the same file.
+/// Standard output. QEMU makes its input non-blocking, which on a terminal is the same file.
 struct Output(File);
 
 impl Write for Output {
@@ -87,13 +87,13 @@ impl Write for Output {
     }
 }
 
-/// The terminal, adding no carriage return to a line, since the guest does so itself.
+/// Terminal settings without output processing: the guest sends carriage returns itself.
 struct Lines {
     before: Termios,
 }
 
 impl Lines {
-    /// Nothing if standard input is no terminal.
+    /// `None` if standard input is no terminal.
     fn hold() -> Option<Lines> {
         let before = tcgetattr(stdin()).ok()?;
         let mut plain = before.clone();
@@ -105,7 +105,7 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        // A terminal that has gone needs no settings.
+        // Ignore a terminal that is gone.
         let _ = tcsetattr(stdin(), OptionalActions::Drain, &self.before);
     }
 }

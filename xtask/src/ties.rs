@@ -1,5 +1,5 @@
-//! Who ends with whom: this process with those who started it, its children with it. So no guest runs
-//! on unseen, whatever of make, shells, scripts and xtask is ended, and however.
+//! Ties lifetimes: this process ends with its ancestors, and its children with it. No guest runs
+//! on, however make, shells, scripts or xtask end.
 
 use rustix::{
     io::Errno,
@@ -14,15 +14,15 @@ use std::{
     time::Duration,
 };
 
-/// Between two looks at those who started this process.
+/// Polling interval for the ancestors.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Makes the child end with the thread that starts it.
+/// Makes the child end with the calling thread.
 pub(crate) fn tie(child: &mut Command) {
     let parent = getpid();
     let prepare = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        // The parent may have ended before the line above.
+        // The parent may have ended before the call above.
         if getppid() != Some(parent) {
             return Err(Error::from_raw_os_error(Errno::SRCH.raw_os_error()));
         }
@@ -33,12 +33,11 @@ pub(crate) fn tie(child: &mut Command) {
     unsafe { child.pre_exec(prepare) };
 }
 
-/// Sends this process a hang-up as soon as its terminal has gone or one of the processes above it
-/// has ended, its parent, the parent's parent and so on. A hang-up of the terminal alone reaches only
-/// the leader of the session, and one that is sent to make is not handed on.
+/// Sends this process SIGHUP when its terminal closes or an ancestor ends. A closed terminal
+/// signals only the session leader, and make does not forward SIGHUP.
 ///
-/// `before` is who they were when the script was called that became this process, if one did. Where
-/// hang-ups are ignored, as under nohup, nothing is watched.
+/// `before` has the ancestors at the start of the script that became this process, if any. If
+/// SIGHUP is ignored, as under nohup, nothing is watched.
 pub(crate) fn watch(before: Option<Vec<Pid>>) {
     if Process::read(getpid()).is_some_and(|own| own.ignored & bit(Signal::HUP) != 0) {
         return;
@@ -46,7 +45,7 @@ pub(crate) fn watch(before: Option<Vec<Pid>>) {
     let (before, terminal) = (before.or_else(above), has_terminal());
     thread::spawn(move || {
         let left = || before.is_none() || above() != before || terminal && !has_terminal();
-        // One look may fall between two steps of a process; two say the same only of one that has gone.
+        // One look may hit a process between two states; two equal looks are reliable.
         let mut looks = 0;
         while looks < 2 {
             thread::sleep(PAUSE);
@@ -56,15 +55,15 @@ pub(crate) fn watch(before: Option<Vec<Pid>>) {
     });
 }
 
-/// The processes above this one, from its parent upwards; nothing if one of them is about to end.
+/// The ancestors, parent first; `None` if one of them is ending.
 fn above() -> Option<Vec<Pid>> {
     let mut above = Vec::new();
     let mut next = getppid();
     while let Some(pid) = next {
         above.push(pid);
-        // Of other users' processes nothing may be known.
+        // Other users' processes may be hidden.
         let process = Process::read(pid);
-        if process.as_ref().is_some_and(Process::is_make_that_ends) {
+        if process.as_ref().is_some_and(Process::is_ending_make) {
             return None;
         }
         next = process.and_then(|process| process.parent);
@@ -72,7 +71,7 @@ fn above() -> Option<Vec<Pid>> {
     Some(above)
 }
 
-/// Whether there is a controlling terminal, and somebody at its other end.
+/// Whether there is a controlling terminal with an open other end.
 fn has_terminal() -> bool {
     let gone = [Errno::NXIO, Errno::IO].map(Errno::raw_os_error);
     match File::open("/dev/tty") {
@@ -87,20 +86,20 @@ const fn bit(signal: Signal) -> u64 {
     1 << (signal.as_raw() - 1)
 }
 
-/// What the kernel tells of a process.
+/// A process's status in /proc.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) name: String,
     pub(crate) parent: Option<Pid>,
-    /// It has ended, and its parent has not looked yet.
+    /// A zombie.
     pub(crate) ended: bool,
-    /// Sets of signals.
+    /// Signal sets.
     ignored: u64,
     caught: u64,
 }
 
 impl Process {
-    /// The process with this number, if there is one.
+    /// The process with this ID, if any.
     pub(crate) fn read(pid: Pid) -> Option<Process> {
         let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).ok()?;
         Process::parse(&status)
@@ -125,9 +124,9 @@ impl Process {
         })
     }
 
-    /// Whether this is GNU make, and a signal has told it to end. It waits for its children then, and
-    /// tells them only of some signals; but it catches that signal no more.
-    fn is_make_that_ends(&self) -> bool {
+    /// Whether this is GNU make after a fatal signal. It then waits for its children without
+    /// forwarding most signals, and no longer catches that signal.
+    fn is_ending_make(&self) -> bool {
         let signals = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM].map(bit);
         let caught = |signal: &u64| self.caught & signal != 0;
         let left = |signal: &u64| (self.caught | self.ignored) & signal == 0;
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_read() {
+    fn status_is_parsed() {
         let make = process("make", "0000000000001000", "0000000000014003");
         assert_eq!(make.name, "make");
         assert_eq!(make.parent, Pid::from_raw(41));
@@ -162,21 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn a_make_that_was_told_to_end_is_known() {
+    fn an_ending_make_is_recognised() {
         let nothing = "0000000000000000";
         let all = "0000000000004007";
-        assert!(!process("make", nothing, all).is_make_that_ends());
+        assert!(!process("make", nothing, all).is_ending_make());
         // Under nohup.
-        assert!(!process("make", "0000000000000001", "0000000000004006").is_make_that_ends());
-        assert!(process("make", nothing, "0000000000004006").is_make_that_ends());
-        assert!(process("make", nothing, "0000000000000007").is_make_that_ends());
+        assert!(!process("make", "0000000000000001", "0000000000004006").is_ending_make());
+        assert!(process("make", nothing, "0000000000004006").is_ending_make());
+        assert!(process("make", nothing, "0000000000000007").is_ending_make());
         // Another program of that name, and another program.
-        assert!(!process("make", nothing, nothing).is_make_that_ends());
-        assert!(!process("bash", nothing, "0000000000004006").is_make_that_ends());
+        assert!(!process("make", nothing, nothing).is_ending_make());
+        assert!(!process("bash", nothing, "0000000000004006").is_ending_make());
     }
 
     #[test]
-    fn those_above_begin_with_the_parent() {
+    fn ancestors_start_with_the_parent() {
         assert_eq!(above().unwrap().first().copied(), getppid());
     }
 }

@@ -1,4 +1,4 @@
-//! The compiler, as `scripts/setup` found it and `scripts/xtask` put it into the environment.
+//! The toolchain that `scripts/setup` found and `scripts/xtask` put into the environment.
 
 use crate::ties;
 use anyhow::{Context, Result, bail};
@@ -8,9 +8,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// What the kernel and its programs are compiled for.
+/// The guest's target.
 pub(crate) const TARGET: &str = "riscv64gc-unknown-none-elf";
-/// The packages that are for [`TARGET`] only.
+/// Packages for [`TARGET`] only.
 pub(crate) const GUEST_PACKAGES: [&str; 4] = ["kernel", "ulib", "programs", "tests"];
 
 /// How to call cargo.
@@ -18,7 +18,7 @@ pub(crate) const GUEST_PACKAGES: [&str; 4] = ["kernel", "ulib", "programs", "tes
 pub(crate) struct Toolchain {
     /// The root of the repository.
     pub(crate) root: PathBuf,
-    /// The crates to build from the compiler's source, where it has none for the guest.
+    /// The standard crates to build from source, if the toolchain lacks them for the guest.
     build_std: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl Toolchain {
         self.root.join("target")
     }
 
-    /// `cargo VERB` at the root, which ends with this process.
+    /// `cargo VERB` at the root; it ends with this process.
     pub(crate) fn cargo(&self, verb: &str) -> Command {
         let mut command = Command::new("cargo");
         command
@@ -68,16 +68,15 @@ impl Toolchain {
         command
     }
 
-    /// Whether cargo has this subcommand; `fmt` and `clippy` are extras.
+    /// Whether cargo has this subcommand; `fmt` and `clippy` are optional.
     pub(crate) fn has(&self, subcommand: &str) -> bool {
         let output = self.cargo(subcommand).arg("--version").output();
         output.is_ok_and(|output| output.status.success())
     }
 }
 
-/// The tree that this program stands in. A tree that was copied with all that is built in it has its
-/// xtask from the one that it was copied from, and cargo finds nothing to build anew; so the place where
-/// it was compiled counts only where it is kept elsewhere.
+/// The tree that contains this program. A copied tree has a copied xtask that cargo does not
+/// rebuild, so the compile-time path is only used if the program is elsewhere.
 fn root() -> PathBuf {
     let compiled = Path::new(env!("CARGO_MANIFEST_DIR"));
     let compiled = compiled.parent().unwrap_or(compiled);
@@ -92,14 +91,14 @@ fn tree_around(program: &Path) -> Option<PathBuf> {
     program.ancestors().find(has_script).map(Path::to_path_buf)
 }
 
-/// Adds `--quiet` when nobody watches.
+/// Adds `--quiet` unless standard error is a terminal.
 pub(crate) fn quiet_unless_watched(command: &mut Command) {
     if !std::io::stderr().is_terminal() {
         command.arg("--quiet");
     }
 }
 
-/// Runs it to its end; anything but success is an error.
+/// Runs the command; failure is an error.
 pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let status = command
@@ -123,7 +122,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn a_copied_tree_is_built_and_not_the_one_it_was_copied_from() {
+    fn a_copied_tree_builds_itself() {
         let copy = std::env::temp_dir().join(format!("pagoda-copy-{}", std::process::id()));
         fs::create_dir_all(copy.join("scripts")).unwrap();
         fs::write(copy.join("scripts/xtask"), "").unwrap();

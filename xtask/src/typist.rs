@@ -8,23 +8,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What init prints before each shell it starts.
+/// Printed by init before each shell.
 const SHELL_STARTS: &[u8] = b"init: starting sh";
 const PROMPT: &[u8] = b"$ ";
-/// A console silent for so long has read what it was sent.
+/// A console silent for this long has read its input.
 const QUIET: Duration = Duration::from_millis(200);
-/// Between one end of file and the next.
+/// Interval between end-of-file characters.
 const INSIST: Duration = Duration::from_secs(1);
-/// The console's end of file.
+/// End of file.
 const CTRL_D: &[u8] = b"\x04";
 
-/// Feeds lines to the console the way a person types: not before there is a shell, and line by
-/// line, each when the one before was dealt with, since a serial line cannot hold much. When the
-/// input ends so does the session: with the shell, which init then starts anew.
+/// Types lines on the console, each after the one before was processed, since a serial line buffers
+/// little. At the end of input it ends the session with the shell's end of file.
 pub(crate) struct Typist {
     session: Session,
     lines: Receiver<Vec<u8>>,
-    /// The end of what the console printed; enough to find a message in.
+    /// The end of the console's output, enough to find a message.
     tail: Vec<u8>,
     shells: usize,
     stage: Stage,
@@ -34,9 +33,9 @@ pub(crate) struct Typist {
 enum Stage {
     /// No shell yet.
     Booting,
-    /// There are lines to send.
+    /// Lines are left to send.
     Typing,
-    /// All is sent; the shell that reads the end of file is the last of `shells`.
+    /// All is sent; the last of `shells` must read the end of file.
     Leaving { shells: usize, sent: Instant },
 }
 
@@ -51,8 +50,8 @@ impl Typist {
         }
     }
 
-    /// Types all and shows the console; the exit status, 0 if all was typed and done with. Kills the
-    /// guest when that takes longer than until `deadline`, and then gives `None`.
+    /// Types all lines and shows the console. Returns 0 when all was processed, or the guest's
+    /// status; kills the guest at `deadline` and returns `None`.
     pub(crate) fn run(
         mut self,
         console: &mut impl Write,
@@ -83,7 +82,7 @@ impl Typist {
         }
     }
 
-    /// Remembers the output and counts the shells in it.
+    /// Records the output and counts shells.
     fn note(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.tail.push(byte);
@@ -96,7 +95,7 @@ impl Typist {
         self.tail.drain(..keep);
     }
 
-    /// The console waits, or seems to: types the next line if there is one.
+    /// The console seems to wait: types the next line, if any.
     fn act(&mut self) -> Result<()> {
         if self.shells == 0 {
             return Ok(());
@@ -114,8 +113,8 @@ impl Typist {
         }
     }
 
-    /// Sends the end of file. A program that reads the console takes it for its own; so again and
-    /// again, until the shell has one too.
+    /// Sends the end of file, repeatedly: a program that reads the console gets it before the
+    /// shell.
     fn leave(&mut self) -> Result<()> {
         let shells = match self.stage {
             Stage::Leaving { sent, .. } if sent.elapsed() < INSIST => return Ok(()),

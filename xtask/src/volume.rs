@@ -8,10 +8,10 @@ use xv6fs::{
 
 /// Bytes of the disk for each inode.
 const BYTES_PER_INODE: usize = 16 << 10;
-/// Blocks that are kept in memory a second time; the image is in memory already.
+/// Size of the buffer cache; the image is in memory anyway.
 const CACHE_BLOCKS: usize = 64;
 
-/// How inodes find their blocks.
+/// The format of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// As in xv6: files of 268 KiB at most.
@@ -20,7 +20,7 @@ pub(crate) enum Format {
     LargeFiles,
 }
 
-/// A disk image as the disk of a file system.
+/// A disk image as a block device.
 struct Image(Vec<u8>);
 
 impl Image {
@@ -54,7 +54,7 @@ impl BlockDevice for Image {
 pub(crate) struct Volume(Fs<Image>);
 
 impl Volume {
-    /// An empty file system of so many bytes.
+    /// Creates a file system of `size` bytes.
     pub(crate) fn format(size: usize, format: Format) -> Result<Volume> {
         let options = FormatOptions {
             blocks: u32::try_from(size / BLOCK_SIZE)?,
@@ -68,7 +68,7 @@ impl Volume {
         Ok(Volume(fs.map_err(|error| says(error, "the image"))?))
     }
 
-    /// The file system in the image, after what its log holds was done.
+    /// Mounts the image, replaying its log.
     pub(crate) fn open(image: Vec<u8>) -> Result<Volume> {
         let fs = Fs::mount(Image(image), CACHE_BLOCKS);
         Ok(Volume(fs.map_err(|error| says(error, "the image"))?))
@@ -80,7 +80,7 @@ impl Volume {
         Ok(image.0)
     }
 
-    /// Makes a file in the root directory, or gives it new contents.
+    /// Writes a file in the root directory.
     ///
     /// # Errors
     /// The name or the file is too long, or the disk is full; the message says which and by how much.
@@ -127,14 +127,14 @@ impl Volume {
         let mut done = 0;
         while let Some(rest) = contents.get_mut(done..).filter(|rest| !rest.is_empty()) {
             match fs.read(inum, done as u64, rest)? {
-                0 => return Err(FsError::Corrupt("a file shorter than it says")),
+                0 => return Err(FsError::Corrupt("a file shorter than its size")),
                 count => done += count,
             }
         }
         Ok(Some(contents))
     }
 
-    /// What is wrong with it.
+    /// The problems found by the check.
     pub(crate) fn check(&mut self) -> Vec<String> {
         let report = xv6fs::check(&mut self.0);
         let mut problems: Vec<String> = report
@@ -149,7 +149,7 @@ impl Volume {
     }
 }
 
-/// Refuses a name that is too long for the disk.
+/// Checks the length of a name.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     ensure!(
         name.len() <= DIRSIZ,
@@ -162,10 +162,10 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 fn says(error: FsError, what: &str) -> Error {
     let reason = match error {
         FsError::NoSpace => "the disk is full".to_owned(),
-        FsError::NoInodes => "the disk has no inode left".to_owned(),
+        FsError::NoInodes => "the disk is out of inodes".to_owned(),
         FsError::Corrupt(place) => format!("not a sound xv6 file system ({place})"),
         FsError::IsDirectory => "is a directory on the disk".to_owned(),
-        FsError::Invalid => "not a name that a file can have".to_owned(),
+        FsError::Invalid => "invalid file name".to_owned(),
         error => format!("{error:?}"),
     };
     Error::msg(format!("{what}: {reason}"))
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_is_there() {
+    fn files_can_be_written_and_read() {
         let mut volume = volume();
         let large: Vec<u8> = (0..268 * 1024).map(|n| (n / 7) as u8).collect();
         volume.put("large", &large).unwrap();
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_with_a_reason() {
+    fn files_that_do_not_fit_are_refused_with_a_reason() {
         let mut volume = volume();
         let long = volume.put("fifteen-letters", b"").unwrap_err().to_string();
         assert!(long.contains("at most 14 bytes, this one 15"), "{long}");
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_nothing_is_none() {
+    fn an_empty_image_is_refused() {
         assert!(Volume::open(vec![0; 1 << 20]).is_err());
         assert!(Volume::open(Vec::new()).is_err());
     }

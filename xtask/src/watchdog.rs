@@ -1,5 +1,5 @@
-//! What a guest does whose time is up: the kernel is asked for its state on the console, and where it
-//! does not answer QEMU is asked for the harts' registers.
+//! Shows the state of a guest after a timeout: from the kernel on the console, or if that does not
+//! answer the harts' registers from QEMU.
 
 use crate::{
     build::Guest,
@@ -22,25 +22,25 @@ use std::{
 
 /// Ctrl-P: the kernel prints its state.
 const KEY: &[u8] = b"\x10";
-/// The first words of the state, and its last line.
+/// The start of the state's first line, and its last line.
 const BEGIN: &str = "state after ";
 const END: &str = "end of state";
-/// What the kernel says of a hart that says nothing.
+/// The kernel's words for an unresponsive hart.
 const UNTOLD: &str = "does not answer";
-/// How long the kernel may be silent before its first line, or between two.
+/// Longest silence before and between the kernel's lines.
 const SILENCE: Duration = Duration::from_secs(4);
-/// The longest that all of it may take: whatever programs print comes in between.
+/// Time limit for all of it, with programs' output in between.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What the kernel has told.
+/// How much the kernel reported.
 enum Told {
     All,
-    /// All but what some harts do.
+    /// All but some harts.
     Part,
     Nothing,
 }
 
-/// What it takes to look at a guest from outside.
+/// Access to a guest's state from outside.
 #[derive(Debug)]
 pub(crate) struct Watch {
     monitor: UnixStream,
@@ -50,7 +50,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Gives a QEMU that is to be started a monitor, at a socket that has no name.
+    /// Adds a monitor to a QEMU command line, on an anonymous socket.
     pub(crate) fn attach(qemu: &mut Command, guest: &Guest) -> Result<Watch> {
         let (monitor, theirs) = UnixStream::pair()?;
         monitor.set_read_timeout(Some(SILENCE))?;
@@ -66,17 +66,20 @@ impl Watch {
         })
     }
 
-    /// Prints what the guest does.
+    /// Prints the guest's state.
     ///
     /// # Errors
     ///
-    /// Nobody reads what is printed.
+    /// The sink is closed.
     pub(crate) fn look(&self, session: &mut Session, sink: &mut impl Write) -> Result<()> {
         session.send(KEY)?;
         match self.listen(session, sink)? {
             Told::All => return Ok(()),
             Told::Part => writeln!(sink, "as QEMU sees it:")?,
-            Told::Nothing => writeln!(sink, "\nno hart tells the state; as QEMU sees it:")?,
+            Told::Nothing => writeln!(
+                sink,
+                "\nthe kernel does not report its state; as QEMU sees it:"
+            )?,
         }
         match self.registers() {
             Ok(seen) => write!(sink, "{seen}")?,
@@ -94,7 +97,7 @@ impl Watch {
         loop {
             let bytes = match session.next(quiet.min(end))? {
                 Event::Output(bytes) => bytes,
-                // It has come to its end after all, and has said all that it had to say.
+                // It has ended after all.
                 Event::Ended(_) => return Ok(Told::All),
                 Event::Silence => Vec::new(),
             };
@@ -124,8 +127,7 @@ impl Watch {
         }
     }
 
-    /// The name of the function where a hart runs a program, if the line tells of that:
-    /// `hart 1: pid 5 name at 0x1234`.
+    /// The function's name for a line about a hart in a program: `hart 1: pid 5 name at 0x1234`.
     fn place(&self, line: &str) -> String {
         let found = || {
             let (_, rest) = line.strip_prefix("hart ")?.split_once(": pid ")?;
@@ -140,7 +142,7 @@ impl Watch {
         found().map_or(String::new(), |name| format!(" {name}"))
     }
 
-    /// What QEMU says of each hart.
+    /// QEMU's view of each hart.
     fn registers(&self) -> Result<String> {
         let kernel = fs::read(&self.kernel)?;
         let functions = Functions::of(&kernel)?;
@@ -148,7 +150,7 @@ impl Watch {
         Ok(harts(&answer, &functions))
     }
 
-    /// Has QEMU's monitor do a command (QEMU Machine Protocol); what it prints, as JSON has it.
+    /// Runs a command of QEMU's monitor (QMP); returns its output.
     fn ask(&self, command: &str) -> Result<String> {
         let mut monitor = &self.monitor;
         monitor.write_all(b"{\"execute\":\"qmp_capabilities\"}\n")?;
@@ -161,12 +163,12 @@ impl Watch {
                 return Ok(answer.to_owned());
             }
         }
-        None.context("the monitor is closed")
+        None.context("QEMU's monitor is closed")
     }
 }
 
-/// A line for each hart: its program counter and where it returns to, with names, and whether
-/// interrupts are off.
+/// A line for each hart: program counter and return address with names, and whether interrupts are
+/// off.
 fn harts(registers: &str, functions: &Functions) -> String {
     let mut text = String::new();
     for hart in registers.split("CPU#").skip(1) {

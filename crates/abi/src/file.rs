@@ -5,21 +5,21 @@ use bitflags::bitflags;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 bitflags! {
-    /// How `open` opens.
+    /// Flags of `open`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct OpenFlags: u32 {
-        /// Write, and not read.
+        /// Write only.
         const WRITE_ONLY = 0x001;
-        /// Read and write. With neither, the file is open for reading only.
+        /// Read and write. With neither, the file is read-only.
         const READ_WRITE = 0x002;
-        /// Make the file if it is not there.
+        /// Create the file if it does not exist.
         const CREATE = 0x200;
-        /// Drop what the file holds.
+        /// Truncate the file.
         const TRUNCATE = 0x400;
     }
 }
 
-/// What an inode is, as `Stat::kind` and the disk have it.
+/// The type of an inode, as in `Stat::kind` and on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i16)]
 pub enum FileType {
@@ -27,7 +27,7 @@ pub enum FileType {
     Directory = 1,
     /// A regular file.
     File = 2,
-    /// A device; major and minor numbers say which.
+    /// A device, named by its major and minor numbers.
     Device = 3,
 }
 
@@ -43,19 +43,19 @@ impl FileType {
     }
 }
 
-/// What `fstat` tells of a file (`struct stat` in C).
+/// What `fstat` stores (`struct stat` in C).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct Stat {
-    /// The disk the file is on.
+    /// The device that the file is on.
     pub dev: i32,
     /// Inode number.
     pub ino: u32,
     /// A [`FileType`].
     pub kind: i16,
-    /// Directory entries that name the file.
+    /// Link count.
     pub nlink: i16,
     /// Always zero.
     pub reserved: u32,
@@ -63,7 +63,7 @@ pub struct Stat {
     pub size: u64,
 }
 
-/// A directory entry on the disk and in what `read` of a directory gives (`struct dirent` in C).
+/// A directory entry, on the disk and as read from a directory (`struct dirent` in C).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -71,7 +71,7 @@ pub struct Stat {
 pub struct Dirent {
     /// Inode number; 0 marks a free entry.
     pub inum: u16,
-    /// The name, padded with zero bytes; a name of [`DIRSIZ`] bytes has none.
+    /// The name, padded with zeros; not terminated if it has [`DIRSIZ`] bytes.
     pub name: [u8; DIRSIZ],
 }
 

@@ -1,9 +1,9 @@
-//! What the kernel tells about its memory.
+//! Memory statistics.
 
 use bitflags::bitflags;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The state of memory; all sizes in pages unless said. New fields come at the end, with a new
+/// Memory statistics, in pages unless noted. New fields are appended with a new
 /// [`MemInfo::VERSION`]; `meminfo` copies as much as the caller has room for.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -12,92 +12,92 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct MemInfo {
     /// [`MemInfo::VERSION`] of the kernel.
     pub version: u64,
-    /// RAM that the allocator manages, with what is in use.
+    /// RAM that the page allocator manages, free or in use.
     pub total: u64,
-    /// Free at once: in the buddy allocator and in the CPUs' caches.
+    /// Free: in the buddy allocator and in per-CPU caches.
     pub free: u64,
-    /// In caches that give back when asked: clean file pages, kernel stacks kept for reuse.
+    /// Reclaimable: clean file pages, cached kernel stacks.
     pub cached: u64,
-    /// Pages of kmalloc's, those it keeps for the next objects among them.
+    /// Pages of kmalloc, including cached ones.
     pub slab: u64,
-    /// RAM that the allocator never got: firmware, kernel image, page records.
+    /// RAM outside the page allocator: firmware, kernel image, page records.
     pub reserved: u64,
     /// Free blocks of order 0, 1, …, 10.
     pub blocks: [u64; 11],
-    /// Processes, zombies among them.
+    /// Processes, including zombies.
     pub processes: u64,
-    /// Open files, pipe ends among them.
+    /// Open files, including pipe ends.
     pub files: u64,
     /// Pipes.
     pub pipes: u64,
-    /// Inodes in memory, cached ones among them.
+    /// Inodes in memory, including cached ones.
     pub inodes: u64,
-    /// Objects that kmalloc has given out.
+    /// Allocated kmalloc objects.
     pub objects: u64,
-    /// Disk blocks not in use.
+    /// Free disk blocks.
     pub disk_free: u64,
-    /// Inodes on the disk not in use.
+    /// Free on-disk inodes.
     pub disk_inodes: u64,
     // Since version 2:
-    /// Free pages in the CPUs' caches; in none of `blocks`.
+    /// Free pages in per-CPU caches, not counted in `blocks`.
     pub cpu_cached: u64,
-    /// The fewest pages that were ever free in the buddy allocator.
+    /// The low-water mark of free pages in the buddy allocator.
     pub least_free: u64,
-    /// kmalloc objects that are a page each.
+    /// kmalloc objects of a whole page.
     pub whole: u64,
     /// Pages of kmalloc's records.
     pub records: u64,
-    /// kmalloc's size classes, smallest first; unused ones behind them are zero.
+    /// kmalloc's size classes, smallest first; unused entries are zero.
     pub classes: [SlabInfo; SLAB_CLASSES],
     // Since version 3. Of `reserved`:
     /// The kernel image.
     pub image: u64,
     /// The page allocator's records.
     pub frame_records: u64,
-    // Of `total`, beside `slab`:
+    // Of `total`, besides `slab`:
     /// The kernel's own page tables.
     pub kernel_tables: u64,
     /// The page tables of processes.
     pub page_tables: u64,
-    /// Kernel stacks, those kept for reuse among them.
+    /// Kernel stacks, including cached ones.
     pub stacks: u64,
-    /// Blocks of the kernel that are larger than kmalloc gives, and those of devices.
+    /// Kernel allocations too large for kmalloc, and device memory.
     pub kernel_blocks: u64,
-    /// Cached pages of files, mapped ones among them.
+    /// The page cache, including mapped pages.
     pub file_pages: u64,
-    /// What is in use for nothing named before: the pages of programs (anonymous memory, copies of
-    /// file pages, tables of shared memory), pipes.
+    /// All other used pages: anonymous memory, copies of file pages, tables of shared memory,
+    /// pipes.
     pub anonymous: u64,
-    /// How often each [`Event`](crate::Event) has happened, by its number, on all harts together.
+    /// The count of each [`Event`](crate::Event), by number, summed over all harts.
     pub events: [u64; EVENT_SLOTS],
-    /// Allocations of pages that found no free block at first, so that caches were asked to give back.
+    /// Page allocations that had to shrink caches.
     pub pressed: u64,
-    /// Those of them that failed.
+    /// Page allocations that failed.
     pub failed: u64,
-    /// Of `free`, pages set aside for memory that may become large pages.
+    /// Of `free`, pages reserved for large pages.
     pub aside: u64,
-    /// Blocks of 2 MiB that are in use as a whole: large pages, each counted once.
+    /// Large pages (2 MiB) in use.
     pub large_pages: u64,
     // Since version 4:
-    /// Of `slab`, pages that kmalloc keeps and has no use for at the moment.
+    /// Of `slab`, empty pages that kmalloc keeps.
     pub kept: u64,
-    /// Pages that processes were promised, touched or not, and those of the kernel that no cache
-    /// gives back.
+    /// Committed pages: what processes may come to use, touched or not, and kernel pages that
+    /// cannot be reclaimed.
     pub committed: u64,
-    /// The most that `committed` may be; 0 where nothing limits it.
+    /// The limit on `committed`; 0 for none.
     pub commit_limit: u64,
     // Since version 5:
-    /// Harts that run.
+    /// Online harts.
     pub harts: u64,
-    /// By how much the counter `instret` went on while harts waited for an interrupt or for the disk to
-    /// be flushed: QEMU lets it go on with the clock.
+    /// How much `instret` advanced while harts waited for an interrupt or a disk flush: in QEMU it
+    /// follows the clock.
     pub waited: u64,
 }
 
-/// Room for events.
+/// Slots for events.
 pub const EVENT_SLOTS: usize = 32;
 
-/// Room for size classes of kmalloc.
+/// Slots for kmalloc's size classes.
 pub const SLAB_CLASSES: usize = 24;
 
 /// One size class of kmalloc.
@@ -106,30 +106,30 @@ pub const SLAB_CLASSES: usize = 24;
 )]
 #[repr(C)]
 pub struct SlabInfo {
-    /// Bytes of an object.
+    /// Object size in bytes.
     pub size: u32,
     /// Pages.
     pub slabs: u32,
-    /// Objects in use.
+    /// Allocated objects.
     pub live: u32,
-    /// Free objects in the CPUs' magazines.
+    /// Free objects in per-CPU magazines.
     pub cached: u32,
     /// Free objects in slabs.
     pub free: u32,
 }
 
 impl MemInfo {
-    /// The layout described here.
+    /// The version of this layout.
     pub const VERSION: u64 = 5;
 }
 
 bitflags! {
-    /// What `meminfo` does before it counts.
+    /// Flags of `meminfo`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub struct MemInfoFlags: u32 {
-        /// Ask every cache to give back all it can, so that two counts can be compared.
+        /// First shrink all caches, so that two counts can be compared.
         const DROP_CACHES = 1;
-        /// Count free blocks and inodes of the disk too (reads its bitmap); else both are 0.
+        /// Also count free disk blocks and inodes, which reads the bitmap; else both are 0.
         const DISK = 2;
     }
 }

@@ -3,12 +3,12 @@
 use bitflags::bitflags;
 
 bitflags! {
-    /// What a program may do with a mapping.
+    /// Protection of a mapping.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub struct Prot: u32 {
         /// Load.
         const READ = 1;
-        /// Store. Pages that can be written can be read too, as the hardware has it.
+        /// Store. Implies [`Prot::READ`], as in the hardware.
         const WRITE = 2;
         /// Fetch instructions.
         const EXEC = 4;
@@ -16,23 +16,23 @@ bitflags! {
 }
 
 bitflags! {
-    /// What `mremap` may do.
+    /// Flags of `mremap`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub struct RemapFlags: u32 {
-        /// Move the mapping where it cannot grow in its place.
+        /// Move the mapping if it cannot grow in place.
         const MAYMOVE = 1;
     }
 }
 
-/// What `madvise` can say of pages; the values are Linux's.
+/// Advice of `madvise`, with Linux's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Advice {
-    /// They will be touched soon: fill them.
+    /// The pages will be used soon: populate them.
     WillNeed = 3,
-    /// They are not needed any more: give them back.
+    /// The pages are no longer needed: free them.
     DontNeed = 4,
-    /// Nor are their contents, unless they are written again.
+    /// The contents are no longer needed, unless the pages are written again.
     Free = 8,
 }
 
@@ -49,24 +49,24 @@ impl Advice {
 }
 
 bitflags! {
-    /// What kind of mapping `mmap` makes.
+    /// Flags of `mmap`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub struct MapFlags: u32 {
-        /// Writes are seen by all who share the mapping.
+        /// Writes are visible to all sharers.
         const SHARED = 0x01;
-        /// Writes are the writer's own.
+        /// Writes are private (copy on write).
         const PRIVATE = 0x02;
-        /// At this very address.
+        /// Map exactly at the hint, replacing what is there.
         const FIXED = 0x10;
-        /// Zeroed memory, no file behind it.
+        /// Zeroed memory, no file.
         const ANONYMOUS = 0x20;
-        /// Below 2 GiB, so that a program written for 32 bits can have the address in an `int`.
+        /// Map below 2 GiB, so that a program written for 32 bits can keep the address in an `int`.
         const LOW = 0x40;
-        /// Promise it even where memory may not be there. Every promise is like that here.
+        /// Do not reserve memory. Without strict accounting every mapping is like that.
         const NORESERVE = 0x4000;
-        /// Fill the pages at once, as far as memory goes.
+        /// Populate the pages at once, as far as memory allows.
         const POPULATE = 0x8000;
-        /// At this very address, and not at all where something is mapped already.
+        /// Map exactly at the hint; fail if anything is mapped there.
         const FIXED_NOREPLACE = 0x10_0000;
     }
 }

@@ -1,10 +1,10 @@
-//! What the kernel tells about processes and their memory.
+//! Information about processes and their memory.
 
 use crate::PAGE_SIZE;
 use bitflags::bitflags;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// One process; sizes in pages. New fields come at the end, with a new [`ProcInfo::VERSION`];
+/// A process, with sizes in pages. New fields are appended with a new [`ProcInfo::VERSION`];
 /// `procinfo` copies as much as the caller has room for.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -13,15 +13,15 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct ProcInfo {
     /// [`ProcInfo::VERSION`] of the kernel.
     pub version: u64,
-    /// Number; 0 or below for a thread of the kernel's own.
+    /// Process ID; 0 or below for a kernel thread.
     pub pid: i32,
-    /// Number of the parent; 0 if it has none.
+    /// Process ID of the parent; 0 for none.
     pub parent: i32,
     /// A [`ProcState`].
     pub state: u32,
     /// Always zero.
     pub reserved: u32,
-    /// Last part of the program's path, padded with zero bytes.
+    /// Last component of the program's path, padded with zeros.
     pub name: [u8; 16],
     /// Regions.
     pub regions: u64,
@@ -29,17 +29,17 @@ pub struct ProcInfo {
     pub size: u64,
     /// Pages that have a frame.
     pub resident: u64,
-    /// Resident pages that somebody else has too: another process, or the file's cache.
+    /// Resident pages with other users: another process or the page cache.
     pub shared: u64,
-    /// Pages that show the common page of zeroes, which are not resident.
+    /// Pages that map the shared zero page; not resident.
     pub zero: u64,
-    /// Pages of page table.
+    /// Page-table pages.
     pub page_tables: u64,
-    /// Pages that the process's objects of the test call `kmalloc` take, roughly.
+    /// Approximate pages of its objects from the test call `kmalloc`.
     pub objects: u64,
     // Since version 2:
-    /// Pages that it was promised, touched or not, with the page tables for them; memory that several
-    /// processes share, and the pages of files, are promised to nobody in particular.
+    /// Committed pages, touched or not, including their page tables. Shared memory and file pages
+    /// are charged to no process.
     pub committed: u64,
 }
 
@@ -48,19 +48,19 @@ impl ProcInfo {
     pub const VERSION: u64 = 2;
 }
 
-/// What a process does at the moment.
+/// The state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum ProcState {
-    /// It waits for a hart.
+    /// Runnable.
     Ready = 1,
-    /// A hart runs it.
+    /// Running on a hart.
     Running = 2,
-    /// It waits for something, until that comes or it is killed.
+    /// Sleeping; a kill wakes it.
     Sleeping = 3,
-    /// It waits for something that surely comes: a lock, the disk.
+    /// In an uninterruptible sleep: for a lock or the disk.
     Waiting = 4,
-    /// It has ended, and its parent has not collected it yet.
+    /// A zombie: exited, not yet reaped.
     Ended = 5,
 }
 
@@ -77,7 +77,7 @@ impl ProcState {
         }
     }
 
-    /// One word for lists.
+    /// The name in listings.
     pub const fn name(self) -> &'static str {
         match self {
             ProcState::Ready => "ready",
@@ -90,17 +90,17 @@ impl ProcState {
 }
 
 bitflags! {
-    /// Which process `procinfo` tells about.
+    /// Flags of `procinfo`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
     pub struct ProcInfoFlags: u32 {
-        /// The one with the lowest number from the given one on, so that a list is read one by one.
+        /// The process with the lowest ID not below the given one: to iterate over all.
         const NEXT = 1;
-        /// The kernel's own thread with the given number: the first has 0, the next one -1, and so on.
+        /// The kernel thread with the given ID: the first has 0, the next one -1, and so on.
         const KERNEL = 2;
     }
 }
 
-/// One region of a process's memory; sizes in pages unless said. New fields come at the end.
+/// A region of an address space, with sizes in pages unless noted. New fields are appended.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -108,21 +108,21 @@ bitflags! {
 pub struct RegionInfo {
     /// Address of the first byte.
     pub start: u64,
-    /// Address behind the last byte.
+    /// Address after the last byte.
     pub end: u64,
     /// Pages that have a frame.
     pub resident: u64,
-    /// Resident pages that somebody else has too: another process, or the file's cache.
+    /// Resident pages with other users: another process or the page cache.
     pub shared: u64,
-    /// Pages that show the common page of zeroes, which are not resident.
+    /// Pages that map the shared zero page; not resident.
     pub zero: u64,
-    /// Resident pages that lie in pages of 2 MiB.
+    /// Resident pages in large (2 MiB) pages.
     pub large: u64,
-    /// Of a region that shows a file: which byte of it comes first.
+    /// Offset in the file that the region maps.
     pub offset: u64,
-    /// Of a region that shows a file: its inode's number; 0 for a copy in memory and without a file.
+    /// Inode of the file that the region maps; 0 for none.
     pub inode: u32,
-    /// What the program may do there: bits of [`Prot`](crate::Prot).
+    /// Protection: bits of [`Prot`](crate::Prot).
     pub prot: u32,
     /// A [`RegionUse`].
     pub kind: u32,
@@ -130,23 +130,23 @@ pub struct RegionInfo {
     pub reserved: u32,
 }
 
-/// What a region is for.
+/// The use of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum RegionUse {
-    /// Part of the program's file that it does not write.
+    /// A read-only segment of the program.
     Text = 1,
-    /// Part of the program's file that it writes, or zeroed data.
+    /// A writable segment of the program, or bss.
     Data = 2,
     /// Below the break.
     Heap = 3,
-    /// The stack; without any right, the guard below it.
+    /// The stack, or with no access the guard below it.
     Stack = 4,
-    /// From `mmap`, the process's own.
+    /// A private anonymous mapping.
     Private = 5,
-    /// From `mmap`, shared with the processes forked from the one that made it.
+    /// A shared anonymous mapping.
     Shared = 6,
-    /// From `mmap`, with a file behind it.
+    /// A file mapping.
     File = 7,
 }
 
@@ -165,7 +165,7 @@ impl RegionUse {
         }
     }
 
-    /// One word for lists.
+    /// The name in listings.
     pub const fn name(self) -> &'static str {
         match self {
             RegionUse::Text => "text",
@@ -179,38 +179,38 @@ impl RegionUse {
     }
 }
 
-/// One entry of a page table, of those in use. A listing has an entry before those of the table it
-/// leads to, and lower addresses before higher ones.
+/// A page-table entry in use. Listings are in order of address, each entry before those of the
+/// table it points to.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct TableEntry {
-    /// The first address that the entry is for, plus its level.
+    /// The first address that the entry maps, plus its level.
     pub place: u64,
-    /// The entry as the hardware has it (RISC-V privileged specification, Sv39); at
-    /// [`TableEntry::ROOT`], an entry that would lead to the root table.
+    /// The raw entry (RISC-V privileged specification, Sv39); at [`TableEntry::ROOT`], one that
+    /// would point to the root table.
     pub bits: u64,
 }
 
 impl TableEntry {
-    /// Level of the record that tells where the root table is.
+    /// Level of the pseudo-entry that points to the root table.
     pub const ROOT: u32 = 3;
-    /// The place before all others.
+    /// The place before the first entry.
     pub const START: u64 = 4;
 
-    /// The first address that the entry is for.
+    /// The first address that the entry maps.
     pub const fn address(self) -> u64 {
         self.place & !(PAGE_SIZE as u64 - 1)
     }
 
-    /// 2 in the root table, whose entries are for 1 GiB each, then 1, then 0, for pages;
+    /// 2 in the root table, whose entries map 1 GiB each, then 1, then 0 for pages;
     /// [`TableEntry::ROOT`] for the root itself.
     pub const fn level(self) -> u32 {
         self.place as u32 & 7
     }
 
-    /// Its number in its table.
+    /// The index in its table.
     pub const fn index(self) -> u32 {
         match self.level() {
             level @ 0..=2 => (self.place >> (12 + 9 * level)) as u32 & 511,
@@ -218,7 +218,7 @@ impl TableEntry {
         }
     }
 
-    /// Where the page, or the table it leads to, lies in RAM.
+    /// The physical address of the page or table.
     pub const fn physical(self) -> u64 {
         (self.bits >> 10 & ((1 << 44) - 1)) << 12
     }

@@ -2,14 +2,14 @@
 
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
-        /// A system call: the number goes into `a7`, arguments into `a0` to `a5`, the result comes
-        /// back in `a0`, and -1 is any error.
+        /// A system call: number in `a7`, arguments in `a0` to `a5`, result in `a0`; -1 is any
+        /// error.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u64)]
         pub enum Sys { $($(#[$doc])* $name = $number,)* }
 
         impl Sys {
-            /// Every call with its number and its name in C, in order of the numbers.
+            /// All calls: number and name in C, in order of number.
             pub const ALL: &[(u64, &str)] = &[$(($number, $text),)*];
 
             /// The call with this number.
@@ -30,7 +30,7 @@ calls! {
     Fork = 1, "fork";
     /// `exit(status)`: never returns.
     Exit = 2, "exit";
-    /// `wait(*mut i32) -> pid`: collects one ended child and stores its status unless null.
+    /// `wait(*mut i32) -> pid`: reaps a child and stores its status unless null.
     Wait = 3, "wait";
     /// `pipe(*mut [i32; 2])`: read end first.
     Pipe = 4, "pipe";
@@ -48,9 +48,9 @@ calls! {
     Dup = 10, "dup";
     /// `getpid() -> pid`.
     Getpid = 11, "getpid";
-    /// `sbrk(bytes) -> the old break`: moves the break; memory comes when it is touched.
+    /// `sbrk(bytes) -> old break`: moves the break. Memory is allocated on touch.
     Sbrk = 12, "sbrk";
-    /// `sleep(ticks)`: a tenth of a second each.
+    /// `sleep(ticks)`, of a tenth of a second.
     Sleep = 13, "sleep";
     /// `uptime() -> ticks` since boot.
     Uptime = 14, "uptime";
@@ -68,51 +68,51 @@ calls! {
     Mkdir = 20, "mkdir";
     /// `close(fd)`.
     Close = 21, "close";
-    /// `kmalloc(bytes) -> a kernel address`: a kernel object for tests; more than 4096 bytes panics
-    /// the kernel.
+    /// `kmalloc(bytes) -> kernel address`: allocates a kernel object, for tests; more than 4096
+    /// bytes panics the kernel.
     Kmalloc = 22, "kmalloc";
-    /// `kfree(a kernel address)`: of an object this process got from `kmalloc` and still has.
+    /// `kfree(kernel address)`: frees an object that this process got from `kmalloc`.
     Kfree = 23, "kfree";
     /// `mmap(hint, length, Prot, MapFlags, fd, offset) -> address`.
     Mmap = 24, "mmap";
     /// `munmap(address, length)`.
     Munmap = 25, "munmap";
-    /// `meminfo(*mut MemInfo, size, MemInfoFlags) -> the kernel's size of MemInfo`: stores the first
-    /// `size` bytes at most.
+    /// `meminfo(*mut MemInfo, size, MemInfoFlags) -> the kernel's size of MemInfo`: stores at most
+    /// `size` bytes.
     Meminfo = 26, "meminfo";
-    /// `mprotect(address, length, Prot)`: of a range without holes.
+    /// `mprotect(address, length, Prot)`: the range must have no holes.
     Mprotect = 27, "mprotect";
-    /// `madvise(address, length, Advice)`: of a range without holes.
+    /// `madvise(address, length, Advice)`: the range must have no holes.
     Madvise = 28, "madvise";
     /// `mremap(address, old length, new length, RemapFlags) -> address`.
     Mremap = 29, "mremap";
-    /// `mincore(address, length, *mut u8)`: stores a byte for each page, 1 where it has a frame.
+    /// `mincore(address, length, *mut u8)`: stores a byte for each page: 1 if resident.
     Mincore = 30, "mincore";
-    /// `shutdown(status)`: ends the machine with this status; never returns.
+    /// `shutdown(status)`: powers off with this status; never returns.
     Shutdown = 31, "shutdown";
     /// `procinfo(pid, *mut ProcInfo, size, ProcInfoFlags) -> the kernel's size of ProcInfo`: stores
-    /// the first `size` bytes at most.
+    /// at most `size` bytes.
     Procinfo = 32, "procinfo";
-    /// `regions(pid, from, *mut RegionInfo, count, size) -> records stored`: of the process's regions
-    /// that end above the address `from`, in order; 0 when there are no more. `size` is the
-    /// caller's of a record.
+    /// `regions(pid, from, *mut RegionInfo, count, size) -> records stored`: the process's regions
+    /// that end above address `from`, in order; 0 at the end. `size` is the caller's record size.
     Regions = 33, "regions";
-    /// `pagetable(pid, after, *mut TableEntry, count) -> records stored`: of the process's page table,
-    /// what comes behind the record with the place `after`; 0 when there are no more.
+    /// `pagetable(pid, after, *mut TableEntry, count) -> records stored`: the process's page-table
+    /// entries after the place `after`; 0 at the end.
     Pagetable = 34, "pagetable";
-    /// `fsync(fd)`: waits until the disk has all changes of this file or directory.
+    /// `fsync(fd)`: waits until all changes of this file or directory are on the disk.
     Fsync = 36, "fsync";
-    /// `sync()`: waits until the disk has all changes.
+    /// `sync()`: waits until all changes are on the disk.
     Sync = 37, "sync";
-    /// `errno() -> Errno`: why the caller's last call that failed has failed; 0 if none has.
+    /// `errno() -> Errno`: the error of the caller's last failed call; 0 for none.
     Errno = 38, "errno";
-    /// `setpgid(pid, group)`: puts the caller or a child of its (0 is the caller) into a process group:
-    /// one that there is, or its own, named by its number (which 0 stands for).
+    /// `setpgid(pid, group)`: moves the caller (0) or a child into an existing process group, or
+    /// into a new one with its own ID (0).
     Setpgid = 39, "setpgid";
-    /// `getpgid(pid) -> group`: of the process, or with 0 of the caller.
+    /// `getpgid(pid) -> group` of a process; 0 is the caller.
     Getpgid = 40, "getpgid";
-    /// `tcsetpgrp(fd, group)`: the process group that Ctrl-C at this terminal ends; 0 for none.
+    /// `tcsetpgrp(fd, group)`: sets the terminal's foreground process group, which Ctrl-C ends; 0
+    /// for none.
     Tcsetpgrp = 41, "tcsetpgrp";
-    /// `tcgetpgrp(fd) -> group`: what `tcsetpgrp` said.
+    /// `tcgetpgrp(fd) -> group`: the terminal's foreground process group.
     Tcgetpgrp = 42, "tcgetpgrp";
 }

@@ -1,8 +1,8 @@
-//! The shared part: a buddy allocator over frame indices, kept in masks outside the frames.
+//! The buddy allocator: free blocks of frame indices, kept in bit masks outside the frames.
 //!
 //! Orders 0 to 5 are runs of bits in words of 64 frames, orders 6 to 10 runs of bits in words of 64
 //! such words. A block is cut from the fullest word that holds it, at the lowest address of those,
-//! so that large blocks stay whole.
+//! so that large blocks stay in one piece.
 
 use crate::MAX_ORDER;
 use crate::counts::Counts;
@@ -19,9 +19,9 @@ pub(crate) type High = Level<{ MAX_ORDER as u32 - WORD_ORDER }>;
 pub(crate) struct Buddy {
     low: Low,
     high: High,
-    /// The first frame of the one word on the low level that is free as a whole, if there is one: the next small
-    /// block may need it at once. It moves up when another word becomes free or a large block is
-    /// asked for.
+    /// The first frame of the one word on the low level of which all frames are free, if there is one: the
+    /// next small block may need it at once. It moves up when another word becomes free or a large block
+    /// is asked for.
     spare: usize,
     free: usize,
     least_free: usize,
@@ -136,7 +136,7 @@ impl Buddy {
         Some(())
     }
 
-    /// Moves a word that is free as a whole up from the low level.
+    /// Moves a word of which all frames are free up from the low level.
     #[inline(never)]
     fn move_up(&mut self, first: usize) {
         self.low.close(first);
@@ -144,7 +144,7 @@ impl Buddy {
         self.give_large(first / 64, WORD_ORDER);
     }
 
-    /// Leaves no word on the low level that is free as a whole.
+    /// Leaves no word on the low level of which all frames are free.
     fn close(&mut self) {
         let first = core::mem::replace(&mut self.spare, NO_SPARE);
         if first != NO_SPARE {
@@ -161,7 +161,7 @@ impl Buddy {
         }
     }
 
-    /// Forgets the low point so far.
+    /// Restarts the low-water mark.
     pub(crate) fn reset_least_free(&mut self) {
         self.least_free = self.free;
     }

@@ -7,7 +7,7 @@ use crate::tag;
 use lock_api::RawMutex;
 
 /// Frames handled under one hold of the lock.
-const PIECE: usize = 64;
+const CHUNK: usize = 64;
 
 impl<R: RawMutex> Frames<R> {
     /// Fills `out` with single frames, each with one reference; in runs where there are any.
@@ -41,15 +41,15 @@ impl<R: RawMutex> Frames<R> {
     /// ```
     pub fn alloc_bulk(&self, cpu: usize, out: &mut [Pfn]) -> Result<(), OutOfMemory> {
         let mut done = 0;
-        for piece in out.chunks_mut(PIECE) {
-            let mut take = || self.take_piece(piece).then_some(());
+        for chunk in out.chunks_mut(CHUNK) {
+            let mut take = || self.take_chunk(chunk).then_some(());
             if take()
-                .or_else(|| self.under_pressure(cpu, PIECE, take))
+                .or_else(|| self.under_pressure(cpu, CHUNK, take))
                 .is_none()
             {
                 break;
             }
-            done += piece.len();
+            done += chunk.len();
         }
         if done == out.len() {
             return Ok(());
@@ -59,21 +59,21 @@ impl<R: RawMutex> Frames<R> {
         Err(OutOfMemory)
     }
 
-    /// All of a piece or nothing.
-    fn take_piece(&self, piece: &mut [Pfn]) -> bool {
-        let mut indices = [0; PIECE];
-        let Some(indices) = indices.get_mut(..piece.len()) else {
+    /// All of a chunk or nothing.
+    fn take_chunk(&self, chunk: &mut [Pfn]) -> bool {
+        let mut indices = [0; CHUNK];
+        let Some(indices) = indices.get_mut(..chunk.len()) else {
             return false;
         };
-        let mut shared = self.shared.lock();
+        let mut buddy = self.buddy.lock();
         // Any free frame will do, so that there are enough is all there is to know.
-        if shared.free() < indices.len() {
+        if buddy.free() < indices.len() {
             return false;
         }
-        let taken = shared.take_singles(indices);
+        let taken = buddy.take_singles(indices);
         debug_assert_eq!(taken, indices.len(), "fewer frames than are free");
-        drop(shared);
-        for (frame, &index) in piece.iter_mut().zip(&*indices) {
+        drop(buddy);
+        for (frame, &index) in chunk.iter_mut().zip(&*indices) {
             *frame = self.hand_out(index as usize, 0);
         }
         true
@@ -85,16 +85,16 @@ impl<R: RawMutex> Frames<R> {
     /// At the first frame for which [`Frames::free`] would fail; those before it are free, it and
     /// those behind it are as they were.
     pub fn free_bulk(&self, frames: &[Pfn]) -> Result<(), WrongFree> {
-        for piece in frames.chunks(PIECE) {
-            let good = piece
+        for chunk in frames.chunks(CHUNK) {
+            let good = chunk
                 .iter()
                 .take_while(|&&frame| self.retag(self.index(frame), tag::LIVE, tag::FREE));
-            let (good, rest) = piece.split_at(good.count());
-            let mut shared = self.shared.lock();
+            let (good, rest) = chunk.split_at(good.count());
+            let mut buddy = self.buddy.lock();
             for &frame in good {
-                shared.give(self.index(frame), 0);
+                buddy.give(self.index(frame), 0);
             }
-            drop(shared);
+            drop(buddy);
             for &frame in rest {
                 self.free(usize::MAX, frame, 0)?;
             }

@@ -1,8 +1,8 @@
-//! A CPU's own stack of free frames, in front of the shared part.
+//! A CPU's own free frames, in front of the buddy allocator.
 
 use crate::buddy::Buddy;
 
-/// Frames that go to or come from the shared part at once; fewer where a test wants that often.
+/// Frames that a cache and the buddy allocator exchange at once; few in tests, so that it happens often.
 pub(crate) const BATCH: usize = if cfg!(test) { 2 } else { 16 };
 /// Frames a cache holds at most.
 const CAPACITY: usize = 2 * BATCH;
@@ -21,8 +21,7 @@ impl Cache {
         frames: [0; CAPACITY],
     };
 
-    /// The cache of a CPU that is not there: neither `pop` nor `push` finds a place, so that they
-    /// need not ask.
+    /// The cache of a CPU that does not exist: `pop` and `push` fail by the length alone.
     pub(crate) const NONE: Cache = Cache {
         len: usize::MAX,
         frames: [0; CAPACITY],
@@ -60,7 +59,7 @@ impl Cache {
         batch[..self.len].reverse();
     }
 
-    /// Gives the batch of frames that have been here longest back.
+    /// Gives the oldest frames back, a batch.
     pub(crate) fn spill(&mut self, buddy: &mut Buddy) {
         let batch = self.len.min(BATCH);
         for &index in &self.frames[..batch] {

@@ -1,4 +1,4 @@
-//! The allocator: tags in front of the CPUs' caches in front of the shared part.
+//! The allocator: a tag for each frame, a cache of frames for each CPU, and the buddy allocator behind them.
 
 use crate::atomic::Contended;
 use crate::buddy::Buddy;
@@ -17,11 +17,10 @@ pub const MAX_CPUS: usize = 8;
 /// An allocator of page frames.
 ///
 /// Blocks of `1 << order` frames, order 0 to [`MAX_ORDER`], aligned to their size. `R` is the lock
-/// of each CPU's cache, of the shared part, and of the blocks that can be parted; a CPU's lock may be
-/// held while the shared one is taken, never the other way round, the third with no other, and none
-/// while a [`Shrinker`] runs. So locks held together are taken in ascending order of address, which a
-/// checker of locks can go by. An allocator that interrupt handlers use needs an `R` that keeps
-/// interrupts off.
+/// of each CPU's cache, of the buddy allocator, and of compound blocks. A CPU's lock may be held while the
+/// buddy allocator's is taken, never the other way round; the third is taken alone; and none is held while
+/// a [`Shrinker`] runs. So locks held together are taken in ascending order of address, which a checker of
+/// locks can go by. An allocator that interrupt handlers use needs an `R` that keeps interrupts off.
 ///
 /// The `cpu` that calls take is a hint which cache to use: any number is safe, the number of the
 /// CPU that the caller runs on is fast, and a number beyond those of [`Frames::new`] uses none.
@@ -36,11 +35,11 @@ pub struct Frames<R: RawMutex> {
     /// Zero for all others.
     pub(crate) counts: &'static [Contended<AtomicU32>],
     caches: [Mutex<R, Cache>; MAX_CPUS],
-    pub(crate) shared: Mutex<R, Buddy>,
+    pub(crate) buddy: Mutex<R, Buddy>,
     pub(crate) pressure: Pressure<R>,
-    /// How many blocks have a tag that says whole. Held whenever such a tag comes, goes or is relied
-    /// on, and while the count beside it changes.
-    pub(crate) whole: Mutex<R, usize>,
+    /// The number of compound blocks. The lock is held while a block's compound tag is set, removed or
+    /// relied on, and while the count beside it changes.
+    pub(crate) compound: Mutex<R, usize>,
 }
 
 impl<R: RawMutex> Frames<R> {
@@ -64,9 +63,9 @@ impl<R: RawMutex> Frames<R> {
             tags: records.tags,
             counts: records.counts,
             caches: core::array::from_fn(|cpu| Mutex::new(cache(cpu))),
-            shared: Mutex::new(records.buddy),
+            buddy: Mutex::new(records.buddy),
             pressure: Pressure::new(),
-            whole: Mutex::new(0),
+            compound: Mutex::new(0),
         })
     }
 
@@ -75,6 +74,12 @@ impl<R: RawMutex> Frames<R> {
     #[inline]
     pub(crate) fn index(&self, frame: Pfn) -> usize {
         (frame.get() as usize).wrapping_sub(self.base)
+    }
+
+    /// The number of the first frame that has records.
+    #[inline(always)]
+    pub(crate) fn base(&self) -> usize {
+        self.base
     }
 
     #[inline]
@@ -95,15 +100,15 @@ impl<R: RawMutex> Frames<R> {
     #[inline]
     pub fn alloc(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
         if order != 0 {
-            return self.alloc_shared(cpu, order);
+            return self.alloc_block(cpu, order);
         }
         let Some(cache) = self.caches.get(cpu) else {
-            return self.alloc_single(cpu);
+            return self.alloc_uncached(cpu);
         };
         let popped = cache.lock().pop();
         match popped {
             Some(index) => Ok(self.hand_out(index, 0)),
-            None => self.alloc_through(cpu),
+            None => self.alloc_refill(cpu),
         }
     }
 
@@ -117,69 +122,69 @@ impl<R: RawMutex> Frames<R> {
 
     /// A single frame, and more for the CPU's empty cache.
     #[inline(never)]
-    fn alloc_through(&self, cpu: usize) -> Result<Pfn, OutOfMemory> {
+    fn alloc_refill(&self, cpu: usize) -> Result<Pfn, OutOfMemory> {
         let Some(cache) = self.caches().get(cpu) else {
-            return self.alloc_single(cpu);
+            return self.alloc_uncached(cpu);
         };
         let mut cache = cache.lock();
         if cache.len() == 0 {
-            cache.refill(&mut self.shared.lock());
+            cache.refill(&mut self.buddy.lock());
         }
         let index = cache.pop();
         drop(cache);
         match index {
             Some(index) => Ok(self.hand_out(index, 0)),
-            None => self.alloc_pressed(cpu, 0),
+            None => self.alloc_reclaim(cpu, 0),
         }
     }
 
-    /// A single frame from the shared part. The same as a block of order 0, of which the compiler
-    /// makes less when it knows the order.
+    /// A single frame from the buddy allocator: a block of order 0, for which the compiler makes shorter
+    /// code when it knows the order.
     #[inline(never)]
-    fn alloc_single(&self, cpu: usize) -> Result<Pfn, OutOfMemory> {
-        let index = self.shared.lock().take(0);
+    fn alloc_uncached(&self, cpu: usize) -> Result<Pfn, OutOfMemory> {
+        let index = self.buddy.lock().take(0);
         match index {
             Some(index) => Ok(self.hand_out(index, 0)),
-            None => self.alloc_slowly(cpu, 0),
+            None => self.alloc_slow(cpu, 0),
         }
     }
 
-    /// A block from the shared part.
+    /// A block from the buddy allocator.
     #[inline(never)]
-    fn alloc_shared(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
-        let index = self.shared.lock().take(order);
+    fn alloc_block(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+        let index = self.buddy.lock().take(order);
         match index {
             Some(index) => Ok(self.hand_out(index, order)),
-            None => self.alloc_slowly(cpu, order),
+            None => self.alloc_slow(cpu, order),
         }
     }
 
     #[inline(never)]
-    fn alloc_slowly(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+    fn alloc_slow(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
         if order > MAX_ORDER {
             return Err(OutOfMemory);
         }
-        let index = self.shared.lock().take_slowly(order);
+        let index = self.buddy.lock().take_slowly(order);
         match index {
             Some(index) => Ok(self.hand_out(index, order)),
-            None => self.alloc_pressed(cpu, order),
+            None => self.alloc_reclaim(cpu, order),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn alloc_pressed(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+    fn alloc_reclaim(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
         let wanted = BATCH.max(1 << order);
         let cached = || self.caches.get(cpu)?.lock().pop();
         let take = || {
             let index = if order == 0 { cached() } else { None };
-            index.or_else(|| self.shared.lock().take_slowly(order))
+            index.or_else(|| self.buddy.lock().take_slowly(order))
         };
         let index = self.under_pressure(cpu, wanted, take).ok_or(OutOfMemory)?;
         Ok(self.hand_out(index, order))
     }
 
-    /// Tries `take` again after each way to get memory back.
+    /// Tries `take` again after each way of reclaiming memory.
     pub(crate) fn under_pressure<T>(
         &self,
         cpu: usize,
@@ -188,7 +193,7 @@ impl<R: RawMutex> Frames<R> {
     ) -> Option<T> {
         let relieved = self.pressure.relieve(cpu, wanted, &mut take);
         relieved.or_else(|| {
-            // What one CPU puts back here another may have in its cache before it can be taken.
+            // Frames that are moved here may go into another CPU's cache before `take` gets them.
             for _ in 0..MAX_CPUS {
                 let moved = self.drain_caches();
                 let taken = take();
@@ -204,10 +209,10 @@ impl<R: RawMutex> Frames<R> {
         })
     }
 
-    /// Gives back a block that has no other reference. Of two at the same time, one fails.
+    /// Frees a block that has no other reference. Of two calls at the same time, one fails.
     ///
     /// # Errors
-    /// When `frame` is not a block of that order in use, or is shared or marked.
+    /// When `frame` is not a block of that order in use, or has more references or a mark.
     #[inline]
     pub fn free(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let index = self.index(frame);
@@ -216,22 +221,22 @@ impl<R: RawMutex> Frames<R> {
         } else if (1..=MAX_ORDER).contains(&order)
             && self.retag(index, tag::LIVE | order as u8, tag::FREE)
         {
-            self.put_shared(index, order);
+            self.put_block(index, order);
         } else {
-            return self.free_odd(cpu, frame, order);
+            return self.free_slow(cpu, frame, order);
         }
         Ok(())
     }
 
-    /// Frees a block that was shared once and is no longer; names what is wrong with any other.
+    /// Frees a block that had several references once; names what is wrong with any other.
     #[cold]
-    fn free_odd(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
+    fn free_slow(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let state = self.state(frame);
         let shared = tag::SHARED | (order & 0xf) as u8;
         if state == (State::Used { order, refs: 1 })
             && self.retag(self.index(frame), shared, tag::FREE)
         {
-            // What those did that had it too comes before its next use.
+            // What the other holders did comes before the block's next use.
             fence(Ordering::Acquire);
             self.put(cpu, self.index(frame), order);
             return Ok(());
@@ -252,50 +257,50 @@ impl<R: RawMutex> Frames<R> {
         })
     }
 
-    /// Puts a block whose tag says free already among the free ones.
+    /// Frees a block whose tag says so already.
     #[inline]
     pub(crate) fn put(&self, cpu: usize, index: usize, order: usize) {
         match order {
             0 => self.put_single(cpu, index),
-            _ => self.put_shared(index, order),
+            _ => self.put_block(index, order),
         }
     }
 
     #[inline]
     fn put_single(&self, cpu: usize, index: usize) {
         let Some(cache) = self.caches.get(cpu) else {
-            return self.put_shared_single(index);
+            return self.put_uncached(index);
         };
         let pushed = cache.lock().push(index);
         if !pushed {
-            self.put_through(cpu, index);
+            self.put_spill(cpu, index);
         }
     }
 
     /// Puts a frame into the CPU's full cache.
     #[inline(never)]
-    fn put_through(&self, cpu: usize, index: usize) {
+    fn put_spill(&self, cpu: usize, index: usize) {
         let Some(cache) = self.caches().get(cpu) else {
-            return self.put_shared_single(index);
+            return self.put_uncached(index);
         };
         let mut cache = cache.lock();
         if !cache.push(index) {
-            cache.spill(&mut self.shared.lock());
+            cache.spill(&mut self.buddy.lock());
             cache.push(index);
         }
     }
 
     #[inline(never)]
-    fn put_shared_single(&self, index: usize) {
-        self.shared.lock().give(index, 0);
+    fn put_uncached(&self, index: usize) {
+        self.buddy.lock().give(index, 0);
     }
 
     #[inline(never)]
-    fn put_shared(&self, index: usize, order: usize) {
-        self.shared.lock().give(index, order);
+    fn put_block(&self, index: usize, order: usize) {
+        self.buddy.lock().give(index, order);
     }
 
-    /// Moves all frames of the CPUs' caches to the shared part, where they can become part of
+    /// Moves all frames of the CPUs' caches to the buddy allocator, where they can merge into
     /// larger blocks; how many there were.
     pub fn drain_caches(&self) -> usize {
         let mut moved = 0;
@@ -303,7 +308,7 @@ impl<R: RawMutex> Frames<R> {
             let mut cache = cache.lock();
             if cache.len() > 0 {
                 moved += cache.len();
-                cache.drain(&mut self.shared.lock());
+                cache.drain(&mut self.buddy.lock());
             }
         }
         moved
@@ -315,8 +320,8 @@ impl<R: RawMutex> Frames<R> {
         self.pressure.register(shrinker)
     }
 
-    /// Asks every registered cache for all it can give, and empties the CPUs' caches; how many
-    /// frames the registered ones gave.
+    /// Asks every shrinker for all it can give, and empties the CPUs' caches; how many frames the shrinkers
+    /// gave.
     #[cold]
     pub fn shrink_all(&self) -> usize {
         let freed = self.pressure.shrink_all();

@@ -5,9 +5,9 @@
 
 extern crate std;
 
-mod large;
+mod compound;
 
-use crate::{Frames, Layout, MAX_ORDER, Pfn, State};
+use crate::{Frames, Layout, MAX_ORDER, Marks, Pfn, State};
 use core::cell::Cell;
 use lock_api::RawMutex;
 use shuttle::rand::{Rng, thread_rng};
@@ -227,12 +227,16 @@ fn of_two_last_releases_one_is_refused() {
             let refused = results.iter().filter(|result| result.is_err()).count();
             assert_eq!((freed, refused), (1, 1), "{results:?}");
             assert_eq!(frames.state(frame), State::Free);
-            let count = frames.word(frame).expect("a managed frame");
+            assert_eq!(frames.refs(frame), 0, "references of a free frame");
+            // Not one more than that, although the count went below zero in between.
             assert_eq!(
-                count.load(Ordering::Relaxed),
-                0,
-                "references of a free frame"
+                frames.alloc_bulk(0, &mut [Pfn::new(0); FRAMES as usize]),
+                Ok(())
             );
+            assert_eq!(frames.refs(frame), 1, "references of a new frame");
+            for number in FIRST..FIRST + FRAMES {
+                frames.free(0, Pfn::new(number), 0).expect("mine");
+            }
         },
     );
 }
@@ -264,7 +268,7 @@ fn of_two_that_take_a_mark_away_one_is_refused() {
     both(
         |frames| {
             let frame = frames.alloc(0, 0).expect("a frame");
-            frames.mark(frame, 5).expect("in use");
+            frames.mark(frame, 5, 0).expect("in use");
             frame
         },
         |frames, cpu, frame| match frames.unmark(frame, 5) {
@@ -275,6 +279,29 @@ fn of_two_that_take_a_mark_away_one_is_refused() {
             Err(_) => false,
         },
         |_, _, done| assert_ne!(done[0], done[1], "who had the mark"),
+    );
+}
+
+/// Who sees the mark sees the word that came with it, and none that was there before.
+#[test]
+fn a_mark_is_seen_with_its_word() {
+    both(
+        |frames| frames.alloc(0, 0).expect("a frame"),
+        |frames, cpu, frame| match cpu {
+            0 => {
+                frames.mark(frame, 5, 55).expect("in use");
+                frames.remark(frame, 5, 6).expect("its mark");
+                None
+            }
+            _ => Some(frames.mark_and_word(frame.get() as usize)),
+        },
+        |frames, frame, [_, seen]| {
+            if let Some((mark, word)) = seen.filter(|&(mark, _)| mark < 128) {
+                assert!([5, 6].contains(&mark) && word == 55, "{mark} with {word}");
+            }
+            frames.unmark(frame, 6).expect("its mark");
+            frames.free(0, frame, 0).expect("mine");
+        },
     );
 }
 

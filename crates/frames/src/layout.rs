@@ -2,7 +2,7 @@
 
 use crate::atomic::Contended;
 use crate::buddy::{Buddy, High, Low};
-use crate::{FRAME_SIZE, Pfn};
+use crate::{FRAME_SIZE, Pfn, tag};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU8, AtomicU32};
 use zerocopy::{FromBytes, IntoBytes};
@@ -126,6 +126,7 @@ impl Layout<'_> {
         let high = High::new(cut(parts.high));
         let counts = cut(parts.frames / 2).as_mut_bytes();
         let tags = cut(parts.frames / 8).as_mut_bytes();
+        tags.fill(tag::RESERVED);
         let mut records = Records {
             base: self.span().0,
             tags: <[Contended<AtomicU8>]>::mut_from_bytes(tags).ok()?,
@@ -170,7 +171,7 @@ impl Records {
             (run.end - self.base) as usize,
         );
         for tag in &mut self.tags[at..end] {
-            *tag.get_mut() = crate::tag::FREE;
+            *tag.get_mut() = tag::FREE;
         }
         while at < end {
             let aligned = (at | 1 << crate::MAX_ORDER).trailing_zeros();

@@ -12,9 +12,9 @@ pub(crate) const GROUP: usize = WORDS + BINS;
 /// Units in words of 64 in groups of 64, where runs have an order of at most `TOP` units.
 ///
 /// A word is in the bin of each order of which it has a run that is part of no larger one. It may
-/// be in others too, until it is found there. And a word that is free as a whole, on a level that
-/// has such runs, stays in the bin for those alone while runs are cut from it, until it is found
-/// there again: so that nothing is done twice when the run comes back first.
+/// be in others too, until it is found there. A word of which all units are free, on a level that
+/// has such runs, stays in their bin alone while runs are cut from it, until it is found there again: if
+/// the run comes back first, no bin has changed.
 pub(crate) struct Level<const TOP: u32> {
     groups: &'static mut [[u64; GROUP]],
     bins: Bins,
@@ -75,7 +75,7 @@ impl<const TOP: u32> Level<TOP> {
     }
 
     /// Takes a run of order `order` from the first run of the group's first word in a bin, if it
-    /// has one. Without `PIECES`, it is all of that run, or of a word that is free as a whole.
+    /// has one. Without `PIECES`, it is all of that run, or of a word of which all units are free.
     #[inline(always)]
     fn cut<const PIECES: bool>(&mut self, bin: u32, index: usize, order: u32) -> Option<Taken> {
         let group = self.groups.get_mut(index)?;
@@ -111,7 +111,7 @@ impl<const TOP: u32> Level<TOP> {
         };
         group[slot(bin)] &= !(1 << word);
         if bin == WORD_ORDER {
-            // It was free as a whole, and nothing was said of it when runs were cut from it.
+            // All its units were free, and no bin was changed when runs were cut from it.
             let mask = group[word as usize];
             for order in (0..WORD_ORDER).filter(|&order| alone(mask, order, TOP) != 0) {
                 insert(&mut self.bins, group, order, index, word);

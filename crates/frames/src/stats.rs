@@ -1,12 +1,12 @@
-//! Numbers, none of which takes a walk over the frames.
+//! Statistics, none of which takes a walk over the frames.
 
 use crate::frames::{Frames, MAX_CPUS};
 use crate::{FRAME_SIZE, MAX_ORDER};
 use core::fmt;
 use lock_api::RawMutex;
 
-/// The state of an allocator, in frames unless said. The parts are read one after the other: exact
-/// when nobody allocates meanwhile.
+/// The state of an allocator, in frames unless said. The numbers are read one after the other: they
+/// are exact if nobody allocates meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Managed, free or not.
@@ -15,9 +15,9 @@ pub struct Stats {
     pub free: usize,
     /// Free in each CPU's cache.
     pub cached: [usize; MAX_CPUS],
-    /// Free blocks of each order in the shared part.
+    /// Free blocks of each order; frames in CPUs' caches are in none.
     pub blocks: [usize; MAX_ORDER + 1],
-    /// The fewest free frames that the shared part ever had.
+    /// The fewest free frames that there ever were outside of CPUs' caches.
     pub least_free: usize,
     /// Allocations that found no free block at first, so that memory was asked back.
     pub pressed: usize,
@@ -51,7 +51,7 @@ impl fmt::Display for Stats {
         )?;
         writeln!(
             f,
-            "of the free: {cached} in CPU caches; fewest in the shared part ever: {}",
+            "of the free: {cached} in CPU caches; fewest ever outside of them: {}",
             self.least_free
         )?;
         writeln!(
@@ -75,12 +75,12 @@ impl<R: RawMutex> Frames<R> {
     /// Free frames, those in CPUs' caches among them.
     pub fn free_count(&self) -> usize {
         let cached: usize = self.caches().iter().map(|cache| cache.lock().len()).sum();
-        cached + self.shared.lock().free()
+        cached + self.buddy.lock().free()
     }
 
     /// Free blocks of each order; frames in CPUs' caches are in none.
     pub fn free_blocks(&self) -> [usize; MAX_ORDER + 1] {
-        self.shared.lock().blocks()
+        self.buddy.lock().blocks()
     }
 
     /// All numbers but what the shrinkers could give back, if the locks are free.
@@ -90,13 +90,13 @@ impl<R: RawMutex> Frames<R> {
             *sum = cache.try_lock()?.len();
         }
         let (pressed, failed) = self.pressure.counts();
-        let mut shared = self.shared.try_lock()?;
+        let mut buddy = self.buddy.try_lock()?;
         Some(Stats {
             total: self.total(),
-            free: cached.iter().sum::<usize>() + shared.free(),
+            free: cached.iter().sum::<usize>() + buddy.free(),
             cached,
-            blocks: shared.blocks(),
-            least_free: shared.least_free(),
+            blocks: buddy.blocks(),
+            least_free: buddy.least_free(),
             pressed,
             failed,
             reclaimable: 0,
@@ -112,13 +112,13 @@ impl<R: RawMutex> Frames<R> {
         }
         let reclaimable = self.pressure.reclaimable();
         let (pressed, failed) = self.pressure.counts();
-        let mut shared = self.shared.lock();
+        let mut buddy = self.buddy.lock();
         Stats {
             total: self.total(),
-            free: cached.iter().sum::<usize>() + shared.free(),
+            free: cached.iter().sum::<usize>() + buddy.free(),
             cached,
-            blocks: shared.blocks(),
-            least_free: shared.least_free(),
+            blocks: buddy.blocks(),
+            least_free: buddy.least_free(),
             pressed,
             failed,
             reclaimable,

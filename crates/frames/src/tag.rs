@@ -1,23 +1,22 @@
-//! What one byte says of a frame.
+//! Tags: a byte for each frame, its state.
 //!
 //! A block of several frames has its tag at its first frame; the others keep [`FREE`], so that
 //! their numbers are no blocks to free.
 
 use core::fmt;
 
+/// The lowest tag that is no mark of the object allocator.
+pub(crate) const UNMARKED: u8 = 0x80;
 /// Not RAM, or not the allocator's.
-pub(crate) const RESERVED: u8 = 0;
-/// Free, in the shared part or in a CPU's cache, or inside a block.
-pub(crate) const FREE: u8 = 1;
+pub(crate) const RESERVED: u8 = 0x80;
+/// Free, in the buddy allocator or in a CPU's cache; or inside a block.
+pub(crate) const FREE: u8 = 0x81;
 /// Handed out, with one reference; the order in the low bits.
-pub(crate) const LIVE: u8 = 0x10;
-/// Handed out and shared at some time since: the count says how many more references there are.
-pub(crate) const SHARED: u8 = 0x20;
-/// Handed out as a block that can be parted, above order 0; the count says how many more references
-/// there are.
-pub(crate) const WHOLE: u8 = 0x40;
-/// Marked by the object allocator; the mark in the low bits.
-pub(crate) const MARKED: u8 = 0x80;
+pub(crate) const LIVE: u8 = 0x90;
+/// Handed out, with a count of further references, which was not always zero.
+pub(crate) const SHARED: u8 = 0xa0;
+/// Handed out as a compound block, above order 0, with a count of further references.
+pub(crate) const COMPOUND: u8 = 0xc0;
 /// The bits that tell these apart.
 const KIND: u8 = 0xf0;
 const LOW: u8 = 0x0f;
@@ -45,8 +44,8 @@ pub enum State {
         /// References to it.
         refs: u32,
     },
-    /// The first frame of a block in use that can be parted and was not.
-    Whole {
+    /// The first frame of a compound block in use.
+    Compound {
         /// The block's order, 1 or more.
         order: usize,
         /// References to it.
@@ -66,11 +65,11 @@ impl State {
                 order,
                 refs: count.saturating_add(1),
             },
-            WHOLE => State::Whole {
+            COMPOUND => State::Compound {
                 order,
                 refs: count.saturating_add(1),
             },
-            kind if kind & MARKED != 0 => State::Marked(tag & !MARKED),
+            _ if tag < UNMARKED => State::Marked(tag),
             _ if tag == FREE => State::Free,
             _ => State::Reserved,
         }
@@ -90,8 +89,11 @@ impl fmt::Display for State {
             State::Used { order, refs } => {
                 write!(f, "in use with order {order} and {refs} references")
             }
-            State::Whole { order, refs } => {
-                write!(f, "a whole block of order {order} with {refs} references")
+            State::Compound { order, refs } => {
+                write!(
+                    f,
+                    "a compound block of order {order} with {refs} references"
+                )
             }
             State::Marked(mark) => write!(f, "a page of objects (mark {mark})"),
         }

@@ -1,11 +1,11 @@
-//! Blocks that several holders share and part into single frames. Not under Miri, where each takes many
+//! Blocks that several holders share and split into single frames. Not under Miri, where each takes many
 //! minutes: the crate has no unsafe code, and its locks and atomics are in `threads.rs` too.
 #![cfg(not(miri))]
 
 mod common;
 
 use common::{TestFrames, simple};
-use frames::{Pfn, State};
+use frames::{Marks, Pfn, State};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const LARGE: usize = 9;
@@ -32,7 +32,7 @@ fn a_block_is_given_only_when_one_is_free() {
     frames.free(0, single, 0).expect("in use");
     frames.release_block(0, first, LARGE).expect("in use");
     frames.drain_caches();
-    assert_eq!(frames.free_blocks()[10], 1, "the memory is whole again");
+    assert_eq!(frames.free_blocks()[10], 1, "the memory is one block again");
 }
 
 #[test]
@@ -44,9 +44,9 @@ fn parting_passes_the_count_on() {
             frames.retain_block(block, LARGE).expect("in use");
         }
         assert_eq!(frames.is_block_unique(block, LARGE), holders == 1);
-        frames.part(block, LARGE).expect("in use");
+        frames.split(block, LARGE).expect("in use");
         assert_eq!(refs(&frames, block), [holders; 512], "{holders} holders");
-        assert_eq!(frames.part(block, LARGE), Ok(()), "parted already");
+        assert_eq!(frames.split(block, LARGE), Ok(()), "split already");
         assert_eq!(frames.is_block_unique(block, LARGE), holders == 1);
         // One holder goes frame by frame, the rest as before.
         for n in 0..512 {
@@ -65,7 +65,7 @@ fn holders_of_a_parted_block_count_each_frame() {
     let frames = simple(1024, 1);
     let block = block(&frames);
     frames.retain_block(block, LARGE).expect("in use");
-    frames.part(block, LARGE).expect("in use");
+    frames.split(block, LARGE).expect("in use");
     frames.retain_block(block, LARGE).expect("in use");
     assert_eq!(refs(&frames, block), [3; 512]);
     frames.release_block(0, block, LARGE).expect("in use");
@@ -86,16 +86,16 @@ fn holders_of_a_parted_block_count_each_frame() {
 fn single_frames_become_a_block_again() {
     let frames = simple(1024, 1);
     let block = block(&frames);
-    assert_eq!(frames.whole_blocks(), 1);
-    assert_eq!(frames.join(block, LARGE), Ok(false), "whole already");
-    frames.part(block, LARGE).expect("in use");
-    assert_eq!(frames.whole_blocks(), 0);
+    assert_eq!(frames.compound_blocks(), 1);
+    assert_eq!(frames.join(block, LARGE), Ok(false), "compound already");
+    frames.split(block, LARGE).expect("in use");
+    assert_eq!(frames.compound_blocks(), 0);
     let one = block.plus(17);
     frames.retain(one).expect("in use");
     assert_eq!(frames.join(block, LARGE), Ok(false), "one has two holders");
     assert_eq!(frames.release(0, one), Ok(false));
     assert_eq!(frames.join(block, LARGE), Ok(true));
-    assert_eq!(frames.whole_blocks(), 1);
+    assert_eq!(frames.compound_blocks(), 1);
     let inside = State::Inside {
         offset: 17,
         order: LARGE,
@@ -103,29 +103,29 @@ fn single_frames_become_a_block_again() {
     assert_eq!(frames.state(one), inside);
     assert!(frames.join(one, LARGE).is_err(), "not aligned");
     assert!(frames.join(Pfn::new(0), LARGE).is_err(), "outside");
-    frames.part(block, LARGE).expect("in use");
+    frames.split(block, LARGE).expect("in use");
     assert_eq!(frames.release(0, one), Ok(true));
     assert_eq!(frames.join(block, LARGE), Ok(false), "one is free");
     for n in (0..512).filter(|&n| n != 17) {
         assert_eq!(frames.release(0, block.plus(n)), Ok(true), "frame {n}");
     }
-    assert_eq!((frames.whole_blocks(), frames.free_count()), (0, 1024));
+    assert_eq!((frames.compound_blocks(), frames.free_count()), (0, 1024));
 }
 
 #[test]
 fn wrong_blocks_are_named() {
     let frames = simple(1024, 1);
     let small = frames.alloc(0, 3).expect("a block");
-    let error = frames.part(small, LARGE).expect_err("of another order");
+    let error = frames.split(small, LARGE).expect_err("of another order");
     assert_eq!(error.state, State::Used { order: 3, refs: 1 });
     let outside = Pfn::new(1);
-    assert!(frames.part(outside, LARGE).is_err());
+    assert!(frames.split(outside, LARGE).is_err());
     assert!(frames.retain_block(outside, LARGE).is_err());
     assert!(frames.release_block(0, outside, LARGE).is_err());
     assert!(frames.release_unless_last(outside).is_err());
     assert!(!frames.is_block_unique(outside, LARGE));
     assert_eq!(frames.release(0, small), Ok(true));
-    assert!(frames.part(small, 3).is_err(), "free already");
+    assert!(frames.split(small, 3).is_err(), "free already");
     assert_eq!(frames.free_count(), frames.total());
 }
 
@@ -134,7 +134,7 @@ fn other_verbs_refuse_a_whole_block() {
     let frames = simple(1024, 1);
     let block = block(&frames);
     frames.retain_block(block, LARGE).expect("in use");
-    let whole = State::Whole {
+    let compound = State::Compound {
         order: LARGE,
         refs: 2,
     };
@@ -145,19 +145,19 @@ fn other_verbs_refuse_a_whole_block() {
         frames.release(0, block).map(drop),
         frames.release_unless_last(block).map(drop),
         frames.retain(block),
-        frames.mark(block, 1),
-        frames.part(block, 3),
+        frames.mark(block, 1, 2),
+        frames.split(block, 3),
         frames.retain_block(block, 3),
         frames.release_block(0, block, 10),
         frames.release_block(0, block, usize::MAX),
     ];
     for (n, error) in errors.into_iter().enumerate() {
-        assert_eq!(error.expect_err("whole").state, whole, "verb {n}");
+        assert_eq!(error.expect_err("compound").state, compound, "call {n}");
     }
-    let error = frames.release(0, block).expect_err("whole");
+    let error = frames.release(0, block).expect_err("compound");
     assert_eq!(
         error.to_string(),
-        "wrong free of frame 0x80000000: it is a whole block of order 9 with 2 references"
+        "wrong free of frame 0x80000000: it is a compound block of order 9 with 2 references"
     );
     let inside = [
         frames.free(0, block.plus(7), 0),
@@ -171,15 +171,15 @@ fn other_verbs_refuse_a_whole_block() {
             "verb {n}: {state}"
         );
     }
-    assert_eq!((frames.whole_blocks(), frames.free_count()), (1, 512));
+    assert_eq!((frames.compound_blocks(), frames.free_count()), (1, 512));
     frames.release_block(0, block, LARGE).expect("in use");
     frames.release_block(0, block, LARGE).expect("in use");
     let again = frames.release_block(0, block, LARGE).expect_err("free");
     assert!(again.is_twice(), "{again}");
-    assert_eq!((frames.whole_blocks(), frames.free_count()), (0, 1024));
+    assert_eq!((frames.compound_blocks(), frames.free_count()), (0, 1024));
 }
 
-/// What `alloc` gives is one block for good, and none that was counted as whole.
+/// What `alloc` gives is one block for good, and none that was counted as compound.
 #[test]
 fn other_blocks_stay_one() {
     let frames = simple(1024, 1);
@@ -189,21 +189,21 @@ fn other_blocks_stay_one() {
         refs: 1,
     };
     let errors = [
-        frames.part(block, LARGE),
+        frames.split(block, LARGE),
         frames.retain_block(block, LARGE),
         frames.release_block(0, block, LARGE),
     ];
     for (n, error) in errors.into_iter().enumerate() {
-        assert_eq!(error.expect_err("not to be parted").state, used, "verb {n}");
+        assert_eq!(error.expect_err("not to be split").state, used, "verb {n}");
     }
-    assert_eq!(frames.whole_blocks(), 0);
+    assert_eq!(frames.compound_blocks(), 0);
     frames
         .free(0, block, LARGE)
         .expect("nothing happened to it");
     let single = frames.try_alloc(0).expect("a frame");
     assert_eq!(frames.join(single, 0), Ok(true), "it stays what it is");
-    assert_eq!(frames.part(single, 0), Ok(()));
-    assert_eq!(frames.whole_blocks(), 0);
+    assert_eq!(frames.split(single, 0), Ok(()));
+    assert_eq!(frames.compound_blocks(), 0);
     frames.release_block(0, single, 0).expect("in use");
     assert_eq!(frames.free_count(), 1024);
 }
@@ -237,7 +237,7 @@ fn holders_on_several_threads_lose_nothing() {
                 scope.spawn(move || {
                     frames.retain_block(block, LARGE).expect("in use");
                     if (round + cpu) % 3 == 0 {
-                        frames.part(block, LARGE).expect("in use");
+                        frames.split(block, LARGE).expect("in use");
                         for n in 0..512 {
                             frames.release(cpu, block.plus(n)).expect("in use");
                         }

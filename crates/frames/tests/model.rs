@@ -11,8 +11,8 @@ mod common;
 #[macro_use]
 #[path = "common/interface.rs"]
 mod interface;
-#[path = "common/large.rs"]
-mod large;
+#[path = "common/compound.rs"]
+mod compound;
 #[path = "common/model.rs"]
 mod model;
 #[path = "common/steps.rs"]
@@ -27,7 +27,6 @@ mod of_the_bitmap {
     use crate::bitmap::Bitmap;
     use crate::common::Spin;
     use frames::{Layout, MAX_ORDER, OutOfMemory, Pfn, State, Stats, WrongFree};
-    use std::sync::atomic::AtomicU32;
 
     interface!(implement Bitmap<Spin>);
 }

@@ -1,10 +1,7 @@
 //! Size classes: the sizes of objects that slabs are made of.
 
-use crate::guard::{Slot, withheld};
-use crate::magazine::MAGAZINE;
-use crate::unit::Unit;
+use crate::descriptor::{Descriptor, bit};
 use core::alloc::Layout;
-use core::ptr::NonNull;
 use frames::FRAME_SIZE;
 
 /// Number of size classes.
@@ -13,22 +10,25 @@ pub const CLASSES: usize = 23;
 /// Objects of more bytes than this take a whole page.
 pub(crate) const LARGEST: usize = 2048;
 
-/// Bytes of objects of a class that a CPU keeps, about: few of the large ones, so that it does not
-/// keep too many pages from being given back.
-const CACHED_BYTES: usize = 16 * 1024;
+/// Objects of a class that a magazine holds at most.
+pub(crate) const MAGAZINE: usize = 16;
+
+/// Bytes of objects of a class that a magazine holds, about. So it holds few large objects, each of
+/// which may keep a page from being given back.
+const MAGAZINE_BYTES: usize = 16 * 1024;
 
 /// Multiples of 16, each the largest of which some number of objects still fits a page, so that
-/// little of a page is left over; close enough that little of an object is.
+/// little of a page is wasted; close enough together that little of an object is.
 const SIZES: [usize; CLASSES] = [
     16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 288, 336, 400, 448, 512, 576, 672, 816,
     1024, 1360, LARGEST,
 ];
 
-/// What slabs of one size look like.
+/// The geometry of the slabs of one class.
 ///
-/// An object's bit is the number of the 64 bytes of the page in which it starts, so that finding it
-/// takes no division. Where several can start in the same 64 bytes, they are in one of four units
-/// each, by which 16 of the 64 they start at.
+/// The number of an object's bit is that of the 64 bytes of the page in which it starts, so that finding
+/// the bit takes no division. Objects of fewer than 64 bytes have four descriptors a slab: which of them
+/// has the bit follows from the 16 of the 64 bytes that the object starts at.
 #[derive(Clone, Copy)]
 pub(crate) struct Class {
     pub(crate) size: usize,
@@ -36,25 +36,25 @@ pub(crate) struct Class {
     pub(crate) first: usize,
     /// Objects of a page that are given out.
     pub(crate) objects: usize,
-    /// Objects of this class that a CPU keeps at most.
+    /// Objects of this class that a magazine holds at most.
     pub(crate) most_cached: u16,
     pub(crate) shape: Shape,
-    /// For each unit the bits of the objects there.
-    starts: [u64; MOST_UNITS],
+    /// For each descriptor the bits of its objects.
+    starts: [u64; MOST_DESCRIPTORS],
 }
 
-/// What it takes to check a pointer to an object of a class; small, so that it is found quickly in a
-/// table.
+/// What the check of a pointer to an object of a class needs; small, so that a table of them is indexed
+/// quickly.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     /// For dividing by the size: 2^32 times its reciprocal, rounded up.
     reciprocal: u32,
-    /// Units that describe a page, less one, in bytes: none or three.
-    unit_mask: u32,
+    /// Descriptors of a slab, less one, in bytes: none or three.
+    mask: u32,
 }
 
-/// Units that describe a page at most.
-const MOST_UNITS: usize = 4;
+/// Descriptors of a slab at most.
+const MOST_DESCRIPTORS: usize = 4;
 
 impl Class {
     const fn new(size: usize) -> Class {
@@ -64,40 +64,40 @@ impl Class {
             objects: FRAME_SIZE / size - withheld(size),
             most_cached: most_cached(size),
             shape: Shape::new(size),
-            starts: [0; MOST_UNITS],
+            starts: [0; MOST_DESCRIPTORS],
         };
         let mut number = class.first;
         while number < FRAME_SIZE / size {
             let offset = number * size;
-            class.starts[class.shape.unit(offset) as usize / size_of::<Unit>()] |= 1 << bit(offset);
+            class.starts[class.descriptor_of(offset) as usize] |= 1 << bit(offset);
             number += 1;
         }
         class
     }
 
-    /// Units that describe a page, as a power of two.
+    /// Descriptors of a slab, as a power of two.
     #[inline]
-    pub(crate) fn unit_order(&self) -> u32 {
-        self.units().trailing_zeros()
+    pub(crate) fn descriptor_order(&self) -> u32 {
+        self.descriptors().trailing_zeros()
     }
 
-    /// Units that describe a page.
+    /// Descriptors of a slab.
     #[inline]
-    pub(crate) fn units(&self) -> u32 {
-        self.shape.unit_mask / size_of::<Unit>() as u32 + 1
+    pub(crate) fn descriptors(&self) -> u32 {
+        self.shape.mask / size_of::<Descriptor>() as u32 + 1
     }
 
-    /// Which of the page's units has the object that starts at `address`.
+    /// Which of the slab's descriptors has the object that starts at `address`.
     #[inline]
-    pub(crate) fn unit(&self, address: usize) -> u32 {
-        self.shape.unit(address) / size_of::<Unit>() as u32
+    pub(crate) const fn descriptor_of(&self, address: usize) -> u32 {
+        self.shape.descriptor_offset(address) / size_of::<Descriptor>() as u32
     }
 
-    /// Where in the page the object starts that has this bit in this unit.
+    /// Where in the page the object starts that has this bit in this descriptor.
     #[inline]
-    pub(crate) fn offset(&self, unit: u32, bit: u32) -> usize {
-        if self.shape.unit_mask != 0 {
-            return bit as usize * 64 + unit as usize * 16;
+    pub(crate) fn offset(&self, descriptor: u32, bit: u32) -> usize {
+        if self.shape.mask != 0 {
+            return bit as usize * 64 + descriptor as usize * 16;
         }
         self.number(bit as usize * 64 + self.size - 1) * self.size
     }
@@ -118,34 +118,26 @@ impl Class {
         self.has_object(offset) && self.shape.is_multiple(offset)
     }
 
-    /// The place of an object of this class, with what is around it.
-    pub(crate) fn slot(&self, start: NonNull<u8>) -> Slot {
-        Slot {
-            start,
-            size: self.size,
-        }
-    }
-
-    /// Bits of all objects that the page's unit number `unit` describes.
+    /// Bits of all objects that the slab's descriptor number `descriptor` has.
     #[inline]
-    pub(crate) fn all(&self, unit: u32) -> u64 {
-        self.starts.get(unit as usize).copied().unwrap_or(0)
+    pub(crate) fn all(&self, descriptor: u32) -> u64 {
+        self.starts.get(descriptor as usize).copied().unwrap_or(0)
     }
 }
 
 impl Shape {
     const fn new(size: usize) -> Shape {
-        let units = if size < 64 { MOST_UNITS } else { 1 };
+        let descriptors = if size < 64 { MOST_DESCRIPTORS } else { 1 };
         Shape {
             reciprocal: (1u64 << 32).div_ceil(size as u64) as u32,
-            unit_mask: ((units - 1) * size_of::<Unit>()) as u32,
+            mask: ((descriptors - 1) * size_of::<Descriptor>()) as u32,
         }
     }
 
-    /// Which of the page's units has the object that starts at `address`, in bytes from the first.
+    /// Which of the slab's descriptors has the object that starts at `address`, in bytes from the first.
     #[inline(always)]
-    pub(crate) const fn unit(self, address: usize) -> u32 {
-        (address as u32).wrapping_mul(size_of::<Unit>() as u32 / 16) & self.unit_mask
+    pub(crate) const fn descriptor_offset(self, address: usize) -> u32 {
+        (address as u32).wrapping_mul(size_of::<Descriptor>() as u32 / 16) & self.mask
     }
 
     /// Whether `offset` is a multiple of the size: then the product with the reciprocal has a
@@ -158,17 +150,21 @@ impl Shape {
 }
 
 const fn most_cached(size: usize) -> u16 {
-    match CACHED_BYTES / size {
+    match MAGAZINE_BYTES / size {
         0..4 => 4,
         MAGAZINE.. => MAGAZINE as u16,
         some => some as u16,
     }
 }
 
-/// The bit of the object that starts at `address`, in its unit.
-#[inline(always)]
-pub(crate) const fn bit(address: usize) -> u32 {
-    (address / 64 % 64) as u32
+/// Objects at the start of a page that are given to nobody: with the feature `debug` the first of eight or
+/// more, so that each object has a red zone in front of it.
+const fn withheld(size: usize) -> usize {
+    if cfg!(feature = "debug") && FRAME_SIZE / size >= 8 {
+        1
+    } else {
+        0
+    }
 }
 
 /// The classes, smallest first.
@@ -287,31 +283,37 @@ mod tests {
         for class in &TABLE {
             let size = class.size;
             for offset in (class.first..FRAME_SIZE / size).map(|number| number * size) {
-                let (unit, bit) = (class.unit(offset), bit(offset));
+                let (number, bit) = (class.descriptor_of(offset), bit(offset));
                 assert_eq!(
-                    class.offset(unit, bit),
+                    class.offset(number, bit),
                     offset,
-                    "bit {bit} of {unit} of {size}"
+                    "bit {bit} of {number} of {size}"
                 );
                 assert_eq!(
-                    class.all(unit) >> bit & 1,
+                    class.all(number) >> bit & 1,
                     1,
-                    "bit {bit} of {unit} of {size}"
+                    "bit {bit} of {number} of {size}"
                 );
             }
-            let bits: u32 = (0..class.units()).map(|u| class.all(u).count_ones()).sum();
+            let bits: u32 = (0..class.descriptors())
+                .map(|d| class.all(d).count_ones())
+                .sum();
             assert_eq!(bits as usize, class.objects, "objects of {size} bytes");
-            assert_eq!(class.all(class.units()), 0);
-            assert_eq!(1 << class.unit_order(), class.units());
+            assert_eq!(class.all(class.descriptors()), 0);
+            assert_eq!(1 << class.descriptor_order(), class.descriptors());
         }
     }
 
     #[test]
-    fn units_and_bits_are_the_same_at_the_top_of_the_address_space() {
+    fn bits_are_the_same_at_the_top_of_the_address_space() {
         for class in &TABLE {
             for offset in (0..FRAME_SIZE / class.size).map(|number| number * class.size) {
                 let address = usize::MAX - (FRAME_SIZE - 1) + offset;
-                assert_eq!(class.unit(address), class.unit(offset), "{address:#x}");
+                assert_eq!(
+                    class.descriptor_of(address),
+                    class.descriptor_of(offset),
+                    "{address:#x}"
+                );
                 assert_eq!(bit(address), bit(offset), "{address:#x}");
             }
         }

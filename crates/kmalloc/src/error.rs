@@ -1,18 +1,6 @@
-//! Why a call failed.
+//! Why an object cannot be freed.
 
 use core::fmt;
-
-/// There is no memory for it. Nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AllocError;
-
-impl fmt::Display for AllocError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("out of memory")
-    }
-}
-
-impl core::error::Error for AllocError {}
 
 /// A pointer was freed that is no object in use, or, with the feature `debug`, an object of which
 /// more than its bytes was written to. Nothing was changed. It is a bug of the caller, or of whoever
@@ -21,13 +9,13 @@ impl core::error::Error for AllocError {}
 pub struct WrongFree {
     /// The pointer's address.
     pub address: usize,
-    /// What is there.
-    pub place: Place,
+    /// What is wrong with it.
+    pub reason: Reason,
 }
 
-/// What a wrong pointer points to. Small, so that the result of freeing fits into registers.
+/// Why an object cannot be freed. Small, so that the result of freeing fits into registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Reason {
     /// Memory that is not the object allocator's.
     Foreign,
     /// An object that is free already.
@@ -47,8 +35,8 @@ pub enum Place {
         /// Bytes of the objects in that page.
         size: u16,
     },
-    /// The allocator's own records.
-    Records,
+    /// In a page of slab descriptors.
+    Descriptors,
     /// An object in use, behind which was written. Only with the feature `debug`.
     Overrun {
         /// The first byte found changed, from the object's start.
@@ -71,15 +59,15 @@ pub enum Place {
 impl fmt::Display for WrongFree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "wrong free of {:#x}: ", self.address)?;
-        match self.place {
-            Place::Foreign => f.write_str("not a kmalloc object"),
-            Place::Free { size } => write!(f, "the object of {size} bytes is free already"),
-            Place::Inside { offset, size } => {
+        match self.reason {
+            Reason::Foreign => f.write_str("not a kmalloc object"),
+            Reason::Free { size } => write!(f, "the object of {size} bytes is free already"),
+            Reason::Inside { offset, size } => {
                 write!(f, "misaligned, byte {offset} of an object of {size}")
             }
-            Place::Gap { size } => write!(f, "in none of the objects of {size} bytes in its page"),
-            Place::Records => f.write_str("a page of kmalloc's own records"),
-            Place::Overrun {
+            Reason::Gap { size } => write!(f, "in none of the objects of {size} bytes in its page"),
+            Reason::Descriptors => f.write_str("in a page of slab descriptors"),
+            Reason::Overrun {
                 offset,
                 size,
                 class,
@@ -87,7 +75,7 @@ impl fmt::Display for WrongFree {
                 f,
                 "byte {offset} of an object of {size}, behind its end, was written to (class of {class})"
             ),
-            Place::Underrun { before, class } => write!(
+            Reason::Underrun { before, class } => write!(
                 f,
                 "{before} bytes in front of the object was written to (class of {class})"
             ),
@@ -96,10 +84,3 @@ impl fmt::Display for WrongFree {
 }
 
 impl core::error::Error for WrongFree {}
-
-#[cfg(feature = "abi")]
-impl From<AllocError> for abi::Errno {
-    fn from(_: AllocError) -> abi::Errno {
-        abi::Errno::NoMemory
-    }
-}

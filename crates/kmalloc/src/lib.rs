@@ -1,29 +1,23 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
-extern crate alloc;
-
 mod class;
-mod depot;
+mod descriptor;
+mod descriptor_pool;
 mod error;
-mod guard;
-mod karc;
-mod kbox;
 mod kmalloc;
-mod kvec;
 mod magazine;
+mod object;
 mod pages;
-mod pool;
+mod reclaim;
+mod redzone;
+mod slab_cache;
+mod slow_path;
 mod stack;
 mod stats;
-mod supply;
-mod unit;
 
 pub use class::{CLASSES, size_for};
-pub use error::{AllocError, Place, WrongFree};
-pub use karc::KArc;
-pub use kbox::KBox;
+pub use error::{Reason, WrongFree};
 pub use kmalloc::Kmalloc;
-pub use kvec::KVec;
-pub use pages::{DirectMap, Pages};
+pub use pages::{DirectMap, Memory, Pages, Region};
 pub use stats::{ClassStats, Stats};

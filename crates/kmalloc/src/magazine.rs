@@ -1,19 +1,18 @@
-//! A CPU's own free objects, in front of the slabs.
+//! Magazines (Bonwick 2001): each CPU's own free objects, in front of the slabs.
 
-use crate::class::{CLASSES, TABLE};
-use crate::depot::{BATCH, Object, Objects};
+use crate::class::{CLASSES, MAGAZINE, TABLE};
+use crate::object::{Object, Objects};
+use core::mem::MaybeUninit;
 
-/// Objects of a class that a CPU can keep.
-pub(crate) const MAGAZINE: usize = 2 * BATCH;
-
-/// A stack of objects for each class. Alone on its cache lines, so that CPUs do not disturb each
+/// A CPU's magazines, one for each class. Alone on its cache lines, so that CPUs do not disturb each
 /// other.
 #[repr(align(64))]
 pub(crate) struct Magazines {
     lens: [u16; CLASSES],
-    /// What is the most of each, at most `MAGAZINE`.
+    /// The most objects that each magazine takes, at most `MAGAZINE`.
     most: [u16; CLASSES],
-    objects: [[Object; MAGAZINE]; CLASSES],
+    /// Of each magazine, as many as it is long are objects.
+    objects: [[MaybeUninit<Object>; MAGAZINE]; CLASSES],
 }
 
 impl Magazines {
@@ -28,7 +27,7 @@ impl Magazines {
             }
             most
         },
-        objects: [[Object::NONE; MAGAZINE]; CLASSES],
+        objects: [[MaybeUninit::uninit(); MAGAZINE]; CLASSES],
     };
 
     /// Objects of a class.
@@ -36,22 +35,23 @@ impl Magazines {
         self.lens.get(class).copied().map_or(0, usize::from)
     }
 
-    /// The object of a class that came last.
+    /// Removes the object of a class that was pushed last.
     #[inline(always)]
     pub(crate) fn pop(&mut self, class: usize) -> Option<Object> {
         let len = self.lens.get_mut(class)?;
         *len = len.checked_sub(1)?;
         let object = self.objects.get(class)?[usize::from(*len) % MAGAZINE];
-        Some(object)
+        // SAFETY: the magazine was longer, so `push` put an object there.
+        Some(unsafe { object.assume_init() })
     }
 
-    /// Adds an object of a class; false if there are enough.
+    /// Adds an object of a class; false if the magazine is full.
     #[inline(always)]
     pub(crate) fn push(&mut self, class: usize, object: Object) -> bool {
         let most = self.most.get(class).copied().unwrap_or(0);
         match (self.lens.get_mut(class), self.objects.get_mut(class)) {
             (Some(len), Some(objects)) if *len < most => {
-                objects[usize::from(*len) % MAGAZINE] = object;
+                objects[usize::from(*len) % MAGAZINE] = MaybeUninit::new(object);
                 *len += 1;
                 true
             }
@@ -59,7 +59,7 @@ impl Magazines {
         }
     }
 
-    /// Takes out the `most` objects of a class that came first, or as many as `to` has room for.
+    /// Moves the `most` oldest objects of a class to `to`, or as many as there is room for.
     pub(crate) fn move_oldest(&mut self, class: usize, to: &mut Objects, most: usize) {
         let (Some(len), Some(objects)) = (self.lens.get_mut(class), self.objects.get_mut(class))
         else {
@@ -67,7 +67,10 @@ impl Magazines {
         };
         let before = usize::from(*len).min(MAGAZINE);
         let mut moved = 0;
-        while moved < before.min(most) && to.push(objects[moved]) {
+        while moved < before.min(most)
+            // SAFETY: the magazine is longer, so `push` put an object there.
+            && to.push(unsafe { objects[moved].assume_init() })
+        {
             moved += 1;
         }
         objects.copy_within(moved..before, 0);

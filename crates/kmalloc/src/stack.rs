@@ -1,18 +1,21 @@
-//! A stack of fixed size.
+//! A stack of fixed capacity.
+
+use core::mem::MaybeUninit;
 
 /// At most `N` items.
-#[derive(Clone, Copy)]
 pub(crate) struct Stack<T, const N: usize> {
     len: usize,
-    items: [T; N],
+    /// The first `len` of these are items.
+    items: [MaybeUninit<T>; N],
 }
 
 impl<T: Copy, const N: usize> Stack<T, N> {
-    /// Nothing; `filler` is what unused places hold.
-    pub(crate) const fn new(filler: T) -> Stack<T, N> {
+    /// Without items.
+    #[inline]
+    pub(crate) const fn new() -> Stack<T, N> {
         Stack {
             len: 0,
-            items: [filler; N],
+            items: [const { MaybeUninit::uninit() }; N],
         }
     }
 
@@ -21,28 +24,30 @@ impl<T: Copy, const N: usize> Stack<T, N> {
         self.len
     }
 
-    /// Adds an item; false when there is no place.
+    /// Adds an item; false when the stack is full.
     #[inline]
     pub(crate) fn push(&mut self, item: T) -> bool {
-        let Some(place) = self.items.get_mut(self.len) else {
+        let Some(slot) = self.items.get_mut(self.len) else {
             return false;
         };
-        *place = item;
+        slot.write(item);
         self.len += 1;
         true
     }
 
-    /// The item that came last.
+    /// Removes the item that was pushed last.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let last = self.len.wrapping_sub(1);
-        let item = *self.items.get(last)?;
-        self.len = last;
+        let item = *self.as_slice().last()?;
+        self.len -= 1;
         Some(item)
     }
 
     /// The items, oldest first.
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[T] {
-        self.items.get(..self.len).unwrap_or(&[])
+        let items = self.items.get(..self.len).unwrap_or(&[]);
+        // SAFETY: so many were written by `push`.
+        unsafe { items.assume_init_ref() }
     }
 }

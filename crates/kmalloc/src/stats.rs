@@ -1,4 +1,4 @@
-//! Numbers, none of which takes a walk over the slabs, and the part in giving memory back.
+//! Statistics, none of which takes a walk over the slabs.
 
 use crate::class::{CLASSES, TABLE};
 use crate::kmalloc::Kmalloc;
@@ -6,7 +6,7 @@ use crate::pages::Pages;
 use core::fmt;
 use core::hint::black_box;
 use core::sync::atomic::Ordering;
-use frames::{FRAME_SIZE, Shrinker};
+use frames::FRAME_SIZE;
 use lock_api::RawMutex;
 
 /// One class. The parts are read one after the other: exact when nobody allocates meanwhile.
@@ -36,21 +36,22 @@ impl ClassStats {
 pub struct Stats {
     /// Each class, smallest objects first.
     pub classes: [ClassStats; CLASSES],
-    /// Objects that are a whole page.
-    pub whole: usize,
-    /// Pages of records.
-    pub records: usize,
+    /// Objects that are a page each.
+    pub page_objects: usize,
+    /// Pages of slab descriptors.
+    pub descriptor_pages: usize,
 }
 
 impl Stats {
     /// Objects in use.
     pub fn live(&self) -> usize {
-        self.whole + self.classes.iter().map(|class| class.live).sum::<usize>()
+        self.page_objects + self.classes.iter().map(|class| class.live).sum::<usize>()
     }
 
-    /// Pages, of objects and of records.
+    /// Pages, of objects and of descriptors.
     pub fn pages(&self) -> usize {
-        self.whole + self.records + self.classes.iter().map(|class| class.slabs).sum::<usize>()
+        let slabs: usize = self.classes.iter().map(|class| class.slabs).sum();
+        self.page_objects + self.descriptor_pages + slabs
     }
 }
 
@@ -74,13 +75,13 @@ impl fmt::Display for Stats {
         writeln!(
             f,
             "{FRAME_SIZE:4} {:8} {:7} {:7} {:7} {:10}",
-            self.whole, 0, 0, self.whole, 0
+            self.page_objects, 0, 0, self.page_objects, 0
         )?;
         let (live, pages) = (self.live(), self.pages());
         writeln!(
             f,
-            "all {live:9} objects in {pages} pages, {} of them records",
-            self.records
+            "all {live:9} objects in {pages} pages, {} of them descriptors",
+            self.descriptor_pages
         )
     }
 }
@@ -98,44 +99,30 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
                 class.cached += cache.len(index);
             }
         }
-        for ((stats, class), depot) in classes.iter_mut().zip(&TABLE).zip(&self.depots) {
-            let depot = depot.lock();
+        for ((stats, class), slabs) in classes.iter_mut().zip(&TABLE).zip(&self.slabs) {
+            let slabs = slabs.lock();
             stats.size = class.size;
-            stats.free = depot.free();
-            stats.slabs = depot.slabs();
+            stats.free = slabs.free();
+            stats.slabs = slabs.slabs();
             let objects = stats.slabs * class.objects;
             stats.live = objects.saturating_sub(stats.free + stats.cached);
         }
         Stats {
             classes,
-            whole: self.whole.load(Ordering::Relaxed),
-            records: self.pools.lock().iter().map(|pool| pool.pages()).sum(),
+            page_objects: self.page_objects.load(Ordering::Relaxed),
+            descriptor_pages: self.pools.lock().iter().map(|pool| pool.pages()).sum(),
         }
     }
 }
 
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
-    /// Pages, of objects and of records, if the locks are free.
+    /// Pages, of objects and of descriptors, if the locks are free.
     pub fn try_pages(&self) -> Option<usize> {
-        let mut pages = self.whole.load(Ordering::Relaxed);
-        for depot in &self.depots {
-            pages += depot.try_lock()?.slabs();
+        let mut pages = self.page_objects.load(Ordering::Relaxed);
+        for slabs in &self.slabs {
+            pages += slabs.try_lock()?.slabs();
         }
         let pools = self.pools.try_lock()?;
         Some(pages + pools.iter().map(|pool| pool.pages()).sum::<usize>())
-    }
-}
-
-impl<R: RawMutex + Sync, P: Pages + Sync, const CPUS: usize> Shrinker for Kmalloc<R, P, CPUS> {
-    fn shrink(&self, _wanted: usize) -> usize {
-        self.drain()
-    }
-
-    /// The pages that are kept empty; what emptying the magazines would free is not known before.
-    fn reclaimable(&self) -> usize {
-        self.depots
-            .iter()
-            .filter(|depot| depot.lock().has_spare())
-            .count()
     }
 }

@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{TestKmalloc, free, make};
-use kmalloc::{Place, WrongFree, size_for};
+use common::{TestKmalloc, free, make, usable_size};
+use kmalloc::{Reason, WrongFree, size_for};
 use std::alloc::Layout;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,7 +44,7 @@ fn one_byte_too_many_is_found_and_named() {
         let object = kmalloc.alloc(0, size).expect("memory");
         poke(object, size as isize);
         let error = free(kmalloc, 0, object).expect_err("a byte behind the object was changed");
-        let Place::Overrun { offset, class, .. } = error.place else {
+        let Reason::Overrun { offset, class, .. } = error.reason else {
             panic!("{size} bytes: {error}");
         };
         assert_eq!(error.address, object.addr().get());
@@ -70,7 +70,7 @@ fn each_byte_behind_an_object_counts() {
         } else {
             offset
         };
-        let Place::Overrun { offset: seen, .. } = error.place else {
+        let Reason::Overrun { offset: seen, .. } = error.reason else {
             panic!("byte {offset}: {error}");
         };
         assert_eq!(
@@ -90,7 +90,7 @@ fn bytes_in_front_count() {
         for before in 1..=8 {
             poke(object, -before);
             let error = free(kmalloc, 0, object).expect_err("a changed byte");
-            let Place::Underrun { before: seen, .. } = error.place else {
+            let Reason::Underrun { before: seen, .. } = error.reason else {
                 panic!("{size} bytes, {before} in front: {error}");
             };
             assert_eq!(isize::try_from(seen), Ok(before), "{size} bytes: {error}");
@@ -166,7 +166,7 @@ fn all_a_page_is_for_the_object() {
     for object in objects {
         common::fill(object, 4096);
         common::verify(object, 4096);
-        assert_eq!(kmalloc.usable_size(object), Some(4096));
+        assert_eq!(usable_size(kmalloc, object), Some(4096));
         assert_eq!(free(kmalloc, 0, object), Ok(()));
     }
     assert_eq!(frames.free_count(), 2);
@@ -177,9 +177,9 @@ fn two_frees_are_still_two_frees() {
     let (kmalloc, _) = make(64);
     let object = kmalloc.alloc(0, 100).expect("memory");
     free(kmalloc, 0, object).unwrap();
-    let place = Place::Free { size: 128 };
+    let reason = Reason::Free { size: 128 };
     let address = object.addr().get();
-    assert_eq!(free(kmalloc, 0, object), Err(WrongFree { address, place }));
+    assert_eq!(free(kmalloc, 0, object), Err(WrongFree { address, reason }));
 }
 
 #[test]

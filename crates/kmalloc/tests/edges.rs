@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{TestKmalloc, free, make};
+use common::{TestKmalloc, free, make, usable_size};
 use kmalloc::CLASSES;
 use std::num::NonZero;
 use std::ptr::NonNull;
@@ -41,7 +41,7 @@ fn powers_of_two_are_aligned_to_their_size() {
         for _ in 0..70 {
             let object = kmalloc.alloc(0, size).expect("there is memory");
             assert_eq!(object.addr().get() % size, 0, "{object:?} for {size} bytes");
-            assert_eq!(kmalloc.usable_size(object), Some(size));
+            assert_eq!(usable_size(kmalloc, object), Some(size));
         }
     }
 }
@@ -97,12 +97,12 @@ fn wrong_frees_are_named() {
 
     let own = (-64..64)
         .map(|n| at(page, (n * 4096isize) as usize))
-        .any(|pointer| text(pointer) == "a page of kmalloc's own records");
+        .any(|pointer| text(pointer) == "in a page of slab descriptors");
     assert!(own, "one page is the allocator's own");
     assert_eq!(
         (kmalloc.stats().live(), kmalloc.drain()),
         (0, 2),
-        "slab and records"
+        "slab and descriptors"
     );
     assert_eq!(frames.free_count(), 64);
 }
@@ -115,7 +115,7 @@ fn empty_slabs_go_back_at_once() {
     assert_eq!(
         frames.free_count(),
         256 - 51,
-        "50 slabs and a page of records"
+        "50 slabs and a page of descriptors"
     );
     objects
         .into_iter()
@@ -123,7 +123,7 @@ fn empty_slabs_go_back_at_once() {
     let held = kmalloc.stats().pages();
     assert!(
         held <= 6,
-        "{held} pages for a full magazine, an empty slab and records"
+        "{held} pages for a full magazine, an empty slab and descriptors"
     );
     kmalloc.drain();
     assert_eq!(frames.free_count(), 256);
@@ -137,7 +137,7 @@ fn objects_in_other_magazines_are_found() {
     assert_eq!(
         (objects.len(), frames.free_count()),
         (8, 0),
-        "a slab and a page of records"
+        "a slab and a page of descriptors"
     );
     free(kmalloc, 0, objects.pop().unwrap()).unwrap();
     assert_eq!(

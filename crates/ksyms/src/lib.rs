@@ -6,19 +6,19 @@
 pub const MAGIC: u32 = 0x4d59_534b;
 /// The first byte that stands for a pair.
 pub const FIRST_PAIR: u8 = 128;
-/// How many pairs there are.
+/// The number of pairs.
 pub const PAIRS: usize = 128;
-/// Where the functions begin.
+/// The offset of the function records.
 pub const HEADER: usize = 16 + 2 * PAIRS;
-/// How often the bytes of a pair are pairs themselves, at most.
+/// The limit on nesting of pairs.
 pub const DEPTH: usize = 12;
-/// Bytes of a name, at most.
+/// The length limit of a name.
 pub const LONGEST: usize = u8::MAX as usize;
 
-/// Room for a name.
+/// A buffer for a name.
 pub type Name = [u8; LONGEST];
 
-/// A table, read a byte at a time; behind its end are zeroes.
+/// A table, read by byte offset; past its end it reads as zeros.
 pub struct Table<F>(pub F);
 
 impl<F: Fn(usize) -> u8> Table<F> {
@@ -26,7 +26,7 @@ impl<F: Fn(usize) -> u8> Table<F> {
         u32::from_le_bytes(core::array::from_fn(|i| (self.0)(at + i)))
     }
 
-    /// The function that has this address, and the distance from its start. Its name is put together in
+    /// The function that contains this address, and the offset in it. The name is decoded into
     /// `name`.
     pub fn find<'a>(&self, address: usize, name: &'a mut Name) -> Option<(&'a str, usize)> {
         if self.word(0) != MAGIC {
@@ -52,9 +52,10 @@ impl<F: Fn(usize) -> u8> Table<F> {
         Some((name, wanted - start))
     }
 
-    /// Appends what a byte stands for to the first `length` bytes of a name; returns its new length.
+    /// Appends the expansion of a byte to the first `length` bytes of a name; returns the new
+    /// length.
     fn expand(&self, byte: u8, name: &mut Name, mut length: usize) -> usize {
-        // Second halves of pairs whose first half is under way.
+        // Second bytes of the pairs being expanded.
         let mut stack = [0; DEPTH];
         let (mut depth, mut byte) = (0, byte);
         loop {

@@ -1,26 +1,27 @@
-//! The line being typed.
+//! The line editor.
 
 use crate::{END_OF_INPUT, History, Key, Keys, control, utf8};
 
 const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7f;
 const ERASE_LINE: u8 = control(b'U');
-const SHOW_AGAIN: u8 = control(b'R');
+const REDRAW: u8 = control(b'R');
 
-/// Where the bytes go that the terminal is to show.
+/// Receives the bytes to echo.
 type Screen<'a> = &'a mut dyn FnMut(&[u8]);
 
-/// The line being typed, with a cursor in it, of at most `SIZE` bytes.
+/// A line of at most `SIZE` bytes, with a cursor.
 ///
-/// What is typed at its end, and erased there, is shown as a terminal without a cursor would show it:
-/// each byte as it came, and backspace, space, backspace for each that goes.
+/// Input at the end of the line echoes as on a terminal without a cursor: each byte as typed, and
+/// backspace, space, backspace for each byte erased.
 #[derive(Clone, Debug)]
 pub struct Editor<const SIZE: usize> {
     keys: Keys,
     line: Text<SIZE>,
     /// Bytes before the cursor.
     cursor: usize,
-    /// Which last line of the history is shown; 0 for the one being typed, which is in `draft` else.
+    /// The history line shown, counted from the newest; 0 for the line being typed, else saved in
+    /// `draft`.
     recalled: usize,
     draft: Text<SIZE>,
 }
@@ -46,7 +47,7 @@ impl<const SIZE: usize> Text<SIZE> {
         self.bytes[..self.length].copy_from_slice(&text[..self.length]);
     }
 
-    /// False if there is no room.
+    /// Returns false if there is no room.
     fn insert(&mut self, place: usize, byte: u8) -> bool {
         let room = self.length < SIZE;
         if room {
@@ -81,17 +82,17 @@ impl<const SIZE: usize> Editor<SIZE> {
         }
     }
 
-    /// The line so far; a finished one with the byte that ended it.
+    /// The line, with its terminator once finished.
     pub fn line(&self) -> &[u8] {
         self.line.bytes()
     }
 
-    /// Where the cursor is in it.
+    /// The cursor's position.
     pub fn cursor(&self) -> usize {
         self.cursor
     }
 
-    /// Begins the next line. What is on the screen stays.
+    /// Starts a new line; leaves the screen as it is.
     pub fn clear(&mut self) {
         self.keys = Keys::new();
         self.line.length = 0;
@@ -99,8 +100,8 @@ impl<const SIZE: usize> Editor<SIZE> {
         self.recalled = 0;
     }
 
-    /// Takes a typed byte, and shows what it does; true when the line is finished. That it also is with
-    /// `most` bytes: less than that it must have had before.
+    /// Takes a typed byte and echoes its effect; true when the line is finished. A line of `most`
+    /// bytes is finished too; it must have been shorter before.
     pub fn input(&mut self, byte: u8, most: usize, history: &History, screen: Screen) -> bool {
         let most = most.min(SIZE);
         match self.keys.next(byte) {
@@ -135,7 +136,7 @@ impl<const SIZE: usize> Editor<SIZE> {
                 self.remove(self.cursor, end, screen);
             }
             ERASE_LINE => self.erase_line(screen),
-            SHOW_AGAIN => {
+            REDRAW => {
                 self.to_end(screen);
                 screen(b"\n");
                 screen(self.line());
@@ -181,13 +182,14 @@ impl<const SIZE: usize> Editor<SIZE> {
         self.cursor += count;
     }
 
-    /// Moves the cursor behind the line.
+    /// Moves the cursor to the end of the line.
     pub fn to_end(&mut self, screen: Screen) {
         screen(self.behind());
         self.cursor = self.line.length;
     }
 
-    /// Inserts a byte at the cursor. Before other text a character is shown when it is whole.
+    /// Inserts a byte at the cursor. In the middle of a line a multi-byte character is echoed when
+    /// complete.
     fn insert(&mut self, byte: u8, screen: Screen) {
         if !self.line.insert(self.cursor, byte) {
             return;
@@ -203,7 +205,7 @@ impl<const SIZE: usize> Editor<SIZE> {
         }
     }
 
-    /// Takes the character out that begins at the cursor, or nothing.
+    /// Removes `from..to`, the character at the cursor or nothing.
     fn remove(&mut self, from: usize, to: usize, screen: Screen) {
         if from < to {
             self.line.remove(from, to);
@@ -222,8 +224,8 @@ impl<const SIZE: usize> Editor<SIZE> {
         self.cursor = 0;
     }
 
-    /// Shows the `n`th last line of the history instead, or with 0 the one being typed, if there is one
-    /// and more can be typed behind it.
+    /// Replaces the line by the `n`th newest of the history, or with 0 by the draft, if it exists
+    /// and leaves room to type.
     fn recall(&mut self, n: usize, most: usize, history: &History, screen: Screen) {
         let length = match n {
             0 => Some(self.draft.length),

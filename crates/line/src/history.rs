@@ -1,14 +1,14 @@
-//! Earlier lines.
+//! The history of lines.
 
-/// Bytes of all lines, each with a newline behind it.
+/// Bytes of all lines, including a newline each.
 const SIZE: usize = 1024;
-/// Lines that are kept at most.
+/// Most lines kept.
 const LINES: usize = 16;
 
-/// The last lines, as many as fit.
+/// The newest lines, as many as fit.
 #[derive(Clone, Debug)]
 pub struct History {
-    /// The oldest first.
+    /// Oldest first.
     bytes: [u8; SIZE],
     used: usize,
 }
@@ -20,7 +20,7 @@ impl Default for History {
 }
 
 impl History {
-    /// Without lines.
+    /// An empty history.
     pub const fn new() -> History {
         History {
             bytes: [0; SIZE],
@@ -28,8 +28,8 @@ impl History {
         }
     }
 
-    /// Adds a line, given without its end, as the newest one; not an empty one, one that is the same as
-    /// the newest, or one that is too long. The oldest ones make room.
+    /// Adds a line without its terminator, unless it is empty, equal to the newest, or too long.
+    /// Drops the oldest lines to make room.
     pub fn add(&mut self, line: impl Iterator<Item = u8> + Clone) {
         let length = line.clone().count();
         let newest = self.nth(1).unwrap_or_default();
@@ -37,7 +37,7 @@ impl History {
             return;
         }
         while self.lines().count() >= LINES || self.used + length + 1 > SIZE {
-            self.forget_oldest();
+            self.drop_oldest();
         }
         let newline = core::iter::once(b'\n');
         for (place, byte) in self
@@ -51,7 +51,7 @@ impl History {
         self.used += length + 1;
     }
 
-    /// The `n`th last line; the newest is the first last.
+    /// The `n`th newest line, from 1.
     pub fn nth(&self, n: usize) -> Option<&[u8]> {
         self.lines().rev().nth(n.checked_sub(1)?)
     }
@@ -64,7 +64,7 @@ impl History {
         lines.into_iter().flatten()
     }
 
-    fn forget_oldest(&mut self) {
+    fn drop_oldest(&mut self) {
         let oldest = self.lines().next().map_or(0, |line| line.len() + 1);
         self.bytes.copy_within(oldest..self.used, 0);
         self.used -= oldest;

@@ -1,19 +1,19 @@
-//! What was typed and not read yet.
+//! Input that was typed and not yet read.
 
 use crate::{END_OF_INPUT, Editor, History};
 
-/// What a terminal keeps of its input: finished lines until they are read, the one being typed, and
-/// earlier ones. The finished lines and the one being typed have at most `SIZE` bytes together.
+/// A terminal's input: finished lines until they are read, the line being edited, and the history.
+/// Unread lines and the line being edited share `SIZE` bytes.
 #[derive(Clone, Debug)]
 pub struct Input<const SIZE: usize> {
     lines: Ring<SIZE>,
-    /// The next byte to be read is a line's first.
+    /// The next byte to be read starts a line.
     at_start: bool,
     editor: Editor<SIZE>,
     history: History,
 }
 
-/// Whether a line ends with this byte.
+/// Whether this byte terminates a line.
 fn is_last(byte: u8) -> bool {
     matches!(byte, b'\n' | END_OF_INPUT)
 }
@@ -25,7 +25,7 @@ impl<const SIZE: usize> Default for Input<SIZE> {
 }
 
 impl<const SIZE: usize> Input<SIZE> {
-    /// Nothing typed yet.
+    /// Empty input.
     pub const fn new() -> Input<SIZE> {
         Input {
             lines: Ring::new(),
@@ -45,8 +45,8 @@ impl<const SIZE: usize> Input<SIZE> {
         self.lines.len() > 0
     }
 
-    /// Takes a typed byte, for which there must be room, and shows what it does; true when that ends a
-    /// line. So does the byte that leaves no room, or nobody could ever read the line.
+    /// Takes a typed byte, for which there must be room, and echoes its effect; true when it
+    /// finishes a line. The byte that fills the buffer does too, since nothing more can be typed.
     pub fn add(&mut self, byte: u8, screen: &mut dyn FnMut(&[u8])) -> bool {
         let most = SIZE - self.lines.len();
         let ends = self.editor.input(byte, most, &self.history, screen);
@@ -57,8 +57,8 @@ impl<const SIZE: usize> Input<SIZE> {
         ends
     }
 
-    /// Reads bytes of the first line, behind `before` ones of the same read; true when they are the
-    /// read's last. An end of input behind other bytes stays, so that the next read gives 0 bytes.
+    /// Reads from the first line; `before` is what the same read already got. True when the read is
+    /// complete. End of input after other bytes stays, so that the next read returns 0.
     pub fn take(&mut self, to: &mut [u8], before: usize) -> (usize, bool) {
         let mut count = 0;
         for place in to {
@@ -83,7 +83,7 @@ impl<const SIZE: usize> Input<SIZE> {
         (count, false)
     }
 
-    /// Notes the first line, unless some of it was read, for the keys that bring lines back.
+    /// Adds the first line to the history, unless it was partly read.
     pub fn remember(&mut self) {
         if self.at_start {
             let line = self.lines.iter().take_while(|&byte| !is_last(byte));
@@ -91,15 +91,15 @@ impl<const SIZE: usize> Input<SIZE> {
         }
     }
 
-    /// Drops the line being typed, and shows why.
+    /// Drops the line being edited, and echoes `^C`.
     pub fn abandon(&mut self, screen: &mut dyn FnMut(&[u8])) {
         self.editor.to_end(screen);
         screen(b"^C\n");
         self.editor.clear();
     }
 
-    /// Drops the lines that were not read. Where their reader was not `ended`, it is a shell, which gets
-    /// the rest of the line that it is reading, or an empty one, so that it prompts again.
+    /// Drops the unread lines. A reader that has not `ended` is a shell; it gets the rest of the
+    /// line that it is reading, or an empty line, so that it prompts again.
     pub fn forget(&mut self, ended: bool) {
         let goes_on = !ended && !self.at_start;
         let rest = self.lines.iter().position(is_last).filter(|_| goes_on);
@@ -113,11 +113,11 @@ impl<const SIZE: usize> Input<SIZE> {
     }
 }
 
-/// Bytes, first in, first out.
+/// A ring buffer.
 #[derive(Clone, Debug)]
 struct Ring<const SIZE: usize> {
     bytes: [u8; SIZE],
-    /// Counts that only grow, but when bytes are dropped; each byte is at its count modulo the size.
+    /// Running counts; a byte is at its count modulo `SIZE`.
     start: usize,
     end: usize,
 }
@@ -151,12 +151,12 @@ impl<const SIZE: usize> Ring<SIZE> {
         }
     }
 
-    /// Takes the first byte away.
+    /// Removes the first byte.
     fn pop(&mut self) {
         self.start += usize::from(self.len() > 0);
     }
 
-    /// Drops all but the first bytes.
+    /// Drops all but the first `length` bytes.
     fn truncate(&mut self, length: usize) {
         self.end = self.start + length.min(self.len());
     }

@@ -1,48 +1,48 @@
-//! Which keys the bytes from a terminal stand for: ECMA-48, with the variants that xterm, the VT220
-//! and Linux's console have.
+//! Decodes a terminal's bytes into keys: ECMA-48, and the variants of xterm, the VT220 and the
+//! Linux console.
 
 const ESCAPE: u8 = 0x1b;
 
-/// What a terminal sent.
+/// A key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// A byte that is in no escape sequence.
+    /// A byte outside escape sequences.
     Byte(u8),
-    /// The arrow to the left.
+    /// Left arrow.
     Left,
-    /// The arrow to the right.
+    /// Right arrow.
     Right,
-    /// The arrow upwards.
+    /// Up arrow.
     Up,
-    /// The arrow downwards.
+    /// Down arrow.
     Down,
-    /// To the beginning.
+    /// Start of line.
     Home,
-    /// To the end.
+    /// End of line.
     End,
-    /// Deletes what the cursor is on.
+    /// Deletes the character at the cursor.
     Delete,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Text,
-    /// Behind ESC.
+    /// After ESC.
     Escape,
-    /// Behind ESC and bytes that announce one more.
+    /// After ESC and intermediate bytes.
     Announced,
-    /// Behind ESC O.
+    /// After ESC O (SS3).
     Single,
-    /// Behind ESC [.
+    /// After ESC [ (CSI).
     Begun,
-    /// Behind ESC [ and a number; none where there is more than a number.
+    /// After ESC [ and a number; `None` for other parameters.
     Number(Option<u8>),
-    /// Behind ESC [ [, as Linux's console begins function keys.
+    /// After ESC [ [, which starts function keys on the Linux console.
     Function,
 }
 
-/// Finds the keys in a stream of bytes. Sequences that are no [`Key`] are dropped; one that breaks off
-/// with a control character, or with a byte that is not ASCII, ends before that.
+/// The decoder. It drops unknown sequences. A control character or a byte outside ASCII aborts a
+/// sequence and is decoded by itself.
 #[derive(Clone, Debug)]
 pub struct Keys {
     state: State,
@@ -55,12 +55,12 @@ impl Default for Keys {
 }
 
 impl Keys {
-    /// In no sequence.
+    /// A decoder outside any sequence.
     pub const fn new() -> Keys {
         Keys { state: State::Text }
     }
 
-    /// Takes the next byte; the key that it completes.
+    /// Takes the next byte; returns the key that it completes.
     pub fn next(&mut self, byte: u8) -> Option<Key> {
         let state = core::mem::replace(&mut self.state, State::Text);
         if byte == ESCAPE {
@@ -76,7 +76,9 @@ impl Keys {
             (State::Escape | State::Announced, b' '..=b'/') => (State::Announced, None),
             (State::Begun, b'[') => (State::Function, None),
             (State::Begun, b'0'..=b'9') => (State::Number(Some(byte - b'0')), None),
-            (State::Number(number), b'0'..=b'9') => (State::Number(longer(number, byte)), None),
+            (State::Number(number), b'0'..=b'9') => {
+                (State::Number(append_digit(number, byte)), None)
+            }
             (State::Begun | State::Number(_), b' '..=b'?') => (State::Number(None), None),
             (State::Number(Some(number)), b'~') => (State::Text, numbered(number)),
             (State::Begun | State::Single, _) => (State::Text, lettered(byte)),
@@ -87,12 +89,12 @@ impl Keys {
     }
 }
 
-/// The number with one more digit; none where it is too long to be a key's.
-fn longer(number: Option<u8>, digit: u8) -> Option<u8> {
+/// Appends a digit; `None` if the number is too large for a key.
+fn append_digit(number: Option<u8>, digit: u8) -> Option<u8> {
     number?.checked_mul(10)?.checked_add(digit - b'0')
 }
 
-/// The keys that have a letter.
+/// Keys that end in a letter.
 fn lettered(last: u8) -> Option<Key> {
     Some(match last {
         b'A' => Key::Up,
@@ -105,7 +107,7 @@ fn lettered(last: u8) -> Option<Key> {
     })
 }
 
-/// The keys that have a number, before a tilde.
+/// Keys of a number and a tilde.
 fn numbered(number: u8) -> Option<Key> {
     Some(match number {
         1 | 7 => Key::Home,

@@ -13,10 +13,10 @@ pub use history::History;
 pub use input::Input;
 pub use keys::{Key, Keys};
 
-/// The key at the letter, held with Ctrl.
+/// The byte of Ctrl and this letter.
 pub const fn control(letter: u8) -> u8 {
     letter & 0x1f
 }
 
-/// Ends the input: the line so far goes to the program without a newline.
+/// End of input: passes the line to the program without a newline.
 pub const END_OF_INPUT: u8 = control(b'D');

@@ -1,28 +1,27 @@
-//! Characters in UTF-8, as far as a terminal cares: where one begins, and when it is whole. Bytes that
-//! are not UTF-8 do no harm.
+//! UTF-8 character boundaries. Invalid bytes are tolerated.
 
-/// Whether the byte goes on with a character.
+/// Whether it is a continuation byte.
 fn continues(byte: u8) -> bool {
     byte & 0xc0 == 0x80
 }
 
-/// Columns that the text takes.
+/// The text's width in columns.
 pub(crate) fn columns(text: &[u8]) -> usize {
     text.iter().filter(|&&byte| !continues(byte)).count()
 }
 
-/// Where the last character of the text begins.
+/// The start of the last character.
 pub(crate) fn last(text: &[u8]) -> usize {
     text.iter().rposition(|&b| !continues(b)).unwrap_or(0)
 }
 
-/// Where the first character of the text ends.
+/// The end of the first character.
 pub(crate) fn first(text: &[u8]) -> usize {
     let behind = text.iter().skip(1).position(|&b| !continues(b));
     behind.map_or(text.len(), |place| place + 1)
 }
 
-/// Whether the character has all its bytes.
+/// Whether the character is complete.
 pub(crate) fn is_whole(character: &[u8]) -> bool {
     let length = match character.first() {
         Some(0xc0..=0xdf) => 2,

@@ -1,4 +1,4 @@
-//! Earlier lines, against a list that forgets its oldest ones.
+//! The history against a bounded list.
 
 use line::History;
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ fn the_newest_is_the_first() {
 }
 
 #[test]
-fn lines_that_are_too_long_are_not_kept_and_cost_no_others() {
+fn a_line_that_is_too_long_is_dropped() {
     let mut history = History::new();
     add(&mut history, b"short");
     add(&mut history, &[b'x'; 1024]);
@@ -37,7 +37,7 @@ fn lines_that_are_too_long_are_not_kept_and_cost_no_others() {
 
 proptest! {
     #[test]
-    fn the_last_ones_are_kept(lines in prop::collection::vec("[a-c]{0,4}|[a-z ]{90,200}", 0..60)) {
+    fn the_newest_lines_are_kept(lines in prop::collection::vec("[a-c]{0,4}|[a-z ]{90,200}", 0..60)) {
         let mut history = History::new();
         let mut model: Vec<Vec<u8>> = Vec::new();
         for line in &lines {

@@ -1,11 +1,11 @@
-//! What programs read of what was typed, and what becomes of it at Ctrl-C.
+//! What programs read, and the effect of Ctrl-C.
 
 use line::Input;
 use proptest::prelude::*;
 
 const SIZE: usize = 32;
 
-/// Types bytes; what the terminal shows.
+/// Types bytes; returns the echo.
 fn typed(input: &mut Input<SIZE>, bytes: &[u8]) -> Vec<u8> {
     let mut shown: Vec<u8> = Vec::new();
     for &byte in bytes {
@@ -15,7 +15,7 @@ fn typed(input: &mut Input<SIZE>, bytes: &[u8]) -> Vec<u8> {
     shown
 }
 
-/// One read of at most so many bytes, made of pieces; none if it would wait.
+/// One read of at most `most` bytes, in pieces; `None` if it would block.
 fn read(input: &mut Input<SIZE>, most: usize, piece: usize) -> Option<Vec<u8>> {
     let mut all = Vec::new();
     while all.len() < most && (input.has_line() || all.is_empty()) {
@@ -67,13 +67,13 @@ fn a_full_buffer_can_be_read() {
 }
 
 #[test]
-fn lines_come_back_once_a_shell_has_read_them() {
+fn lines_enter_the_history_when_a_shell_reads_them() {
     let mut input = Input::new();
     typed(&mut input, b"cat\n");
     assert_eq!(recalled(&mut input), b"");
     input.remember();
     read(&mut input, 1, 1);
-    // What is left of a line is none.
+    // The rest of a partly read line is not added.
     input.remember();
     read(&mut input, 99, 1);
     assert_eq!(recalled(&mut input), b"cat");
@@ -83,7 +83,7 @@ fn lines_come_back_once_a_shell_has_read_them() {
 }
 
 #[test]
-fn an_interrupt_drops_all_that_was_for_the_ended() {
+fn an_interrupt_drops_the_input_of_an_ended_reader() {
     let mut input = Input::new();
     typed(&mut input, b"for it\nfor it too\nhal\x1b[D\x1b[D");
     read(&mut input, 3, 1);
@@ -137,9 +137,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Whatever is typed and read: there is room again for who waits, and bytes for who reads.
+    /// There is always room to type or a line to read.
     #[test]
-    fn neither_side_waits_for_ever(steps in steps()) {
+    fn there_is_no_deadlock(steps in steps()) {
         let mut input = Input::<SIZE>::new();
         for step in steps {
             match step {

@@ -1,4 +1,4 @@
-//! Which keys come of what terminals send.
+//! The keys of various terminals.
 
 use line::{Key, Keys};
 
@@ -8,7 +8,7 @@ fn keys(bytes: &[u8]) -> Vec<Key> {
 }
 
 #[test]
-fn each_terminal_has_its_own() {
+fn each_terminals_sequences_are_decoded() {
     for (key, sent) in [
         (Key::Up, [b"\x1b[A", b"\x1bOA"].as_slice()),
         (Key::Down, &[b"\x1b[B", b"\x1bOB"]),
@@ -33,9 +33,9 @@ fn each_terminal_has_its_own() {
     }
 }
 
-/// What is behind a sequence is text again, so nothing of it was left.
+/// Text after a dropped sequence is decoded, so nothing of it is left over.
 #[test]
-fn all_others_are_dropped() {
+fn unknown_sequences_are_dropped() {
     for sequence in [
         "\x1bx",          // Alt-x
         "\x1b\x1b[Z",     // Alt and Shift-Tab
@@ -45,12 +45,12 @@ fn all_others_are_dropped() {
         "\x1b[[A",        // F1 of Linux's console
         "\x1b[1;5C",      // Ctrl and an arrow
         "\x1b[3;5~",      // Ctrl-Delete
-        "\x1b[200~",      // the beginning of pasted text
-        "\x1b[?1;2c",     // what the terminal is
-        "\x1b[24;80R",    // where the cursor is
-        "\x1b[I",         // the window is looked at
-        "\x1b[259~",      // no key has this number, nor 259 - 256
-        "\x1b[99999999~", // nor this one
+        "\x1b[200~",      // start of bracketed paste
+        "\x1b[?1;2c",     // device attributes
+        "\x1b[24;80R",    // cursor position
+        "\x1b[I",         // focus in
+        "\x1b[259~",      // not 259 - 256
+        "\x1b[99999999~", // overflow
         "\x1b(B",         // a character set
         "\x1b[ q",
     ] {
@@ -60,9 +60,9 @@ fn all_others_are_dropped() {
     }
 }
 
-/// Who presses Escape and then Enter wants Enter.
+/// Escape, then Enter, is Enter.
 #[test]
-fn control_characters_break_a_sequence_off() {
+fn control_characters_abort_a_sequence() {
     for begun in [
         "\x1b", "\x1b[", "\x1b[1", "\x1b[1;", "\x1bO", "\x1b(", "\x1b[[",
     ] {
@@ -76,7 +76,7 @@ fn control_characters_break_a_sequence_off() {
 }
 
 #[test]
-fn all_else_is_text() {
+fn other_bytes_are_text() {
     for byte in (0..=u8::MAX).filter(|&byte| byte != 0x1b) {
         assert_eq!(keys(&[byte]), [Key::Byte(byte)]);
     }

@@ -1,10 +1,10 @@
-//! Without escape sequences the editor does, byte for byte, what a terminal without a cursor does: what
-//! scripts that type into a console rely on.
+//! Without escape sequences the editor's echo is that of a terminal without a cursor, byte for
+//! byte: scripts rely on it.
 
 use line::{Editor, History};
 use proptest::prelude::*;
 
-/// The line that only grows and shrinks at its end: what it shows, and when it is finished.
+/// A model of a line that is edited at its end only: its echo, and when it is finished.
 #[derive(Default)]
 struct Plain {
     line: Vec<u8>,
@@ -39,7 +39,7 @@ impl Plain {
     }
 }
 
-/// All bytes of ASCII but those that are new: Escape and Ctrl-R.
+/// All ASCII bytes except Escape and Ctrl-R.
 fn typed() -> impl Strategy<Value = Vec<u8>> {
     let any = (0_u8..0x80).prop_filter("new", |byte| !matches!(byte, 0x1b | 0x12));
     let often = prop::sample::select(b"\r\n\x04\x08\x7f\x15".as_slice());
@@ -49,7 +49,7 @@ fn typed() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn bytes_are_shown_as_ever(typed in typed(), most in 1_usize..40) {
+    fn plain_input_echoes_as_typed(typed in typed(), most in 1_usize..40) {
         let mut editor = Editor::<64>::new();
         let mut history = History::new();
         let mut plain = Plain::default();
@@ -69,7 +69,7 @@ proptest! {
 }
 
 #[test]
-fn an_editor_that_is_full_takes_nothing_more() {
+fn a_full_editor_drops_input() {
     let mut editor = Editor::<4>::new();
     let mut shown: Vec<u8> = Vec::new();
     let history = History::new();

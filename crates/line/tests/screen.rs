@@ -1,16 +1,16 @@
-//! Editing: the line and the cursor against a model, and what a terminal shows of it all.
+//! Editing: the line and cursor against a model, and the resulting screen.
 
 use line::{Editor, History};
 use proptest::prelude::*;
 
 const SIZE: usize = 120;
 
-/// A terminal: what its lowest row shows, and where its cursor is.
+/// A terminal's last row, and its cursor.
 #[derive(Default)]
 struct Terminal {
     row: Vec<char>,
     column: usize,
-    /// Bytes of a character that is not whole.
+    /// Bytes of an incomplete character.
     part: Vec<u8>,
 }
 
@@ -104,12 +104,12 @@ fn strokes() -> impl Strategy<Value = Vec<Stroke>> {
     )
 }
 
-/// The line as characters, and the lines before it.
+/// The line as characters, and the history.
 #[derive(Default)]
 struct Model {
     line: Vec<char>,
     cursor: usize,
-    /// The newest first.
+    /// Newest first.
     before: Vec<Vec<char>>,
     recalled: usize,
     draft: Vec<char>,
@@ -205,7 +205,7 @@ proptest! {
         }
     }
 
-    /// Whatever comes, no byte of it and no line breaks anything.
+    /// Arbitrary bytes do no harm.
     #[test]
     fn any_bytes_are_taken(
         bytes in prop::collection::vec(prop_oneof![
@@ -229,7 +229,7 @@ proptest! {
     }
 }
 
-/// What was typed before the arrow upwards comes back behind the newest line.
+/// Up arrow saves the draft; it comes back after the newest line.
 #[test]
 fn the_draft_is_kept() {
     let mut editor = Editor::<SIZE>::new();

@@ -88,8 +88,8 @@ impl From<Error> for abi::Errno {
     }
 }
 
-impl From<kmalloc::AllocError> for Error {
-    fn from(_: kmalloc::AllocError) -> Error {
+impl From<fallible::AllocError> for Error {
+    fn from(_: fallible::AllocError) -> Error {
         Error::NoMemory
     }
 }

@@ -8,7 +8,7 @@ use crate::unmap::pages;
 use crate::{AddressSpace, Error, Machine, Region, RegionKind};
 use abi::{MapFlags, Prot};
 use core::ops::Range;
-use kmalloc::KArc;
+use fallible::KArc;
 use paging::{PAGE, page_down};
 
 impl<M: Machine> AddressSpace<M> {

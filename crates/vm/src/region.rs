@@ -5,7 +5,7 @@ use crate::shared::SharedPages;
 use crate::{Access, Error, Machine};
 use abi::Prot;
 use core::ops::Range;
-use kmalloc::KArc;
+use fallible::KArc;
 use paging::{PAGE, SUPERPAGE};
 
 /// What a region is for. Only a [`Mapping`](RegionKind::Mapping) can be unmapped or replaced by the

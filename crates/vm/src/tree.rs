@@ -9,7 +9,7 @@ pub(crate) mod tests;
 use crate::account::{Extent, between};
 use crate::{Machine, Region};
 use core::ops::Range;
-use kmalloc::{AllocError, KBox};
+use fallible::{AllocError, KBox};
 pub(crate) use node::Node;
 use node::{Link, Search, change, gap_below, insert, remove, try_clone};
 

@@ -38,9 +38,11 @@ fn line(pc: usize) {
 
 /// The functions on the way to a place, innermost first, without those that only wait. It ends with the
 /// name of the system call where there is one.
-pub struct Way<I> {
-    /// The place, and the addresses that are returned to.
-    pub addresses: I,
+pub struct Way<C> {
+    /// The place, if it is not that of a call.
+    pub at: Option<usize>,
+    /// The addresses that are returned to.
+    pub callers: C,
     /// Number of the process's last system call.
     pub call: u64,
 }
@@ -58,12 +60,14 @@ const CALLS: &str = "kernel::syscall::";
 /// Functions that are printed at most.
 const LONGEST: usize = 8;
 
-impl<I: Iterator<Item = usize> + Clone> fmt::Display for Way<I> {
+impl<C: Iterator<Item = usize> + Clone> fmt::Display for Way<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut inside, mut printed) = (true, 0);
-        for pc in self.addresses.clone().take(MOST) {
+        // The call is the instruction before the one returned to.
+        let calls = self.callers.clone().map(|pc| pc - 1);
+        for pc in self.at.into_iter().chain(calls).take(MOST) {
             let mut name = [0; _];
-            let Some((name, _)) = symbols::find(pc.wrapping_sub(1), &mut name) else {
+            let Some((name, _)) = symbols::find(pc, &mut name) else {
                 continue;
             };
             inside &= WITHIN.iter().any(|within| name.contains(within));

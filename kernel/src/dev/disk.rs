@@ -5,15 +5,15 @@ use super::plic;
 use crate::arch::{hart, layout};
 use crate::mm::heap;
 use crate::mm::kernel_space::map_device;
-use crate::mm::ram::{address_of, frame_of, zero};
+use crate::mm::ram::{pointer_to, zero};
 use crate::platform::{Platform, Registers};
 use crate::sched::{Awaited, WaitQueue};
 use crate::sync::{Once, SpinLock, rank};
 use abi::Event;
 use bitflags::bitflags;
 use core::ptr::NonNull;
-use frames::{FRAME_SIZE, Pfn};
-use kmalloc::KBox;
+use fallible::KBox;
+use frames::Pfn;
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 use virtio_drivers::transport::{DeviceType, Transport};
@@ -249,19 +249,20 @@ unsafe impl Hal for KernelHal {
         let Some(first) = heap::alloc_block(order) else {
             return (0, NonNull::dangling());
         };
-        let address = address_of(first);
         for i in 0..1 << order {
-            zero(frame_of(address + i * FRAME_SIZE));
+            // SAFETY: the block was allocated just now.
+            unsafe { zero(first.plus(i)) };
         }
-        (
-            first.addr(),
-            NonNull::new(address as *mut u8).unwrap_or(NonNull::dangling()),
-        )
+        match NonNull::new(pointer_to(first)) {
+            Some(start) => (first.addr(), start),
+            None => (0, NonNull::dangling()),
+        }
     }
 
     unsafe fn dma_dealloc(physical: PhysAddr, _address: NonNull<u8>, pages: usize) -> i32 {
         let order = pages.next_power_of_two().trailing_zeros() as usize;
-        heap::free_block(Pfn::from_addr(physical), order);
+        // SAFETY: the caller's promise that `dma_alloc` gave it, and that it is not used any more.
+        unsafe { heap::free_block(Pfn::from_addr(physical), order) };
         0
     }
 

@@ -41,12 +41,7 @@ pub fn init(platform: &Platform) {
     let Some(registers) = platform.plic else {
         panic!("no interrupt controller")
     };
-    // Registers up to the last hart's context; the whole window is several megabytes.
-    let boot = hart::this().id();
-    let harts = platform.harts().iter().copied().chain([boot]);
-    let harts = harts.max().map_or(1, |id| id + 1);
-    let used = CONTEXT + (2 * harts + 1) * CONTEXT_STRIDE;
-    match map_device(registers.base, registers.size.min(used as u64)) {
+    match map_device(registers.base, registers.size) {
         Ok(base) => BASE.set(base),
         Err(_) => panic!("no memory to map the interrupt controller"),
     }

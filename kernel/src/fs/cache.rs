@@ -10,8 +10,8 @@ use abi::Errno;
 use core::hint;
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
+use fallible::{KArc, KVec};
 use frames::Shrinker;
-use kmalloc::{KArc, KVec};
 use xv6fs::Fs;
 
 static INODES: SpinLock<KVec<KArc<Inode>>, { rank::CACHE }> = SpinLock::new(KVec::new());
@@ -175,7 +175,16 @@ impl Drop for InodeRef {
         if self.users().fetch_sub(1, Ordering::SeqCst) == 1
             && self.unlinked().load(Ordering::SeqCst)
         {
-            release_unlinked(&mut volume::lock(), self.inum());
+            self.release();
         }
+    }
+}
+
+impl InodeRef {
+    /// Frees the inode, which has lost its last name and its last user.
+    #[cold]
+    #[inline(never)]
+    fn release(&self) {
+        release_unlinked(&mut volume::lock(), self.inum());
     }
 }

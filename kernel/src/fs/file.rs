@@ -8,7 +8,7 @@ use crate::mm::user::UserRange;
 use crate::sched::{Awaited, SleepLock};
 use abi::{Errno, FileType, OpenFlags, PAGE_SIZE, Stat};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use kmalloc::{KArc, KBox};
+use fallible::{KArc, KBox};
 
 /// Major numbers that a device file can be opened with, as in xv6.
 const MAJORS: core::ops::Range<i16> = 0..10;

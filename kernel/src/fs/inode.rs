@@ -12,8 +12,8 @@ use crate::sched::{Awaited, SleepLock};
 use crate::sync::{SpinLock, rank};
 use abi::{Errno, Event, FileType, Stat};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use fallible::KVec;
 use frames::FRAME_SIZE;
-use kmalloc::KVec;
 use xv6fs::InodeInfo;
 
 /// The number that `fstat` gives for the one disk.
@@ -217,7 +217,8 @@ impl Inode {
                     pages.try_push(None)?;
                 }
             }
-            volume::lock().read(self.inum, offset, page.bytes_mut())?;
+            let bytes = page.bytes_mut().ok_or(Errno::Invalid)?;
+            volume::lock().read(self.inum, offset, bytes)?;
             hart::note(Event::PageIn);
             if let Some(place) = pages.get_mut(index) {
                 *place = Some(page.share());
@@ -267,7 +268,7 @@ impl Inode {
             let part = to.part(done, FRAME_SIZE);
             let bytes = page
                 .bytes_mut()
-                .get_mut(..part.len())
+                .and_then(|page| page.get_mut(..part.len()))
                 .ok_or(Errno::Invalid)?;
             let count = volume::lock().read(self.inum, offset + done as u64, bytes)?;
             part.write(bytes.get(..count).ok_or(Errno::Invalid)?)?;
@@ -364,12 +365,9 @@ impl Inode {
 /// Brings a cached page up to date. A page that a reader is copying from at the moment is dropped
 /// instead: the reader keeps the old bytes, the next one reads the disk.
 fn update(place: &mut Option<Frame>, start: usize, bytes: &[u8]) {
-    match place {
-        Some(page) if page.is_unique() => {
-            if let Some(to) = page.bytes_mut().get_mut(start..start + bytes.len()) {
-                to.copy_from_slice(bytes);
-            }
-        }
-        _ => *place = None,
+    let page = place.as_mut().and_then(Frame::bytes_mut);
+    match page.and_then(|page| page.get_mut(start..start + bytes.len())) {
+        Some(to) => to.copy_from_slice(bytes),
+        None => *place = None,
     }
 }

@@ -4,8 +4,8 @@ use super::cache::InodeRef;
 use super::inode::Inode;
 use crate::mm::{Commit, Frame};
 use abi::Errno;
+use fallible::{KArc, KVec};
 use frames::FRAME_SIZE;
-use kmalloc::{KArc, KVec};
 
 /// A file that some address space runs. As long as one of these lives, nobody can open the file for
 /// writing, so that what is mapped does not change.
@@ -42,7 +42,7 @@ impl MappedFile {
             copy_part(
                 inode,
                 offset + done as u64,
-                page.bytes_mut().get_mut(..wanted),
+                page.bytes_mut().and_then(|page| page.get_mut(..wanted)),
             )?;
             pages.try_push(Some(page))?;
         }

@@ -5,8 +5,8 @@ use crate::mm::{Commit, Frame};
 use crate::sched::{Awaited, SleepLock, WaitQueue};
 use abi::Errno;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use fallible::KArc;
 use frames::FRAME_SIZE;
-use kmalloc::KArc;
 
 static PIPES: AtomicUsize = AtomicUsize::new(0);
 
@@ -100,7 +100,9 @@ impl State {
             let room = FRAME_SIZE - self.filled();
             let piece = State::piece(self.written, room.min(from.len() - done));
             let count = piece.len();
-            let bytes = self.ring.bytes_mut().get_mut(piece).ok_or(Errno::Invalid)?;
+            let page = self.ring.bytes_mut();
+            let bytes = page.and_then(|page| page.get_mut(piece));
+            let bytes = bytes.ok_or(Errno::Invalid)?;
             match from.part(done, count).read(bytes) {
                 Ok(()) => {}
                 Err(error) if done == 0 => return Err(error),

@@ -3,7 +3,7 @@
 
 use super::File;
 use abi::{Errno, PAGE_SIZE};
-use kmalloc::{AllocError, KArc, KBox, KVec};
+use fallible::{AllocError, KArc, KBox, KVec};
 
 const PIECE: usize = 32;
 

@@ -28,7 +28,7 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     let stats = frames.stats();
     info.aside = reserve::count() as u64;
     info.free = stats.free as u64 + info.aside;
-    info.large_pages = frames.whole_blocks() as u64;
+    info.large_pages = frames.compound_blocks() as u64;
     info.pressed = stats.pressed as u64;
     info.failed = stats.failed as u64;
     info.cached = stats.reclaimable as u64;
@@ -59,8 +59,8 @@ fn add_heap(info: &mut MemInfo) {
     info.kept = heap::kept() as u64;
     info.slab = stats.pages() as u64 + info.kept;
     info.objects = stats.live() as u64;
-    info.whole = stats.whole as u64;
-    info.records = stats.records as u64;
+    info.whole = stats.page_objects as u64;
+    info.records = stats.descriptor_pages as u64;
     const { assert!(kmalloc::CLASSES <= abi::SLAB_CLASSES) };
     for (to, class) in info.classes.iter_mut().zip(stats.classes) {
         *to = SlabInfo {

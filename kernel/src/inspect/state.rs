@@ -20,7 +20,7 @@ use crate::sync::{LONG_SPIN, patiently, rank};
 use crate::{print, println};
 use core::fmt;
 use core::sync::atomic::Ordering;
-use kmalloc::KArc;
+use fallible::KArc;
 
 /// How often the usual patience a hart has for its answer.
 const ROUNDS: usize = 10;
@@ -137,7 +137,8 @@ fn tell() {
 fn way(process: &Process, frame: &TrapFrame) -> impl fmt::Display {
     let callers = unwind::callers(frame.frame_pointer(), process.thread().stack_range());
     Way {
-        addresses: core::iter::once(frame.pc() + 1).chain(callers),
+        at: Some(frame.pc()),
+        callers,
         call: process.thread().call_number(),
     }
 }
@@ -239,7 +240,8 @@ fn print_thread(
         Some((awaited, queue, since)) => {
             let since = Seconds(timer::now().saturating_sub(since));
             let way = Way {
-                addresses: thread.callers(),
+                at: None,
+                callers: thread.callers(),
                 call: thread.call_number(),
             };
             println!("{start} {name:16} {since:5} s {awaited}: {way}");

@@ -9,7 +9,7 @@
 use super::ram::frames;
 use crate::sync::Once;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use kmalloc::AllocError;
+use fallible::AllocError;
 
 static COMMITTED: AtomicU64 = AtomicU64::new(0);
 static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);

@@ -1,18 +1,18 @@
 //! kmalloc, and the kernel's global allocator on top of it and of the frame allocator.
 
 use super::commit::{self, Commit};
-use super::ram::{self, address_of, cpu, frame_of, frames};
+use super::ram::{self, KernelFrames, cpu, frame_of, frames, pointer_to};
 use crate::sync::{RawSpin, SpinLock, rank};
 use core::alloc::{GlobalAlloc, Layout};
 use core::mem;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn, order_for};
-use kmalloc::{Kmalloc, Pages, Stats, size_for};
+use kmalloc::{DirectMap, Kmalloc, Memory, Stats, size_for};
 
 type Lock = RawSpin<{ rank::KMALLOC }>;
 
-static KMALLOC: Kmalloc<Lock, DirectMap> = Kmalloc::new(DirectMap);
+static KMALLOC: Kmalloc<Lock, DirectMap<Ram>> = Kmalloc::new(DirectMap::new(Ram));
 
 /// Pages that kmalloc has at least, used or not: about as many as it needs when little runs, and some
 /// more.
@@ -72,53 +72,31 @@ fn take_page() -> Option<Pfn> {
     })
 }
 
-/// Pages of the frame allocator, seen through the direct map.
-struct DirectMap;
+/// This machine's RAM, for kmalloc.
+struct Ram;
 
-// SAFETY: the frame allocator hands out no frame twice and marks only what it handed out; the
-// direct map has every frame for ever; the word of a marked frame is changed by nobody.
-unsafe impl Pages for DirectMap {
-    #[inline]
-    fn alloc(&self, cpu: usize, mark: u8, word: u32) -> Option<Pfn> {
-        let page = take_page()?;
-        let place = frames().word(page);
-        if let Some(place) = place {
-            place.store(word, Ordering::Relaxed);
-        }
-        if place.is_none() || frames().mark(page, mark).is_err() {
-            debug_assert!(false, "{page:?} of cpu {cpu} cannot be marked");
-            return None;
-        }
-        Some(page)
+// SAFETY: the frame allocator hands out no frame twice, and kmalloc alone marks frames; the direct map has
+// every frame for ever.
+unsafe impl Memory for Ram {
+    type Marks = KernelFrames;
+
+    #[inline(always)]
+    fn marks(&self) -> &KernelFrames {
+        frames()
     }
 
-    #[inline]
-    fn free(&self, cpu: usize, page: Pfn, mark: u8) -> bool {
-        if frames().unmark(page, mark).is_err() {
-            return false;
-        }
+    #[inline(always)]
+    fn start(&self) -> *mut u8 {
+        pointer_to(Pfn::new(0))
+    }
+
+    fn alloc(&self, _cpu: usize) -> Option<Pfn> {
+        take_page()
+    }
+
+    fn free(&self, cpu: usize, page: Pfn) -> bool {
         let kept = KEPT.lock().keep(page);
         kept || frames().free(cpu, page, 0).is_ok()
-    }
-
-    #[inline]
-    fn address(&self, page: Pfn) -> *mut u8 {
-        address_of(page) as *mut u8
-    }
-
-    #[inline]
-    fn frame(&self, address: *const u8) -> Pfn {
-        frame_of(address as usize)
-    }
-
-    #[inline]
-    fn marked(&self, page: Pfn) -> Option<u8> {
-        frames().marked(page)
-    }
-
-    #[inline]
-    fn word(&self, page: Pfn) -> Option<u32> {
-        frames().word(page).map(|word| word.load(Ordering::Relaxed))
     }
 }
 
@@ -133,7 +111,8 @@ pub fn init() {
         kept.held += 1;
         if !kept.keep(page) {
             drop(kept);
-            return ram::free(page, 0);
+            // SAFETY: it was allocated just now, and nobody uses it.
+            return unsafe { ram::free(page, 0) };
         }
     }
 }
@@ -155,10 +134,13 @@ pub fn kmalloc(bytes: usize) -> Option<NonNull<u8>> {
 
 /// Gives an object back.
 ///
+/// # Safety
+/// Whoever got the object uses it no more.
+///
 /// # Panics
 /// If it is none that kmalloc gave, or was given back already.
-pub fn kfree(object: NonNull<u8>) {
-    // SAFETY: whoever gives an object back uses it no more; kmalloc checks that there is one.
+pub unsafe fn kfree(object: NonNull<u8>) {
+    // SAFETY: the caller's promise.
     if let Err(error) = unsafe { KMALLOC.free(cpu(), object) } {
         panic!("{error}");
     }
@@ -169,7 +151,7 @@ pub fn stats() -> Stats {
     KMALLOC.stats()
 }
 
-/// Pages of objects and records, if the locks are free.
+/// Pages of objects and descriptors, if the locks are free.
 pub fn try_pages() -> Option<usize> {
     KMALLOC.try_pages()
 }
@@ -194,11 +176,15 @@ pub fn alloc_block(order: usize) -> Option<Pfn> {
 
 /// Gives such a block back.
 ///
+/// # Safety
+/// Whoever got the block uses it no more.
+///
 /// # Panics
 /// If it is none that was given out.
 #[cold]
-pub fn free_block(block: Pfn, order: usize) {
-    ram::free(block, order);
+pub unsafe fn free_block(block: Pfn, order: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { ram::free(block, order) };
     commit::sub(1 << order);
     BLOCK_PAGES.fetch_sub(1 << order, Ordering::Relaxed);
 }
@@ -221,14 +207,17 @@ unsafe impl GlobalAlloc for KernelHeap {
             Some(size) => return kmalloc(size).map_or(ptr::null_mut(), NonNull::as_ptr),
             None => block_order(layout).and_then(alloc_block),
         };
-        object.map_or(ptr::null_mut(), |pfn| address_of(pfn) as *mut u8)
+        object.map_or(ptr::null_mut(), pointer_to)
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        match (size_for(layout), NonNull::new(pointer), block_order(layout)) {
-            (Some(_), Some(object), _) => kfree(object),
-            (None, Some(_), Some(order)) => free_block(frame_of(pointer as usize), order),
-            _ => {}
+        // SAFETY: the caller's promise: `alloc` gave the pointer for this layout.
+        unsafe {
+            match (size_for(layout), NonNull::new(pointer), block_order(layout)) {
+                (Some(_), Some(object), _) => kfree(object),
+                (None, Some(_), Some(order)) => free_block(frame_of(pointer.addr()), order),
+                _ => {}
+            }
         }
     }
 }

@@ -6,15 +6,16 @@
 
 use super::ram::DirectMap;
 use super::{Commit, Frame, commit};
-use crate::arch::layout::{self, DEVICES, STACKS, phys_to_virt};
+use crate::arch::layout::{self, DEVICES, DEVICES_END, STACKS, phys_to_virt};
 use crate::arch::{hart, paging as mmu, sbi};
-use crate::platform::{Platform, Range};
+use crate::platform::{self, Platform};
 use crate::sync::{Once, SpinLock, rank};
 use abi::Prot;
 use core::mem;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use fallible::AllocError;
 use frames::{FRAME_SIZE, Pfn};
-use kmalloc::AllocError;
 use paging::{Cursor, ENTRIES, Entry, Leaf, Level, Tables};
 use vm::asid::Forget;
 
@@ -22,8 +23,8 @@ const RX: Prot = Prot::READ.union(Prot::EXEC);
 const RW: Prot = Prot::READ.union(Prot::WRITE);
 
 static ROOT: Once<Pfn> = Once::new();
-/// Guards the tables below the root; holds the next free address for devices.
-static TABLE: SpinLock<usize, { rank::DEVICE }> = SpinLock::new(DEVICES);
+/// Guards the tables below the root; holds the free addresses for devices.
+static TABLE: SpinLock<Range<usize>, { rank::DEVICE }> = SpinLock::new(DEVICES..DEVICES_END);
 
 /// Counts what is mapped below [`STACKS`]' entry. A hart may remember that an address had nothing
 /// behind it; one that has not heard of all mappings forgets everything when it next switches, and
@@ -68,9 +69,7 @@ pub fn copy_kernel_half(to: Pfn) {
 pub fn init(platform: &Platform) {
     let root = boot_frame();
     ROOT.set(root);
-    for base in [DEVICES, STACKS] {
-        at(base).slot().set(Entry::Branch(boot_frame()));
-    }
+    at(STACKS).slot().set(Entry::Branch(boot_frame()));
     for ram in platform.ram() {
         map_ram(*ram);
     }
@@ -95,7 +94,7 @@ pub fn activate() {
 }
 
 /// Maps RAM at its place in the direct map, in pages as large as go.
-fn map_ram(ram: Range) {
+fn map_ram(ram: platform::Range) {
     let image = layout::image();
     let cuts = [image.text, image.etext, image.erodata];
     let mut physical = ram.start.next_multiple_of(FRAME_SIZE as u64);
@@ -145,16 +144,29 @@ fn map(
 
 /// Maps device registers and gives their address. Devices stay mapped for ever.
 pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
-    let page = FRAME_SIZE as u64;
-    let (start, end) = (
-        physical / page * page,
-        (physical + size).next_multiple_of(page),
-    );
-    let mut next = TABLE.lock();
-    let base = *next;
-    for physical in (start..end).step_by(FRAME_SIZE) {
-        map(*next, physical, RW, Level::LEAF, Frame::try_new)?;
-        *next += FRAME_SIZE;
+    let superpage = Level::SUPERPAGE.entry_span();
+    let level = match physical.is_multiple_of(superpage) && size >= superpage {
+        true => Level::SUPERPAGE,
+        false => Level::LEAF,
+    };
+    let span = level.entry_span();
+    let start = physical / span * span;
+    let length = ((physical + size).next_multiple_of(span) - start) as usize;
+    let mut free = TABLE.lock();
+    if length > free.len() {
+        return Err(AllocError);
+    }
+    // Superpages from the other end, so that all pages share a table.
+    let base = if level == Level::LEAF {
+        free.start += length;
+        free.start - length
+    } else {
+        free.end -= length;
+        free.end
+    };
+    for offset in (0..length).step_by(span as usize) {
+        let physical = start + offset as u64;
+        map(base + offset, physical, RW, level, Frame::try_new)?;
     }
     mmu::flush_all();
     Ok(base + (physical - start) as usize)
@@ -162,7 +174,7 @@ pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
 
 /// Maps pages one behind the other, all in one table; on failure none of them is mapped.
 pub fn map_pages<const N: usize>(address: usize, pages: [Frame; N]) -> Result<(), AllocError> {
-    map_physical(address, pages.each_ref().map(|page| page.pfn().addr()))?;
+    map_physical(address, &pages.each_ref().map(|page| page.pfn().addr()))?;
     // The table has them now.
     pages.into_iter().for_each(|page| _ = page.into_pfn());
     Ok(())
@@ -170,13 +182,13 @@ pub fn map_pages<const N: usize>(address: usize, pages: [Frame; N]) -> Result<()
 
 /// As [`map_pages`], for memory that is not the allocator's.
 #[inline(never)]
-pub fn map_physical<const N: usize>(address: usize, pages: [u64; N]) -> Result<(), AllocError> {
+pub fn map_physical(address: usize, pages: &[u64]) -> Result<(), AllocError> {
     // Nothing is allocated while the tables are locked: caches that are asked to give back take
     // locks that come before this one.
     let commit = Commit::try_new(1)?;
     let mut spare = Some(Frame::try_new()?);
     let tables = TABLE.lock();
-    for (i, page) in pages.into_iter().enumerate() {
+    for (i, &page) in pages.iter().enumerate() {
         let place = address + i * FRAME_SIZE;
         map(place, page, RW, Level::LEAF, || {
             spare.take().ok_or(AllocError)
@@ -244,7 +256,8 @@ fn take_empty_table(address: usize) -> Option<Frame> {
     at(address).look_up(Level::SUPERPAGE).slot().take();
     TABLES.fetch_sub(1, Ordering::Relaxed);
     commit::sub(1);
-    Some(Frame::from_pfn(leaf.table()))
+    // SAFETY: the table above took the reference over, and does not lead to the table any more.
+    Some(unsafe { Frame::from_pfn(leaf.table()) })
 }
 
 fn clear(address: usize, count: usize, mut each: impl FnMut(Frame)) {
@@ -253,7 +266,9 @@ fn clear(address: usize, count: usize, mut each: impl FnMut(Frame)) {
         if cursor.level() == Level::LEAF
             && let Entry::Leaf(leaf) = cursor.slot().take()
         {
-            each(Frame::from_pfn(leaf.pfn()));
+            // SAFETY: `map_pages` took the reference over; what it mapped is what is unmapped here, and the
+            // caller of both uses it no more.
+            each(unsafe { Frame::from_pfn(leaf.pfn()) });
         }
     }
 }

@@ -4,8 +4,9 @@ use crate::arch::{hart, layout};
 use crate::platform::{Platform, Range};
 use crate::sync::{Once, RawSpin, rank};
 use core::mem::ManuallyDrop;
-use frames::{FRAME_SIZE, Frames, Layout, Pfn};
-use kmalloc::AllocError;
+use core::ptr;
+use fallible::AllocError;
+use frames::{FRAME_SIZE, Frames, Layout, Pfn, WrongFree};
 use paging::{Table, Tables};
 
 /// The frame allocator with this kernel's locks.
@@ -45,6 +46,12 @@ pub fn address_of(pfn: Pfn) -> usize {
     layout::phys_to_virt(pfn.addr())
 }
 
+/// The same as a pointer.
+#[inline(always)]
+pub fn pointer_to<T>(pfn: Pfn) -> *mut T {
+    ptr::with_exposed_provenance_mut(address_of(pfn))
+}
+
 /// The frame behind an address of the direct map.
 #[inline]
 pub fn frame_of(address: usize) -> Pfn {
@@ -59,18 +66,21 @@ impl Tables for DirectMap {
     #[inline]
     fn table(&self, pfn: Pfn) -> &Table {
         // SAFETY: the direct map has every frame; entries are atomics, so sharing them is fine.
-        unsafe { &*(address_of(pfn) as *const Table) }
+        unsafe { &*(pointer_to::<Table>(pfn)) }
     }
 }
 
-/// Fills a frame with zeros. Nobody else may use it at this time.
-pub fn zero(pfn: Pfn) {
+/// Fills a frame with zeros.
+///
+/// # Safety
+/// The frame is RAM that the caller alone uses.
+pub unsafe fn zero(pfn: Pfn) {
     // Of `memset`, which knows neither size nor alignment, the compiler's takes twice as long.
-    let words = address_of(pfn) as *mut u64;
-    for first in (0..FRAME_SIZE / 8).step_by(8) {
-        for word in first..first + 8 {
+    let lines: *mut [u64; 8] = pointer_to(pfn);
+    for line in 0..FRAME_SIZE / 64 {
+        for word in 0..8 {
             // SAFETY: the direct map has the whole frame, and the caller is the only one to use it.
-            unsafe { words.add(word).write_volatile(0) };
+            unsafe { (&raw mut (*lines.add(line))[word]).write_volatile(0) };
         }
     }
 }
@@ -85,12 +95,15 @@ pub fn alloc(order: usize) -> Option<Pfn> {
 
 /// Gives a block back.
 ///
+/// # Safety
+/// Whoever got the block uses it no more.
+///
 /// # Panics
 /// If it is not one that was given out: then somebody's memory is in danger.
 #[inline]
-pub fn free(pfn: Pfn, order: usize) {
+pub unsafe fn free(pfn: Pfn, order: usize) {
     if let Err(error) = frames().free(cpu(), pfn, order) {
-        panic!("{error}");
+        refuse(error);
     }
 }
 
@@ -101,22 +114,33 @@ pub fn free(pfn: Pfn, order: usize) {
 #[inline]
 pub fn retain(pfn: Pfn) {
     if let Err(error) = frames().retain(pfn) {
-        panic!("{error}");
+        refuse(error);
     }
 }
 
 /// One reference less; the last one frees the page.
 ///
+/// # Safety
+/// The reference is the caller's, who uses the page no more by it.
+///
 /// # Panics
 /// If the page is not in use.
 #[inline]
-pub fn release(pfn: Pfn) {
+pub unsafe fn release(pfn: Pfn) {
     if let Err(error) = frames().release(cpu(), pfn) {
-        panic!("{error}");
+        refuse(error);
     }
 }
 
-/// One page of RAM with one owner; goes back to the allocator when dropped.
+// Once, not wherever a page is given back.
+#[cold]
+#[inline(never)]
+fn refuse(error: WrongFree) -> ! {
+    panic!("{error}")
+}
+
+/// A counted reference to one page of RAM, as `Arc` is one. The last one gives the page back to the
+/// allocator when dropped.
 pub struct Frame(Pfn);
 
 impl Frame {
@@ -128,12 +152,17 @@ impl Frame {
     /// A page full of zeros.
     pub fn try_new_zeroed() -> Result<Frame, AllocError> {
         let frame = Frame::try_new()?;
-        zero(frame.0);
+        // SAFETY: it was allocated just now.
+        unsafe { zero(frame.0) };
         Ok(frame)
     }
 
-    /// Takes over one reference to a frame.
-    pub fn from_pfn(pfn: Pfn) -> Frame {
+    /// Takes over a reference to a page, such as [`Frame::into_pfn`] gave.
+    ///
+    /// # Safety
+    /// The reference is the caller's, who uses the page no more by it. While there is a `Frame` of a page,
+    /// what is not one does not write to the page.
+    pub unsafe fn from_pfn(pfn: Pfn) -> Frame {
         Frame(pfn)
     }
 
@@ -158,23 +187,26 @@ impl Frame {
         frames().refs(self.0) == 1
     }
 
-    /// The bytes of the page. A page with several references is a file's, and such a one is replaced
-    /// and not written.
+    /// The bytes of the page.
     pub fn bytes(&self) -> &[u8; FRAME_SIZE] {
-        // SAFETY: the direct map has the whole page for as long as the reference is held.
-        unsafe { &*(address_of(self.0) as *const [u8; FRAME_SIZE]) }
+        // SAFETY: the direct map has the whole page, and the page stays while there is a reference. It is
+        // written only by `bytes_mut`, and not while it has two references.
+        unsafe { &*pointer_to(self.0) }
     }
 
-    /// The bytes of the page, to change; only for a page with one reference.
-    pub fn bytes_mut(&mut self) -> &mut [u8; FRAME_SIZE] {
-        // SAFETY: as for `bytes`.
-        unsafe { &mut *(address_of(self.0) as *mut [u8; FRAME_SIZE]) }
+    /// The bytes of the page, to change, if nobody else has a reference.
+    #[inline(never)]
+    pub fn bytes_mut(&mut self) -> Option<&mut [u8; FRAME_SIZE]> {
+        // SAFETY: as for `bytes`; the only reference is borrowed for as long as the result.
+        self.is_unique()
+            .then(|| unsafe { &mut *pointer_to(self.0) })
     }
 }
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        release(self.0);
+        // SAFETY: the reference was this frame's.
+        unsafe { release(self.0) };
     }
 }
 
@@ -226,7 +258,7 @@ pub fn init(platform: &Platform) {
     // will ever have it.
     let metadata = unsafe {
         let words = layout.metadata_bytes() / 8;
-        core::slice::from_raw_parts_mut(address_of(records.start) as *mut u64, words)
+        core::slice::from_raw_parts_mut(pointer_to(records.start), words)
     };
     match KernelFrames::new(&layout, metadata, platform.harts().len()) {
         Some(frames) => FRAMES.set(frames),

@@ -7,16 +7,21 @@ use super::Commit;
 use super::kernel_space::{self, map_pages, map_physical, try_unmap_pages};
 use super::ram::{Frame, frames};
 use crate::arch::hart::MAX_HARTS;
-use crate::arch::layout::{self, STACK_SIZE, STACK_SLOT, STACKS};
+use crate::arch::layout::{self, BOOT_STACK_SIZE, STACK_SIZE, STACK_SLOT, STACKS};
 use crate::sync::{SpinLock, rank};
+use core::array::from_fn;
+use core::mem;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use fallible::AllocError;
 use frames::{FRAME_SIZE, Shrinker};
-use kmalloc::AllocError;
 
 const PAGES: usize = STACK_SIZE / FRAME_SIZE;
+/// Pages of the stack that a hart idles on. Only interrupts are handled there; what takes most is the
+/// state of the machine that a key prints, 3 KiB.
+const IDLE_PAGES: usize = 2;
 const WORDS: usize = (1000 + MAX_HARTS).div_ceil(64);
 
-/// How many stacks there can be beside those on which harts idle.
+/// How many stacks there can be beside those on which harts idle, which have the first slots.
 pub const MOST: usize = WORDS * 64 - MAX_HARTS;
 
 /// Which slots are in use, and which of the others have memory.
@@ -28,12 +33,16 @@ struct Slots {
 }
 
 static SLOTS: SpinLock<Slots, { rank::CACHE }> = SpinLock::new(Slots {
-    used: [0; WORDS],
+    used: {
+        let mut used = [0; WORDS];
+        used[0] = (1 << MAX_HARTS) - 1; // to idle on, by the harts' indices
+        used
+    },
     mapped: [0; WORDS],
     spare: 0,
 });
 
-/// Stacks that have memory.
+/// Pages of all stacks.
 static MAPPED: AtomicUsize = AtomicUsize::new(0);
 
 struct SpareStacks;
@@ -62,7 +71,7 @@ fn base(slot: usize) -> usize {
 
 /// Pages of kernel stacks, those kept for reuse among them.
 pub fn pages() -> usize {
-    MAPPED.load(Ordering::Relaxed) * PAGES
+    MAPPED.load(Ordering::Relaxed)
 }
 
 impl KernelStack {
@@ -83,19 +92,6 @@ impl KernelStack {
         })
     }
 
-    /// The memory of the boot stack, where a stack with a guard is. For the boot hart to idle on when
-    /// it needs nothing more of what it has there, so that those pages stay in use.
-    pub fn over_boot_stack() -> Result<KernelStack, AllocError> {
-        let (slot, _) = SLOTS.lock().take().ok_or(AllocError)?;
-        let start = layout::virt_to_phys(layout::boot_stack());
-        let pages = core::array::from_fn::<_, PAGES, _>(|i| start + (i * FRAME_SIZE) as u64);
-        map_physical(base(slot), pages)?;
-        Ok(KernelStack {
-            slot,
-            _commit: Commit::NONE,
-        })
-    }
-
     /// The address above the stack.
     pub fn top(&self) -> usize {
         base(self.slot) + STACK_SIZE
@@ -109,16 +105,31 @@ impl Drop for KernelStack {
 }
 
 fn map_slot(slot: usize) -> Result<(), AllocError> {
-    let mut pages: [Option<Frame>; PAGES] = [const { None }; PAGES];
-    for page in &mut pages {
-        *page = Some(Frame::try_new()?);
-    }
-    let [Some(a), Some(b), Some(c), Some(d)] = pages else {
-        return Err(AllocError);
-    };
-    map_pages(base(slot), [a, b, c, d])?;
-    MAPPED.fetch_add(1, Ordering::Relaxed);
+    let page = Frame::try_new;
+    let pages: [Frame; PAGES] = [page()?, page()?, page()?, page()?];
+    map_pages(base(slot), pages)?;
+    MAPPED.fetch_add(PAGES, Ordering::Relaxed);
     Ok(())
+}
+
+/// Makes the stack for the hart with this index to idle on, for ever; the address above it. It lies at the
+/// lower end of its slot, next to the hole.
+pub fn map_idle(index: usize) -> Result<usize, AllocError> {
+    let commit = Commit::try_new(IDLE_PAGES)?;
+    let pages: [Frame; IDLE_PAGES] = [Frame::try_new()?, Frame::try_new()?];
+    map_pages(base(index), pages)?;
+    MAPPED.fetch_add(IDLE_PAGES, Ordering::Relaxed);
+    mem::forget(commit);
+    Ok(base(index) + IDLE_PAGES * FRAME_SIZE)
+}
+
+/// The same for the boot hart, of the memory of the boot stack: it idles there when it needs nothing more
+/// of what it has on that stack, so that those pages stay in use.
+pub fn map_boot_stack() -> Result<usize, AllocError> {
+    let start = layout::virt_to_phys(layout::boot_stack());
+    let pages: [_; BOOT_STACK_SIZE / FRAME_SIZE] = from_fn(|i| start + (i * FRAME_SIZE) as u64);
+    map_physical(base(0), &pages)?;
+    Ok(base(0) + BOOT_STACK_SIZE)
 }
 
 impl Slots {
@@ -166,7 +177,7 @@ impl Shrinker for SpareStacks {
             if !unmapped {
                 break;
             }
-            MAPPED.fetch_sub(1, Ordering::Relaxed);
+            MAPPED.fetch_sub(PAGES, Ordering::Relaxed);
             freed += PAGES;
         }
         freed

@@ -60,7 +60,7 @@ impl Arguments {
         let room = self
             .bytes
             .bytes_mut()
-            .get_mut(self.used..)
+            .and_then(|page| page.get_mut(self.used..))
             .unwrap_or_default();
         let length = fill(room)?;
         *room.get_mut(length).ok_or(Errno::ArgumentsTooLong)? = 0;

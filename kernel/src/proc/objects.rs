@@ -5,11 +5,31 @@
 use crate::mm::heap;
 use abi::{Errno, KMALLOC_MAX, PAGE_SIZE};
 use core::ptr::NonNull;
-use kmalloc::KVec;
+use fallible::KVec;
 
-/// Addresses of kmalloc objects, in order.
+/// An object of kmalloc's, which goes back when dropped.
+struct Object(NonNull<u8>);
+
+// SAFETY: it is memory that nobody else has.
+unsafe impl Send for Object {}
+
+impl Object {
+    fn address(&self) -> usize {
+        self.0.addr().get()
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // SAFETY: the kernel never uses the memory, and the program cannot.
+        unsafe { heap::kfree(self.0) };
+    }
+}
+
+/// What a process holds.
 pub struct TestObjects {
-    addresses: KVec<usize>,
+    /// In the order of their addresses.
+    objects: KVec<Object>,
     /// Bytes asked for in all objects ever, less those of the objects given back, on average.
     bytes: usize,
 }
@@ -18,9 +38,13 @@ impl TestObjects {
     /// None.
     pub const fn new() -> TestObjects {
         TestObjects {
-            addresses: KVec::new(),
+            objects: KVec::new(),
             bytes: 0,
         }
+    }
+
+    fn position(&self, address: usize) -> Result<usize, usize> {
+        self.objects.binary_search_by_key(&address, Object::address)
     }
 
     /// Gets an object of `bytes` bytes; 0 bytes give address 0, which is no object.
@@ -35,19 +59,13 @@ impl TestObjects {
         if bytes == 0 {
             return Ok(0);
         }
-        self.addresses.try_reserve(1)?;
-        let object = heap::kmalloc(bytes).ok_or(Errno::NoMemory)?;
-        let address = object.as_ptr() as usize;
-        match self.addresses.binary_search(&address) {
-            Err(position) if self.addresses.try_insert(position, address).is_ok() => {
-                self.bytes += bytes;
-                Ok(address)
-            }
-            _ => {
-                heap::kfree(object);
-                Err(Errno::NoMemory)
-            }
-        }
+        self.objects.try_reserve(1)?;
+        let object = Object(heap::kmalloc(bytes).ok_or(Errno::NoMemory)?);
+        let address = object.address();
+        let position = self.position(address).err().ok_or(Errno::Invalid)?;
+        self.objects.try_insert(position, object)?;
+        self.bytes += bytes;
+        Ok(address)
     }
 
     /// Pages that the objects take, roughly: their sizes are not kept one by one.
@@ -60,30 +78,12 @@ impl TestObjects {
         if address == 0 {
             return Ok(());
         }
-        let position = self
-            .addresses
-            .binary_search(&address)
-            .map_err(|_| Errno::Invalid)?;
-        self.bytes -= self.bytes / self.addresses.len().max(1);
-        self.addresses.remove(position);
-        release(address);
-        if self.addresses.is_empty() {
-            self.addresses = KVec::new();
+        let position = self.position(address).map_err(|_| Errno::Invalid)?;
+        self.bytes -= self.bytes / self.objects.len().max(1);
+        self.objects.remove(position);
+        if self.objects.is_empty() {
+            self.objects = KVec::new();
         }
         Ok(())
-    }
-}
-
-fn release(address: usize) {
-    if let Some(object) = NonNull::new(address as *mut u8) {
-        heap::kfree(object);
-    }
-}
-
-impl Drop for TestObjects {
-    fn drop(&mut self) {
-        for &address in self.addresses.iter() {
-            release(address);
-        }
     }
 }

@@ -29,7 +29,7 @@ use crate::sched;
 use crate::sched::{Awaited, WaitQueue};
 use crate::space::reserve;
 use crate::sync::{SpinLock, rank};
-use kmalloc::KArc;
+use fallible::KArc;
 
 /// How a process that found no memory goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::sync::{SpinLock, rank};
 use abi::{Errno, ProcState};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
-use kmalloc::{AllocError, KArc};
+use fallible::{AllocError, KArc};
 
 /// A process: a thread, an address space, its files.
 ///

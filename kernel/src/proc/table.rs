@@ -10,7 +10,7 @@ use crate::mm::stack;
 use crate::sync::{SpinLock, rank};
 use abi::{Errno, FIRST_GROUP, PAGE_SIZE};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use kmalloc::{AllocError, KArc, KBox};
+use fallible::{AllocError, KArc, KBox};
 
 /// The table.
 pub static TABLE: SpinLock<Table, { rank::TABLE }> = SpinLock::new(Table::new());
@@ -148,7 +148,7 @@ impl Table {
         let slot = self.pieces.get_mut(number).ok_or(AllocError)?;
         let piece: &mut Piece = match slot {
             Some(piece) => piece,
-            None => slot.insert(KBox::try_new(Piece {
+            None => slot.insert(KBox::try_new_with(|| Piece {
                 used: 0,
                 entries: [const { None }; PIECE],
             })?),

@@ -6,7 +6,7 @@ use crate::arch::trap::TrapFrame;
 use crate::mm::asid;
 use crate::sync::Once;
 use core::ptr;
-use kmalloc::{AllocError, KArc};
+use fallible::{AllocError, KArc};
 
 /// Most of them.
 const MOST: usize = 4;

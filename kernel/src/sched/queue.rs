@@ -6,7 +6,7 @@
 use super::Awaited;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
-use kmalloc::KArc;
+use fallible::KArc;
 
 /// What a queue is for.
 #[derive(Clone, Copy, PartialEq, Eq)]

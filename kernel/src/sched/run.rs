@@ -16,7 +16,7 @@ use crate::sync::{SpinLock, rank};
 use abi::Event;
 use core::cell::{Cell, UnsafeCell};
 use core::sync::atomic::Ordering;
-use kmalloc::KArc;
+use fallible::KArc;
 
 /// What the scheduler keeps a hart.
 struct Local {

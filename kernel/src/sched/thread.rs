@@ -11,7 +11,7 @@ use crate::mm::{KernelStack, asid};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, Range};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use kmalloc::{AllocError, KArc};
+use fallible::{AllocError, KArc};
 
 /// Sleeping locks of a thread that are recorded, in checked builds.
 const LOCKS: usize = if cfg!(debug_assertions) { 8 } else { 0 };

@@ -74,7 +74,8 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn release(&self, pfn: Pfn) {
-        ram::release(pfn);
+        // SAFETY: the caller has the reference, as `vm` promises for what it got by `alloc` and `retain`.
+        unsafe { ram::release(pfn) };
     }
 
     fn is_unique(&self, pfn: Pfn) -> bool {
@@ -102,7 +103,7 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn part_large(&self, block: Pfn) {
-        checked(frames().part(block, LARGE_ORDER));
+        checked(frames().split(block, LARGE_ORDER));
     }
 
     fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {
@@ -137,7 +138,8 @@ unsafe impl vm::Machine for Machine {
 
     fn clear_tail(&self, pfn: Pfn, from: usize) {
         if from == 0 {
-            return ram::zero(pfn);
+            // SAFETY: a frame that is the caller's alone.
+            return unsafe { ram::zero(pfn) };
         }
         let from = from.min(FRAME_SIZE);
         let start = (address_of(pfn) + from) as *mut u8;

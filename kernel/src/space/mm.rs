@@ -6,7 +6,7 @@ use crate::mm::kernel_space;
 use crate::sched::{Awaited, SleepGuard, SleepLock};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use kmalloc::{AllocError, KArc};
+use fallible::{AllocError, KArc};
 
 /// An address space.
 pub struct Mm {

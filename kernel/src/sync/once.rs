@@ -56,7 +56,14 @@ impl<T> Once<T> {
     pub fn get(&self) -> &T {
         match self.try_get() {
             Some(value) => value,
-            None => panic!("used before it was set up"),
+            None => unset(),
         }
     }
+}
+
+// Once, not wherever a value is read.
+#[cold]
+#[inline(never)]
+fn unset() -> ! {
+    panic!("used before it was set up")
 }

@@ -52,7 +52,7 @@ pub fn name(rank: u8) -> &'static str {
 /// True for ranks with several locks that are held together: these are taken in ascending order of
 /// address. Of any other rank a hart holds one lock at a time.
 const fn by_address(rank: u8) -> bool {
-    // A CPU's cache, then the shared part, see `frames::Frames`.
+    // A CPU's cache, then the buddy allocator, see `frames::Frames`.
     rank == FRAMES
 }
 

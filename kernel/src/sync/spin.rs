@@ -6,27 +6,33 @@ use crate::arch::held::Taken;
 use crate::arch::{hart, timer, unwind};
 use core::hint;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 
 /// The lock itself. `RANK` is its place in the order of [`super::rank`].
 pub struct RawSpin<const RANK: u8> {
-    locked: AtomicBool,
+    locked: Flag,
 }
+
+/// [`FREE`] or [`LOCKED`]. A word: the processor has no exchange for a byte, and what takes its place is
+/// longer.
+type Flag = AtomicU32;
+const FREE: u32 = 0;
+const LOCKED: u32 = 1;
 
 /// A value behind a spin lock.
 pub type SpinLock<T, const RANK: u8> = Mutex<RawSpin<RANK>, T>;
 /// The right to use the value.
 pub type SpinGuard<'a, T, const RANK: u8> = MutexGuard<'a, RawSpin<RANK>, T>;
 
-// SAFETY: `locked` goes from false to true by one atomic exchange, so one holder has it at a time.
+// SAFETY: `locked` goes from `FREE` to `LOCKED` by one atomic exchange, so one holder has it at a time.
 unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
     #[allow(
         clippy::declare_interior_mutable_const,
         reason = "how lock_api makes new locks"
     )]
     const INIT: Self = RawSpin {
-        locked: AtomicBool::new(false),
+        locked: Flag::new(FREE),
     };
     type GuardMarker = GuardNoSend;
 
@@ -58,8 +64,8 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
 }
 
 #[inline(always)]
-fn acquire(locked: &AtomicBool, rank: u8) {
-    if locked.swap(true, Ordering::Acquire) {
+fn acquire(locked: &Flag, rank: u8) {
+    if locked.swap(LOCKED, Ordering::Acquire) != FREE {
         detour::call::<Contention>(ptr::from_ref(locked).addr(), rank.into());
     }
 }
@@ -91,7 +97,7 @@ impl Detour for Contention {
 /// host does not run the holder's hart; to spin on would only keep the host from it.
 fn contend(lock: usize, rank: u8, at: usize) {
     // SAFETY: `acquire` is the one caller, with the address of a lock that it has a reference to.
-    let locked = unsafe { &*(lock as *const AtomicBool) };
+    let locked = unsafe { &*(lock as *const Flag) };
     let hart = hart::this();
     let wanted = Taken {
         kind: rank,
@@ -103,7 +109,7 @@ fn contend(lock: usize, rank: u8, at: usize) {
     loop {
         let free = (0..LOOKS).any(|_| {
             hint::spin_loop();
-            !locked.load(Ordering::Relaxed)
+            locked.load(Ordering::Relaxed) == FREE
         });
         if !free {
             timer::pause();
@@ -111,7 +117,7 @@ fn contend(lock: usize, rank: u8, at: usize) {
                 report_at = u64::MAX;
                 REPORT.try_get().inspect(|report| report(wanted));
             }
-        } else if !locked.swap(true, Ordering::Acquire) {
+        } else if locked.swap(LOCKED, Ordering::Acquire) == FREE {
             break;
         }
     }
@@ -120,8 +126,8 @@ fn contend(lock: usize, rank: u8, at: usize) {
 
 /// Interrupts are off; they stay off only if the lock was taken.
 #[inline(always)]
-fn try_acquire(locked: &AtomicBool) -> bool {
-    let taken = !locked.swap(true, Ordering::Acquire);
+fn try_acquire(locked: &Flag) -> bool {
+    let taken = locked.swap(LOCKED, Ordering::Acquire) == FREE;
     if !taken {
         hart::leave();
     }
@@ -129,15 +135,15 @@ fn try_acquire(locked: &AtomicBool) -> bool {
 }
 
 #[inline(always)]
-fn release(locked: &AtomicBool) {
-    locked.store(false, Ordering::Release);
+fn release(locked: &Flag) {
+    locked.store(FREE, Ordering::Release);
     hart::leave();
 }
 
 // With the checks of ranks the operations are long: they stand in the image once, and not at each
 // place that locks.
 
-fn describe(locked: &AtomicBool, rank: u8, at: usize) -> Taken {
+fn describe(locked: &Flag, rank: u8, at: usize) -> Taken {
     let lock = ptr::from_ref(locked).addr();
     Taken {
         kind: rank,
@@ -147,7 +153,7 @@ fn describe(locked: &AtomicBool, rank: u8, at: usize) -> Taken {
 }
 
 #[inline(never)]
-fn lock_checked(locked: &AtomicBool, rank: u8) {
+fn lock_checked(locked: &Flag, rank: u8) {
     hart::enter();
     let taken = describe(locked, rank, unwind::return_address());
     rank::push(&hart::this().locks, taken);
@@ -155,7 +161,7 @@ fn lock_checked(locked: &AtomicBool, rank: u8) {
 }
 
 #[inline(never)]
-fn try_lock_checked(locked: &AtomicBool, rank: u8) -> bool {
+fn try_lock_checked(locked: &Flag, rank: u8) -> bool {
     hart::enter();
     let taken = try_acquire(locked);
     if taken {
@@ -166,7 +172,7 @@ fn try_lock_checked(locked: &AtomicBool, rank: u8) -> bool {
 }
 
 #[inline(never)]
-fn unlock_checked(locked: &AtomicBool) {
+fn unlock_checked(locked: &Flag) {
     rank::pop(&hart::this().locks, ptr::from_ref(locked).addr());
     release(locked);
 }

@@ -5,7 +5,7 @@ use crate::fs::{self, File, FileTable, InodeRef};
 use crate::mm::user::{self, UserRange};
 use crate::proc::{self, group};
 use abi::{Errno, FileType, NO_GROUP, OpenFlags};
-use kmalloc::KArc;
+use fallible::KArc;
 use zerocopy::IntoBytes;
 
 fn file(descriptor: i32) -> Result<KArc<File>, Errno> {

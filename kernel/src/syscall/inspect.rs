@@ -10,7 +10,7 @@ use crate::proc::{Name, Process, TABLE, state_of};
 use crate::sched;
 use crate::space::{Machine, Space};
 use abi::{Errno, PAGE_SIZE, ProcInfo, ProcInfoFlags, RegionInfo, RegionUse, TableEntry};
-use kmalloc::KArc;
+use fallible::KArc;
 use vm::{RegionKind, Usage};
 use zerocopy::{Immutable, IntoBytes};
 

@@ -1,12 +1,12 @@
-/* What programs of the classic dialect have in their own way. They were written for 32 bits: an
- * address may be in an int on its way from one call to another. All memory of a program lies below
- * 2 GiB, where that does no harm; what kmalloc returns does not, and gets its upper half back. */
+/* The classic dialect's own functions. Its programs were written for 32 bits and pass addresses in
+ * an int, so all memory of such a program lies below 2 GiB. Pointers from kmalloc do not; their
+ * upper half is restored. */
 #include "runtime.h"
 
-/* Clock ticks of this dialect in one of the kernel's. */
+/* Ticks of this dialect in one of the kernel's. */
 #define TICKS 10
 
-/* Flags as mman.h of the classic dialect has them. */
+/* Flags of the classic dialect's mman.h. */
 #define CLASSIC_FILE 0x100
 
 struct classic_stat {
@@ -35,7 +35,7 @@ int __wait_for(int *status)
     return __sys_wait(status);
 }
 
-/* For a pointer to it; the header makes __exit_with of every call. */
+/* For pointers to exit; the header turns calls into __exit_with. */
 WEAK __attribute__((noreturn)) void(exit)(void)
 {
     __sys_exit(0);
@@ -75,8 +75,8 @@ WEAK int uptime(void)
     return __sys_uptime() * TICKS;
 }
 
-/* Without flags the protection says nothing: private memory, which can be read and written. With
- * flags, what is not PROT_WRITE can be read. */
+/* Without flags, protection is ignored: the mapping is private and writable. With flags, a mapping
+ * without PROT_WRITE is read-only. */
 WEAK void *mmap(void *hint, int length, int prot, int flags, int fd, int offset)
 {
     int kernel = flags;
@@ -91,7 +91,7 @@ WEAK void *mmap(void *hint, int length, int prot, int flags, int fd, int offset)
     return __sys_mmap(hint, length, prot | PROT_READ, kernel | MAP_32BIT, fd, offset);
 }
 
-/* The upper half of every address that kmalloc returns. */
+/* The upper half of all kmalloc addresses. */
 static uint64 kernel_half;
 
 WEAK void *kmalloc(uint bytes)

@@ -1,4 +1,4 @@
-/* The reasons for which calls fail. */
+/* Error messages. */
 #include "runtime.h"
 #include <pagoda/errno.h>
 #include <pagoda/strings.h>

@@ -1,8 +1,8 @@
-/* Small things on top of the calls, the same in both dialects. */
+/* Small functions on top of the system calls, the same in both dialects. */
 #include "runtime.h"
 #include <pagoda/extra.h>
 
-/* Reads up to and with the end of a line, byte by byte; an empty string at the end of the input. */
+/* Reads a line with its newline, byte by byte; an empty string at the end of input. */
 WEAK char *gets(char *line, int room)
 {
     int n = 0;
@@ -17,7 +17,7 @@ WEAK char *gets(char *line, int room)
     return line;
 }
 
-/* What does not fit an int is no address in the classic dialect. */
+/* In the classic dialect an address must fit an int. */
 char *__move_break(long bytes)
 {
 #ifdef __CLASSIC
@@ -27,7 +27,7 @@ char *__move_break(long bytes)
     return __sys_sbrk(bytes);
 }
 
-/* All memory comes when it is touched: the kinds of sbrk differ in name only. */
+/* All memory is allocated on touch, so the kinds of sbrk do not differ. */
 WEAK char *sbrk(int bytes)
 {
     return __move_break(bytes);
@@ -44,7 +44,7 @@ WEAK char *sys_sbrk(int bytes, int kind)
     return __move_break(bytes);
 }
 
-/* A mapping of a file could be written back; there are none yet. */
+/* There are no file mappings to write back yet. */
 WEAK int msync(void *address, uint length, int how)
 {
     (void)address, (void)length, (void)how;

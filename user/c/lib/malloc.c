@@ -1,17 +1,17 @@
-/* The heap: blocks of 16-byte units on top of sbrk. Free blocks are in a list in order of their
- * addresses; neighbours in it that touch are joined at once. The first block large enough serves, from
- * its end, so that the list stays as it is. */
+/* The heap: first fit, in 16-byte units, on top of sbrk. Free blocks form a list sorted by address,
+ * and adjacent ones are merged. Allocation takes the end of the first block that is large enough,
+ * so the list does not change. */
 #include "runtime.h"
 #include <pagoda/extra.h>
 
 #define UNIT 16
-/* Taken from the kernel at a time, at least; it costs nothing until it is touched. */
+/* Least growth of the heap; untouched pages cost nothing. */
 #define STEP 0x10000
 
-/* In front of every block; `size` counts it too. */
+/* A block's header; `size` includes it. */
 struct block {
     uint64 size;
-    /* In a free block the next free one, in another one its mark. */
+    /* The next free block, or the mark of a block in use. */
     union {
         struct block *next;
         uint64 mark;
@@ -22,14 +22,15 @@ _Static_assert(sizeof(struct block) == UNIT, "what malloc returns must be aligne
 
 static struct block *first_free;
 
-/* What a block in use carries: its own, so that stale copies of a header are no headers. */
+/* The mark of a block in use. It depends on the address, so that stale copies of a header are
+ * invalid. */
 static uint64 mark_of(const struct block *block)
 {
     return (uint64)block ^ 0x9a60da0000000001ull;
 }
 
-/* Puts a block into the list and joins it with its neighbours. */
-static void give_back(struct block *block)
+/* Inserts a block into the list and merges it with its neighbours. */
+static void insert_free(struct block *block)
 {
     struct block *before = 0, *after = first_free;
     while (after && after < block) {
@@ -51,7 +52,7 @@ static void give_back(struct block *block)
     }
 }
 
-/* Gets a block of at least so many bytes from the kernel. */
+/* Gets a block of at least `size` bytes from the kernel. */
 static int grow(uint64 size)
 {
     uint64 odd = (uint64)__sys_sbrk(0) % UNIT, fill = odd ? UNIT - odd : 0;
@@ -65,7 +66,7 @@ static int grow(uint64 size)
         return 0;
     struct block *block = (struct block *)(start + fill);
     block->size = wanted;
-    give_back(block);
+    insert_free(block);
     return 1;
 }
 
@@ -100,22 +101,22 @@ WEAK void *malloc(uint n)
     return block ? block + 1 : 0;
 }
 
-/* The block of a pointer that malloc gave; null for any other one. */
+/* The block of a pointer from malloc; null for any other. */
 static struct block *block_of(void *pointer)
 {
     struct block *block = (struct block *)pointer - 1;
     return (uint64)pointer % UNIT == 0 && block->mark == mark_of(block) ? block : 0;
 }
 
-/* Says so of a pointer that is no block in use, and leaves it alone. */
+/* Reports a pointer that is no block in use, and ignores it. */
 WEAK void free(void *pointer)
 {
-    static const char complaint[] = "free: not a block of malloc's, or free already\n";
+    static const char complaint[] = "free: invalid pointer or double free\n";
     if (!pointer)
         return;
     struct block *block = block_of(pointer);
     if (block)
-        give_back(block);
+        insert_free(block);
     else
         __sys_write(2, complaint, sizeof complaint - 1);
 }

@@ -1,10 +1,10 @@
-/* The printf family: %d %i %u %x %X %o %p %s %c %%, the lengths h l ll z, the flags - 0 + and space,
- * widths and precisions, * for either. Hexadecimal digits are capitals, as xv6 has them; so is a null
- * string's (null). What is no conversion is printed as it stands. */
+/* The printf family: %d %i %u %x %X %o %p %s %c %%, the lengths h l ll z, the flags - 0 + and
+ * space, widths and precisions, * for either. Hexadecimal digits are upper case, as in xv6; a null
+ * string prints as (null). Unknown conversions are printed literally. */
 #include "runtime.h"
 #include <pagoda/extra.h>
 
-/* Where the characters go: a file, some at a time, or memory, as many as there is room for. */
+/* The output: a file, buffered, or memory with a size limit. */
 struct sink {
     int fd;
     char *memory;
@@ -14,7 +14,7 @@ struct sink {
     char buffer[128];
 };
 
-/* A conversion as it is written in the format. */
+/* A conversion specification. */
 struct conversion {
     int left, zeros, length, width, precision;
     char sign;
@@ -99,7 +99,7 @@ static void put_number(struct sink *sink, struct conversion *how, struct number 
         pad(sink, ' ', blanks);
 }
 
-/* Reads digits or takes an argument for a *. */
+/* Reads a number, or takes an argument for *. */
 static const char *amount(const char *format, int *value, va_list *arguments)
 {
     if (*format == '*') {
@@ -113,7 +113,7 @@ static const char *amount(const char *format, int *value, va_list *arguments)
     return format;
 }
 
-/* Reads what stands between the % and the letter. */
+/* Parses the specification between % and the letter. */
 static const char *read_conversion(const char *format, struct conversion *how, va_list *arguments)
 {
     *how = (struct conversion){ .precision = -1 };
@@ -224,7 +224,7 @@ void __print(int fd, enum __pointers pointers, const char *format, va_list argum
     flush(&sink);
 }
 
-/* Stores what fits, with a zero at its end, and tells how long all of it is. */
+/* Stores what fits, zero-terminated, and returns the full length. */
 WEAK int vsnprintf(char *to, uint room, const char *format, va_list arguments)
 {
     char nothing;

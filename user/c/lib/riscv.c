@@ -1,4 +1,4 @@
-/* What only programs of the riscv dialect have. */
+/* Functions of the riscv dialect only. */
 #include "runtime.h"
 
 WEAK void printf(const char *format, ...)
@@ -37,7 +37,7 @@ WEAK int pause(int ticks)
     return __sys_sleep(ticks);
 }
 
-/* Null when there is no memory, as the function of that name in the kernel has it. */
+/* Returns null when out of memory, as xv6's kernel function does. */
 WEAK void *kmalloc(uint bytes)
 {
     void *object = __sys_kmalloc(bytes);

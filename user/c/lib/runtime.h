@@ -1,5 +1,5 @@
-/* What the parts of the runtime share. Every function of the library is weak, so that a program may
- * have one of its own under the same name; names that begin with two underscores are the library's. */
+/* Internals of the runtime. Every library function is weak, so that programs may define their own;
+ * names that start with two underscores are reserved for the library. */
 #ifndef PAGODA_RUNTIME_H
 #define PAGODA_RUNTIME_H
 
@@ -9,7 +9,7 @@
 
 #define WEAK __attribute__((weak))
 
-/* The system calls as they are, by the names of crates/abi; see stubs.S. */
+/* Raw system calls, by the names of crates/abi; see stubs.S. */
 __attribute__((noreturn)) void __sys_exit(int status);
 int __sys_wait(int *status);
 long __sys_read(int fd, void *buffer, long n);
@@ -25,7 +25,7 @@ int __sys_kfree(void *object);
 void *__sys_mmap(void *hint, long length, int prot, int flags, int fd, long offset);
 int __sys_munmap(void *address, ulong length);
 
-/* Moves the end of the heap, as sbrk does, within the part of memory that the dialect has for it. */
+/* As sbrk, within the dialect's address range for the heap. */
 char *__move_break(long bytes);
 
 /* What fstat stores. */
@@ -38,7 +38,7 @@ struct __stat {
     uint64 size;
 };
 
-/* Which words a %p is printed with. */
+/* Formats of %p. */
 enum __pointers { POINTER_0X16, POINTER_PLAIN };
 
 void __print(int fd, enum __pointers pointers, const char *format, va_list arguments);

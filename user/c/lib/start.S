@@ -1,4 +1,4 @@
-/* Where a program begins: the kernel gives argc in a0, argv in a1 and a stack. */
+/* Program entry: argc in a0, argv in a1, and a stack. */
     .section .text.start, "ax"
     .globl _start
 _start:

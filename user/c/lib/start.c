@@ -1,9 +1,9 @@
-/* From the first instruction to main, and from main's end to the end of the process. */
+/* Calls main, then exit. */
 #include "runtime.h"
 
 int main(int argc, char **argv);
 
-/* The linker is told to define this for a program whose main returns nothing. */
+/* Defined by the linker for programs with a void main. */
 extern char __main_is_void[] __attribute__((weak));
 
 __attribute__((noreturn)) void __start(int argc, char **argv)

@@ -1,4 +1,4 @@
-/* Strings and blocks of memory. Lengths are uint, as both dialects declare them. */
+/* Strings and memory. Lengths are uint, as in both dialects. */
 #include "runtime.h"
 #include <pagoda/extra.h>
 
@@ -70,7 +70,7 @@ WEAK char *strcpy(char *to, const char *from)
     return to;
 }
 
-/* Fills all of the n bytes, and ends with a zero only if there is room for one. */
+/* Pads to n bytes; zero-terminated only if there is room. */
 WEAK char *strncpy(char *to, const char *from, int n)
 {
     char *at = to;
@@ -81,7 +81,7 @@ WEAK char *strncpy(char *to, const char *from, int n)
     return to;
 }
 
-/* Always ends with a zero, if n is not 0. */
+/* Always zero-terminated unless n is 0. */
 WEAK char *safestrcpy(char *to, const char *from, int n)
 {
     char *at = to;
@@ -132,7 +132,7 @@ WEAK int strcmp(const char *one, const char *other)
     return (uchar)*one - (uchar)*other;
 }
 
-/* The end of the string does not count as found, whatever is looked for. */
+/* Never finds the terminating zero. */
 WEAK char *strchr(const char *s, char wanted)
 {
     for (; *s; s++)

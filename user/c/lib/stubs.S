@@ -1,5 +1,5 @@
-/* One stub for each system call: __sys_NAME, and NAME too where the library has nothing to add. The
- * calls and their numbers come from crates/abi through the generated calls.inc. */
+/* A stub for each system call: __sys_NAME, and also NAME unless the library wraps it. Numbers come
+ * from crates/abi through the generated calls.inc. */
 
 /* Calls that the library wraps. */
 #define OWN_sbrk

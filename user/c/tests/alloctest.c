@@ -1,7 +1,7 @@
 /* alloctest: many open files at once, and how much memory one process gets.
  *
- * filetest: processes that each open some files hold more of them together than NFILE.
- * memtest: a process takes and touches page after page until the kernel ends it or refuses. */
+ * filetest: several processes together open more than NFILE files.
+ * memtest: a process touches new pages until it is killed or refused. */
 #include "kernel/types.h"
 #include "kernel/stat.h"
 #include "kernel/fcntl.h"
@@ -15,7 +15,7 @@
 
 _Static_assert(HOLDERS * EACH > NFILE, "more files than a table of NFILE has room for");
 
-/* Of all pages between KERNBASE and PHYSTOP a process must get all but these. */
+/* Pages between KERNBASE and PHYSTOP that a process need not get. */
 #define OVERHEAD 655
 
 static void fail(const char *test, const char *what)
@@ -24,7 +24,7 @@ static void fail(const char *test, const char *what)
     exit(1);
 }
 
-/* Opens its files, tells how many it has, and keeps them until the gate is closed. */
+/* Opens its files, reports how many, and holds them until the gate closes. */
 static void hold_files(int tell, int gate)
 {
     char open_files = 0, never;
@@ -68,7 +68,7 @@ static void filetest(void)
     printf("filetest: OK\n");
 }
 
-/* A byte into the pipe for every page. */
+/* Writes a byte to the pipe for every page. */
 static void take_pages(int tell)
 {
     for (;;) {

@@ -1,5 +1,5 @@
-/* classictest: the runtime in the classic dialect, with the habits of programs that were written for 32
- * bits: addresses in an int, lengths in a uint, functions of their own under the library's names. */
+/* classictest: the runtime in the classic dialect, as used by programs written for 32 bits:
+ * addresses in an int, lengths in a uint, own functions under library names. */
 #include "types.h"
 #include "stat.h"
 #include "user.h"
@@ -8,7 +8,7 @@
 #include "mman.h"
 #include <pagoda/counters.h>
 
-/* That the casts work is what is tried here; that they are warned of need not be read at every build. */
+/* The casts are under test; do not warn about them. */
 #pragma GCC diagnostic ignored "-Wpointer-to-int-cast"
 #pragma GCC diagnostic ignored "-Wint-to-pointer-cast"
 
@@ -22,7 +22,7 @@ static void check(int good, char *what)
     }
 }
 
-/* Not the library's: it tells only whether there is a difference. */
+/* Replaces the library's; only tells whether there is a difference. */
 int memcmp(char *one, char *other, int n)
 {
     while (n-- > 0)
@@ -44,7 +44,7 @@ static void test_printf(void)
     close(ends[1]);
 }
 
-/* Whether a child that touches the byte lives. */
+/* Whether a child survives touching the byte. */
 static int survives(char *at, int store)
 {
     int ends[2], n;
@@ -141,7 +141,7 @@ static void test_files(void)
     free(p);
 }
 
-/* The heap ends where an address would not fit an int any more. */
+/* The heap ends where addresses stop to fit an int. */
 static void test_heap(void)
 {
     char *end = sbrk(0);
@@ -159,7 +159,7 @@ static void recurse(volatile char *caller)
     caller[0] = frame[0];
 }
 
-/* What fits a page of 32-bit pointers fits the stack, and the stack ends before other memory. */
+/* A page's worth of 32-bit pointers fits the stack, and the stack has a guard. */
 static void test_stack(void)
 {
     void *pointers[1000];

@@ -1,5 +1,4 @@
-/* ctest: the runtime itself, in the riscv dialect. What is printed goes through a pipe and is compared
- * with what printf is to print. */
+/* ctest: the runtime, in the riscv dialect. Output goes through a pipe and is compared. */
 #include "kernel/types.h"
 #include "kernel/stat.h"
 #include "kernel/fcntl.h"
@@ -19,7 +18,7 @@ static void check(int good, const char *what)
     }
 }
 
-/* What was printed to a file since it was called last. */
+/* The output since the last call. */
 static const char *printed(int from)
 {
     static char text[256];
@@ -88,13 +87,13 @@ static void test_strings(void)
     strncat(text, " and more", 4);
     same(text, "pagodas and");
     strncpy(copy, "ab", sizeof copy);
-    check(copy[1] == 'b' && copy[2] == 0 && copy[7] == 0, "strncpy fills up with zeroes");
+    check(copy[1] == 'b' && copy[2] == 0 && copy[7] == 0, "strncpy pads with zeros");
     same(safestrcpy(copy, "longer than that", sizeof copy), "longer ");
     memmove(text + 2, text, 6);
     check(memcmp(text, "papagoda", 8) == 0, "memmove to the right");
     memmove(text, text + 2, 6);
     check(memcmp(text, "pagodada", 8) == 0, "memmove to the left");
-    check(memcmp("a\0b", "a\0c", 3) < 0, "memcmp behind a zero");
+    check(memcmp("a\0b", "a\0c", 3) < 0, "memcmp after a zero");
     check(memchr("a\0b", 'b', 3) != 0 && memchr("a\0b", 'b', 2) == 0, "memchr");
     memset(copy, 'x', 3);
     check(memcmp(memcpy(text, copy, 3), "xxx", 3) == 0, "memset and memcpy");
@@ -103,7 +102,7 @@ static void test_strings(void)
 
 #define BLOCKS 200
 
-/* Blocks of many sizes come and go; none may touch another. */
+/* Blocks of many sizes, allocated and freed; none may overlap. */
 static void test_malloc(void)
 {
     static uchar *blocks[BLOCKS];
@@ -131,7 +130,7 @@ static void test_malloc(void)
         free(blocks[i]);
     char *before = sbrk(0);
     void *large = malloc(50000);
-    check(large && sbrk(0) == before, "freed blocks are joined and serve again");
+    check(large && sbrk(0) == before, "freed blocks are merged and reused");
     free(large);
 }
 
@@ -199,10 +198,10 @@ static void test_calls(void)
     check(fstat(fd, &st) == 0 && st.size == 9, "fstat");
     close(fd);
     unlink("ctest.tmp");
-    check(stat("ctest.tmp", &st) == -1, "stat of what is not there");
+    check(stat("ctest.tmp", &st) == -1, "stat of a missing file");
     check(errno == ENOENT, "errno after it");
     check(getpid() > 0 && errno == ENOENT, "errno after a call that did not fail");
-    check(close(-1) == -1 && errno == EBADF, "errno of the last one that failed");
+    check(close(-1) == -1 && errno == EBADF, "errno of the last failure");
     same(strerror(ENOENT), "no such file or directory");
     same(strerror(12345), "unknown error");
     int start = uptime();
@@ -216,8 +215,8 @@ static void test_calls(void)
         for (;;)
             ;
     check(getpgid(child) == getpgid(0) && setpgid(child, 0) == 0, "groups");
-    check(getpgid(child) == child && setpgid(1, 0) == -1 && errno == ESRCH, "whose group");
-    check(tcgetpgrp(0) >= 0 && tcsetpgrp(0, -1) == -1 && errno == EPERM, "the foreground");
+    check(getpgid(child) == child && setpgid(1, 0) == -1 && errno == ESRCH, "process groups");
+    check(tcgetpgrp(0) >= 0 && tcsetpgrp(0, -1) == -1 && errno == EPERM, "the foreground group");
     check(fsync(1) == -1 && errno == EINVAL && fsync(99) == -1 && errno == EBADF, "fsync refused");
     check(sync() == 0, "sync");
     check(kill(child) == 0 && wait(&status) == child && status == -1, "kill");

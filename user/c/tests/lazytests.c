@@ -1,13 +1,13 @@
-/* lazytests: heap memory comes when it is touched, goes when it is given back, and ends with the
- * process that wants too much. Each test runs in a process of its own, which must end with status 0. */
+/* lazytests: heap memory is allocated on touch and freed by sbrk, and a process that wants too much
+ * is killed. Each test runs in a process that must exit with 0. */
 #include "kernel/types.h"
 #include "kernel/riscv.h"
 #include "user/user.h"
 
-/* Far more than there is of RAM, and how far apart the touched pages are. */
+/* Far more than RAM, and the distance of touched pages. */
 #define REGION (1024 * 1024 * 1024)
 #define STRIDE (64 * PGSIZE)
-/* What the greedy process asks for at a time. */
+/* The greedy process's allocation step. */
 #define PIECE (16 * 1024 * 1024)
 
 static char *sparse_region(void)
@@ -31,14 +31,14 @@ static void lazy_alloc(void)
             exit(1);
         }
         if (at[STRIDE / 2] != 0) {
-            printf("an untouched byte behind %p is %d\n", at, at[STRIDE / 2]);
+            printf("an untouched byte after %p is %d\n", at, at[STRIDE / 2]);
             exit(1);
         }
     }
     exit(0);
 }
 
-/* A child gives the region back and touches a page of it, which must end the child. */
+/* A child frees the region and touches a page of it, which must kill the child. */
 static void lazy_unmap(void)
 {
     char *base = sparse_region();
@@ -56,14 +56,14 @@ static void lazy_unmap(void)
         }
         wait(&status);
         if (status == 0) {
-            printf("memory at %p was given back and could be written\n", at);
+            printf("freed memory at %p could be written\n", at);
             exit(1);
         }
     }
     exit(0);
 }
 
-/* Touches all that it gets; a child, since the kernel must end it. */
+/* A child touches all memory that it gets and must be killed. */
 static void out_of_memory(void)
 {
     int status = 0, pid = fork();
@@ -78,7 +78,7 @@ static void out_of_memory(void)
     }
     wait(&status);
     if (status != -1) {
-        printf("expected the process to be ended with -1, saw %d\n", status);
+        printf("expected the process to be killed (-1), saw %d\n", status);
         exit(1);
     }
     exit(0);

@@ -1,4 +1,4 @@
-/* names_classic: every header of the classic dialect, and the names that tests take from them. */
+/* names_classic: all headers of the classic dialect, and the names that tests use. */
 #include "types.h"
 #include "param.h"
 #include "stat.h"

@@ -1,5 +1,5 @@
-/* names_riscv: every header of the riscv dialect, and the names that tests take from them. The values
- * are those that fit Pagoda; what a name says about the kernel is tried on it. */
+/* names_riscv: all headers of the riscv dialect, and the names that tests use. Values are Pagoda's;
+ * names about the kernel are tried on it. */
 #include "kernel/types.h"
 #include "kernel/param.h"
 #include "kernel/stat.h"
@@ -118,7 +118,7 @@ static void test_calls(void)
     for (int i = 0; i < (int)(sizeof numbers / sizeof numbers[0]); i++)
         equal("a call's number", numbers[i], i + 1);
     EQUAL(SYS_pause, SYS_sleep);
-    /* Every function of user.h is there to be linked. */
+    /* Every function of user.h links. */
     static void *const functions[] = {
         fork, exit, wait, pipe, read, write, close, kill, exec, open, mknod, unlink, fstat, link,
         mkdir, chdir, dup, getpid, sbrk, sbrklazy, sys_sbrk, sleep, pause, uptime, shutdown, stat,
@@ -130,7 +130,7 @@ static void test_calls(void)
         equal("a missing function", functions[i] == fork && i > 0, 0);
 }
 
-/* The page below the stack's pages is nobody's. */
+/* The page below the stack is unmapped. */
 static void test_stack(void)
 {
     int status = 0;

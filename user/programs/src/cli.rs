@@ -3,18 +3,18 @@
 use core::fmt::{self, Display};
 use ulib::{env, eprintln};
 
-/// Says on standard error what went wrong, after the program's name.
+/// Prints an error message to standard error, with the program's name.
 pub fn complain(message: impl Display) {
     eprintln!("{}: {message}", env::program());
 }
 
-/// Says how the program is used; its exit status then.
+/// Prints a usage line; returns the exit status.
 pub fn usage(text: &str) -> i32 {
     eprintln!("usage: {text}");
     1
 }
 
-/// Bytes that are probably text, shown as well as possible.
+/// Displays bytes that are probably text.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a>(pub &'a [u8]);
 
@@ -32,12 +32,12 @@ impl Display for Text<'_> {
     }
 }
 
-/// A whole number from 0 upwards.
+/// Parses a non-negative integer.
 pub fn number<T: core::str::FromStr>(text: &[u8]) -> Option<T> {
     core::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Text of a kernel record, without the zero bytes behind it.
+/// Text of a kernel record, without its zero padding.
 pub fn padded(text: &[u8]) -> Text<'_> {
     let length = text.iter().position(|&byte| byte == 0);
     Text(&text[..length.unwrap_or(text.len())])

@@ -1,4 +1,4 @@
-//! What several programs share.
+//! Code shared by several programs.
 #![no_std]
 
 pub mod cli;

@@ -1,8 +1,7 @@
-//! Patterns of `grep`.
+//! The patterns of `grep`.
 //!
-//! A pattern is a row of items, each one byte or a set of bytes, perhaps repeated; a match is looked
-//! for by following all ways through the row at once, so the time is the product of the lengths of
-//! pattern and line, whatever they are.
+//! A pattern is a sequence of items, each a byte or a set of bytes, perhaps repeated. Matching
+//! simulates the NFA, so the time is at most the product of the lengths of pattern and line.
 
 use ulib::vec;
 use ulib::vec::Vec;
@@ -45,10 +44,10 @@ impl Set {
 }
 
 impl Pattern {
-    /// Understands a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The syntax error.
     pub fn new(text: &[u8]) -> Result<Pattern, &'static str> {
         let (from_start, mut rest) = match text.strip_prefix(b"^") {
             Some(rest) => (true, rest),
@@ -71,9 +70,9 @@ impl Pattern {
                     rest = tail;
                     Set::One(*next)
                 }
-                (b'\\', []) => return Err("nothing behind the last \\"),
+                (b'\\', []) => return Err("trailing \\"),
                 (b'[', _) => {
-                    let (set, tail) = ranges(tail).ok_or("no ] for a [")?;
+                    let (set, tail) = ranges(tail).ok_or("missing ]")?;
                     rest = tail;
                     set
                 }
@@ -92,10 +91,10 @@ impl Pattern {
         })
     }
 
-    /// Whether the pattern is found in the line.
+    /// Whether the pattern matches anywhere in the line.
     pub fn is_in(&self, line: &[u8]) -> bool {
         let end = self.items.len();
-        // Place i: the items before i are matched, up to where we are in the line.
+        // State i: the items before i are matched, up to the current position.
         let mut places = vec![false; end + 1];
         self.reach(&mut places, 0);
         for &byte in line {
@@ -116,7 +115,7 @@ impl Pattern {
         places[end]
     }
 
-    /// Marks a place and those behind it that repeated items, taken no times, lead to.
+    /// Marks a state and those reachable from it by skipping repeated items.
     fn reach(&self, places: &mut [bool], mut place: usize) {
         places[place] = true;
         while self.items.get(place).is_some_and(|item| item.repeated) {
@@ -126,7 +125,7 @@ impl Pattern {
     }
 }
 
-/// The set behind a `[`, and what follows it.
+/// The set after a `[`, and the rest.
 fn ranges(text: &[u8]) -> Option<(Set, &[u8])> {
     let (inside, text) = match text.strip_prefix(b"^") {
         Some(text) => (false, text),
@@ -136,7 +135,7 @@ fn ranges(text: &[u8]) -> Option<(Set, &[u8])> {
     let mut rest = text;
     loop {
         match rest {
-            // As the first byte, `]` stands for itself.
+            // A leading `]` is literal.
             [b']', tail @ ..] if !ranges.is_empty() => {
                 return Some((Set::Ranges { ranges, inside }, tail));
             }

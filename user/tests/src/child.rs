@@ -1,4 +1,4 @@
-//! Processes for tests: alone in a directory, killed when forgotten, started and counted together.
+//! Processes for tests: isolated in a directory, killed on drop, synchronized.
 
 use super::{Counts, Expect, Outcome};
 use programs::cli::Text;
@@ -9,16 +9,16 @@ use ulib::string::String;
 use ulib::vec::Vec;
 use ulib::{env, format, sys};
 
-/// The directory in which a test runs; it is empty at first and removed afterwards.
+/// The directory in which a test runs: empty at first, removed afterwards.
 pub const SCRATCH: &str = "/scratch.d";
 
-/// Bytes of a failure that are shown at most.
+/// Most bytes of a failure message.
 const MESSAGE: usize = 600;
 
-/// Runs a test in a child, in a directory of its own, and checks that nothing was lost.
+/// Runs a test in a child, in a directory of its own, and checks for leaks.
 ///
 /// # Errors
-/// What the test found, how the child ended if not by itself, or what was lost.
+/// The test's failure, an abnormal exit, or a leak.
 pub fn isolated(test: impl FnOnce() -> Outcome) -> Outcome {
     let before = Counts::take()?;
     let found = in_child(test);
@@ -27,7 +27,7 @@ pub fn isolated(test: impl FnOnce() -> Outcome) -> Outcome {
         .and_then(|()| before.nothing_lost_since())
 }
 
-/// Removes the directory of a test, if there is one.
+/// Removes a test's directory, if it exists.
 pub(super) fn remove_scratch() -> Outcome {
     ends_with(0, "removing the test's directory", || {
         i32::from(remove_tree(Vec::from(SCRATCH)).is_err())
@@ -35,7 +35,7 @@ pub(super) fn remove_scratch() -> Outcome {
 }
 
 fn in_child(test: impl FnOnce() -> Outcome) -> Outcome {
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     let pid = match process::fork().or_fail("fork")? {
         Fork::Parent(pid) => pid,
         Fork::Child => {
@@ -45,14 +45,14 @@ fn in_child(test: impl FnOnce() -> Outcome) -> Outcome {
                 .or_fail("make a directory for the test")
                 .and_then(|()| test());
             if let Err(message) = &found {
-                // If this fails, the status still tells.
+                // If this fails, the status still shows the failure.
                 let _ = write.write_all(message.as_bytes());
             }
             process::exit(i32::from(found.is_err()))
         }
     };
     drop(write);
-    // The end comes when the last process that the test started is gone, not the child alone.
+    // End of file comes when all processes of the test are gone, not only the child.
     let mut message = [0; MESSAGE];
     let mut length = 0;
     let mut rest = [0; 64];
@@ -79,9 +79,9 @@ fn in_child(test: impl FnOnce() -> Outcome) -> Outcome {
     }
 }
 
-/// Removes a file, or a directory with all that is in it.
+/// Removes a file, or a directory with its contents.
 fn remove_tree(path: Vec<u8>) -> ulib::io::Result<()> {
-    // Paths have a limit and a tree may be deeper, so directories are entered one by one.
+    // Changes directory step by step, since a tree may be deeper than the path limit.
     match fs::metadata(&path) {
         Err(_) => return Ok(()),
         Ok(about) if !about.is_dir() => return fs::remove_file(&path),
@@ -98,14 +98,14 @@ fn remove_tree(path: Vec<u8>) -> ulib::io::Result<()> {
     fs::remove_file(&path)
 }
 
-/// A child that is killed and collected when the test forgets it.
+/// A child that is killed and reaped on drop.
 #[derive(Debug)]
 pub struct Kid {
     pid: Option<i32>,
 }
 
 impl Kid {
-    /// Starts a child; what it does gives its status.
+    /// Starts a child that exits with the result of `run`.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -126,12 +126,12 @@ impl Kid {
         })
     }
 
-    /// Its number; -1 if it was collected.
+    /// Its process ID; -1 if reaped.
     pub fn id(&self) -> i32 {
         self.pid.unwrap_or(-1)
     }
 
-    /// Waits for its end.
+    /// Waits for it to exit.
     ///
     /// # Errors
     /// It is lost.
@@ -140,20 +140,20 @@ impl Kid {
         process::wait_for(pid).or_fail(format_args!("wait for child {pid}"))
     }
 
-    /// Waits for its end, which must be with this status.
+    /// Waits for it to exit, which must be with this status.
     ///
     /// # Errors
-    /// It ended otherwise.
+    /// It exited otherwise.
     pub fn ends_with(self, expected: i32, what: &str) -> Outcome {
         let seen = self.wait()?.code();
         crate::expect_eq!(seen, expected, "status of the process for {what}");
         Ok(())
     }
 
-    /// Kills it and waits for its end, which must be the kill's.
+    /// Kills it and waits; it must not have exited otherwise.
     ///
     /// # Errors
-    /// It could not be killed or ended otherwise.
+    /// It could not be killed, or exited otherwise.
     pub fn kill(self, what: &str) -> Outcome {
         process::kill(self.id()).or_fail(format_args!("kill the process for {what}"))?;
         self.ends_with(abi::KILLED, what)
@@ -169,18 +169,18 @@ impl Drop for Kid {
     }
 }
 
-/// Runs something in a child that must end with this status.
+/// Runs `run` in a child that must exit with this status.
 ///
 /// # Errors
-/// It ended otherwise.
+/// It exited otherwise.
 pub fn ends_with(expected: i32, what: &str, run: impl FnOnce() -> i32) -> Outcome {
     Kid::start(run)?.ends_with(expected, what)
 }
 
-/// Runs something in a child that the kernel must end.
+/// Runs `run` in a child that the kernel must kill.
 ///
 /// # Errors
-/// It went on.
+/// It was not killed.
 pub fn dies<T>(what: &str, run: impl FnOnce() -> T) -> Outcome {
     ends_with(abi::KILLED, what, || {
         run();
@@ -188,7 +188,7 @@ pub fn dies<T>(what: &str, run: impl FnOnce() -> T) -> Outcome {
     })
 }
 
-/// A gate at which children wait until it is opened, or until whoever could open it is gone.
+/// A gate at which children wait until it is opened or its owner is gone.
 #[derive(Debug)]
 pub struct Gate {
     wait: File,
@@ -201,18 +201,18 @@ impl Gate {
     /// # Errors
     /// The kernel refuses.
     pub fn new() -> Result<Gate, String> {
-        let (wait, hold) = process::pipe().or_fail("make a pipe")?;
+        let (wait, hold) = process::pipe().or_fail("create a pipe")?;
         Ok(Gate { wait, hold })
     }
 
     /// For a child, once: waits until the gate opens.
     pub fn pass(&self) {
-        // The child's copy of this end would keep the gate closed.
+        // The child's copy would keep the gate closed.
         sys::close(self.hold.as_raw_fd());
         while matches!((&self.wait).read(&mut [0]), Ok(1..)) {}
     }
 
-    /// For a child that has nothing to do with the gate: its copy of it would keep it closed.
+    /// For a child that does not use the gate: closes its copy, which would keep the gate closed.
     pub fn leave(&self) {
         sys::close(self.hold.as_raw_fd());
     }
@@ -229,12 +229,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nothing reported yet.
+    /// No reports yet.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn new() -> Result<Tally, String> {
-        let (read, write) = process::pipe().or_fail("make a pipe")?;
+        let (read, write) = process::pipe().or_fail("create a pipe")?;
         Ok(Tally { read, write })
     }
 
@@ -243,13 +243,13 @@ impl Tally {
         let _ = (&self.write).write_all(&[byte]);
     }
 
-    /// For the parent, when all children are started: what they report.
+    /// For the parent, once all children are started: their reports.
     pub fn listen(self) -> Reports {
         Reports { read: self.read }
     }
 }
 
-/// What children report.
+/// The reports of children.
 #[derive(Debug)]
 pub struct Reports {
     read: File,
@@ -264,7 +264,7 @@ impl Reports {
         let mut byte = [0];
         self.read
             .read_exact(&mut byte)
-            .or_fail("hear from a child")?;
+            .or_fail("read from a child")?;
         Ok(byte[0])
     }
 
@@ -279,7 +279,7 @@ impl Reports {
             match self
                 .read
                 .read(&mut buffer)
-                .or_fail("hear from the children")?
+                .or_fail("read from the children")?
             {
                 0 => return Ok(count),
                 n => count += n,

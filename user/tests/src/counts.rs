@@ -1,4 +1,4 @@
-//! What the machine has: memory, disk, kernel objects.
+//! Leak checks: memory, disk, kernel objects.
 
 use super::{Expect, Outcome};
 use abi::{MemInfo, MemInfoFlags};
@@ -10,21 +10,21 @@ use ulib::{mem, thread};
 #[derive(Clone, Copy, Debug)]
 pub struct Counts(MemInfo);
 
-/// Ticks to wait for processes that end on their own, like those left to init.
+/// Ticks to wait for orphans to exit.
 const PATIENCE: usize = 30;
 
 impl Counts {
-    /// Counts, after all caches gave back what they can.
+    /// Counts after shrinking all caches.
     ///
     /// # Errors
-    /// The kernel does not say.
+    /// The call fails.
     pub fn take() -> Result<Counts, String> {
         mem::info(MemInfoFlags::DROP_CACHES | MemInfoFlags::DISK)
             .map(Counts)
             .or_fail("count")
     }
 
-    /// Each count: its name, the number, and whether more of it is better.
+    /// Each count: name, value, and whether higher is better.
     fn all(&self) -> [(&'static str, u64, bool); 8] {
         let info = &self.0;
         [
@@ -39,17 +39,17 @@ impl Counts {
         ]
     }
 
-    /// Checks that nothing was lost since these counts were taken. Processes that nobody waits for
-    /// may take a moment to go, so it looks more than once.
+    /// Checks for leaks since these counts were taken. Orphans may take a moment to exit, so it
+    /// retries.
     ///
     /// # Errors
-    /// What was lost.
+    /// The leaks.
     pub fn nothing_lost_since(&self) -> Outcome {
         self.nothing_lost_within(PATIENCE)
     }
 
-    /// Finds more lost than can be, so that this process has touched what it takes to wait for
-    /// losses and to tell of them.
+    /// Reports an impossible leak, so that this process has touched all that it needs to wait and
+    /// report.
     pub(super) fn warm_up() {
         let more = |count: u64| count.saturating_add(u64::MAX / 2);
         let impossible = Counts::take().map(|Counts(now)| MemInfo {
@@ -58,7 +58,7 @@ impl Counts {
             disk_inodes: more(now.disk_inodes),
             ..MemInfo::default()
         });
-        // The failure is the purpose.
+        // It fails on purpose.
         let _ = impossible.and_then(|counts| Counts(counts).nothing_lost_within(1));
     }
 
@@ -77,7 +77,7 @@ impl Counts {
         }
     }
 
-    /// What there was more of before; empty if nothing.
+    /// A description of the leaks; empty if none.
     fn losses(&self, before: &Counts) -> String {
         let mut losses = String::new();
         for ((name, before, good), (_, now, _)) in before.all().into_iter().zip(self.all()) {
@@ -87,7 +87,7 @@ impl Counts {
             }
         }
         if !losses.is_empty() {
-            // What the pages may be in.
+            // The pages by use.
             let of = |info: &MemInfo| {
                 let kernel = [info.slab, info.records, info.whole, info.cached];
                 (

@@ -1,5 +1,5 @@
-//! What the test programs share: a test runs in a process and a directory of its own, and what the
-//! machine has afterwards is compared with what it had before.
+//! The test harness: each test runs in a process and a directory of its own, and is checked for
+//! leaks.
 #![no_std]
 
 mod child;
@@ -11,8 +11,8 @@ mod stay;
 pub use child::{Gate, Kid, Reports, SCRATCH, Tally, dies, ends_with, isolated};
 pub use counts::Counts;
 pub use memory::{
-    available, call, cost, fill, fill_memory, grow_touched, hog_status, is_strict, map, peek, poke,
-    promisable, same_pages, take_pages, taken_since,
+    available, call, committable, cost, fill, fill_memory, grow_touched, hog_status, is_strict,
+    map, peek, poke, same_pages, take_pages, taken_since,
 };
 pub use stay::Stay;
 
@@ -24,17 +24,17 @@ use programs::cli::{Text, complain};
 use ulib::string::String;
 use ulib::{env, format, println};
 
-/// What a test found: nothing wrong, or what it expected and saw.
+/// A test's result: success, or what was expected and seen.
 pub type Outcome = Result<(), String>;
 
 /// A test.
 #[derive(Clone, Copy, Debug)]
 pub struct Test {
-    /// What it is called by.
+    /// Its name.
     pub name: &'static str,
-    /// Whether it takes well below a second.
+    /// Whether it takes well under a second.
     pub quick: bool,
-    /// What it does.
+    /// The test.
     pub run: fn() -> Outcome,
 }
 
@@ -72,8 +72,8 @@ macro_rules! expect_eq {
     };
 }
 
-/// What [`expect!`](crate::expect) fails with. Apart and never inlined: there are a thousand of
-/// them, and a program has to fit into the largest file.
+/// The failure of [`expect!`](crate::expect). Out of line, since there are a thousand uses and a
+/// program must fit into the largest file.
 ///
 /// # Errors
 /// Always.
@@ -83,7 +83,7 @@ pub fn unexpected(expected: fmt::Arguments<'_>) -> Outcome {
     Err(format!("expected {expected}"))
 }
 
-/// What [`expect_eq!`](crate::expect_eq) fails with.
+/// The failure of [`expect_eq!`](crate::expect_eq).
 ///
 /// # Errors
 /// Always.
@@ -93,12 +93,12 @@ pub fn unequal(what: fmt::Arguments<'_>, expected: &dyn Debug, seen: &dyn Debug)
     Err(format!("{what}: expected {expected:?}, saw {seen:?}"))
 }
 
-/// Turns what should have worked into the outcome of a test.
+/// Turns a failed setup step into a test failure.
 pub trait Expect<T> {
-    /// The value, or a failed test that says what did not work.
+    /// The value, or a failure that names the step.
     ///
     /// # Errors
-    /// It did not work.
+    /// The step failed.
     fn or_fail(self, what: impl Display) -> Result<T, String>;
 }
 
@@ -114,7 +114,7 @@ fn failed(what: &dyn Display, error: &dyn Display) -> String {
     format!("expected to {what}, but: {error}")
 }
 
-/// Runs a test by itself and prints how it went; whether it passed.
+/// Runs an isolated test and prints its result. Returns whether it passed.
 pub fn run(test: &Test) -> bool {
     match isolated(test.run) {
         Ok(()) => {
@@ -128,8 +128,8 @@ pub fn run(test: &Test) -> bool {
     }
 }
 
-/// Runs a program's tests as its arguments say: all, those named, with `-q` the quick ones; `-l`
-/// lists them instead. The exit status.
+/// Runs a program's tests by its arguments: all, those named, or with `-q` the quick ones; `-l`
+/// lists them. Returns the exit status.
 pub fn suite(groups: &[&[Test]]) -> i32 {
     let tests = || groups.iter().copied().flatten();
     let mut quick = false;
@@ -170,27 +170,27 @@ pub fn suite(groups: &[&[Test]]) -> i32 {
     }
 }
 
-/// Touches more of the stack than running tests does: what is on it is not the same in each.
+/// Touches more of the stack than any test does.
 #[inline(never)]
 fn touch_stack() {
     hint::black_box(&mut [0_u8; 6 * PAGE_SIZE]);
 }
 
-/// Makes this process touch, and the root directory grow to, all that running tests takes, so that
-/// the first test does not seem to lose it. Once is enough: from a deeper call it would touch more.
+/// Touches all memory that running tests needs, and grows the root directory, so that the first
+/// test does not seem to leak. Runs once.
 pub fn warm_up() {
     static WARM: AtomicBool = AtomicBool::new(false);
     if WARM.swap(true, Ordering::Relaxed) {
         return;
     }
     touch_stack();
-    // What is left of a run that was ended on the way.
+    // Leftover from an interrupted run.
     let _ = child::remove_scratch();
     Counts::warm_up();
     for _ in 0..2 {
-        // The failure is the purpose: its message takes memory too.
+        // Fails on purpose: the message takes memory too.
         let _ = isolated(|| Err(String::from("warming up")));
-        // And so does the way on which nothing is wrong.
+        // The successful path, too.
         let _ = isolated(|| Ok(()));
     }
 }

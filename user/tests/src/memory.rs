@@ -1,4 +1,4 @@
-//! Touching memory, on purpose and where one should not.
+//! Raw memory accesses, and memory accounting.
 
 use super::{Expect, Kid, Outcome};
 use abi::{MapFlags, MemInfoFlags, PAGE_SIZE, Prot};
@@ -9,7 +9,7 @@ use ulib::string::String;
 use ulib::vec::Vec;
 use ulib::{inspect, mem, println, process, sys};
 
-/// Reads the byte at any address whatever; the process ends if it may not.
+/// Loads the byte at any address; an invalid access kills the process.
 pub fn peek(address: usize) -> u8 {
     let byte: u8;
     // SAFETY: a load changes nothing, and one that is not allowed ends the process.
@@ -17,19 +17,19 @@ pub fn peek(address: usize) -> u8 {
     byte
 }
 
-/// Writes a byte to any address whatever; the process ends if it may not.
+/// Stores a byte at any address; an invalid access kills the process.
 ///
 /// # Safety
-/// The byte, if there is one, is the caller's.
+/// The byte, if mapped, is the caller's.
 pub unsafe fn poke(address: usize, byte: u8) {
     // SAFETY: the caller's promise.
     unsafe { asm!("sb {}, 0({})", in(reg) byte, in(reg) address, options(nostack)) };
 }
 
-/// Writes a byte to the start of each of some pages; the process ends where it may not.
+/// Stores a byte at the start of each page; an invalid access kills the process.
 ///
 /// # Safety
-/// The pages, as far as they are there, are the caller's.
+/// The pages, as far as mapped, are the caller's.
 pub unsafe fn fill(base: usize, pages: usize, byte: u8) {
     for page in 0..pages {
         // SAFETY: the caller's promise.
@@ -37,9 +37,9 @@ pub unsafe fn fill(base: usize, pages: usize, byte: u8) {
     }
 }
 
-/// Maps pages to be read and written; their address, or `None` if the kernel refuses. `kind` is
-/// [`MapFlags::PRIVATE`] or [`MapFlags::SHARED`]. A refusal allocates nothing, so this serves where
-/// memory is at its end.
+/// Maps readable and writable pages; returns their address, or `None`. `kind` is
+/// [`MapFlags::PRIVATE`] or [`MapFlags::SHARED`]. Allocates nothing on failure, for use when memory
+/// is short.
 pub fn map(pages: usize, kind: MapFlags) -> Option<usize> {
     let flags = (kind - MapFlags::FIXED) | MapFlags::ANONYMOUS;
     let prot = Prot::READ | Prot::WRITE;
@@ -49,11 +49,10 @@ pub fn map(pages: usize, kind: MapFlags) -> Option<usize> {
     usize::try_from(base).ok()
 }
 
-/// Runs the instructions at an address, as a function without arguments that gives a number; the
-/// process ends if it may not.
+/// Calls the function at an address; an invalid access kills the process.
 ///
 /// # Safety
-/// What is there, if it may be run, keeps to the rules for C functions.
+/// What is there, if executable, follows the C calling convention.
 pub unsafe fn call(address: usize) -> usize {
     let answer: usize;
     // SAFETY: the caller's promise.
@@ -63,22 +62,22 @@ pub unsafe fn call(address: usize) -> usize {
     answer
 }
 
-/// Pages that processes can still get, after all caches gave back what they can.
+/// Free pages after shrinking all caches.
 ///
 /// # Errors
-/// The kernel does not say.
+/// The call fails.
 pub fn available() -> Result<u64, String> {
     let info = mem::info(MemInfoFlags::DROP_CACHES).or_fail("count free pages")?;
     Ok(info.free + info.cached)
 }
 
-/// Lets a child take pages of heap and touch each until there are none or it has `most`; how many it
-/// got. It tells of each through a pipe, for the kernel may end it at the last.
+/// Lets a child allocate and touch heap pages until none are left or it has `most`; returns how
+/// many. It reports each through a pipe, since the kernel may kill it.
 ///
 /// # Errors
 /// The kernel refuses a pipe or a child.
 pub fn take_pages(most: usize) -> Result<u64, String> {
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     let taker = Kid::start(|| {
         for _ in 0..most {
             let Ok(page) = mem::grow(PAGE_SIZE) else {
@@ -105,13 +104,13 @@ pub fn take_pages(most: usize) -> Result<u64, String> {
     Ok(got)
 }
 
-/// Runs something and checks that one process can get exactly as many pages afterwards as before, as
-/// xv6's `usertests` does. The caller has touched all of its own memory that it takes.
+/// Runs `act` and checks that one process can get as many pages afterwards as before, as xv6's
+/// `usertests` does. The caller has already touched all its own memory.
 ///
 /// # Errors
 /// It failed, or the numbers differ.
 pub fn same_pages(what: impl Display, act: impl FnOnce() -> Outcome) -> Outcome {
-    // Once for practice.
+    // Once before, to touch memory of this process.
     take_pages(1)?;
     let (own, before) = (own_pages()?, take_pages(usize::MAX)?);
     act()?;
@@ -130,22 +129,22 @@ fn own_pages() -> Result<Vec<(u64, u64)>, String> {
         .collect())
 }
 
-/// Whether no more memory is promised than there is (the boot argument `commit=strict`).
+/// Whether strict accounting is on (boot argument `commit=strict`).
 pub fn is_strict() -> bool {
     mem::info(MemInfoFlags::empty()).is_ok_and(|info| info.commit_limit > 0)
 }
 
-/// With strict accounting, pages that can still be promised.
+/// With strict accounting, pages that can still be committed.
 ///
 /// # Errors
-/// The kernel does not say.
-pub fn promisable() -> Result<u64, String> {
-    let info = mem::info(MemInfoFlags::DROP_CACHES).or_fail("count promised pages")?;
+/// The call fails.
+pub fn committable() -> Result<u64, String> {
+    let info = mem::info(MemInfoFlags::DROP_CACHES).or_fail("count committed pages")?;
     Ok(info.commit_limit.saturating_sub(info.committed))
 }
 
-/// Status of a process that takes memory and touches it for as long as the kernel promises more: the
-/// kernel ends it when it has promised too much.
+/// Exit status of a process that allocates and touches memory without end: killed, or refused under
+/// strict accounting.
 pub fn hog_status() -> i32 {
     if is_strict() { 0 } else { abi::KILLED }
 }
@@ -153,13 +152,13 @@ pub fn hog_status() -> i32 {
 /// Pages taken since `before` were available; negative if there are more now.
 ///
 /// # Errors
-/// The kernel does not say.
+/// The call fails.
 pub fn taken_since(before: u64) -> Result<i64, String> {
     Ok(before as i64 - available()? as i64)
 }
 
-/// Pages that something takes and keeps until it is undone. It is done twice and counted the second
-/// time: the first time, this program touches pages of its own that it never touched before.
+/// The pages that `act` takes until undone. It runs twice and is counted the second time: the first
+/// run also touches pages of this program.
 ///
 /// # Errors
 /// It fails, or the kernel does not say how many pages there are.
@@ -177,13 +176,12 @@ pub fn cost<T>(
     Ok(taken)
 }
 
-/// Grows the heap by this many whole pages, after bringing the break to a page's start, and writes
-/// to each; the first address.
+/// Aligns the break, grows the heap by this many pages and writes to each; returns their address.
 ///
 /// # Errors
-/// The kernel does not promise that much.
+/// The kernel refuses.
 pub fn grow_touched(pages: usize) -> Result<usize, String> {
-    let top = mem::grow(0).or_fail("ask for the break")? as usize;
+    let top = mem::grow(0).or_fail("query the break")? as usize;
     mem::grow(top.next_multiple_of(PAGE_SIZE) - top).or_fail("grow the heap to a page's start")?;
     let base = mem::grow(pages * PAGE_SIZE).or_fail("grow the heap")? as usize;
     // SAFETY: the kernel just gave these pages to us.
@@ -191,23 +189,23 @@ pub fn grow_touched(pages: usize) -> Result<usize, String> {
     Ok(base)
 }
 
-/// Takes memory until only about `leave` pages are available; how many it took. At small numbers
-/// the kernel may end this process instead.
+/// Takes memory until only about `leave` pages are free; returns how many it took. If `leave` is
+/// small the kernel may kill this process.
 ///
 /// # Errors
-/// The kernel does not say how many are left.
+/// The call fails.
 pub fn fill_memory(leave: u64) -> Result<u64, String> {
     let mut taken = 0;
     loop {
         let left = match is_strict() {
-            true => promisable()?,
+            true => committable()?,
             false => available()?,
         };
         let surplus = left.saturating_sub(leave);
         if surplus == 0 {
             return Ok(taken);
         }
-        // Page tables take some too, so it goes step by step.
+        // In steps, since page tables take pages too.
         let pages = surplus.div_ceil(2);
         grow_touched(pages as usize)?;
         taken += pages;

@@ -1,6 +1,6 @@
-//! Numbers that look random and repeat with their seed.
+//! Pseudo-random numbers.
 
-/// A generator after Vigna's SplitMix64: small, and any seed will do.
+/// Vigna's SplitMix64: small, and any seed works.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -24,7 +24,7 @@ impl Random {
         (self.number() % limit.max(1) as u64) as usize
     }
 
-    /// Brings a slice into a random order.
+    /// Shuffles a slice.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));

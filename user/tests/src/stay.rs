@@ -1,10 +1,10 @@
-//! Children that do their part and stay, so that the parent can look at what they hold.
+//! Children that do their part and then wait, so that the parent can inspect them.
 
 use super::{Gate, Kid, Outcome, Tally};
 use ulib::format;
 use ulib::string::String;
 
-/// A child that has done its part and stays until it is let go.
+/// A child that has done its part and waits to be released.
 #[derive(Debug)]
 pub struct Stay {
     kid: Kid,
@@ -12,7 +12,7 @@ pub struct Stay {
 }
 
 impl Stay {
-    /// Starts it and waits until it has done its part, which must give 0.
+    /// Starts a child and waits until it has done `part`, which must return 0.
     ///
     /// # Errors
     /// The kernel refuses, the child ended, or its part gave something else.
@@ -24,8 +24,8 @@ impl Stay {
         Stay::start_then(part, |()| 0)
     }
 
-    /// The same for a child that still has something to do when it is let go, with what its part
-    /// made. Both give statuses, the part only where it fails.
+    /// As [`Stay::start`], for a child that does something more when released, with the result of
+    /// its part. Both return statuses, the part only on failure.
     ///
     /// # Errors
     /// The kernel refuses, the child ended, or its part failed.
@@ -47,16 +47,16 @@ impl Stay {
         Ok(Stay { kid, gate })
     }
 
-    /// The child's number.
+    /// The child's process ID.
     pub fn id(&self) -> i32 {
         self.kid.id()
     }
 
-    /// Lets it go; it must end with status 0. Of several, the last one first: each holds what would
-    /// keep those before it waiting.
+    /// Releases it; it must exit with 0. Of several, the last one first: later children hold copies
+    /// of earlier ones' pipes.
     ///
     /// # Errors
-    /// It ended otherwise.
+    /// It exited otherwise.
     pub fn end(self, what: &str) -> Outcome {
         self.gate.open();
         self.kid.ends_with(0, what)

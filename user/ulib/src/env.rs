@@ -1,4 +1,4 @@
-//! What the program was started with.
+//! The program's arguments and current directory.
 
 use crate::io::{Result, checked};
 use crate::path::Path;
@@ -11,7 +11,7 @@ static ARGUMENTS: Solo<Cell<(usize, *const *const u8)>> =
     Solo::new(Cell::new((0, core::ptr::null())));
 
 /// # Safety
-/// `argv` holds `argc` addresses of strings that stay for as long as the program runs.
+/// `argv` holds `argc` pointers to strings that live as long as the program.
 pub(crate) unsafe fn set_arguments(argc: usize, argv: *const *const u8) {
     ARGUMENTS.set((argc, argv));
 }
@@ -35,8 +35,8 @@ impl Iterator for ArgsBytes {
         if self.next >= argc {
             return None;
         }
-        // SAFETY: `set_arguments` was promised `argc` strings that stay; the stack they are on is
-        // never given back.
+        // SAFETY: by the contract of `set_arguments`; the strings are on the stack, which is never
+        // unmapped.
         let argument = unsafe { CStr::from_ptr((*argv.add(self.next)).cast()) };
         self.next += 1;
         Some(argument.to_bytes())
@@ -77,7 +77,7 @@ impl Iterator for Args {
 
 impl ExactSizeIterator for Args {}
 
-/// The last part of the name the program was started with.
+/// The last component of argument 0.
 pub fn program() -> &'static str {
     let path = args_bytes().next().unwrap_or(b"?");
     let start = path

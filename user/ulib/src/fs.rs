@@ -1,4 +1,4 @@
-//! Files and directories, after `std::fs`. Paths are anything that gives bytes.
+//! Files and directories, modelled on `std::fs`. Paths are bytes.
 
 use crate::io::{Error, Read, Result, Write, checked};
 use crate::path::Path;
@@ -23,10 +23,10 @@ impl File {
         OpenOptions::new().read(true).open(path)
     }
 
-    /// Opens a file for writing, makes it if it is not there and empties it if it is.
+    /// Opens a file for writing; creates or truncates it.
     ///
     /// # Errors
-    /// The file cannot be made or written.
+    /// The file cannot be created or written.
     pub fn create(path: impl AsRef<[u8]>) -> Result<File> {
         OpenOptions::new()
             .write(true)
@@ -35,32 +35,32 @@ impl File {
             .open(path)
     }
 
-    /// How a file may be opened.
+    /// Options for opening a file.
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
 
-    /// Takes over an open file's number.
+    /// Takes ownership of a file descriptor.
     pub fn from_raw_fd(fd: i32) -> File {
         File { fd }
     }
 
-    /// The number, still owned by this value.
+    /// The file descriptor, still owned by this value.
     pub fn as_raw_fd(&self) -> i32 {
         self.fd
     }
 
-    /// Gives up the number without closing it.
+    /// The file descriptor, without closing it.
     pub fn into_raw_fd(self) -> i32 {
         let fd = self.fd;
         core::mem::forget(self);
         fd
     }
 
-    /// Makes this the file with number `fd`, in place of the one that had it.
+    /// Moves this file to descriptor `fd`, closing the file there.
     ///
     /// # Errors
-    /// A number below `fd` is free: the kernel gives the lowest one.
+    /// A descriptor below `fd` is free: the kernel gives the lowest one.
     pub fn become_fd(self, fd: i32) -> Result<()> {
         if self.fd == fd {
             self.into_raw_fd();
@@ -76,7 +76,7 @@ impl File {
         }
     }
 
-    /// One more number for the same open file; both share its offset.
+    /// Duplicates the descriptor; both share the offset.
     ///
     /// # Errors
     /// The kernel is out of memory.
@@ -84,18 +84,18 @@ impl File {
         checked(sys::dup(self.fd)).map(|fd| File { fd: fd as i32 })
     }
 
-    /// Waits until the disk has all that was written to the file.
+    /// Waits until all changes of the file are on the disk.
     ///
     /// # Errors
-    /// The disk has failed and is tried again later, or the number is open for something that is not on it.
+    /// A disk error, after which the kernel retries; or the file is a pipe or a device.
     pub fn sync_all(&self) -> Result<()> {
         checked(sys::fsync(self.fd)).map(drop)
     }
 
-    /// What is known of the file.
+    /// The file's metadata.
     ///
     /// # Errors
-    /// The number is not open for a file.
+    /// The file has none, as a pipe.
     pub fn metadata(&self) -> Result<Metadata> {
         let mut stat = Stat::default();
         // SAFETY: `stat` is ours to fill.
@@ -135,15 +135,15 @@ impl Write for &File {
     }
 }
 
-/// Waits until the disk has all changes.
+/// Waits until all changes are on the disk.
 ///
 /// # Errors
-/// The disk has failed and is tried again later.
+/// A disk error, after which the kernel retries.
 pub fn sync() -> Result<()> {
     checked(sys::sync()).map(drop)
 }
 
-/// How a file is opened.
+/// Options for opening a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenOptions {
     read: bool,
@@ -154,7 +154,7 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// Nothing chosen yet.
+    /// No options.
     pub fn new() -> OpenOptions {
         OpenOptions::default()
     }
@@ -171,20 +171,20 @@ impl OpenOptions {
         self
     }
 
-    /// Opens for writing behind what is there now. The kernel knows no such mode, so the file is
-    /// read to its end first, and another writer's bytes may be overwritten.
+    /// Opens for writing at the end. Not atomic: the kernel has no append mode, so the file is read
+    /// to its end first.
     pub fn append(mut self, yes: bool) -> OpenOptions {
         self.append = yes;
         self
     }
 
-    /// Drops what the file holds.
+    /// Truncates the file.
     pub fn truncate(mut self, yes: bool) -> OpenOptions {
         self.truncate = yes;
         self
     }
 
-    /// Makes the file if it is not there.
+    /// Creates the file if it does not exist.
     pub fn create(mut self, yes: bool) -> OpenOptions {
         self.create = yes;
         self
@@ -204,7 +204,7 @@ impl OpenOptions {
     /// Opens the file.
     ///
     /// # Errors
-    /// The file is not there, or may not be used so.
+    /// The file does not exist or cannot be opened this way.
     pub fn open(self, path: impl AsRef<[u8]>) -> Result<File> {
         let path = Path::new(path)?;
         let fd = checked(sys::open(path.as_ptr(), self.flags().bits()))?;
@@ -217,14 +217,14 @@ impl OpenOptions {
     }
 }
 
-/// What is known of a file.
+/// Metadata of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {
     stat: Stat,
 }
 
 impl Metadata {
-    /// The file's type; none if the kernel says something unknown.
+    /// The file's type; `None` if unknown.
     pub fn file_type(&self) -> Option<FileType> {
         FileType::from_number(self.stat.kind)
     }
@@ -250,13 +250,13 @@ impl Metadata {
         self.stat.size
     }
 
-    /// What the kernel stored.
+    /// The kernel's record.
     pub fn stat(&self) -> &Stat {
         &self.stat
     }
 }
 
-/// What is known of the file with this name.
+/// The metadata of the file with this name.
 ///
 /// # Errors
 /// There is no such file.
@@ -267,7 +267,7 @@ pub fn metadata(path: impl AsRef<[u8]>) -> Result<Metadata> {
 /// Reads a whole file.
 ///
 /// # Errors
-/// The file is not there or cannot be read.
+/// The file does not exist or cannot be read.
 pub fn read(path: impl AsRef<[u8]>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.read_to_end(&mut bytes)?;
@@ -277,30 +277,29 @@ pub fn read(path: impl AsRef<[u8]>) -> Result<Vec<u8>> {
 /// Reads a whole file as text.
 ///
 /// # Errors
-/// The file is not there, cannot be read, or is not UTF-8.
+/// The file does not exist, cannot be read, or is not UTF-8.
 pub fn read_to_string(path: impl AsRef<[u8]>) -> Result<String> {
     String::from_utf8(read(path)?).map_err(|_| Error::InvalidData)
 }
 
-/// Makes a file of these bytes.
+/// Creates a file with these bytes.
 ///
 /// # Errors
-/// The file cannot be made or written.
+/// The file cannot be created or written.
 pub fn write(path: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>) -> Result<()> {
     File::create(path)?.write_all(bytes.as_ref())
 }
 
-/// Makes a directory.
+/// Creates a directory.
 ///
 /// # Errors
-/// The name is taken, or there is no room.
+/// The name exists, or the disk is full.
 pub fn create_dir(path: impl AsRef<[u8]>) -> Result<()> {
     let path = Path::new(path)?;
     checked(sys::mkdir(path.as_ptr())).map(drop)
 }
 
-/// Removes a name; the file goes with its last name and user. An empty directory counts as a file,
-/// as in xv6.
+/// Unlinks a name, of a file or, as in xv6, of an empty directory.
 ///
 /// # Errors
 /// There is no such file, or it is a directory that is not empty.
@@ -317,25 +316,25 @@ pub fn remove_dir(path: impl AsRef<[u8]>) -> Result<()> {
     remove_file(path)
 }
 
-/// Gives a file one more name.
+/// Adds a name for a file.
 ///
 /// # Errors
-/// The file is not there, is a directory, or the new name is taken.
+/// The file does not exist or is a directory, or the new name exists.
 pub fn hard_link(old: impl AsRef<[u8]>, new: impl AsRef<[u8]>) -> Result<()> {
     let (old, new) = (Path::new(old)?, Path::new(new)?);
     checked(sys::link(old.as_ptr(), new.as_ptr())).map(drop)
 }
 
-/// Makes a device node.
+/// Creates a device node.
 ///
 /// # Errors
-/// The name is taken, or there is no room.
+/// The name exists, or the disk is full.
 pub fn make_device(path: impl AsRef<[u8]>, major: i16, minor: i16) -> Result<()> {
     let path = Path::new(path)?;
     checked(sys::mknod(path.as_ptr(), major, minor)).map(drop)
 }
 
-/// The entries of a directory, `.` and `..` among them (unlike `std`'s).
+/// The entries of a directory, including `.` and `..` (unlike `std`).
 ///
 /// # Errors
 /// There is no such directory.

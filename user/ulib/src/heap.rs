@@ -1,7 +1,6 @@
-//! The global allocator: talc on memory from `sbrk`, more of it whenever it runs out.
+//! The global allocator: talc on memory from `sbrk`, which grows on demand.
 //!
-//! A program that allocates more than the kernel will promise ends with a panic message: the
-//! allocator reports the failure and `alloc` turns that into a panic.
+//! An allocation that the kernel refuses ends the program with a panic message.
 
 use crate::sys;
 use abi::PAGE_SIZE;
@@ -12,15 +11,15 @@ use talc::base::{CHUNK_UNIT, Talc, binning::Binning, binning::DefaultBinning};
 use talc::cell::TalcSyncCell;
 use talc::source::Source;
 
-/// Grows the heap at the break. Others may move the break in between; then a new, separate heap
-/// starts at the new one.
+/// Grows the heap at the break. If something else moved the break meanwhile, a new, separate heap
+/// starts there.
 #[derive(Debug)]
 struct Break {
-    /// Where the newest heap ends.
+    /// The end of the newest heap.
     end: Option<NonNull<u8>>,
 }
 
-/// Bytes asked of the kernel at once, at least. Untouched ones cost nothing.
+/// Least growth in bytes. Untouched pages cost nothing.
 const STEP: usize = 16 * PAGE_SIZE;
 
 // SAFETY: only the `Talc` that is handed in is used, and `sbrk` allocates nothing here.

@@ -1,21 +1,21 @@
-//! What the kernel tells about processes: one by one, region by region, entry by entry.
+//! Information about processes, their regions and page tables.
 
 use crate::io::{Error, Result, checked};
 use crate::sys;
 use abi::{ProcInfo, ProcInfoFlags, RegionInfo, TableEntry};
 
-/// Records that are asked for at a time.
+/// Records per call.
 const AT_ONCE: usize = 16;
 
-/// The process with this number.
+/// The process with this ID.
 ///
 /// # Errors
-/// There is none, or the kernel tells it in another layout.
+/// There is none, or the kernel's layout differs.
 pub fn process(pid: i32) -> Result<ProcInfo> {
-    told(pid, ProcInfoFlags::empty())
+    query(pid, ProcInfoFlags::empty())
 }
 
-fn told(pid: i32, flags: ProcInfoFlags) -> Result<ProcInfo> {
+fn query(pid: i32, flags: ProcInfoFlags) -> Result<ProcInfo> {
     let mut info = ProcInfo::default();
     // SAFETY: `info` is ours to fill.
     checked(unsafe { sys::procinfo(pid, &mut info, size_of::<ProcInfo>(), flags.bits()) })?;
@@ -25,24 +25,24 @@ fn told(pid: i32, flags: ProcInfoFlags) -> Result<ProcInfo> {
     }
 }
 
-/// The kernel's own threads, which are no processes.
+/// The kernel threads.
 pub fn kernel_threads() -> impl Iterator<Item = ProcInfo> {
     let numbers = (i32::MIN..=0).rev();
-    numbers.map_while(|number| told(number, ProcInfoFlags::KERNEL).ok())
+    numbers.map_while(|number| query(number, ProcInfoFlags::KERNEL).ok())
 }
 
-/// All processes, in order of their numbers. Those that come or go meanwhile may be left out.
+/// All processes, in order of ID. Those that start or exit meanwhile may be missing.
 pub fn processes() -> impl Iterator<Item = ProcInfo> {
     let mut next = Some(0);
     core::iter::from_fn(move || {
-        let info = told(next?, ProcInfoFlags::NEXT).ok()?;
+        let info = query(next?, ProcInfoFlags::NEXT).ok()?;
         next = info.pid.checked_add(1);
         Some(info)
     })
 }
 
-/// The regions of a process, in order of address, as they are when the listing comes to them; none
-/// any more when it ends meanwhile.
+/// The regions of a process, in order of address, read piece by piece; the listing ends if the
+/// process exits.
 ///
 /// # Errors
 /// There is no such process.
@@ -50,7 +50,7 @@ pub fn regions(pid: i32) -> Result<Pieces<RegionInfo>> {
     Pieces::new(pid, 0)
 }
 
-/// The page table of a process, entries in use only: each before those of the table it leads to.
+/// The page-table entries in use of a process, each before those of the table it points to.
 ///
 /// # Errors
 /// There is no such process.
@@ -58,12 +58,12 @@ pub fn page_table(pid: i32) -> Result<Pieces<TableEntry>> {
     Pieces::new(pid, TableEntry::START)
 }
 
-/// A record of a listing that is read in pieces.
+/// A record of a listing.
 pub trait Record: Copy + Default {
-    /// What to ask for to get the records behind this one.
+    /// The cursor to continue after this record.
     fn cursor(&self) -> u64;
 
-    /// Asks the kernel: the number of records it stored, or -1.
+    /// Calls the kernel; returns the number of records stored, or -1.
     fn ask(pid: i32, after: u64, to: &mut [Self]) -> isize;
 }
 

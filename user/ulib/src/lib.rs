@@ -1,10 +1,10 @@
 //! The Rust runtime for programs that run on Pagoda.
 //!
-//! It looks like `std` where it can: `println!`, [`env::args`], [`fs::File`], [`io::Read`],
+//! It follows `std` where it can: `println!`, [`env::args`], [`fs::File`], [`io::Read`],
 //! [`process::Command`]. A program is a `no_std`, `no_main` crate that names its first function
 //! with [`main!`]; what that function returns becomes the exit status. Heap memory comes from
-//! `sbrk`, so everything in `alloc` works. What `std` has no word for (`fork`, `pipe`, `sbrk`,
-//! memory counts) stands in [`process`], [`mem`] and [`inspect`], and the bare calls in [`sys`].
+//! `sbrk`, so everything in `alloc` works. What `std` lacks (`fork`, `pipe`, `sbrk`, memory
+//! statistics) is in [`process`], [`mem`] and [`inspect`]; [`sys`] has the raw system calls.
 //!
 //! A program has one thread; nothing here locks.
 #![no_std]

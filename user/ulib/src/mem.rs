@@ -1,4 +1,4 @@
-//! Memory from the kernel, and what the kernel tells about its own.
+//! Memory from the kernel, and memory statistics.
 
 use crate::io::{Result, checked};
 use crate::sys;
@@ -6,18 +6,18 @@ use abi::{Advice, MapFlags, MemInfo, MemInfoFlags, Prot, RemapFlags};
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-/// Moves the break up by `bytes`; the first of the new bytes. They are zero, and cost memory only
-/// when they are touched.
+/// Raises the break by `bytes`; returns the old break. The new bytes are zero; pages are allocated
+/// on touch.
 ///
 /// # Errors
-/// The kernel does not promise that much.
+/// The kernel refuses.
 pub fn grow(bytes: usize) -> Result<*mut u8> {
     let bytes = isize::try_from(bytes).map_err(|_| crate::io::Error::InvalidInput)?;
     // SAFETY: growing takes nothing away.
     checked(unsafe { sys::sbrk(bytes) }).map(|old| old as *mut u8)
 }
 
-/// Moves the break by `bytes`, downwards if negative; the old break.
+/// Moves the break by `bytes`, down if negative; returns the old break.
 ///
 /// # Errors
 /// The kernel refuses.
@@ -29,7 +29,7 @@ pub unsafe fn sbrk(bytes: isize) -> Result<*mut u8> {
     checked(unsafe { sys::sbrk(bytes) }).map(|old| old as *mut u8)
 }
 
-/// Maps memory; its first byte.
+/// Maps memory; returns its address.
 ///
 /// # Errors
 /// The kernel refuses.
@@ -49,7 +49,7 @@ pub unsafe fn mmap(
     NonNull::new(checked(base)? as *mut u8).ok_or(crate::io::Error::Other)
 }
 
-/// Takes mappings away.
+/// Unmaps memory.
 ///
 /// # Errors
 /// Nothing is mapped there.
@@ -61,38 +61,38 @@ pub unsafe fn munmap(base: *mut u8, length: usize) -> Result<()> {
     checked(unsafe { sys::munmap(base as usize, length) }).map(drop)
 }
 
-/// Changes what may be done with pages.
+/// Changes the protection of pages.
 ///
 /// # Errors
-/// Not all of the range is mapped, or the kernel has no room to note it.
+/// Not all of the range is mapped, or the kernel is out of memory.
 ///
 /// # Safety
-/// Nothing that is still in use needs a right that goes.
+/// Nothing still in use needs a permission that is removed.
 pub unsafe fn mprotect(base: *mut u8, length: usize, prot: Prot) -> Result<()> {
     // SAFETY: the caller's promise.
     checked(unsafe { sys::mprotect(base as usize, length, prot.bits()) }).map(drop)
 }
 
-/// Tells the kernel what will become of pages.
+/// Advises the kernel about the use of pages.
 ///
 /// # Errors
 /// Not all of the range is mapped, or the advice does not fit it.
 ///
 /// # Safety
-/// With [`Advice::DontNeed`] and [`Advice::Free`], nothing of what the range holds is still in use.
+/// With [`Advice::DontNeed`] and [`Advice::Free`], the contents of the range are not in use.
 pub unsafe fn madvise(base: *mut u8, length: usize, advice: Advice) -> Result<()> {
     // SAFETY: the caller's promise.
     checked(unsafe { sys::madvise(base as usize, length, advice as u32) }).map(drop)
 }
 
-/// Changes the size of a mapping; its first byte.
+/// Resizes a mapping; returns its address.
 ///
 /// # Errors
 /// There is no room, or the range is not one mapping.
 ///
 /// # Safety
-/// Nothing that is still in use lies behind the new length; with [`RemapFlags::MAYMOVE`], nothing
-/// refers to the old place afterwards.
+/// Nothing still in use lies past the new length; with [`RemapFlags::MAYMOVE`], nothing refers to
+/// the old address afterwards.
 pub unsafe fn mremap(
     base: *mut u8,
     old: usize,
@@ -104,7 +104,7 @@ pub unsafe fn mremap(
     NonNull::new(checked(base)? as *mut u8).ok_or(crate::io::Error::Other)
 }
 
-/// Stores in `told` for each page from `base` on whether it has a frame (1) or not (0).
+/// Stores in `told` for each page from `base` on whether it is resident (1) or not (0).
 ///
 /// # Errors
 /// Not all of these pages are mapped.
@@ -114,7 +114,7 @@ pub fn mincore(base: *const u8, told: &mut [u8]) -> Result<()> {
     checked(unsafe { sys::mincore(base as usize, length, told.as_mut_ptr()) }).map(drop)
 }
 
-/// Zeroed memory of its own, unmapped when dropped.
+/// An anonymous mapping, unmapped on drop.
 #[derive(Debug)]
 pub struct Mapping {
     base: NonNull<u8>,
@@ -122,10 +122,10 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// Maps `length` bytes of zeroed memory where the kernel likes.
+    /// Maps `length` bytes of zeroed memory at an address of the kernel's choice.
     ///
     /// # Errors
-    /// The length is zero, or the kernel does not promise that much.
+    /// The length is zero, or the kernel refuses.
     pub fn anonymous(length: usize) -> Result<Mapping> {
         let flags = MapFlags::PRIVATE | MapFlags::ANONYMOUS;
         // SAFETY: without `FIXED` nothing is replaced.
@@ -157,10 +157,10 @@ impl Drop for Mapping {
     }
 }
 
-/// The state of the machine's memory.
+/// The machine's memory statistics.
 ///
 /// # Errors
-/// The kernel tells it in another layout.
+/// The kernel's layout differs.
 pub fn info(flags: MemInfoFlags) -> Result<MemInfo> {
     let mut info = MemInfo::default();
     // SAFETY: `info` is ours to fill.

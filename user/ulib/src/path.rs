@@ -1,9 +1,9 @@
-//! Paths: bytes here, a string that ends with a zero byte in the kernel.
+//! Paths: bytes here, zero-terminated strings for the kernel.
 
 use crate::io::{Error, Result};
 use abi::MAXPATH;
 
-/// A path the kernel can read, built without the heap.
+/// A zero-terminated path, built without the heap.
 #[derive(Clone, Copy, Debug)]
 pub struct Path {
     bytes: [u8; MAXPATH],

@@ -1,9 +1,9 @@
-//! Global state of a program with one thread.
+//! Global state of a single-threaded program.
 
 use core::ops::Deref;
 
 /// A value in a `static` that is not `Sync`. Sound because a program has one thread and no signal
-/// handlers, so no two accesses can overlap in time.
+/// handlers.
 pub(crate) struct Solo<T>(T);
 
 impl<T> Solo<T> {

@@ -1,4 +1,4 @@
-//! How a program begins and ends.
+//! Program start and exit.
 
 use crate::env;
 use crate::io::{Write, stderr};
@@ -17,7 +17,7 @@ global_asm!(
 );
 
 unsafe extern "Rust" {
-    /// What [`main!`](crate::main) made of the program's first function.
+    /// Defined by [`main!`](crate::main).
     safe fn ulib_program_main() -> i32;
 }
 
@@ -27,7 +27,7 @@ extern "C" fn enter(argc: usize, argv: *const *const u8) -> ! {
     crate::process::exit(ulib_program_main())
 }
 
-/// Names the function a program starts with: `ulib::main!(main);`. It takes nothing and returns a
+/// Names the program's main function: `ulib::main!(main);`. It takes no arguments and returns a
 /// [`Termination`].
 #[macro_export]
 macro_rules! main {
@@ -40,14 +40,14 @@ macro_rules! main {
     };
 }
 
-/// Runs a program's first function and gives its exit status. [`main!`](crate::main) calls it.
+/// Runs a program's main function; returns the exit status. [`main!`](crate::main) calls it.
 pub fn run_main<T: Termination>(main: fn() -> T) -> i32 {
     main().report()
 }
 
-/// What a program's first function may return.
+/// The result of a main function.
 pub trait Termination {
-    /// The exit status; says on standard error what went wrong.
+    /// Returns the exit status; reports an error on standard error.
     fn report(self) -> i32;
 }
 
@@ -81,14 +81,14 @@ impl<T: Termination, E: Display> Termination for Result<T, E> {
     }
 }
 
-/// Status of a program that panicked.
+/// Exit status of a panic, as in `std`.
 const PANICKED: i32 = 101;
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     crate::io::flush_at_exit();
     let mut err = stderr();
-    // The program ends whether or not the message can be written.
+    // Exit even if the message cannot be written.
     let _ = match info.location() {
         Some(at) => writeln!(
             err,

@@ -1,9 +1,9 @@
-//! Waiting.
+//! Sleeping.
 
 use abi::TICKS_PER_SECOND;
 use core::time::Duration;
 
-/// Sleeps for at least this long, in whole ticks of the kernel's clock.
+/// Sleeps for at least this long, rounded up to ticks.
 pub fn sleep(duration: Duration) {
     let ticks = duration
         .as_millis()
@@ -11,7 +11,7 @@ pub fn sleep(duration: Duration) {
     sleep_ticks(usize::try_from(ticks).unwrap_or(usize::MAX));
 }
 
-/// Sleeps for this many ticks of the kernel's clock.
+/// Sleeps for this many ticks.
 pub fn sleep_ticks(ticks: usize) {
     crate::sys::sleep(ticks);
 }

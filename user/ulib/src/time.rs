@@ -12,7 +12,7 @@ macro_rules! counter {
         $(#[$doc])*
         pub fn $name() -> u64 {
             let value: u64;
-            // Accesses to memory stay on the side where they stand: hence no `nomem`.
+            // Not `nomem`: memory accesses must not be reordered across it.
             // SAFETY: reads a counter that programs may read.
             unsafe { asm!(concat!(stringify!($name), " {}"), out(reg) value, options(nostack)) };
             value
@@ -21,14 +21,14 @@ macro_rules! counter {
 }
 
 counter! {
-    /// The machine's clock, in units that the board chooses.
+    /// The machine's clock, in platform-specific units.
     rdtime
 }
 counter! {
-    /// Cycles of this hart.
+    /// This hart's cycles.
     rdcycle
 }
 counter! {
-    /// Instructions that this hart has finished.
+    /// This hart's retired instructions.
     rdinstret
 }

@@ -1,4 +1,4 @@
-//! The C compiler for the guest: Debian's GCC for bare RISC-V machines, or clang.
+//! The C compiler for the guest: Debian's bare-metal RISC-V GCC, or clang.
 
 use crate::toolchain::Toolchain;
 use anyhow::{Context, Result};
@@ -10,9 +10,8 @@ use std::{
 const GCC: &str = "riscv64-unknown-elf-gcc";
 const CLANG: &str = "clang";
 
-/// For the machine, and for a program without a host's library around it. Programs that test a kernel
-/// do what C leaves undefined, and expect what the machine does of it: they use address 0, count past
-/// the largest number, and call themselves until the stack ends, which must not become a loop.
+/// Freestanding programs for the machine. Tests of a kernel rely on undefined behaviour: they use
+/// address 0, overflow integers, and recurse until the stack ends, which must not become a loop.
 const MACHINE: [&str; 19] = [
     "-march=rv64gc",
     "-mabi=lp64d",
@@ -35,28 +34,28 @@ const MACHINE: [&str; 19] = [
     "-g",
 ];
 
-/// A compiler that can be called.
+/// An available compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compiler {
-    /// Its first version number.
+    /// GCC, with its major version.
     Gcc(u32),
     Clang,
 }
 
 impl Compiler {
-    /// The compiler on the `PATH`; looked for once.
+    /// The compiler on the `PATH`, cached.
     pub(crate) fn find() -> Option<Compiler> {
         static FOUND: OnceLock<Option<Compiler>> = OnceLock::new();
         *FOUND.get_or_init(look)
     }
 
-    /// The same, after `scripts/setup` has installed one where there was none.
+    /// The same, after `scripts/setup` installed one if there was none.
     pub(super) fn find_or_install(toolchain: &Toolchain) -> Result<Compiler> {
-        // Asked once: what `find` saw, it remembers.
+        // Cached separately, since `find` has cached its result.
         static INSTALLED: OnceLock<Option<Compiler>> = OnceLock::new();
         let install = || {
             let script = toolchain.root.join("scripts/setup");
-            // Its words are no part of what is asked for on standard output.
+            // Its output does not belong on standard output.
             let status = Command::new(script)
                 .arg("c")
                 .stdout(std::io::stderr())
@@ -70,7 +69,7 @@ impl Compiler {
         )
     }
 
-    /// A call that compiles for the guest.
+    /// The command line to compile for the guest.
     pub(super) fn command(self) -> Command {
         let mut command = Command::new(match self {
             Compiler::Gcc(_) => GCC,
@@ -83,7 +82,7 @@ impl Compiler {
         command
     }
 
-    /// What was written for 32 bits and for older compilers is worth a warning and no error.
+    /// Code for 32 bits and older compilers gives warnings, not errors.
     pub(super) fn for_courses(self) -> &'static [&'static str] {
         match self {
             Compiler::Gcc(..14) => &[],
@@ -123,7 +122,7 @@ impl Compiler {
         }
     }
 
-    /// Behind all objects: what the compiler itself calls.
+    /// Linked last: the compiler's runtime library.
     pub(super) fn libraries(self) -> &'static [&'static str] {
         match self {
             Compiler::Gcc(_) => &["-lgcc"],
@@ -142,7 +141,7 @@ fn gcc() -> Option<Compiler> {
     Some(Compiler::Gcc(first))
 }
 
-/// Clang counts if it knows the guest's machine and has its linker beside it.
+/// Clang, if it supports RISC-V and lld is installed.
 fn clang() -> Option<Compiler> {
     let knows = output(CLANG, "--print-targets")?.contains("riscv64");
     (knows && output("ld.lld", "--version").is_some()).then_some(Compiler::Clang)

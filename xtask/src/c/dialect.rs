@@ -1,8 +1,8 @@
-//! The two ways in which C programs for xv6 are written.
+//! The two dialects of C programs for xv6.
 
 use anyhow::{Result, bail};
 
-/// Which headers a program expects, and what they say.
+/// The set of headers that a program expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Dialect {
     /// `#include "kernel/types.h"`, `printf("…")`, `exit(0)`.
@@ -11,7 +11,7 @@ pub(crate) enum Dialect {
     Classic,
 }
 
-/// Headers of the classic dialect that the riscv dialect has in its folders only.
+/// Headers of the classic dialect that the riscv dialect has only in subdirectories.
 const CLASSIC: [&str; 11] = [
     "types.h",
     "stat.h",
@@ -27,7 +27,7 @@ const CLASSIC: [&str; 11] = [
 ];
 
 impl Dialect {
-    /// The name, also that of the folder with its headers.
+    /// The name, also of the directory with its headers.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Dialect::Riscv => "riscv",
@@ -35,9 +35,9 @@ impl Dialect {
         }
     }
 
-    /// Bytes of stack that a program asks for; what it does not touch costs nothing. A page, as on xv6, is
-    /// what programs of the riscv dialect were tried with, and some look for the end of it. Those of the
-    /// classic dialect were tried with a page that held twice as many pointers.
+    /// The stack size in bytes; untouched pages cost nothing. The riscv dialect has one page, as on
+    /// xv6: its programs were written for that, and some probe its end. Programs of the classic
+    /// dialect were written for a page that held twice as many pointers.
     pub(super) const fn stack(self) -> usize {
         match self {
             Dialect::Riscv => abi::PAGE_SIZE,
@@ -49,11 +49,11 @@ impl Dialect {
         match name {
             "riscv" => Ok(Dialect::Riscv),
             "classic" => Ok(Dialect::Classic),
-            other => bail!("dialect {other:?}: it may be riscv or classic"),
+            other => bail!("dialect {other:?}: expected riscv or classic"),
         }
     }
 
-    /// The dialect of a source by the first of its `#include` lines that tells; riscv if none does.
+    /// The dialect of a source, by its first `#include` that decides; riscv by default.
     pub(super) fn of(source: &str) -> Dialect {
         let told = source.lines().filter_map(included).find_map(|header| {
             if header.starts_with("kernel/") || header.starts_with("user/") {
@@ -66,7 +66,7 @@ impl Dialect {
     }
 }
 
-/// The header that a line includes.
+/// The header that a line includes, if any.
 fn included(line: &str) -> Option<&str> {
     let rest = line.trim_start().strip_prefix('#')?.trim_start();
     let rest = rest.strip_prefix("include")?.trim_start();
@@ -79,9 +79,8 @@ fn included(line: &str) -> Option<&str> {
     rest.split_once(close).map(|(header, _)| header)
 }
 
-/// Whether the source has `void main(…)`: what such a main leaves in the register of its value is no
-/// exit status.
-pub(super) fn main_gives_nothing(source: &str) -> bool {
+/// Whether the source has `void main(…)`, which returns no exit status.
+pub(super) fn main_is_void(source: &str) -> bool {
     let words: Vec<&str> = source
         .split(|c: char| c.is_whitespace() || c == '(')
         .filter(|word| !word.is_empty())
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn includes_tell_the_dialect() {
+    fn includes_decide_the_dialect() {
         for (source, dialect) in [
             ("#include \"kernel/types.h\"\n", Dialect::Riscv),
             ("// test\n# include <user/user.h>\n", Dialect::Riscv),
@@ -114,10 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn mains_without_a_value() {
-        assert!(main_gives_nothing("void\nmain(void)\n{\n}"));
-        assert!(main_gives_nothing("static int x; void main (int argc)"));
-        assert!(!main_gives_nothing("int main(void) { return 0; }"));
-        assert!(!main_gives_nothing("void mainly(void);"));
+    fn void_main_is_detected() {
+        assert!(main_is_void("void\nmain(void)\n{\n}"));
+        assert!(main_is_void("static int x; void main (int argc)"));
+        assert!(!main_is_void("int main(void) { return 0; }"));
+        assert!(!main_is_void("void mainly(void);"));
     }
 }

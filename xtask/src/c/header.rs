@@ -1,4 +1,4 @@
-//! The part of the C headers that is made from `crates/abi`, so that numbers are written down once.
+//! Generates C headers from `crates/abi`, so that numbers are defined once.
 
 use abi::{
     Advice, Errno, FileType, MapFlags, MemInfo, MemInfoFlags, OpenFlags, Prot, RemapFlags, Sys,
@@ -6,7 +6,7 @@ use abi::{
 use anyhow::{Context, Result};
 use std::{fs, path::Path};
 
-/// Writes `abi.h`, `calls.inc` and `errors.inc` into the folder, where they are not as they should be.
+/// Writes `abi.h`, `calls.inc` and `errors.inc`, if they are not up to date.
 pub(super) fn write(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir)?;
     for (name, text) in [
@@ -22,7 +22,7 @@ pub(super) fn write(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A stub for each call; `lib/stubs.S` has the macros.
+/// A stub for each call, for the macros of `lib/stubs.S`.
 fn calls_inc() -> String {
     let stub = |&(number, name): &(u64, &str)| {
         format!(
@@ -30,23 +30,24 @@ fn calls_inc() -> String {
         )
     };
     let stubs: String = Sys::ALL.iter().map(stub).collect();
-    format!("/* Made from crates/abi. */\n{stubs}")
+    format!("/* Generated from crates/abi. */\n{stubs}")
 }
 
-/// What each reason for a failure says; `lib/errno.c` has the macro.
+/// The error messages, for the macro of `lib/errno.c`.
 fn errors_inc() -> String {
     let errors = Errno::ALL.iter();
     let lines: String = errors
         .map(|(_, name, text)| format!("ERROR({name}, \"{text}\")\n"))
         .collect();
-    format!("/* Made from crates/abi. */\n{lines}")
+    format!("/* Generated from crates/abi. */\n{lines}")
 }
 
 fn abi_h() -> String {
     let mut text =
-        "/* Made from crates/abi. */\n#ifndef PAGODA_ABI_H\n#define PAGODA_ABI_H\n\n".to_owned();
+        "/* Generated from crates/abi. */\n#ifndef PAGODA_ABI_H\n#define PAGODA_ABI_H\n\n"
+            .to_owned();
     let mut define = |name: &str, value: u64| {
-        // What fits an int is one, as C programs expect of such names.
+        // As an `int` if it fits, as C programs expect.
         let value = match i32::try_from(value) {
             Ok(_) if value > 0xffff => format!("{value:#x}"),
             Ok(_) => value.to_string(),

@@ -1,5 +1,5 @@
-//! C programs for the guest: each is one source file, compiled and linked with the runtime of
-//! `user/c`. Only what changed is compiled anew.
+//! C programs for the guest. Each is one source file, linked with the runtime of `user/c`, and
+//! compiled only if something changed.
 
 mod compiler;
 mod dialect;
@@ -18,17 +18,17 @@ use std::{
     process::Command,
 };
 
-/// Whether a file is C source by its name.
+/// Whether a file is C source, by its name.
 pub(crate) fn is_source(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "c")
 }
 
-/// Compiles a program, in the dialect that its `#include` lines tell unless one is given; the ELF file,
-/// with symbols.
+/// Compiles a program, in the dialect given or decided by its `#include` lines; returns the ELF
+/// file, with symbols.
 ///
 /// # Errors
-/// There is no compiler and none could be installed, or the compiler is not content; what it had to
-/// say it has said on standard error.
+/// No compiler is found or installable, or compilation fails; the compiler reports on standard
+/// error.
 pub(crate) fn program(
     toolchain: &Toolchain,
     source: &Path,
@@ -52,9 +52,9 @@ pub(crate) fn program(
     command.args(compiler.for_courses());
     command.arg(&source).args(&runtime);
     command.args(compiler.for_linking()).arg("-T").arg(&script);
-    // GNU's linker takes no notice where a script lists the segments.
+    // GNU ld ignores this if the linker script lists segments.
     command.arg(format!("-Wl,-z,stack-size={}", dialect.stack()));
-    if dialect::main_gives_nothing(&text) {
+    if dialect::main_is_void(&text) {
         command.arg("-Wl,--defsym=__main_is_void=1");
     }
     command.args(compiler.libraries());
@@ -62,7 +62,7 @@ pub(crate) fn program(
     also.push(script);
     make(command, &out, &also, |program| {
         let mut file = fs::read(program)?;
-        crate::program::ask_for_stack(&mut file, dialect.stack())?;
+        crate::program::set_stack_size(&mut file, dialect.stack())?;
         Ok(fs::write(program, file)?)
     })?;
     Ok(out)
@@ -95,11 +95,11 @@ pub(crate) fn standard_programs(toolchain: &Toolchain) -> Result<Vec<(String, Pa
     sources.into_iter().map(build).collect()
 }
 
-/// Where C is kept and built.
+/// Source and build directories.
 struct Place {
     /// `user/c`.
     sources: PathBuf,
-    /// What is made of it.
+    /// The build directory.
     built: PathBuf,
 }
 
@@ -111,7 +111,7 @@ impl Place {
         }
     }
 
-    /// The compiler with what every file needs.
+    /// The compiler with the options for every file.
     fn command(&self, compiler: &Compiler, dialect: Dialect) -> Command {
         let mut command = compiler.command();
         let include = self.sources.join("include");
@@ -124,7 +124,7 @@ impl Place {
         command
     }
 
-    /// The runtime's objects, compiled if need be.
+    /// The runtime's objects, compiled if out of date.
     fn runtime(&self, compiler: &Compiler, dialect: Dialect) -> Result<Vec<PathBuf>> {
         header::write(&self.built.join("include/pagoda"))?;
         let parts = ["start.S", "start.c", "stubs.S", "string.c", "print.c"];
@@ -142,8 +142,8 @@ impl Place {
     }
 }
 
-/// Runs the compiler, unless `out` is what it would make, and `finish` on what it made. Files that the
-/// compiler does not name among the dependencies are in `also`.
+/// Runs the compiler and `finish`, unless `out` is up to date. `also` has dependencies that the
+/// compiler does not report.
 fn make(
     mut command: Command,
     out: &Path,
@@ -156,7 +156,7 @@ fn make(
     }
     let dir = out.parent().context("no directory")?;
     fs::create_dir_all(dir)?;
-    // Made under names of their own, so that others who build the same see a whole file or none.
+    // Built under a unique name and renamed, for concurrent builds.
     let mine = |extension: &str| out.with_extension(format!("{}{extension}", std::process::id()));
     let (new, depends) = (mine("new"), mine("d"));
     command.args(["-MD", "-MF"]).arg(&depends);

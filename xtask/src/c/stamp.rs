@@ -1,5 +1,5 @@
-//! Whether what was compiled before would come out the same: a file beside it remembers the command and
-//! each source with its time and length. A source that became older counts as changed, too.
+//! Whether a build result is up to date: a stamp file records the command, and time and length of
+//! each source. A source that became older counts as changed.
 
 use crate::build::replace;
 use anyhow::Result;
@@ -22,7 +22,7 @@ fn describe(path: &Path) -> Option<String> {
     Some(format!("{} {}", time.as_nanos(), metadata.len()))
 }
 
-/// Whether `out` was made by this command from files that are still the same.
+/// Whether `out` was built by this command from unchanged files.
 pub(super) fn holds(out: &Path, command: &str) -> bool {
     let Ok(text) = fs::read_to_string(beside(out)) else {
         return false;
@@ -35,7 +35,7 @@ pub(super) fn holds(out: &Path, command: &str) -> bool {
     out.exists() && lines.next() == Some(command) && lines.all(|line| same(line).is_some())
 }
 
-/// Remembers how `out` was made.
+/// Records how `out` was built.
 pub(super) fn write(out: &Path, command: &str, files: &[PathBuf]) -> Result<()> {
     let mut text = format!("{command}\n");
     for file in files {
@@ -45,7 +45,7 @@ pub(super) fn write(out: &Path, command: &str, files: &[PathBuf]) -> Result<()> 
     replace(&beside(out), text.as_bytes())
 }
 
-/// The files in a compiler's rule for make, `target: file file \`.
+/// The files in a compiler's dependency rule, `target: file file \`.
 pub(super) fn dependencies(rule: &str) -> Vec<PathBuf> {
     let files = rule.split_once(": ").map_or("", |(_, files)| files);
     let mut found = Vec::new();

@@ -1,7 +1,8 @@
-//! The floors: what a folder of the kernel may use, and that no two modules of a crate use one another.
+//! Checks the floors: which folder of the kernel may use which, and that modules of a crate have no
+//! cycles.
 //!
-//! One table says it all. An arrow that breaks a rule is named with the line that draws it; an exception
-//! that is not needed any more is an error, too, so that the list of exceptions only shrinks.
+//! The rules are one table. A violation is reported with its line; an exception that is no longer
+//! needed is an error, so the list of exceptions only shrinks.
 
 mod source;
 mod tree;
@@ -17,18 +18,18 @@ use tree::{Arrow, Tree};
 /// The rules, in `tests/floors.list`.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Rules {
-    /// The kernel's folders and files from the bottom up; those of one line stand side by side.
+    /// The kernel's folders and files from the bottom up; those of one line are on the same floor.
     floors: Vec<Vec<String>>,
-    /// Arrows between the kernel's folders that go up or to the side, for now.
+    /// Exceptions: uses that go up or sideways.
     arrows: BTreeSet<(String, String)>,
-    /// Modules of one crate that use one another, for now.
-    circles: BTreeSet<Vec<String>>,
+    /// Exceptions: cycles of modules in a crate.
+    cycles: BTreeSet<Vec<String>>,
 }
 
-/// Where the rules stand.
+/// The file with the rules.
 const RULES: &str = "tests/floors.list";
 
-/// Everything that breaks a rule, a line each.
+/// All violations, a line each.
 ///
 /// # Errors
 ///
@@ -39,18 +40,18 @@ pub(crate) fn check(root: &File) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     let kernel = Tree::read(root, "kernel/src")?;
     problems.extend(rules.check_floors(&kernel.arrows()));
-    let mut circles = circles("kernel", &kernel.arrows());
+    let mut cycles = cycles("kernel", &kernel.arrows());
     for entry in std::fs::read_dir(root.join("crates"))? {
         let name = entry?.file_name().into_string().unwrap_or_default();
         let tree = Tree::read(root, &format!("crates/{name}/src"))?;
-        circles.extend(self::circles(&name, &tree.arrows()));
+        cycles.extend(self::cycles(&name, &tree.arrows()));
     }
-    problems.extend(rules.check_circles(&circles));
+    problems.extend(rules.check_cycles(&cycles));
     Ok(problems)
 }
 
 impl Rules {
-    /// `floor NAME…`, `arrow FROM TO`, `circle MODULE…`; `#` begins a comment.
+    /// `floor NAME…`, `arrow FROM TO`, `cycle MODULE…`; `#` begins a comment.
     fn parse(text: &str) -> Result<Rules> {
         let mut rules = Rules::default();
         for (number, line) in text.lines().enumerate() {
@@ -64,7 +65,7 @@ impl Rules {
             match (word, names.as_slice()) {
                 ("floor", [_, ..]) => rules.floors.push(names),
                 ("arrow", [from, to]) => drop(rules.arrows.insert((from.clone(), to.clone()))),
-                ("circle", [_, _, ..]) => drop(rules.circles.insert(names)),
+                ("cycle", [_, _, ..]) => drop(rules.cycles.insert(names)),
                 _ => anyhow::bail!("line {}: {line}", number + 1),
             }
         }
@@ -90,7 +91,7 @@ impl Rules {
                 (Some(above), Some(below)) if above > below => {}
                 (Some(_), Some(_)) if self.arrows.contains(&pair) => drop(unneeded.remove(&pair)),
                 (Some(_), Some(_)) => problems.push(format!(
-                    "{}: {from} uses {to} ({}), which does not stand below it",
+                    "{}: {from} uses {to} ({}), which is not below it",
                     arrow.place,
                     arrow.to.join("::")
                 )),
@@ -104,37 +105,35 @@ impl Rules {
         problems
     }
 
-    fn check_circles(&self, circles: &BTreeMap<Vec<String>, Vec<String>>) -> Vec<String> {
-        let found = circles
+    fn check_cycles(&self, cycles: &BTreeMap<Vec<String>, Vec<String>>) -> Vec<String> {
+        let found = cycles
             .iter()
-            .filter(|(circle, _)| !self.circles.contains(*circle));
+            .filter(|(cycle, _)| !self.cycles.contains(*cycle));
         let mut problems: Vec<String> = found
-            .map(|(circle, places)| {
+            .map(|(cycle, places)| {
                 format!(
-                    "these use one another: {}\n    {}",
-                    circle.join(" "),
+                    "cycle of modules: {}\n    {}",
+                    cycle.join(" "),
                     places.join("\n    ")
                 )
             })
             .collect();
         let gone = self
-            .circles
+            .cycles
             .iter()
-            .filter(|circle| !circles.contains_key(*circle));
-        problems.extend(
-            gone.map(|circle| format!("{RULES}: there is no such circle: {}", circle.join(" "))),
-        );
+            .filter(|cycle| !cycles.contains_key(*cycle));
+        problems.extend(gone.map(|cycle| format!("{RULES}: no such cycle: {}", cycle.join(" "))));
         problems
     }
 }
 
-/// The folder or file right below `kernel/src`; `main` for the root.
+/// The folder or file directly in `kernel/src`; `main` for the root.
 fn room(module: &[String]) -> &str {
     module.first().map_or("main", String::as_str)
 }
 
-/// The largest sets of modules that lead to one another, by name, with what draws the arrows in them.
-fn circles(name: &str, arrows: &[Arrow]) -> BTreeMap<Vec<String>, Vec<String>> {
+/// The strongly connected components of the modules, with the lines of the uses in them.
+fn cycles(name: &str, arrows: &[Arrow]) -> BTreeMap<Vec<String>, Vec<String>> {
     let mut next: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
     for arrow in arrows.iter().filter(|arrow| !arrow.only_named) {
         next.entry(&arrow.from).or_default().insert(&arrow.to);
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_up_is_named_with_its_line() {
+    fn upward_uses_are_reported_with_their_line() {
         let rules =
             Rules::parse("floor arch\nfloor mm fs # side by side\narrow arch fs\n").unwrap();
         for (from, to, wanted) in [
@@ -215,13 +214,9 @@ mod tests {
             (
                 "arch::trap",
                 "mm::ram",
-                "x.rs:1: arch uses mm (mm::ram), which does not stand below it",
+                "x.rs:1: arch uses mm (mm::ram), which is not below it",
             ),
-            (
-                "mm",
-                "fs",
-                "x.rs:1: mm uses fs (fs), which does not stand below it",
-            ),
+            ("mm", "fs", "x.rs:1: mm uses fs (fs), which is not below it"),
             ("mm", "dev", "x.rs:1: mm or dev is on no floor"),
         ] {
             let problems = rules.check_floors(&[arrow(from, to), arrow("arch", "fs")]);
@@ -235,25 +230,22 @@ mod tests {
     }
 
     #[test]
-    fn circles_are_found() {
+    fn cycles_are_found() {
         let arrows = [
             arrow("a", "b"),
             arrow("b", "c"),
             arrow("c", "a"),
             arrow("c", "d"),
         ];
-        let found = circles("mm", &arrows);
+        let found = cycles("mm", &arrows);
         let members: Vec<&Vec<String>> = found.keys().collect();
         assert_eq!(
             members,
             [&["mm::a", "mm::b", "mm::c"].map(str::to_owned).to_vec()]
         );
-        assert_eq!(Rules::default().check_circles(&found).len(), 1);
-        let rules = Rules::parse("circle mm::a mm::b mm::c\ncircle mm::x mm::y").unwrap();
-        let problems = rules.check_circles(&found);
-        assert_eq!(
-            problems,
-            ["tests/floors.list: there is no such circle: mm::x mm::y"]
-        );
+        assert_eq!(Rules::default().check_cycles(&found).len(), 1);
+        let rules = Rules::parse("cycle mm::a mm::b mm::c\ncycle mm::x mm::y").unwrap();
+        let problems = rules.check_cycles(&found);
+        assert_eq!(problems, ["tests/floors.list: no such cycle: mm::x mm::y"]);
     }
 }

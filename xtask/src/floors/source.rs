@@ -1,36 +1,36 @@
-//! What a source file takes from the other modules of its crate, read from its tokens: so what stands in
-//! a macro counts, and what stands in a comment or a string does not.
+//! The paths that a source file uses, read from its tokens, so that macros count, and comments and
+//! strings do not.
 
 use anyhow::{Context, Result};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::{collections::BTreeMap, str::FromStr};
 
-/// A path of names, from the crate's root on.
+/// A path from the crate's root.
 pub(super) type Path = Vec<String>;
 
-/// What stands in a file.
+/// The result of reading a file.
 #[derive(Debug, Default)]
 pub(super) struct Source {
     pub(super) mentions: Vec<Mention>,
-    /// The names that its `use` lines give to paths of the crate, its re-exports among them.
+    /// The names that its `use` declarations bind to paths of the crate, including re-exports.
     pub(super) names: BTreeMap<String, Path>,
-    /// The macros that it defines.
+    /// Macros that it defines.
     pub(super) macros: Vec<String>,
-    /// The modules within it that only tests have.
+    /// Its `cfg(test)` modules.
     pub(super) tests: Vec<String>,
 }
 
-/// A path into the crate that a file writes.
+/// A path into the crate.
 #[derive(Debug)]
 pub(super) struct Mention {
     pub(super) path: Path,
     pub(super) line: usize,
-    /// It only hands the name on (`pub use`).
-    pub(super) handed_on: bool,
+    /// It is only a re-export (`pub use`).
+    pub(super) reexport: bool,
 }
 
 impl Source {
-    /// Reads the text of the module `here`. Its tests are left out.
+    /// Reads the source of the module `here`, without its tests.
     ///
     /// # Errors
     ///
@@ -45,12 +45,12 @@ impl Source {
             local: Vec::new(),
         };
         reader.stream(stream);
-        // A path may begin with a name that a `use` further down brings.
+        // A path may start with a name that a later `use` binds.
         let Reader {
             mut source, local, ..
         } = reader;
         for (path, line) in local {
-            // What is no name of a `use` may be a module within this one.
+            // A name not bound by `use` may be a submodule.
             let start = source.names.get(&path[0]).cloned();
             let start = start.unwrap_or_else(|| here.iter().chain([&path[0]]).cloned().collect());
             if path.len() > 1 {
@@ -58,7 +58,7 @@ impl Source {
                 source.mentions.push(Mention {
                     path,
                     line,
-                    handed_on: false,
+                    reexport: false,
                 });
             }
         }
@@ -69,7 +69,7 @@ impl Source {
 struct Reader<'a> {
     here: &'a [String],
     source: Source,
-    /// Paths that begin with neither `crate`, `self` nor `super`.
+    /// Paths that start with neither `crate`, `self` nor `super`.
     local: Vec<(Path, usize)>,
 }
 
@@ -82,10 +82,10 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads what begins at `at`; where the next begins.
+    /// Reads the item at `at`; returns where the next starts.
     fn item(&mut self, tokens: &[TokenTree], at: usize) -> usize {
         match &tokens[at] {
-            TokenTree::Punct(hash) if hash.as_char() == '#' => match behind_test(tokens, at) {
+            TokenTree::Punct(hash) if hash.as_char() == '#' => match after_test(tokens, at) {
                 Some(end) => {
                     let name = tokens.get(end - 2).map(ToString::to_string);
                     self.source.tests.extend(name);
@@ -97,10 +97,10 @@ impl Reader<'_> {
                 let end = tokens[at..].iter().position(is(';'));
                 let end = end.map_or(tokens.len(), |end| at + end);
                 let visibility = tokens[..at].iter().rev().take(2);
-                let handed_on = visibility
+                let reexport = visibility
                     .take_while(|token| !is(';')(token))
                     .any(|token| matches!(token, TokenTree::Ident(word) if *word == "pub"));
-                self.tree(&tokens[at + 1..end], &[], handed_on);
+                self.tree(&tokens[at + 1..end], &[], reexport);
                 end
             }
             TokenTree::Ident(word) if *word == "macro_rules" => {
@@ -116,7 +116,7 @@ impl Reader<'_> {
                     Some(path) => self.source.mentions.push(Mention {
                         path,
                         line,
-                        handed_on: false,
+                        reexport: false,
                     }),
                     None => self.local.push((path, line)),
                 }
@@ -130,8 +130,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads what a `use` names, behind `start`.
-    fn tree(&mut self, tokens: &[TokenTree], start: &[String], handed_on: bool) {
+    /// Reads a use tree below `start`.
+    fn tree(&mut self, tokens: &[TokenTree], start: &[String], reexport: bool) {
         for part in tokens.split(is(',')) {
             let Some(first) = part.first() else { continue };
             let line = first.span().start().line;
@@ -146,14 +146,14 @@ impl Reader<'_> {
                     break;
                 }
             }
-            // A path without `crate` may lead into a module within this one.
+            // A path without `crate` may name a submodule.
             let mut path = self
                 .absolute(&names)
                 .unwrap_or_else(|| self.here.iter().chain(&names).cloned().collect());
             let renamed = match rest {
                 [TokenTree::Group(group)] if group.delimiter() == Delimiter::Brace => {
                     let inner: Vec<TokenTree> = group.stream().into_iter().collect();
-                    self.tree(&inner, &names, handed_on);
+                    self.tree(&inner, &names, reexport);
                     continue;
                 }
                 [_, TokenTree::Ident(name)] => Some(name.to_string()),
@@ -168,12 +168,12 @@ impl Reader<'_> {
             self.source.mentions.push(Mention {
                 path,
                 line,
-                handed_on,
+                reexport,
             });
         }
     }
 
-    /// A path as it is written, from the crate's root on; nothing if it is none of `crate`, `self` and
+    /// A path resolved from the crate's root; `None` unless it starts with `crate`, `self` or
     /// `super`.
     fn absolute(&self, path: &[String]) -> Option<Path> {
         let mut start = match path.first()?.as_str() {
@@ -199,7 +199,7 @@ fn is(wanted: char) -> impl Fn(&TokenTree) -> bool {
     move |token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == wanted)
 }
 
-/// The names from `at` on that two colons are between, and where they end.
+/// The path segments from `at` on, and where they end.
 fn path(tokens: &[TokenTree], mut at: usize) -> (Path, usize) {
     let mut names = Vec::new();
     while let Some(TokenTree::Ident(name)) = tokens.get(at) {
@@ -214,8 +214,8 @@ fn path(tokens: &[TokenTree], mut at: usize) -> (Path, usize) {
     (names, at)
 }
 
-/// Where what stands behind `#[cfg(test)]` and the like ends.
-fn behind_test(tokens: &[TokenTree], at: usize) -> Option<usize> {
+/// The end of an item under `#[cfg(test)]` or the like.
+fn after_test(tokens: &[TokenTree], at: usize) -> Option<usize> {
     let TokenTree::Group(attribute) = tokens.get(at + 1)? else {
         return None;
     };
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_a_path_is_found() {
+    fn every_form_of_path_is_found() {
         for (text, wanted) in [
             ("use crate::proc::sched;", vec!["proc::sched"]),
             (

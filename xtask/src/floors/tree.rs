@@ -1,4 +1,4 @@
-//! The modules of a crate, and who takes what from whom.
+//! The modules of a crate and their uses of each other.
 
 use super::source::{Mention, Path, Source};
 use anyhow::{Context, Result};
@@ -8,7 +8,7 @@ use std::{
     path::Path as File,
 };
 
-/// How many re-exports a name may pass.
+/// Limit on chains of re-exports.
 const MOST: usize = 8;
 
 /// A crate's modules by their paths.
@@ -17,19 +17,19 @@ pub(super) struct Tree {
 }
 
 struct Module {
-    /// The file, from the repository's root on.
+    /// The file, relative to the repository's root.
     file: String,
     source: Source,
 }
 
-/// One module takes something from another.
+/// A use of one module by another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Arrow {
     pub(super) from: Path,
     pub(super) to: Path,
-    /// Where it is written.
+    /// File and line.
     pub(super) place: String,
-    /// It only names the module itself, or hands on what is in it.
+    /// It only names or re-exports the module.
     pub(super) only_named: bool,
 }
 
@@ -83,7 +83,7 @@ impl Tree {
             .retain(|path, _| !tests.iter().any(|test| path.starts_with(test)));
     }
 
-    /// Other modules find an exported macro in the crate's root, wherever it is defined.
+    /// Exported macros are in the crate's root, wherever they are defined.
     fn place_macros(&mut self) {
         let defined: Vec<(String, Path)> = self
             .modules
@@ -101,7 +101,7 @@ impl Tree {
         }
     }
 
-    /// The module that a path leads into, past re-exports.
+    /// The module that a path leads to, through re-exports.
     fn resolve(&self, path: &[String]) -> Option<&Path> {
         let mut path = path.to_vec();
         for _ in 0..MOST {
@@ -120,15 +120,15 @@ impl Tree {
         None
     }
 
-    /// What a name of a module stands for, if the module has it from another one of the crate.
+    /// The target of a name that a module re-exports from the crate.
     fn exported(&self, module: &Path, name: &String) -> Option<Path> {
         let path = self.modules.get(module)?.source.names.get(name)?;
-        // Not what another crate has under that name.
+        // Not a name from another crate.
         let (target, _) = self.deepest(path)?;
         (target != module).then(|| path.clone())
     }
 
-    /// The longest beginning that is a module, and what is behind it.
+    /// The longest prefix that is a module, and the rest.
     fn deepest<'a>(&self, path: &'a [String]) -> Option<(&Path, &'a [String])> {
         (0..=path.len()).rev().find_map(|length| {
             let (start, rest) = path.split_at(length);
@@ -137,14 +137,14 @@ impl Tree {
         })
     }
 
-    /// Every arrow from one module to another, one for each pair and line.
+    /// All uses, one for each pair of modules and line.
     pub(super) fn arrows(&self) -> Vec<Arrow> {
         let mut arrows = BTreeSet::new();
         for (from, module) in &self.modules {
             for Mention {
                 path,
                 line,
-                handed_on,
+                reexport,
             } in &module.source.mentions
             {
                 let named = self.modules.get_key_value(path).map(|(to, _)| to);
@@ -156,7 +156,7 @@ impl Tree {
                         from: from.clone(),
                         to: to.clone(),
                         place: format!("{}:{line}", module.file),
-                        only_named: named.is_some() || *handed_on,
+                        only_named: named.is_some() || *reexport,
                     });
                 }
             }

@@ -1,4 +1,4 @@
-//! C programs from outside, as somebody who has a test of a course in a file uses them.
+//! C programs given on the command line, as for a course's tests.
 
 use super::{
     Bench, Check, Layer, Log, Outcome,
@@ -22,8 +22,8 @@ fn check(name: &str, work: fn(&Bench, &mut Log) -> Result<()>) -> Check {
     })
 }
 
-/// A C program of either dialect is compiled, again after a change, with warnings but no errors for
-/// what was written for 32 bits; one that is no C, or has too long a name, is refused.
+/// C programs of both dialects compile, and again after a change, with warnings for 32-bit code;
+/// invalid programs and long names are refused.
 fn c_sources(bench: &Bench, log: &mut Log) -> Result<()> {
     let classic = |says: &str| {
         format!(
@@ -66,7 +66,7 @@ fn c_sources(bench: &Bench, log: &mut Log) -> Result<()> {
     wanted(&output, "at most 14 bytes, this one 15")
 }
 
-/// Points for the lines that are there, none for those that are not, with tests of the course's own.
+/// Points by lines of output, with the course's own tests.
 fn c_grade(bench: &Bench, log: &mut Log) -> Result<()> {
     let saying = |lines: &str| {
         format!("#include \"user/user.h\"\nint main(void) {{ printf(\"{lines}\"); return 0; }}\n")

@@ -1,4 +1,4 @@
-//! `count`, through the front door: numbers that are the same each time, or none.
+//! `count`: reproducible numbers, or none.
 
 use super::{
     Bench, Check, Log,
@@ -30,8 +30,8 @@ fn rows(console: &str, name: &str, times: u64) -> Result<Vec<[u64; 2]>> {
     Ok(rows)
 }
 
-/// Repetitions of a call that does not wait take the same instructions, in one boot and in the next; the
-/// most is left out, for the clock may interrupt any.
+/// Repeated calls that do not block take the same number of instructions, in every boot. Maxima are
+/// ignored, since the timer may interrupt.
 fn repeats(bench: &Bench, log: &mut Log) -> Result<()> {
     let cmd = "count getpid 50 fork 5 getpid 50; count pipe-self 20 pipe 20";
     let boot = |log: &mut Log| {
@@ -68,7 +68,7 @@ fn repeats(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// Without a counter of instructions there are no numbers; mistakes are named.
+/// Without an instruction counter there are no numbers; bad arguments are reported.
 fn refuses(bench: &Bench, log: &mut Log) -> Result<()> {
     let (status, console) = run(bench, log, &[("CMD", "count getpid 1000")])?;
     wanted(&console, "numbers would mean nothing")?;
@@ -80,9 +80,9 @@ fn refuses(bench: &Bench, log: &mut Log) -> Result<()> {
     ensure!(status == 1, "exit status {status}, wanted 1");
     let cmd = "count getpit; count getpid 0; count getpid 2000000 || echo all refused; count";
     let (_, console) = run(bench, log, &[("ICOUNT", "1"), ("CMD", cmd)])?;
-    wanted(&console, "no operation getpit; count alone lists them")?;
-    wanted(&console, "0 times: a number from 1 to 1000000 is wanted")?;
-    wanted(&console, "2000000 times: a number")?;
+    wanted(&console, "no operation getpit; run count for a list")?;
+    wanted(&console, "0 times: expected a number from 1 to 1000000")?;
+    wanted(&console, "2000000 times: expected a number")?;
     ensure!(!console.contains("median"), "something was measured");
     wanted(&console, "\ngetpid ")?;
     wanted(&console, "\ncreate ")

@@ -1,5 +1,5 @@
-//! The course folder, as an instructor uses it: its runner of tests, a few of its own tests, and scripts
-//! that know no more about the guest than what its console shows.
+//! The course folder, as an instructor uses it: its test runner, some of its tests, and scripts
+//! that only watch the console.
 
 use super::{
     Bench, Check, Layer, Log, Outcome,
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use std::{fs, process::Command, time::Duration};
 
-/// The longest that one of these may take: the first build of the kernel for the course is among it.
+/// Time limit, including the first build of the course's kernel.
 const LIMIT: Duration = Duration::from_secs(300);
 /// One test of each kind: an object, the panic, zeroed memory, fork.
 const FEW: [&str; 4] = ["1", "9", "11", "26"];
@@ -60,7 +60,7 @@ fn script(bench: &Bench, log: &mut Log, tests: &str) -> Result<Outcome> {
     Ok(Outcome::Passed(passed.count()))
 }
 
-/// What would have to be installed and cannot.
+/// The packages that cannot be installed, if any.
 fn missing(bench: &Bench, log: &mut Log, parts: &[&str]) -> Result<Option<String>> {
     for what in parts {
         let setup = front(bench, "scripts/setup", &[what], &[]);
@@ -84,8 +84,8 @@ fn few_tests(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// In a folder of hidden tests, one that prints something else than it should is found, and both files are
-/// named; the disk that was built before is not theirs.
+/// In a folder of hidden tests, wrong output is detected and both files are named; the disk built
+/// for other tests is not used.
 fn wrong_output(bench: &Bench, log: &mut Log) -> Result<()> {
     let tests = bench.dir.join("wrong-output");
     fs::create_dir_all(&tests)?;
@@ -107,7 +107,7 @@ fn wrong_output(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// When the runner is ended, however, its test and the guest of that end too.
+/// When the runner is killed, its test and guest end too.
 fn without_runner(bench: &Bench, log: &mut Log) -> Result<()> {
     for signal in [Signal::HUP, Signal::KILL] {
         strike(log, test_mmap(bench, &["-s", "-t1"]), "bash", signal)?;
@@ -115,7 +115,7 @@ fn without_runner(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// Lines end as on xv6's console, and a machine whose kernel panicked waits to be ended.
+/// Lines end as on xv6's console, and a panicked machine waits to be killed.
 fn plain_script(bench: &Bench, log: &mut Log) -> Result<()> {
     let plain = bench.toolchain.root.join("tests/course-plain.exp");
     for (program, shows) in [

@@ -1,4 +1,4 @@
-//! What helps to find a fault: the source lines behind a panic's addresses, and gdb.
+//! Debugging: source lines of a panic's addresses, and gdb.
 
 use super::{
     Bench, Check, Layer, Log, Outcome,
@@ -15,7 +15,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use std::{fs, io::Write, process::Command};
 
-/// Those that know the guest's machine.
+/// Debuggers with RISC-V support.
 const DEBUGGERS: [&str; 2] = ["gdb-multiarch", "riscv64-unknown-elf-gdb"];
 
 pub(super) fn checks() -> Vec<Check> {
@@ -80,7 +80,7 @@ fn backtrace(output: &str) -> Result<()> {
     Ok(())
 }
 
-/// A guest that waits for gdb, and a gdb to go with it.
+/// A gdb and a port for a guest.
 struct Debugger {
     program: &'static str,
     name: String,
@@ -90,7 +90,7 @@ struct Debugger {
 impl Debugger {
     fn find(name: &str) -> Option<Debugger> {
         let here = |program: &&&str| Command::new(program).arg("--version").output().is_ok();
-        // A port for each check, by the length of its name; those that the system gives begin above.
+        // A port for each check, by the length of its name, below the ephemeral ports.
         let port = 30_000 + (std::process::id() as usize * 16 + name.len()) % 2_700;
         Some(Debugger {
             program: DEBUGGERS.iter().find(here)?,
@@ -111,9 +111,9 @@ impl Debugger {
         Ok(session)
     }
 
-    /// Gives gdb the commands, as `.gdbinit` has set it up, and lets it end; what it printed.
+    /// Runs gdb with `.gdbinit` and these commands; returns its output.
     fn run(&self, bench: &Bench, log: &mut Log, commands: &[&str]) -> Result<String> {
-        // Other checks, too, leave a script to connect with.
+        // Other checks overwrite the script to connect.
         let guest = bench.guest(Profile::Release)?;
         let programs = bench.toolchain.target_dir().join(SYMBOLS);
         let script = gdb_script(&guest.kernel, &programs, self.port);
@@ -131,8 +131,8 @@ impl Debugger {
     }
 }
 
-/// In a system call: the process and its relatives, regions, values of the kernel's types; and what is typed
-/// while the machine waits is there afterwards.
+/// Stopped in a system call: the process and its relatives, regions, pretty-printed values; input
+/// typed meanwhile is not lost.
 fn kernel(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
     let mut guest = gdb.guest(bench, log, "", "echo typed ahead\r")?;
     let output = gdb.run(
@@ -171,8 +171,8 @@ fn kernel(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
     ] {
         wanted(&output, text)?;
     }
-    ensure!(!output.contains("Error"), "gdb has errors to tell");
-    // gdb has gone, and the machine runs on.
+    ensure!(!output.contains("Error"), "gdb reports errors");
+    // After gdb detaches the machine runs on.
     read(
         &mut guest,
         log,
@@ -182,14 +182,14 @@ fn kernel(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
     Ok(Outcome::Passed(1))
 }
 
-/// A fault of the kernel, made by a debugger: what was accessed, and by which line.
+/// A kernel fault caused by a debugger: reports the access and its source line.
 fn fault(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
     let mut guest = gdb.guest(bench, log, "", "")?;
     let commands = [
         "hbreak *'kernel::syscall::perform'",
         "continue",
         "delete",
-        // Where the result is to go.
+        // The address for the result.
         "set $a0 = 0x10",
         "continue",
     ];
@@ -207,7 +207,7 @@ fn fault(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
     Ok(Outcome::Passed(1))
 }
 
-/// A breakpoint in a program stops that one alone, and its variables are there.
+/// A breakpoint in a program stops only that program, and shows its variables.
 fn program(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
     if Compiler::find().is_none() {
         let reason = "no C compiler for the guest; `scripts/setup c` installs one";
@@ -234,7 +234,7 @@ int main(int argc, char **argv)
         bench,
         log,
         &[
-            // Before anything runs, so that init, sh, ls and wc all come by.
+            // Set before any program runs.
             "hbreak kernel::start::run_init",
             "continue",
             "user debugged",

@@ -1,4 +1,4 @@
-//! Guests that do not end, and what is said of them.
+//! Timeouts, and the state that is printed.
 
 use super::{
     Bench, Check, Log,
@@ -21,7 +21,7 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// A command without an end is ended.
+/// A command is killed at its time limit.
 fn timeout(bench: &Bench, log: &mut Log) -> Result<()> {
     let start = Instant::now();
     let (status, output) = run(bench, log, &[("CMD", "cat"), ("TIMEOUT", "4")])?;
@@ -29,7 +29,7 @@ fn timeout(bench: &Bench, log: &mut Log) -> Result<()> {
         status == TIMED_OUT,
         "exit status {status}, wanted {TIMED_OUT}"
     );
-    wanted(&output, "no end after 4 s")?;
+    wanted(&output, "timeout after 4 s")?;
     ensure!(
         start.elapsed() < Duration::from_secs(30),
         "it took {:?}",
@@ -38,7 +38,7 @@ fn timeout(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// When the time is up the console says what each hart runs and what each process waits for.
+/// On timeout the console shows what each hart runs and what each process waits for.
 fn watchdog(bench: &Bench, log: &mut Log) -> Result<()> {
     let settings = [
         ("CMD", "cat & zombie; spin"),
@@ -66,10 +66,10 @@ fn watchdog(bench: &Bench, log: &mut Log) -> Result<()> {
     line(&[" sleep ", " cat ", " s line of input: read"])?;
     line(&[" run ", " spin"])?;
     line(&["end of state"])?;
-    wanted(state, "no end after 10 s")
+    wanted(state, "timeout after 10 s")
 }
 
-/// A guest that no instruction of runs cannot tell; QEMU tells where its harts are.
+/// For a guest that executes nothing, QEMU shows its harts.
 fn watchdog_without_kernel(bench: &Bench, log: &mut Log) -> Result<()> {
     let settings = [
         ("CMD", "echo hi"),
@@ -79,12 +79,12 @@ fn watchdog_without_kernel(bench: &Bench, log: &mut Log) -> Result<()> {
     ];
     let (status, output) = run(bench, log, &settings)?;
     ensure!(status == TIMED_OUT, "exit status {status}");
-    wanted(&output, "no hart tells the state")?;
+    wanted(&output, "the kernel does not report its state")?;
     wanted(&output, "hart 0: at 0x1000, ")?;
     wanted(&output, "hart 1: at 0x1000, ")
 }
 
-/// In a release kernel nobody knows who holds a lock; a hart that waits for ever says so.
+/// In a release kernel, which does not track lock owners, a hart reports a long spin.
 fn long_spin(bench: &Bench, log: &mut Log) -> Result<()> {
     let image = bench.dir.join("long-spin.img");
     let settings = [("BOOT", "provoke=spinlock"), ("KEEP", text(&image)?)];

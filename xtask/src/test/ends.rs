@@ -1,4 +1,4 @@
-//! Whoever of make, shells, scripts and xtask is ended, and however: no guest runs on without them.
+//! However make, shells, scripts or xtask are killed, no guest outlives them.
 
 use super::{
     Bench, Check, Layer, Log, Outcome,
@@ -18,13 +18,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The kernel knows a process by the beginning of its name.
+/// As truncated in /proc.
 const QEMU: &str = "qemu-system-ris";
-/// For env: what runs below does not take over that a hang-up is ignored, as below nohup.
+/// For env: do not inherit an ignored SIGHUP, as under nohup.
 const HEARS: &str = "--default-signal=HUP";
-/// The longest that a guest may live on.
+/// Time for a guest to end.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two looks.
+/// Polling interval.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) fn checks() -> Vec<Check> {
@@ -38,17 +38,17 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// Processes below one that was started here, with their names.
+/// The descendants of a process, with their names.
 struct Family(Vec<(Pid, String)>);
 
 impl Family {
-    /// Waits until there is a guest among them.
+    /// Waits until one of them is a guest.
     fn with_guest(session: &mut Session, log: &mut Log) -> Result<Family> {
         let deadline = Instant::now() + LIMIT;
         loop {
             match session.next(Instant::now() + PAUSE)? {
                 Event::Output(bytes) => log.write_all(&bytes)?,
-                Event::Ended(status) => bail!("it ended with {status} before there was a guest"),
+                Event::Ended(status) => bail!("it exited with {status} before the guest started"),
                 Event::Silence => {}
             }
             let family = Family::below(session.id());
@@ -56,7 +56,7 @@ impl Family {
                 writeln!(log, "+ {:?}", family.0)?;
                 return Ok(family);
             }
-            ensure!(Instant::now() < deadline, "there is no guest");
+            ensure!(Instant::now() < deadline, "no guest started");
         }
     }
 
@@ -83,7 +83,7 @@ impl Family {
         Family(family)
     }
 
-    /// Whether QEMU runs a kernel, and not only tells its version to the set-up.
+    /// Whether QEMU runs a kernel, not `--version` for the setup.
     fn has_guest(&self) -> bool {
         self.find(QEMU).is_ok_and(|pid| {
             let path = format!("/proc/{}/cmdline", pid.as_raw_nonzero());
@@ -126,7 +126,7 @@ impl Family {
     }
 }
 
-/// Starts the command, and sends the signal to that one of its processes when there is a guest.
+/// Starts the command, waits for the guest, and sends the signal to the named process.
 pub(super) fn strike(log: &mut Log, command: Command, name: &str, signal: Signal) -> Result<()> {
     writeln!(log, "+ {command:?}")?;
     let mut session = Session::start(command, true, Stderr::Console)?;
@@ -136,7 +136,7 @@ pub(super) fn strike(log: &mut Log, command: Command, name: &str, signal: Signal
     family.ends(&format!("{name} got {signal:?}"))
 }
 
-/// Without a terminal: a script calls make, which calls xtask.
+/// Without a terminal: a script runs make, which runs xtask.
 fn with_caller(bench: &Bench, log: &mut Log) -> Result<Outcome> {
     let cases = [
         ("sh", Signal::KILL),
@@ -155,8 +155,8 @@ fn with_caller(bench: &Bench, log: &mut Log) -> Result<Outcome> {
     Ok(Outcome::Passed(cases.len()))
 }
 
-/// A command line on a terminal of its own, which has gone when this process ends; nothing where there is
-/// no script(1).
+/// A command line on a terminal of its own, which closes when this process ends; `None` without
+/// script(1).
 pub(super) fn on_terminal(bench: &Bench, line: &str, settings: &[(&str, &str)]) -> Option<Command> {
     Command::new("script").arg("--version").output().ok()?;
     let line = [HEARS, "script", "-qec", line, "/dev/null"];
@@ -169,7 +169,7 @@ pub(super) fn no_terminal() -> Outcome {
     Outcome::Skipped("there is no script(1) to make a terminal with".into())
 }
 
-/// On a terminal whose session make leads, so that nobody else is told of a hang-up.
+/// On a terminal with make as session leader, which alone gets the SIGHUP.
 fn with_terminal(bench: &Bench, log: &mut Log) -> Result<Outcome> {
     let image = bench.dir.join("ends.img");
     let port = (20_000 + std::process::id() % 10_000).to_string();
@@ -191,7 +191,7 @@ fn with_terminal(bench: &Bench, log: &mut Log) -> Result<Outcome> {
     Ok(Outcome::Passed(cases.len()))
 }
 
-/// However a guest ends that had the terminal, its settings are as before.
+/// However the guest ends, the terminal's settings are restored.
 fn restored(bench: &Bench, log: &mut Log) -> Result<Outcome> {
     let image = bench.dir.join("restored.img");
     let settings = [("KEEP", text(&image)?)];
@@ -217,21 +217,18 @@ fn restored(bench: &Bench, log: &mut Log) -> Result<Outcome> {
         let [.., before, after] = lines.as_slice() else {
             bail!("stty printed nothing");
         };
-        ensure!(
-            before == after,
-            "the terminal has other settings than before"
-        );
+        ensure!(before == after, "the terminal's settings were not restored");
     }
     Ok(Outcome::Passed(2))
 }
 
-/// How to leave a guest that has the terminal.
+/// How to end the guest.
 enum Leave {
     Keys,
     Signal,
 }
 
-/// Reads the console until the text is there, or to its end.
+/// Reads the console until the text appears, or to its end.
 pub(super) fn read(
     session: &mut Session,
     log: &mut Log,
@@ -246,8 +243,8 @@ pub(super) fn read(
                 output.push_str(&String::from_utf8_lossy(&bytes));
             }
             Event::Ended(_) if text.is_none() => return Ok(()),
-            Event::Ended(status) => bail!("it ended with {status}"),
-            Event::Silence => bail!("no end after {} s", LIMIT.as_secs()),
+            Event::Ended(status) => bail!("it exited with {status}"),
+            Event::Silence => bail!("timeout after {} s", LIMIT.as_secs()),
         }
     }
     Ok(())

@@ -1,5 +1,4 @@
-//! Images that xtask did not make: nothing on them changes but what the guest writes, and command lines
-//! run on them all the same.
+//! Images that xtask did not make: only the guest changes them, and command lines run on them.
 
 use super::{
     Bench, Check, Layer, Log, Outcome,
@@ -19,9 +18,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bytes in the image, about as many as in that of xv6.
+/// Image size, about that of xv6.
 const SIZE: usize = 2 << 20;
-/// What stands on it in the place of a program of ours.
+/// A file in place of one of our programs.
 const OTHER: &[u8] = b"this is no program of Pagoda's\n";
 
 pub(super) fn checks() -> Vec<Check> {
@@ -45,7 +44,7 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// An image with an init and a shell as xv6 has them, and programs for them.
+/// An image with an init and a shell like xv6's, and programs.
 fn make(bench: &Bench) -> Result<Vec<u8>> {
     let dir = bench.toolchain.root.join("user/c/tests/foreign");
     let sources: [PathBuf; 2] = ["init.c", "sh.c"].map(|name| dir.join(name));
@@ -61,7 +60,7 @@ fn make(bench: &Bench) -> Result<Vec<u8>> {
     volume.into_image()
 }
 
-/// Two boots to a prompt: the first makes the console, the second writes nothing.
+/// Two boots to a prompt: the first creates the console node, the second writes nothing.
 fn stays(bench: &Bench, log: &mut Log, image: &Path) -> Result<()> {
     let before = fs::read(image)?;
     let qemu = |log: &mut Log| {
@@ -72,10 +71,7 @@ fn stays(bench: &Bench, log: &mut Log, image: &Path) -> Result<()> {
             Some("echo it is the\n"),
         )?;
         wanted(&output, "\nit is the")?;
-        wanted(
-            &output,
-            "not made by xtask: the programs on it stay as they are",
-        )?;
+        wanted(&output, "not made by xtask: its programs are kept")?;
         ensure!(status == 0, "exit status {status}, wanted 0");
         Ok(())
     };
@@ -85,14 +81,14 @@ fn stays(bench: &Bench, log: &mut Log, image: &Path) -> Result<()> {
     for name in ["init", "sh", "cat", "echo", "ls"] {
         ensure!(new.get(name)? == old.get(name)?, "{name} has changed");
     }
-    ensure!(new.get("free")?.is_none(), "there is a program more");
+    ensure!(new.get("free")?.is_none(), "a program was added");
     qemu(log)?;
     ensure!(
         fs::read(image)? == between,
         "the image has changed though the guest wrote nothing"
     );
 
-    // What is asked for is copied, and nothing else.
+    // Only the added file is copied.
     let note = bench.file("foreign-note", b"a note from the host\n")?;
     let settings = [("KEEP", text(image)?), ("ADD", text(&note)?)];
     let command = front(bench, "scripts/xtask", &["qemu"], &settings);
@@ -115,7 +111,7 @@ fn runs(bench: &Bench, log: &mut Log, image: &Path) -> Result<()> {
         log,
         &[keep, ("CMD", "echo kept well > note\necho twice > other")],
     )?;
-    // A program that reads gets what is typed behind it, and then the end of its input.
+    // A program that reads input gets the following lines, then the end of input.
     let (status, output) = run(
         bench,
         log,
@@ -130,20 +126,20 @@ fn runs(bench: &Bench, log: &mut Log, image: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Ctrl-C where no shell makes process groups: it ends what the shell waits for, not what is left to init.
+/// Ctrl-C without process groups: it ends what the shell waits for, but not orphans.
 fn interrupt(bench: &Bench, log: &mut Log, image: &Path) -> Result<()> {
     let terminal = Terminal::boot(bench, log, image, &[])?;
     let mut terminal = terminal.context("there is no script(1) to make a terminal with")?;
     terminal.start("spin", &[" spin"])?;
     terminal.interrupt()?;
-    // When the shell reads again its prompt is there.
+    // The prompt is there when the shell reads again.
     let behind = ["      1 run ", " spin", "line of input: read"];
     terminal.start("spin &", &behind)?;
     terminal.start("cat", &[" cat ", "line of input: read"])?;
     terminal.press(b"half a line\x03")?;
     terminal.shows("^C\r\n$ ")?;
     terminal.interrupt()?;
-    // Lines come back here, too.
+    // History works here, too.
     terminal.press(b"\x1b[A")?;
     terminal.shows("cat")?;
     terminal.press(b"\x15ps\r")?;
@@ -151,13 +147,13 @@ fn interrupt(bench: &Bench, log: &mut Log, image: &Path) -> Result<()> {
     let has = |name: &str| processes.lines().any(|line| line.ends_with(name));
     ensure!(
         has(" spin") && has(" sh"),
-        "what is not waited for was ended"
+        "the background process was killed"
     );
-    ensure!(!has(" cat"), "what the shell waits for was not ended");
+    ensure!(!has(" cat"), "the foreground process was not killed");
     terminal.leave()
 }
 
-/// How it may end otherwise.
+/// Other ends: a panic, a timeout, a line too long.
 fn ends(bench: &Bench, log: &mut Log, image: &Path) -> Result<()> {
     let keep = ("KEEP", text(image)?);
     let (status, output) = run(bench, log, &[keep, ("CMD", "kmalloctest panic")])?;

@@ -1,4 +1,4 @@
-//! A command line in a guest, and what must come of it.
+//! Runs a command line in a guest and checks the result.
 
 use super::{Bench, Log, Outcome, list::Entry};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 use anyhow::{Result, bail, ensure};
 use std::{io::Write, path::PathBuf, time::Duration};
 
-/// Runs one entry of the list on a disk of its own.
+/// Runs an entry of the list on its own disk.
 pub(super) fn run_entry(bench: &Bench, log: &mut Log, entry: &Entry) -> Result<Outcome> {
     let guest = bench.guest(entry.profile)?;
     if entry.adds.iter().any(|path| c::is_source(path)) && Compiler::find().is_none() {
@@ -40,8 +40,7 @@ pub(super) fn run_entry(bench: &Bench, log: &mut Log, entry: &Entry) -> Result<O
     Ok(Outcome::Passed(1))
 }
 
-/// Boots on the disk and runs the command line; its exit status and what the console showed. Running
-/// out of time is an error.
+/// Boots and runs the command line; returns the exit status and the console. A timeout is an error.
 pub(super) fn run(
     log: &mut Log,
     guest: &Guest,
@@ -54,14 +53,14 @@ pub(super) fn run(
     let before = log.text().len();
     let mut console = Resolver::new(&mut *log, &guest.kernel);
     let Some(status) = follow(&mut session, limit, &mut console)? else {
-        bail!("no end after {} s", limit.as_secs());
+        bail!("timeout after {} s", limit.as_secs());
     };
     let console = log.text().split_off(before);
     writeln!(log, "+ exit status {status}")?;
     Ok((status, console))
 }
 
-/// Boots on the disk with this command line.
+/// Boots with this command line.
 pub(super) fn start(
     log: &mut Log,
     guest: &Guest,

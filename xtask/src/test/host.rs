@@ -1,12 +1,11 @@
-//! The layers that need no guest: format, lints, the crates' own tests, and the builds.
+//! Checks without a guest: format, lints, the crates' tests, builds.
 
 use super::{Bench, Check, Layer, Log, Outcome};
 use crate::{floors, options::Profile, toolchain::GUEST_PACKAGES};
 use anyhow::{Result, bail, ensure};
 use std::process::Command;
 
-/// How many random sequences of operations the tests of `vm` run against their model; plain
-/// `cargo test` runs fewer.
+/// Random sequences for the model tests of `vm`; plain `cargo test` runs fewer.
 const VM_SEQUENCES: &str = "10000";
 
 pub(super) fn checks() -> Vec<Check> {
@@ -53,7 +52,7 @@ pub(super) fn checks() -> Vec<Check> {
     checks
 }
 
-/// Runs an extra of cargo's that not every toolchain has.
+/// Runs an optional cargo subcommand.
 fn tool(bench: &Bench, log: &mut Log, name: &str, command: &mut Command) -> Result<Outcome> {
     if !bench.toolchain.has(name) {
         return Ok(Outcome::Skipped(format!(
@@ -62,7 +61,7 @@ fn tool(bench: &Bench, log: &mut Log, name: &str, command: &mut Command) -> Resu
     }
     match log.run(command)? {
         true => Ok(Outcome::Passed(1)),
-        false => bail!("cargo {name} is not content"),
+        false => bail!("cargo {name} failed"),
     }
 }
 
@@ -89,11 +88,11 @@ fn cargo_tests(log: &mut Log, cargo: &mut Command) -> Result<Outcome> {
         (_, (passed, failed @ 1..)) => Ok(Outcome::Mixed(passed, failed)),
         (true, (passed @ 1.., 0)) => Ok(Outcome::Passed(passed)),
         (true, _) => bail!("there were no tests"),
-        (false, _) => bail!("cargo test did not come to its end"),
+        (false, _) => bail!("cargo test failed"),
     }
 }
 
-/// How many tests passed and failed by the lines `test result: ok. 8 passed; 0 failed; …`.
+/// Counts passed and failed tests by the lines `test result: ok. 8 passed; 0 failed; …`.
 fn count(output: &str) -> (usize, usize) {
     let mut sums = (0, 0);
     for line in output

@@ -1,4 +1,4 @@
-//! The checks of `tests/guest.list`: a command line in the guest each, and what must come of it.
+//! The checks of `tests/guest.list`: command lines and their expected results.
 
 use super::{Check, Layer, guest};
 use crate::{
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-/// One entry of the list.
+/// An entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) name: String,
@@ -29,13 +29,13 @@ pub(super) struct Entry {
     pub(super) status: Status,
     /// What the console must show.
     pub(super) shows: Vec<String>,
-    /// What it must not.
+    /// What it must not show.
     pub(super) lacks: Vec<String>,
     /// Files below the repository's root that go onto the disk first; C sources are compiled.
     pub(super) adds: Vec<PathBuf>,
 }
 
-/// The exit status that is wanted.
+/// The expected exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
     Exactly(u8),
@@ -202,7 +202,7 @@ plain   release 1 128M 5  echo hi
     }
 
     #[test]
-    fn mistakes_are_found() {
+    fn invalid_entries_are_refused() {
         for text in [
             "x release 1",
             "x fast 1 1M 1 echo",
@@ -214,7 +214,7 @@ plain   release 1 128M 5  echo hi
     }
 
     #[test]
-    fn the_list_itself_is_right() {
+    fn the_list_is_valid() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guest.list");
         let entries = parse(&fs::read_to_string(path).unwrap()).unwrap();
         let mut names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();

@@ -1,5 +1,4 @@
-//! `test`: every check there is, in layers: sources, host, guest. Each says OK or FAILED in a line;
-//! the last line counts them all.
+//! `test`: all checks, in layers: sources, host, guest. Prints a line for each and a summary.
 
 mod c_sources;
 mod counting;
@@ -32,30 +31,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// All is well; some checks are many tests in one.
+    /// Passed, with a number of tests.
     Passed(usize),
-    /// So many passed and so many failed.
+    /// Numbers of tests passed and failed.
     Mixed(usize, usize),
-    /// It could not be made here.
+    /// Skipped, with the reason.
     Skipped(String),
 }
 
 /// When a check may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layer {
-    /// Alone, in the order of the list: cargo takes all the machine.
+    /// Alone, in order: cargo uses the whole machine.
     Host,
-    /// Beside others; the longest that it may take, for the order.
+    /// Concurrently; with its time limit, for scheduling.
     Guest(Duration),
 }
 
-/// The work of a check. An error is its failure.
+/// The body of a check. An error is a failure.
 type Work = Box<dyn Fn(&Bench, &mut Log) -> Result<Outcome> + Send + Sync>;
 
-/// One line of the report.
+/// A check.
 struct Check {
     name: String,
     layer: Layer,
@@ -75,17 +74,17 @@ impl Check {
     }
 }
 
-/// What the checks share.
+/// Shared by all checks.
 struct Bench {
     toolchain: Toolchain,
-    /// Logs and what else the checks write.
+    /// Directory for logs and other files.
     dir: PathBuf,
     release: OnceLock<Result<Guest, String>>,
     checked: OnceLock<Result<Guest, String>>,
 }
 
 impl Bench {
-    /// The guest in this profile, built by whoever asks first.
+    /// The guest in this profile, built on first use.
     fn guest(&self, profile: Profile) -> Result<&Guest> {
         let slot = match profile {
             Profile::Release => &self.release,
@@ -107,7 +106,7 @@ impl Bench {
     }
 }
 
-/// Runs the checks whose names hold one of the given words, or all.
+/// Runs the checks whose names contain one of the given words, or all.
 pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let mut checks = host::checks();
     checks.extend(list::checks(&toolchain.root.join("tests/guest.list"))?);
@@ -128,7 +127,7 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     checks.retain(|check| wanted(&check.name));
     ensure!(
         !checks.is_empty(),
-        "no check is called so; `xtask test --list` has their names"
+        "no such check; `xtask test --list` lists them"
     );
     if options.list {
         checks.iter().for_each(|check| println!("{}", check.name));
@@ -153,7 +152,7 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     let mut report = Report::new();
     run_all(&bench, host, 1, &mut report)?;
     if !guest.is_empty() {
-        // Before any check's time runs; one that needs what could not be built says so itself.
+        // Build before any check's time limit starts; a check reports a failed build itself.
         let _ = (bench.guest(Profile::Release), bench.guest(Profile::Checked));
     }
     run_all(&bench, guest, jobs.max(1), &mut report)?;
@@ -162,7 +161,7 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
 
 /// Runs the checks, `jobs` at a time.
 fn run_all(bench: &Bench, mut checks: Vec<Check>, jobs: usize, report: &mut Report) -> Result<()> {
-    // Taken from the end: what may take long begins first.
+    // Taken from the end: the longest start first.
     checks.reverse();
     checks.sort_by_key(|check| match check.layer {
         Layer::Host => Duration::ZERO,

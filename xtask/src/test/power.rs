@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Files that the guest would write if it were left alone.
+/// Files that the guest writes.
 const FILES: usize = 60;
 /// Behind so many of them it waits for the disk.
 const GROUP: usize = 4;
@@ -33,7 +33,7 @@ const MOMENTS: [(usize, u64); 8] = [
     (33, 53),
     (47, 11),
 ];
-/// For one boot.
+/// Time limit for a boot.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// How the kernel and the disk are set up.
@@ -97,12 +97,12 @@ pub(super) fn checks() -> Vec<Check> {
     all.map(check).chain([idle]).collect()
 }
 
-/// The contents of file `n`, which `echo` writes in many calls.
+/// The contents of file `n`, which `echo` writes in several calls.
 fn payload(n: usize) -> String {
     format!("file {n} of the power test ").repeat(3)
 }
 
-/// A script that writes the files, and says so of each, while `stressfs` writes beside it.
+/// A script that writes and reports each file, while `stressfs` writes too.
 fn script() -> String {
     let mut script = String::from("stressfs &\n");
     for n in 0..FILES {
@@ -237,7 +237,7 @@ fn write_until(
     }
     thread::sleep(delay);
     session.kill()?;
-    // What was in the pipe when the power failed had been said, too.
+    // Count reports still in the pipe.
     while let Ok(Event::Output(bytes)) = session.next(Instant::now() + Duration::from_secs(1)) {
         console.push_str(&String::from_utf8_lossy(&bytes));
     }
@@ -257,7 +257,7 @@ fn read(
             Ok(())
         }
         Event::Ended(status) => bail!("the guest ended with {status} before the power failed"),
-        Event::Silence => bail!("no end after {} s", LIMIT.as_secs()),
+        Event::Silence => bail!("timeout after {} s", LIMIT.as_secs()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The prompt as a person has it, on a terminal: keys that edit a line, and Ctrl-C.
+//! The interactive prompt: line editing and Ctrl-C.
 
 use super::{
     Bench, Check, Layer, Log, Outcome,
@@ -40,12 +40,12 @@ pub(super) fn checks() -> Vec<Check> {
 pub(super) struct Terminal<'a> {
     session: Session,
     log: &'a mut Log,
-    /// What was shown and not looked at yet.
+    /// Output not yet examined.
     shown: String,
 }
 
 impl<'a> Terminal<'a> {
-    /// Boots to the first prompt; nothing where there is no way to make a terminal.
+    /// Boots to the first prompt; `None` without script(1).
     pub(super) fn boot(
         bench: &Bench,
         log: &'a mut Log,
@@ -72,7 +72,7 @@ impl<'a> Terminal<'a> {
         self.session.send(keys)
     }
 
-    /// Waits until the text is shown, and gives all that was shown up to its end.
+    /// Waits for the text; returns the output up to its end.
     pub(super) fn shows(&mut self, text: &str) -> Result<String> {
         read(&mut self.session, self.log, &mut self.shown, Some(text))
             .with_context(|| format!("{text:?} does not appear"))?;
@@ -80,7 +80,7 @@ impl<'a> Terminal<'a> {
         Ok(self.shown.drain(..end).collect())
     }
 
-    /// Types the keys; what comes then must be exactly this.
+    /// Types the keys; the output must be exactly `answer`.
     fn answers(&mut self, keys: &[u8], answer: &str) -> Result<()> {
         self.press(keys)?;
         let seen = self.shows(answer)?;
@@ -89,7 +89,7 @@ impl<'a> Terminal<'a> {
         Ok(())
     }
 
-    /// Starts a command, and waits until all of this is in the state that the kernel tells.
+    /// Starts a command, and waits until the kernel's state (Ctrl-P) contains all of `wanted`.
     pub(super) fn start(&mut self, command: &str, wanted: &[&str]) -> Result<()> {
         self.answers(format!("{command}\r").as_bytes(), &format!("{command}\r\n"))?;
         loop {
@@ -112,7 +112,7 @@ impl<'a> Terminal<'a> {
     }
 }
 
-/// What scripts rely on: an echo of each byte, one carriage return and line feed a line, ^H, ^U, ^D.
+/// What scripts rely on: echo of each byte, CR LF line ends, ^H, ^U, ^D.
 fn plain_lines(terminal: &mut Terminal<'_>) -> Result<usize> {
     let cases: &[(&[u8], &str)] = &[
         (b"echo hello\r", "echo hello\r\nhello\r\n$ "),
@@ -134,7 +134,7 @@ fn plain_lines(terminal: &mut Terminal<'_>) -> Result<usize> {
     for (keys, answer) in cases {
         terminal.answers(keys, answer)?;
     }
-    // Typed ahead of the shell; whether the prompt or the echo of the last line comes first is open.
+    // Type-ahead; the prompt and the echo of the last line may come in either order.
     terminal.press(b"echo one; echo two | cat\recho 'thr'ee\r")?;
     for answer in ["one\r\n", "two\r\n", "three\r\n$ "] {
         terminal.shows(answer)?;
@@ -147,7 +147,7 @@ const DOWN: &str = "\x1b[B";
 const RIGHT: &str = "\x1b[C";
 const LEFT: &str = "\x1b[D";
 
-/// Keys that move, and keys that bring lines back: the shell gets the line as it stands at the end.
+/// Cursor keys and history: the shell gets the edited line.
 fn line_editing(terminal: &mut Terminal<'_>) -> Result<usize> {
     let cases = [
         (format!("echo wrld{LEFT}{LEFT}{LEFT}o"), "world"),
@@ -176,10 +176,10 @@ fn line_editing(terminal: &mut Terminal<'_>) -> Result<usize> {
             "{keys:?}, shown as {seen:?}: {answers:?}, wanted {wanted:?}"
         );
     }
-    // Byte for byte: what is behind the cursor is shown again, and the cursor goes back.
+    // Byte for byte: the text after the cursor is redrawn, and the cursor moves back.
     let shown = "echo ab\x08Xb\x08b\r\naXb\r\n$ ";
     terminal.answers(format!("echo ab{LEFT}X\r").as_bytes(), shown)?;
-    // Lines for programs are not the shell's.
+    // Input of programs does not enter the shell's history.
     terminal.answers(b"echo mine\r", "echo mine\r\nmine\r\n$ ")?;
     terminal.answers(b"cat\r", "cat\r\n")?;
     terminal.answers(b"theirs\r", "theirs\r\ntheirs\r\n")?;
@@ -190,7 +190,7 @@ fn line_editing(terminal: &mut Terminal<'_>) -> Result<usize> {
     Ok(cases.len() + 2)
 }
 
-/// A shell's command of each kind, what is typed meanwhile, and what runs behind.
+/// Ctrl-C for each kind of command, with typed input, and with a background process.
 fn interrupt_shell(terminal: &mut Terminal<'_>) -> Result<usize> {
     terminal.start("spin", &[" spin"])?;
     terminal.interrupt()?;
@@ -212,7 +212,7 @@ fn interrupt_shell(terminal: &mut Terminal<'_>) -> Result<usize> {
     terminal.answers(b"half a line\x03", "half a line^C\r\n$ ")?;
     terminal.answers(b"nothing runs\x03", "nothing runs^C\r\n$ ")?;
     terminal.answers(b"echo alive\r", "echo alive\r\nalive\r\n$ ")?;
-    // A shell in the shell stays, and its end gives the terminal back.
+    // A nested shell survives, and returns the terminal on exit.
     terminal.answers(b"sh\r", "sh\r\n$ ")?;
     terminal.start("cat", &[" cat "])?;
     terminal.interrupt()?;
@@ -220,7 +220,7 @@ fn interrupt_shell(terminal: &mut Terminal<'_>) -> Result<usize> {
     terminal.answers(b"exit\r", "exit\r\n$ ")?;
     terminal.start("cat", &[" cat "])?;
     terminal.interrupt()?;
-    // To what goes on behind it, too.
+    // Also to its sibling in a subshell.
     terminal.answers(b"(sh; cat)\r", "(sh; cat)\r\n$ ")?;
     terminal.start("exit", &[" cat "])?;
     terminal.interrupt()?;
@@ -231,15 +231,18 @@ fn interrupt_shell(terminal: &mut Terminal<'_>) -> Result<usize> {
         .filter_map(|line| line.split(' ').next_back())
         .collect();
     let count = |name: &str| names.iter().filter(|&&other| other == name).count();
-    ensure!(count("spin") == 1, "what runs behind was ended: {names:?}");
+    ensure!(
+        count("spin") == 1,
+        "the background process was killed: {names:?}"
+    );
     ensure!(
         count("cat") == 0,
-        "what ran in front was not ended: {names:?}"
+        "a foreground process was not killed: {names:?}"
     );
     Ok(cases.len() + 6)
 }
 
-/// The guest's own tests, with somebody who presses the keys that they ask for.
+/// The guest's `jobtest keys`, pressing the keys that it asks for.
 fn interrupt_jobs(terminal: &mut Terminal<'_>) -> Result<usize> {
     terminal.answers(b"jobtest keys\r", "jobtest keys\r\n")?;
     let mut passed = 0;

@@ -1,4 +1,4 @@
-//! What the user sees of the checks, and the logs with the rest.
+//! The report of the checks, and their logs.
 
 use super::Outcome;
 use anyhow::{Context, Result};
@@ -10,10 +10,10 @@ use std::{
     time::Duration,
 };
 
-/// Lines of a failed check's log that are shown.
+/// Lines shown of a failed check's log.
 const TAIL: usize = 30;
 
-/// Lines of the reason and of the log that are shown again at the end.
+/// Lines of a failure repeated at the end.
 const LAST: usize = 5;
 
 /// The output of one check.
@@ -28,13 +28,13 @@ impl Log {
         let path = dir
             .join(name.replace(['/', ' '], "-"))
             .with_extension("log");
-        // Appending, so that children that have it too write behind each other.
+        // Append mode, since children write to it too.
         let file = File::options().create(true).append(true).open(&path);
         let file = file.with_context(|| path.display().to_string())?;
         Ok(Log { path, file })
     }
 
-    /// Runs the command to its end with its output in the log; whether it succeeded.
+    /// Runs the command with output to the log; returns whether it succeeded.
     pub(super) fn run(&mut self, command: &mut Command) -> Result<bool> {
         writeln!(self, "+ {command:?}")?;
         command
@@ -44,7 +44,7 @@ impl Log {
         Ok(command.status()?.success())
     }
 
-    /// All that is in it.
+    /// The contents.
     pub(super) fn text(&self) -> String {
         let bytes = std::fs::read(&self.path).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -81,7 +81,7 @@ impl Report {
         }
     }
 
-    /// Counts a check and prints its line; of a failed one what it said last, too.
+    /// Counts a check and prints its line, and the end of the log if it failed.
     pub(super) fn add(
         &mut self,
         name: &str,
@@ -128,7 +128,7 @@ impl Report {
             for line in &lines[lines.len().saturating_sub(TAIL)..] {
                 println!("    | {}", line.trim_end());
             }
-            println!("    all of it: {}", log.path.display());
+            println!("    full log: {}", log.path.display());
             let last: Vec<&str> = lines.iter().rev().take(LAST).copied().collect();
             for line in last.iter().rev() {
                 reason += &format!("\n    | {}", line.trim_end());
@@ -137,8 +137,7 @@ impl Report {
         self.failures.push(format!("{name}: {reason}"));
     }
 
-    /// Prints the failed checks once more, for logs of which only the end is kept, and the closing line;
-    /// the exit status.
+    /// Prints the failures again, for logs cut to their end, and the summary; returns the exit status.
     pub(super) fn close(self) -> u8 {
         for failure in &self.failures {
             println!("FAILED {failure}");

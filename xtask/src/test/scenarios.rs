@@ -1,4 +1,4 @@
-//! The front door itself, from outside: `make` and `scripts/xtask` as users call them.
+//! `make` and `scripts/xtask`, as users call them.
 
 use super::{Bench, Check, Layer, Log, Outcome};
 use crate::{
@@ -15,10 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The longest that one of these may take.
+/// Time limit of each.
 pub(super) const LIMIT: Duration = Duration::from_secs(90);
 
-/// A check that goes through the front door.
+/// A check that runs `make` or `scripts/xtask`.
 pub(super) fn check(name: &str, work: fn(&Bench, &mut Log) -> Result<()>) -> Check {
     Check::new(name, Layer::Guest(LIMIT), move |bench, log| {
         work(bench, log).map(|()| Outcome::Passed(1))
@@ -39,7 +39,7 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// A program of the front door, or one on the `PATH`, with the settings, at the root of the repository.
+/// A program of the repository or on the `PATH`, run at the repository's root with these settings.
 pub(super) fn front(
     bench: &Bench,
     program: &str,
@@ -71,12 +71,12 @@ pub(super) fn front(
     command
 }
 
-/// Runs it to its end; exit status and all that it printed.
+/// Runs the command; returns exit status and output.
 pub(super) fn finish(log: &mut Log, command: Command, typed: Option<&str>) -> Result<(u8, String)> {
     finish_within(LIMIT, log, command, typed)
 }
 
-/// The same, with another limit.
+/// The same, with another time limit.
 pub(super) fn finish_within(
     limit: Duration,
     log: &mut Log,
@@ -101,7 +101,7 @@ pub(super) fn finish_within(
                 writeln!(log, "+ exit status {status}")?;
                 return Ok((status, String::from_utf8_lossy(&output).into_owned()));
             }
-            Event::Silence => bail!("no end after {} s", limit.as_secs()),
+            Event::Silence => bail!("timeout after {} s", limit.as_secs()),
         }
     }
 }
@@ -120,7 +120,7 @@ pub(super) fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path that is not UTF-8")
 }
 
-/// A pipe instead of a terminal: what it holds is typed, the answer appears, the end comes by itself.
+/// Input from a pipe is typed, the output appears, and the session ends.
 fn piped_session(bench: &Bench, log: &mut Log) -> Result<()> {
     let image = bench.dir.join("piped.img");
     let make = front(bench, "make", &["-s", "qemu"], &[("KEEP", text(&image)?)]);
@@ -130,7 +130,7 @@ fn piped_session(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// `halt` ends the session before the pipe does.
+/// `halt` ends the session early.
 fn piped_halt(bench: &Bench, log: &mut Log) -> Result<()> {
     let image = bench.dir.join("halted.img");
     let qemu = front(
@@ -146,7 +146,7 @@ fn piped_halt(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// More input than a serial line can hold, and a program that reads some of it.
+/// More input than the serial line buffers, and a program that reads some of it.
 fn typed_ahead(bench: &Bench, log: &mut Log) -> Result<()> {
     let image = bench.dir.join("typed.img");
     let qemu = front(
@@ -160,7 +160,7 @@ fn typed_ahead(bench: &Bench, log: &mut Log) -> Result<()> {
         .collect();
     let (status, output) = finish(log, qemu, Some(&(lines + "wc\nfor wc alone\n")))?;
     for n in 0..60 {
-        // The echo of the next line may stand before it, if the guest is slow.
+        // The echo of the next line may come first if the guest is slow.
         wanted(&output, &format!("this is the line {n}\r\n"))?;
     }
     wanted(&output, "1 3 13")?;
@@ -168,7 +168,7 @@ fn typed_ahead(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// The status of the command is that of the process.
+/// The exit status is that of the command.
 fn exit_status(bench: &Bench, log: &mut Log) -> Result<()> {
     let (status, _) = run(bench, log, &[("CMD", "halt 7")])?;
     ensure!(status == 7, "`halt 7` gave {status}");
@@ -178,11 +178,11 @@ fn exit_status(bench: &Bench, log: &mut Log) -> Result<()> {
     wanted(&output, "fine")?;
     ensure!(status == 0, "an echo after a failing cat gave {status}");
     let (status, _) = run(bench, log, &[("CMD", "no-such-program")])?;
-    ensure!(status != 0, "a program that is not there gave 0");
+    ensure!(status != 0, "a missing program gave 0");
     Ok(())
 }
 
-/// `make run` fails when its command does, and hands characters on as they are.
+/// `make run` fails if its command does, and passes special characters.
 fn make_run(bench: &Bench, log: &mut Log) -> Result<()> {
     let make = front(
         bench,
@@ -199,11 +199,11 @@ fn make_run(bench: &Bench, log: &mut Log) -> Result<()> {
         front(bench, "make", &["-s", "run", "CMD=halt 7"], &[]),
         None,
     )?;
-    ensure!(status != 0, "`make run CMD='halt 7'` was a success");
+    ensure!(status != 0, "`make run CMD='halt 7'` succeeded");
     Ok(())
 }
 
-/// Ctrl-T tells about memory while a program takes all of it; the shell is there afterwards.
+/// Ctrl-T works while a program takes all memory; the shell survives.
 fn memory_key(bench: &Bench, log: &mut Log) -> Result<()> {
     let image = bench.dir.join("hog.img");
     let settings = [
@@ -228,7 +228,7 @@ fn memory_key(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// Files of the host are in the image's root, programs without their underscore.
+/// Host files are copied to the image's root, programs without their underscore.
 fn added_file(bench: &Bench, log: &mut Log) -> Result<()> {
     let hello = bench.file("hello.txt", b"hello from the host\n")?;
     let (_, echo) = bench
@@ -250,15 +250,15 @@ fn added_file(bench: &Bench, log: &mut Log) -> Result<()> {
 
     let long = bench.file("a-name-of-more-than-14", b"x")?;
     let (status, output) = run(bench, log, &[("CMD", "ls"), ("ADD", text(&long)?)])?;
-    ensure!(status != 0, "a name too long for the disk was taken");
+    ensure!(status != 0, "a name too long for the disk was accepted");
     wanted(&output, "14")?;
     let large = bench.file("large", &vec![1; 269 << 10])?;
     let (status, output) = run(bench, log, &[("CMD", "ls"), ("ADD", text(&large)?)])?;
-    ensure!(status != 0, "a file too large for the disk was taken");
+    ensure!(status != 0, "a file too large for the disk was accepted");
     wanted(&output, "large")
 }
 
-/// What the guest writes into a kept image is there afterwards, and the image is sound.
+/// A kept image has what the guest wrote, and passes fsck.
 fn kept_image(bench: &Bench, log: &mut Log) -> Result<()> {
     let image = bench.dir.join("kept.img");
     let settings = [
@@ -289,7 +289,7 @@ fn kept_image(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// The disk of `make qemu` gets new programs and keeps the user's files.
+/// The disk of `make qemu` gets current programs and keeps the user's files.
 fn changed_program(bench: &Bench, log: &mut Log) -> Result<()> {
     let image = bench.dir.join("lasting.img");
     let guest = bench.guest(crate::options::Profile::Release)?;
@@ -304,10 +304,7 @@ fn changed_program(bench: &Bench, log: &mut Log) -> Result<()> {
         &[("KEEP", text(&image)?)],
     );
     let (_, output) = finish(log, qemu, Some("echo new again\ncat mine\n"))?;
-    wanted(
-        &output,
-        "lasting.img: programs that were out of date are replaced: echo\n",
-    )?;
+    wanted(&output, "lasting.img: replaced outdated programs: echo\n")?;
     wanted(&output, "\nnew again")?;
     wanted(&output, "the user's file")
 }

@@ -1,4 +1,4 @@
-//! Settings with which no guest can run: a line says why, and what they name stays as it is.
+//! Invalid settings: one line says why, and the files that they name are unchanged.
 
 use super::{
     Bench, Check, Log,
@@ -17,7 +17,7 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// All that was printed is one line, with these words.
+/// The output must be one line with these words.
 fn one_line(status: u8, output: &str, words: &str) -> Result<()> {
     wanted(output, words)?;
     let lines: Vec<&str> = output.lines().collect();
@@ -26,14 +26,14 @@ fn one_line(status: u8, output: &str, words: &str) -> Result<()> {
     Ok(())
 }
 
-/// With the least memory that is taken, on the most harts, it runs; with less there is a line about it.
+/// The least memory works with the most harts; with less there is an error.
 fn least_memory(bench: &Bench, log: &mut Log) -> Result<()> {
     for size in ["0", "1K", "4M"] {
         let (status, output) = run(bench, log, &[("MEM", size), ("CMD", "ls")])?;
         one_line(
             status,
             &output,
-            &format!("MEM={size}: Pagoda needs 5M at least"),
+            &format!("MEM={size}: Pagoda needs at least 5M"),
         )?;
     }
     for (profile, cpus) in [("release", "1"), ("checked", "8")] {
@@ -50,7 +50,7 @@ fn least_memory(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// Who waits for gdb needs a port of its own.
+/// A busy gdb port is refused.
 fn busy_port(bench: &Bench, log: &mut Log) -> Result<()> {
     let busy = TcpListener::bind(("127.0.0.1", 0))?;
     let port = busy.local_addr()?.port().to_string();
@@ -59,20 +59,20 @@ fn busy_port(bench: &Bench, log: &mut Log) -> Result<()> {
     one_line(
         status,
         &output,
-        &format!("GDBPORT={port}: something else listens there"),
+        &format!("GDBPORT={port}: the port is in use"),
     )?;
     let gdb = front(bench, "scripts/xtask", &["gdb"], &[("GDBPORT", "99999")]);
     let (status, output) = finish(log, gdb, None)?;
     one_line(
         status,
         &output,
-        "GDBPORT=99999: a port from 1 to 65535 is wanted",
+        "GDBPORT=99999: expected a port from 1 to 65535",
     )
 }
 
-/// A file that is no image is not booted from, and stays.
+/// A file that is no image is refused and unchanged.
 fn no_image(bench: &Bench, log: &mut Log) -> Result<()> {
-    // A guest that is built beforehand has nothing to say here.
+    // Build first, so that the build prints nothing here.
     bench.guest(Profile::Release)?;
     let notes = "notes of a course\n".repeat(1000);
     let file = bench.file("notes.txt", notes.as_bytes())?;
@@ -95,7 +95,7 @@ fn no_image(bench: &Bench, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// The kernel itself, on a disk without a file system and without a disk: no panic, a status of its own.
+/// The kernel without a file system, and without a disk: an error and an exit status, no panic.
 fn no_file_system(bench: &Bench, log: &mut Log) -> Result<()> {
     let disk = bench.file("zeroes.img", &[0; 1 << 20])?;
     for profile in [Profile::Release, Profile::Checked] {
@@ -112,7 +112,7 @@ fn no_file_system(bench: &Bench, log: &mut Log) -> Result<()> {
         )?;
         ensure!(
             said.lines().count() == 1 && !output.contains("panic"),
-            "more is said than why it cannot start"
+            "more than the reason is printed"
         );
         ensure!(status == 102, "exit status {status}, wanted 102");
     }

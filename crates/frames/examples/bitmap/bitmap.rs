@@ -6,20 +6,22 @@
 use super::bits::Bits;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use frames::{Layout, MAX_CPUS, MAX_ORDER, OutOfMemory, Pfn, Shrinker, State, Stats, WrongFree};
+use frames::{
+    Layout, MAX_CPUS, MAX_ORDER, Marks, OutOfMemory, Pfn, Shrinker, State, Stats, WrongFree,
+};
 use lock_api::{Mutex, MutexGuard, RawMutex};
 use zerocopy::{FromBytes, IntoBytes};
 
+/// Not the allocator's. Lower tags are marks of the object allocator.
+const RESERVED: u8 = 0x80;
 /// No first frame of a block in use: free, or inside of one.
-pub(crate) const NONE: u8 = 1;
+pub(crate) const NONE: u8 = 0x81;
 /// The first frame of a block in use that has one reference; the order in the low bits.
-pub(crate) const USED: u8 = 0x10;
+pub(crate) const USED: u8 = 0x90;
 /// The same of one that had more at some time since.
-pub(crate) const SHARED: u8 = 0x20;
-/// The same of a block that can be parted.
-pub(crate) const WHOLE: u8 = 0x40;
-/// A frame of the object allocator's; the mark in the low bits. What has no tag at all is reserved.
-const MARKED: u8 = 0x80;
+pub(crate) const SHARED: u8 = 0xa0;
+/// The same of a block that can be split.
+pub(crate) const COMPOUND: u8 = 0xc0;
 const MAX_SHRINKERS: usize = 8;
 
 /// The allocator.
@@ -46,12 +48,12 @@ pub(crate) struct Inner {
     tags: &'static mut [u8],
     free: usize,
     least_free: usize,
-    pub(crate) whole: usize,
+    pub(crate) compound: usize,
 }
 
 impl Inner {
     fn tag(&self, index: usize) -> u8 {
-        self.tags.get(index).copied().unwrap_or(0)
+        self.tags.get(index).copied().unwrap_or(RESERVED)
     }
 
     pub(crate) fn set(&mut self, index: usize, tag: u8) {
@@ -92,6 +94,7 @@ impl<R: RawMutex> Bitmap<R> {
         let (tags, _) = rest.split_at_mut_checked(frames / 8)?;
         let mut bits = Bits(bits);
         let tags = tags.as_mut_bytes();
+        tags.fill(RESERVED);
         let holds = |ranges: &[Range<Pfn>], pfn| ranges.iter().any(|range| range.contains(&pfn));
         let mut total = 0;
         for (index, tag) in tags.iter_mut().enumerate() {
@@ -111,7 +114,7 @@ impl<R: RawMutex> Bitmap<R> {
                 tags,
                 free: total,
                 least_free: total,
-                whole: 0,
+                compound: 0,
             }),
             shrinkers: Mutex::new([None; MAX_SHRINKERS]),
             asking: AtomicU32::new(0),
@@ -145,7 +148,7 @@ impl<R: RawMutex> Bitmap<R> {
         let (order, refs) = (usize::from(tag & 0xf), self.more(index).saturating_add(1));
         match tag {
             _ if index >= self.counts.len() => State::Outside,
-            0 => State::Reserved,
+            RESERVED => State::Reserved,
             NONE if inner.bits.get(index) => State::Free,
             NONE => {
                 let mut before = (1..=index).filter(|offset| inner.tag(index - offset) != NONE);
@@ -154,9 +157,9 @@ impl<R: RawMutex> Bitmap<R> {
                 let offset = offset as u32;
                 State::Inside { offset, order }
             }
-            tag if tag & MARKED != 0 => State::Marked(tag & !MARKED),
-            tag if tag & WHOLE != 0 => State::Whole { order, refs },
-            tag if tag & SHARED != 0 => State::Used { order, refs },
+            mark if mark < RESERVED => State::Marked(mark),
+            tag if tag >= COMPOUND => State::Compound { order, refs },
+            tag if tag >= SHARED => State::Used { order, refs },
             _ => State::Used { order, refs: 1 },
         }
     }
@@ -171,7 +174,7 @@ impl<R: RawMutex> Bitmap<R> {
     }
 
     /// The block in use that starts at `frame`, of this order if one is named: with the lock held, its
-    /// index and the references beyond the first. None that can be parted.
+    /// index and the references beyond the first. None that can be split.
     fn own(&self, frame: Pfn, order: Option<usize>) -> Result<Own<'_, R>, WrongFree> {
         let inner = self.inner.lock();
         let index = self.index(frame);
@@ -272,7 +275,7 @@ impl<R: RawMutex> Bitmap<R> {
     /// References to the block that starts at `frame`.
     pub fn refs(&self, frame: Pfn) -> u32 {
         match self.state(frame) {
-            State::Used { refs, .. } | State::Whole { refs, .. } => refs,
+            State::Used { refs, .. } | State::Compound { refs, .. } => refs,
             _ => 0,
         }
     }
@@ -280,39 +283,6 @@ impl<R: RawMutex> Bitmap<R> {
     /// What a frame is.
     pub fn state(&self, frame: Pfn) -> State {
         self.look(&self.inner.lock(), self.index(frame))
-    }
-
-    /// Marks a single frame that was never shared.
-    pub fn mark(&self, frame: Pfn, mark: u8) -> Result<(), WrongFree> {
-        let (mut inner, index, _) = self.own(frame, None)?;
-        if inner.tag(index) != USED {
-            return Err(self.wrong(&inner, frame, None));
-        }
-        inner.set(index, MARKED | mark);
-        Ok(())
-    }
-
-    /// Takes the mark away again.
-    pub fn unmark(&self, frame: Pfn, mark: u8) -> Result<(), WrongFree> {
-        let mut inner = self.inner.lock();
-        let index = self.index(frame);
-        if inner.tag(index) != MARKED | mark {
-            return Err(self.wrong(&inner, frame, None));
-        }
-        self.set_more(index, 0);
-        inner.set(index, USED);
-        Ok(())
-    }
-
-    /// The mark of a frame that has one.
-    pub fn marked(&self, frame: Pfn) -> Option<u8> {
-        let tag = self.inner.lock().tag(self.index(frame));
-        (tag & MARKED != 0).then_some(tag & !MARKED)
-    }
-
-    /// A word for whoever marked the frame.
-    pub fn word(&self, frame: Pfn) -> Option<&AtomicU32> {
-        self.counts.get(self.index(frame))
     }
 
     /// Frames that are managed.
@@ -357,13 +327,52 @@ impl<R: RawMutex> Bitmap<R> {
         self.inner.lock().bits.blocks()
     }
 
-    /// Blocks that can be parted.
-    pub fn whole_blocks(&self) -> usize {
-        self.inner.lock().whole
+    /// Blocks that can be split.
+    pub fn compound_blocks(&self) -> usize {
+        self.inner.lock().compound
     }
 
     /// No CPU has frames to itself.
     pub fn drain_caches(&self) -> usize {
         0
+    }
+}
+
+impl<R: RawMutex> Marks for Bitmap<R> {
+    fn mark(&self, frame: Pfn, mark: u8, word: u32) -> Result<(), WrongFree> {
+        let (mut inner, index, _) = self.own(frame, None)?;
+        if inner.tag(index) != USED || mark >= RESERVED {
+            return Err(self.wrong(&inner, frame, None));
+        }
+        self.set_more(index, word);
+        inner.set(index, mark);
+        Ok(())
+    }
+
+    fn remark(&self, frame: Pfn, from: u8, to: u8) -> Result<(), WrongFree> {
+        let mut inner = self.inner.lock();
+        let index = self.index(frame);
+        if inner.tag(index) != from || from.max(to) >= RESERVED {
+            return Err(self.wrong(&inner, frame, None));
+        }
+        inner.set(index, to);
+        Ok(())
+    }
+
+    fn unmark(&self, frame: Pfn, mark: u8) -> Result<(), WrongFree> {
+        let mut inner = self.inner.lock();
+        let index = self.index(frame);
+        if inner.tag(index) != mark || mark >= RESERVED {
+            return Err(self.wrong(&inner, frame, None));
+        }
+        self.set_more(index, 0);
+        inner.set(index, USED);
+        Ok(())
+    }
+
+    fn mark_and_word(&self, number: usize) -> (usize, u32) {
+        let inner = self.inner.lock();
+        let index = number.wrapping_sub(self.base as usize);
+        (inner.tag(index).into(), self.more(index))
     }
 }

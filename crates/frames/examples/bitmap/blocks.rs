@@ -1,30 +1,30 @@
-//! Blocks that several holders share and that any of them may part, and many frames at once.
+//! Compound blocks, which several holders share and any of them may split, and many frames at once.
 #![allow(dead_code, reason = "a kernel needs all of it")]
 
-use super::bitmap::{Bitmap, Inner, NONE, SHARED, USED, WHOLE};
+use super::bitmap::{Bitmap, COMPOUND, Inner, NONE, SHARED, USED};
 use frames::{MAX_ORDER, OutOfMemory, Pfn, State, WrongFree};
 use lock_api::RawMutex;
 
 impl<R: RawMutex> Bitmap<R> {
-    /// A block, if one is free; above order 0 one that can be parted.
+    /// A block, if one is free; above order 0 one that can be split.
     pub fn try_alloc(&self, order: usize) -> Option<Pfn> {
         let mut inner = self.inner.lock();
-        let kind = if order == 0 { USED } else { WHOLE };
+        let kind = if order == 0 { USED } else { COMPOUND };
         let index = inner.take(order, kind)?;
-        inner.whole += usize::from(order > 0);
+        inner.compound += usize::from(order > 0);
         Some(self.frame(index))
     }
 
-    /// Whether the block is whole; an error if it is neither that nor a single frame.
-    fn is_whole(&self, inner: &Inner, frame: Pfn, order: usize) -> Result<bool, WrongFree> {
+    /// Whether the block is compound; an error if it is neither that nor a single frame.
+    fn is_compound(&self, inner: &Inner, frame: Pfn, order: usize) -> Result<bool, WrongFree> {
         match self.look(inner, self.index(frame)) {
-            State::Whole { order: found, .. } if found == order => Ok(true),
+            State::Compound { order: found, .. } if found == order => Ok(true),
             State::Used { order: 0, .. } if order <= MAX_ORDER => Ok(false),
             _ => Err(self.wrong(inner, frame, Some(order))),
         }
     }
 
-    /// Does `verb` to each frame of a block that was parted, up to one that is not a single frame.
+    /// Does `verb` to each frame of a block that was split, up to one that is not a single frame.
     fn each_single(
         &self,
         frame: Pfn,
@@ -34,15 +34,15 @@ impl<R: RawMutex> Bitmap<R> {
         (0..1 << order)
             .map(|n| frame.plus(n))
             .try_for_each(|frame| {
-                self.is_whole(&self.inner.lock(), frame, 0)?;
+                self.is_compound(&self.inner.lock(), frame, 0)?;
                 verb(frame)
             })
     }
 
-    /// One more reference to each frame of a block, parted or not.
+    /// One more reference to each frame of a block, split or not.
     pub fn retain_block(&self, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let inner = self.inner.lock();
-        if self.is_whole(&inner, frame, order)? {
+        if self.is_compound(&inner, frame, order)? {
             let index = self.index(frame);
             self.set_more(index, self.more(index).saturating_add(1));
             return Ok(());
@@ -51,10 +51,10 @@ impl<R: RawMutex> Bitmap<R> {
         self.each_single(frame, order, |frame| self.retain(frame))
     }
 
-    /// One reference less to each frame of a block, parted or not.
+    /// One reference less to each frame of a block, split or not.
     pub fn release_block(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let mut inner = self.inner.lock();
-        if !self.is_whole(&inner, frame, order)? {
+        if !self.is_compound(&inner, frame, order)? {
             drop(inner);
             return self.each_single(frame, order, |frame| self.release(cpu, frame).map(drop));
         }
@@ -63,16 +63,16 @@ impl<R: RawMutex> Bitmap<R> {
             Some(left) => self.set_more(index, left),
             None => {
                 inner.give(index);
-                inner.whole -= 1;
+                inner.compound -= 1;
             }
         }
         Ok(())
     }
 
-    /// Whether the caller is the only one to hold any frame of a block, parted or not.
+    /// Whether the caller is the only one to hold any frame of a block, split or not.
     pub fn is_block_unique(&self, frame: Pfn, order: usize) -> bool {
-        let whole = self.is_whole(&self.inner.lock(), frame, order);
-        let frames = match whole {
+        let compound = self.is_compound(&self.inner.lock(), frame, order);
+        let frames = match compound {
             Ok(true) => 1,
             Ok(false) => 1 << order,
             Err(_) => return false,
@@ -81,9 +81,9 @@ impl<R: RawMutex> Bitmap<R> {
     }
 
     /// Makes single frames of a block, each with as many references as the block had.
-    pub fn part(&self, frame: Pfn, order: usize) -> Result<(), WrongFree> {
+    pub fn split(&self, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let mut inner = self.inner.lock();
-        if !self.is_whole(&inner, frame, order)? {
+        if !self.is_compound(&inner, frame, order)? {
             return Ok(());
         }
         let first = self.index(frame);
@@ -92,7 +92,7 @@ impl<R: RawMutex> Bitmap<R> {
             inner.set(index, if more == 0 { USED } else { SHARED });
             self.set_more(index, more);
         }
-        inner.whole -= 1;
+        inner.compound -= 1;
         Ok(())
     }
 
@@ -110,8 +110,8 @@ impl<R: RawMutex> Bitmap<R> {
         }
         if order > 0 {
             block.for_each(|index| inner.set(index, NONE));
-            inner.set(first, WHOLE | order as u8);
-            inner.whole += 1;
+            inner.set(first, COMPOUND | order as u8);
+            inner.compound += 1;
         }
         Ok(true)
     }

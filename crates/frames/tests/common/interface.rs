@@ -3,8 +3,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use crate::common::Spin;
-use frames::{Frames, Layout, MAX_ORDER, OutOfMemory, Pfn, State, Stats, WrongFree};
-use std::sync::atomic::AtomicU32;
+use frames::{Frames, Layout, MAX_ORDER, Marks, OutOfMemory, Pfn, State, Stats, WrongFree};
 
 macro_rules! interface {
     ($then:ident $($type:ty)?) => { $then! {
@@ -20,19 +19,15 @@ macro_rules! interface {
         retain_block(frame: Pfn, order: usize) -> Result<(), WrongFree>;
         release_block(cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree>;
         is_block_unique(frame: Pfn, order: usize) -> bool;
-        part(frame: Pfn, order: usize) -> Result<(), WrongFree>;
+        split(frame: Pfn, order: usize) -> Result<(), WrongFree>;
         join(frame: Pfn, order: usize) -> Result<bool, WrongFree>;
         alloc_bulk(cpu: usize, out: &mut [Pfn]) -> Result<(), OutOfMemory>;
         free_bulk(frames: &[Pfn]) -> Result<(), WrongFree>;
-        mark(frame: Pfn, mark: u8) -> Result<(), WrongFree>;
-        unmark(frame: Pfn, mark: u8) -> Result<(), WrongFree>;
-        marked(frame: Pfn) -> Option<u8>;
-        word(frame: Pfn) -> Option<&AtomicU32>;
         drain_caches() -> usize;
         total() -> usize;
         free_count() -> usize;
         free_blocks() -> [usize; MAX_ORDER + 1];
-        whole_blocks() -> usize;
+        compound_blocks() -> usize;
         stats() -> Stats;
     } };
 }
@@ -40,7 +35,7 @@ macro_rules! interface {
 macro_rules! declare {
     ([] $($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         /// An allocator of page frames; the functions do what those of [`Frames`] do.
-        pub trait Allocator: Sized {
+        pub trait Allocator: Marks + Sized {
             fn new(layout: &Layout, metadata: &'static mut [u64], cpus: usize) -> Option<Self>;
             $(fn $name(&self, $($argument: $type),*) -> $result;)*
         }

@@ -1,13 +1,12 @@
 //! A plain model of an allocator: which frames are in use, with which order and how often.
 
 use crate::common::with;
+use crate::compound::Blocks;
 use crate::interface::Allocator;
-use crate::large::Large;
 use crate::steps::{BOTTOM, Machine, Step, TOP};
 use frames::{Layout, MAX_ORDER, OutOfMemory, Pfn, State, WrongFree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 
 /// The allocator, and what must be true of it.
 pub struct Model<'a, A> {
@@ -17,8 +16,8 @@ pub struct Model<'a, A> {
     free: usize,
     /// First frame, order and references of each block in use.
     pub live: BTreeMap<u32, (usize, u32)>,
-    /// The first frames of those that can be parted.
-    pub whole: BTreeSet<u32>,
+    /// The first frames of those that can be split.
+    pub compound: BTreeSet<u32>,
     /// The latest of them and their orders, whatever became of them.
     pub recent: Vec<(u32, usize)>,
 }
@@ -39,7 +38,7 @@ pub fn run<A: Allocator>(machine: &Machine, steps: impl IntoIterator<Item = Step
             free: is_free.iter().filter(|free| **free).count(),
             is_free,
             live: BTreeMap::new(),
-            whole: BTreeSet::new(),
+            compound: BTreeSet::new(),
             recent: Vec::new(),
         };
         assert_eq!(frames.total(), model.free, "managed frames");
@@ -52,7 +51,7 @@ pub fn run<A: Allocator>(machine: &Machine, steps: impl IntoIterator<Item = Step
         for (first, (order, refs)) in std::mem::take(&mut model.live) {
             let frame = Pfn::new(first);
             for left in (0..refs).rev() {
-                if model.whole.contains(&first) {
+                if model.compound.contains(&first) {
                     assert_eq!(frames.release_block(0, frame, order), Ok(()));
                 } else {
                     assert_eq!(frames.release(0, frame), Ok(left == 0));
@@ -60,7 +59,7 @@ pub fn run<A: Allocator>(machine: &Machine, steps: impl IntoIterator<Item = Step
             }
         }
         frames.drain_caches();
-        assert_eq!(frames.whole_blocks(), 0, "whole blocks at the end");
+        assert_eq!(frames.compound_blocks(), 0, "compound blocks at the end");
         assert_eq!(frames.free_blocks(), initial, "everything given back");
     });
 }
@@ -109,7 +108,7 @@ impl<A: Allocator> Model<'_, A> {
 
     pub fn freed(&mut self, first: u32) {
         let (order, _) = self.live.remove(&first).expect("a live block");
-        self.whole.remove(&first);
+        self.compound.remove(&first);
         self.is_free[block(first, order)].fill(true);
         self.free += 1 << order;
     }
@@ -135,7 +134,7 @@ impl<A: Allocator> Model<'_, A> {
         }
         let (&first, &(order, refs)) = self.live.range(..=number).next_back()?;
         match number - first {
-            0 if self.whole.contains(&first) => Some(State::Whole { order, refs }),
+            0 if self.compound.contains(&first) => Some(State::Compound { order, refs }),
             0 => Some(State::Used { order, refs }),
             offset if offset < 1 << order => Some(State::Inside { offset, order }),
             _ => None,
@@ -167,9 +166,9 @@ impl<A: Allocator> Model<'_, A> {
             Step::TryAlloc { .. }
             | Step::RetainBlock { .. }
             | Step::ReleaseBlock { .. }
-            | Step::Part { .. }
+            | Step::Split { .. }
             | Step::Join { .. }
-            | Step::ReleaseUnlessLast { .. } => self.large(step),
+            | Step::ReleaseUnlessLast { .. } => self.on_block(step),
             Step::Free { which, .. }
             | Step::FreeTwice { which, .. }
             | Step::FreeWrongOrder { which, .. }
@@ -196,7 +195,7 @@ impl<A: Allocator> Model<'_, A> {
             Step::FreeInside { cpu, offset, .. } => {
                 self.free_any(cpu, first + offset % (1 << order), 0);
             }
-            Step::Retain { .. } if self.whole.contains(&first) => {
+            Step::Retain { .. } if self.compound.contains(&first) => {
                 self.refused(first, self.frames.retain(Pfn::new(first)));
             }
             Step::Retain { .. } => {
@@ -234,7 +233,7 @@ impl<A: Allocator> Model<'_, A> {
 
     fn free_any(&mut self, cpu: usize, number: u32, order: usize) {
         let result = self.frames.free(cpu, Pfn::new(number), order);
-        if self.live.get(&number) == Some(&(order, 1)) && !self.whole.contains(&number) {
+        if self.live.get(&number) == Some(&(order, 1)) && !self.compound.contains(&number) {
             assert_eq!(result, Ok(()));
             self.freed(number);
         } else {
@@ -253,7 +252,7 @@ impl<A: Allocator> Model<'_, A> {
             assert!(error.is_twice(), "{error}");
             self.refused(first, self.frames.release(cpu, frame));
             self.refused(first, self.frames.retain(frame));
-            self.refused(first, self.frames.mark(frame, 1));
+            self.refused(first, self.frames.mark(frame, 1, 2));
             self.refused(first, self.frames.free_bulk(&[frame]));
             assert_eq!(self.frames.refs(frame), 0);
         } else {
@@ -263,7 +262,7 @@ impl<A: Allocator> Model<'_, A> {
 
     pub fn release_any(&mut self, cpu: usize, number: u32) {
         let result = self.frames.release(cpu, Pfn::new(number));
-        if self.whole.contains(&number) {
+        if self.compound.contains(&number) {
             return self.refused(number, result);
         }
         match self.live.get_mut(&number) {
@@ -281,20 +280,25 @@ impl<A: Allocator> Model<'_, A> {
 
     fn mark_and_back(&self, frame: Pfn, order: usize) {
         let frames = self.frames;
-        if frames.mark(frame, 77).is_err() {
+        if frames.mark(frame, 77, 12345).is_err() {
             let state = frames.state(frame);
-            let used = matches!(state, State::Used { .. } | State::Whole { .. });
+            let used = matches!(state, State::Used { .. } | State::Compound { .. });
             assert!(used, "{state}");
             return;
         }
         assert_eq!((order, frames.marked(frame)), (0, Some(77)));
-        let word = frames.word(frame).expect("a managed frame");
-        assert_eq!(word.swap(12345, Ordering::Relaxed), 0, "the word at first");
+        assert_eq!(frames.word(frame), Some(12345));
         let error = frames.free(0, frame, 0).expect_err("marked");
         assert_eq!(error.state, State::Marked(77));
         frames.release(0, frame).expect_err("marked");
         frames.unmark(frame, 76).expect_err("another mark");
-        frames.unmark(frame, 77).expect("its mark");
+        frames.remark(frame, 76, 77).expect_err("another mark");
+        frames.remark(frame, 77, 78).expect("its mark");
+        let number = frame.get() as usize;
+        assert_eq!(frames.mark_and_word(number), (78, 12345));
+        frames.unmark(frame, 78).expect("its mark");
+        assert_eq!((frames.marked(frame), frames.word(frame)), (None, None));
+        assert!(frames.mark_and_word(number).0 >= 128, "no mark");
     }
 
     fn bulk(&mut self, cpu: usize, count: usize, keep: usize) {
@@ -330,17 +334,21 @@ impl<A: Allocator> Model<'_, A> {
         assert_eq!(in_blocks + cached, stats.free, "blocks and caches");
         let live: usize = self.live.values().map(|(order, _)| 1 << order).sum();
         assert_eq!(stats.free + live, stats.total, "free and live");
-        assert!(stats.least_free <= in_blocks, "fewest in the shared part");
+        assert!(stats.least_free <= in_blocks, "fewest outside of caches");
         for (&first, &(order, refs)) in self.live.iter().take(8) {
             let frame = Pfn::new(first);
             assert_eq!(self.frames.refs(frame), refs, "references of {first:#x}");
-            let expected = if self.whole.contains(&first) {
-                State::Whole { order, refs }
+            let expected = if self.compound.contains(&first) {
+                State::Compound { order, refs }
             } else {
                 State::Used { order, refs }
             };
             assert_eq!(self.frames.state(frame), expected, "{first:#x}");
         }
-        assert_eq!(self.frames.whole_blocks(), self.whole.len(), "whole blocks");
+        assert_eq!(
+            self.frames.compound_blocks(),
+            self.compound.len(),
+            "compound blocks"
+        );
     }
 }

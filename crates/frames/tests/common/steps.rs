@@ -83,7 +83,7 @@ pub enum Step {
     /// otherwise one of the latest blocks from `TryAlloc` and `Join`. The same for the next three.
     RetainBlock { which: usize, order: Option<usize> },
     ReleaseBlock { cpu: usize, which: usize, order: Option<usize> },
-    Part { which: usize, order: Option<usize> },
+    Split { which: usize, order: Option<usize> },
     Join { which: usize, order: Option<usize> },
     ReleaseUnlessLast { which: usize },
     /// Until there is no block of the order; then all of them back.
@@ -109,7 +109,7 @@ impl Step {
             70..84 => Step::TryAlloc { order: usize::from(c) % (MAX_ORDER + 2) },
             84..94 => Step::RetainBlock { which, order: perhaps },
             94..109 => Step::ReleaseBlock { cpu, which, order: perhaps },
-            109..119 => Step::Part { which, order: perhaps },
+            109..119 => Step::Split { which, order: perhaps },
             119..126 => Step::Join { which, order: perhaps },
             126..129 => Step::ReleaseUnlessLast { which },
             129..160 => Step::Free { cpu, which },

@@ -7,20 +7,20 @@ mod frames_common;
 use frames::Pfn;
 pub use frames_common::{Numbers, Spin, TestFrames, rounds};
 use frames_common::{held, simple};
-use kmalloc::{DirectMap, Kmalloc, Pages};
+use kmalloc::{DirectMap, Kmalloc, Pages, Region};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
 pub type TestKmalloc = Kmalloc<Spin, Unlocked, 2>;
 
 /// Pages that are asked for and given back only while no lock is held.
-pub struct Unlocked(DirectMap<Spin>);
+pub struct Unlocked(DirectMap<Region<Spin>>);
 
 // SAFETY: all is done by the `DirectMap`.
 unsafe impl Pages for Unlocked {
-    fn alloc(&self, cpu: usize, mark: u8, word: u32) -> Option<Pfn> {
+    fn alloc(&self, cpu: usize) -> Option<Pfn> {
         assert_eq!(held(), 0, "locks held while a page is asked for");
-        self.0.alloc(cpu, mark, word)
+        self.0.alloc(cpu)
     }
 
     fn free(&self, cpu: usize, page: Pfn, mark: u8) -> bool {
@@ -28,12 +28,20 @@ unsafe impl Pages for Unlocked {
         self.0.free(cpu, page, mark)
     }
 
+    fn mark(&self, page: Pfn, mark: u8, word: u32) -> bool {
+        self.0.mark(page, mark, word)
+    }
+
+    fn remark(&self, page: Pfn, from: u8, to: u8) -> bool {
+        self.0.remark(page, from, to)
+    }
+
     fn address(&self, page: Pfn) -> *mut u8 {
         self.0.address(page)
     }
 
-    fn frame(&self, address: *const u8) -> Pfn {
-        self.0.frame(address)
+    fn page_of(&self, address: *const u8) -> Pfn {
+        self.0.page_of(address)
     }
 
     fn marked(&self, page: Pfn) -> Option<u8> {
@@ -54,8 +62,11 @@ pub fn make(pages: u32) -> (&'static TestKmalloc, &'static TestFrames) {
     let frames: &'static TestFrames = Box::leak(Box::new(simple(pages, 2)));
     // SAFETY: the memory is as long as the frames are many, is never freed, and is only used
     // through these frames.
-    let map = unsafe { DirectMap::new(frames, Pfn::new(0x80000), ram) };
-    (Box::leak(Box::new(Kmalloc::new(Unlocked(map)))), frames)
+    let region = unsafe { Region::new(frames, Pfn::new(0x80000), ram) };
+    (
+        Box::leak(Box::new(Kmalloc::new(Unlocked(DirectMap::new(region))))),
+        frames,
+    )
 }
 
 /// The same for as long as `work` runs, which keeps nothing of it; it is told where the pages are.
@@ -73,8 +84,8 @@ pub fn with(pages: u32, work: impl FnOnce(&'static TestKmalloc, &'static TestFra
         let frames: &'static TestFrames = unsafe { NonNull::from(frames).as_ref() };
         // SAFETY: the memory is as long as the frames are many, is freed when nobody has the frames any
         // more, and is only used through them.
-        let map = unsafe { DirectMap::new(frames, Pfn::new(0x80000), ram) };
-        let kmalloc = Box::new(Kmalloc::new(Unlocked(map)));
+        let region = unsafe { Region::new(frames, Pfn::new(0x80000), ram) };
+        let kmalloc = Box::new(Kmalloc::new(Unlocked(DirectMap::new(region))));
         // SAFETY: the same; of the box, only this is used until the end.
         work(unsafe { NonNull::from(&*kmalloc).as_ref() }, frames, ram);
     });
@@ -90,6 +101,12 @@ pub fn free(
 ) -> Result<(), kmalloc::WrongFree> {
     // SAFETY: no test touches an object after this.
     unsafe { kmalloc.free(cpu, object) }
+}
+
+/// Bytes that an object of the caller's has room for.
+pub fn usable_size(kmalloc: &TestKmalloc, object: NonNull<u8>) -> Option<usize> {
+    // SAFETY: a test is the only one to use its allocator.
+    unsafe { kmalloc.usable_size(object) }
 }
 
 /// Fills the object with a pattern of its own.

@@ -2,8 +2,8 @@
 //! bytes each, from `proptest` or from a fuzzer. The memory is real, and each object is filled when
 //! it comes and checked when it goes.
 
-use crate::common::{TestFrames, TestKmalloc, fill, free, verify, with};
-use kmalloc::Place;
+use crate::common::{TestFrames, TestKmalloc, fill, free, usable_size, verify, with};
+use kmalloc::Reason;
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
 
@@ -123,10 +123,10 @@ impl Model {
             16
         };
         assert_eq!(address % align, 0, "{object:?} for {size} bytes");
-        let usable = self.kmalloc.usable_size(object).expect("an object");
+        let usable = usable_size(self.kmalloc, object).expect("an object");
         assert!(usable >= size, "{usable} bytes for {size}");
         if let Some((&before, &(_, other))) = self.live.range(..address + usable).next_back() {
-            let end = before + self.kmalloc.usable_size(other).expect("an object");
+            let end = before + usable_size(self.kmalloc, other).expect("an object");
             assert!(end <= address, "{object:?} overlaps {other:?}");
         }
         fill(object, size);
@@ -197,7 +197,7 @@ impl Model {
         let error = free(self.kmalloc, cpu, object).expect_err("it was freed before");
         assert_eq!(error.address, object.addr().get());
         assert!(
-            matches!(error.place, Place::Free { .. } | Place::Foreign),
+            matches!(error.reason, Reason::Free { .. } | Reason::Foreign),
             "{error}"
         );
     }
@@ -206,13 +206,13 @@ impl Model {
         let Some((address, (_, object))) = self.pick(which) else {
             return;
         };
-        let usable = self.kmalloc.usable_size(object).expect("an object");
+        let usable = usable_size(self.kmalloc, object).expect("an object");
         let offset = offset % usable;
         if offset != 0 {
             let inner = object.map_addr(|a| a.saturating_add(offset));
             let error = free(self.kmalloc, cpu, inner).expect_err("inside an object");
             assert!(
-                is_inside(error.place, offset, usable),
+                is_inside(error.reason, offset, usable),
                 "{address:#x}: {error}"
             );
         }
@@ -228,17 +228,17 @@ impl Model {
         let error = free(self.kmalloc, cpu, wrong).expect_err("no object starts there");
         assert_eq!(error.address, address);
         if let Some((start, &(_, object))) = object {
-            let (inside, usable) = (address - start, self.kmalloc.usable_size(object));
+            let (inside, usable) = (address - start, usable_size(self.kmalloc, object));
             let usable = usable.expect("an object");
             if inside < usable {
                 assert!(
-                    is_inside(error.place, inside, usable),
+                    is_inside(error.reason, inside, usable),
                     "{address:#x}: {error}"
                 );
             }
         }
         if offset >= self.frames.total() * 4096 {
-            assert_eq!(error.place, Place::Foreign, "{address:#x}");
+            assert_eq!(error.reason, Reason::Foreign, "{address:#x}");
         }
     }
 
@@ -273,8 +273,8 @@ impl Model {
 }
 
 /// Whether that names the object's byte; with `debug` the size told is more than what was asked.
-fn is_inside(place: Place, at: usize, usable: usize) -> bool {
-    let Place::Inside { offset, size } = place else {
+fn is_inside(reason: Reason, at: usize, usable: usize) -> bool {
+    let Reason::Inside { offset, size } = reason else {
         return false;
     };
     let (offset, size) = (usize::from(offset), usize::from(size));

@@ -107,17 +107,21 @@ impl<M: Machine> PageTable<M> {
         stale: &mut Stale,
     ) -> Result<(), Error> {
         let room = child.make_superpage_room(addr)?;
-        if self.machine.is_unique(table) {
-            for slot in self.all_pages(table) {
-                if slot.forbid_write() {
-                    *stale = Stale::Many;
-                }
-            }
+        if self.machine.is_unique(table) && self.forbid_writes(table) {
+            *stale = Stale::Many;
         }
         self.machine.retain(table);
         room.slot().set(Entry::Branch(table));
         child.tables += 1;
         Ok(())
+    }
+
+    /// Makes all pages of a table read-only, and tells whether any could be written. A loop by itself, for
+    /// which all registers are free.
+    #[inline(never)]
+    fn forbid_writes(&self, table: Pfn) -> bool {
+        let slots = self.all_pages(table);
+        slots.fold(false, |any, slot| slot.forbid_write() | any)
     }
 
     fn share_pages(

@@ -2,7 +2,7 @@
 
 use crate::{Machine, Region};
 use core::cmp::Ordering;
-use kmalloc::{AllocError, KBox};
+use fallible::{AllocError, KBox};
 
 /// A record in the tree; made before an operation changes anything, for making it can fail.
 pub(crate) struct Node<M: Machine> {

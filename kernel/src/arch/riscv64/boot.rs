@@ -132,7 +132,7 @@ boot_stack_end:
     hart_id = const super::hart::HART_ID,
     hart_size = const size_of::<super::hart::Hart>(),
     max_harts = const super::hart::MAX_HARTS,
-    stack_size = const super::layout::STACK_SIZE,
+    stack_size = const super::layout::BOOT_STACK_SIZE,
 );
 
 unsafe extern "C" {

@@ -2,8 +2,7 @@
 //!
 //! ```text
 //! 256..384  direct map: all RAM, at a constant distance from its physical address
-//! 510       devices
-//! 511       kernel stacks, each below a hole of its own size
+//! 511       kernel stacks, each above a hole of its own size; in its upper half devices
 //! ```
 
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -12,12 +11,16 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 pub const DIRECT_MAP: usize = 0xffff_ffc0_0000_0000;
 /// Bytes of the direct map's window.
 pub const DIRECT_MAP_SIZE: usize = 128 << 30;
-/// Devices are mapped from here on.
-pub const DEVICES: usize = 0xffff_ffff_8000_0000;
 /// Kernel stacks are mapped from here on.
 pub const STACKS: usize = 0xffff_ffff_c000_0000;
+/// Devices are mapped from here on, below one table of the page table with the stacks.
+pub const DEVICES: usize = 0xffff_ffff_e000_0000;
+/// The end of what devices are mapped in.
+pub const DEVICES_END: usize = 0xffff_ffff_f000_0000;
 /// Bytes of one kernel stack. The trap entry finds an overflow by this bit of the stack pointer.
 pub const STACK_SIZE: usize = 16 << 10;
+/// Bytes of the stack of the boot code, which has no guard.
+pub const BOOT_STACK_SIZE: usize = 12 << 10;
 /// Distance of two kernel stacks: the lower half of each slot is never mapped.
 pub const STACK_SLOT: usize = 2 * STACK_SIZE;
 
@@ -72,7 +75,7 @@ pub fn image() -> Image {
     }
 }
 
-/// Where the stack of the boot code is, [`STACK_SIZE`] bytes, in the direct map.
+/// Where the stack of the boot code is, [`BOOT_STACK_SIZE`] bytes, in the direct map.
 pub fn boot_stack() -> usize {
     &raw const _boot_stack as usize
 }

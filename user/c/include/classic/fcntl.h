@@ -1,2 +1,2 @@
-/* How open opens. */
+/* Flags of open. */
 #include <pagoda/abi.h>

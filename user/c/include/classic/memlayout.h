@@ -1,5 +1,4 @@
-/* Where memory is, as programs of this dialect expect it. Heap, stack and mappings of such a program
- * lie below KERNBASE. */
+/* The memory layout of this dialect. Heap, stack and mappings lie below KERNBASE. */
 #ifndef CLASSIC_MEMLAYOUT_H
 #define CLASSIC_MEMLAYOUT_H
 
@@ -10,7 +9,7 @@
 #define KERNBASE 0x80000000
 #define KERNLINK (KERNBASE + EXTMEM)
 
-/* Sums with addresses; no program can use what they give. */
+/* Address arithmetic; the results are of no use to programs. */
 #define V2P(address) ((ulong)(address) - KERNBASE)
 #define P2V(address) ((void *)((char *)(ulong)(address) + KERNBASE))
 

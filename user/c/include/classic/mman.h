@@ -1,11 +1,11 @@
-/* Mappings. With 0 for protection and flags, -1 for the file and 0 for the offset, a mapping is private,
- * zeroed, and can be written. With flags it can be read, and written if PROT_WRITE is there. */
+/* Mappings. With protection, flags and offset 0 and file -1, a mapping is private, zeroed and
+ * writable. With flags it is readable, and writable with PROT_WRITE. */
 #ifndef CLASSIC_MMAN_H
 #define CLASSIC_MMAN_H
 
 #include <pagoda/memory.h>
 
-/* A mapping of the file `fd`; the kernel has none yet. */
+/* A mapping of the file `fd`; not supported yet. */
 #define MAP_FILE 0x100
 
 void *mmap(void *hint, int length, int prot, int flags, int fd, int offset);

@@ -1,4 +1,4 @@
-/* Pages, and the parts of a 32-bit address. */
+/* Pages, and the fields of a 32-bit address. */
 #ifndef CLASSIC_MMU_H
 #define CLASSIC_MMU_H
 

@@ -1,4 +1,4 @@
-/* What fstat tells. */
+/* The result of fstat. */
 #ifndef CLASSIC_STAT_H
 #define CLASSIC_STAT_H
 

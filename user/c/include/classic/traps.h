@@ -1,8 +1,8 @@
-/* Trap numbers of the x86, for programs that name them; Pagoda's kernel has no such traps. */
+/* x86 trap numbers, for programs that use the names; Pagoda has no such traps. */
 #ifndef CLASSIC_TRAPS_H
 #define CLASSIC_TRAPS_H
 
-/* What the processor raises. */
+/* Exceptions. */
 #define T_DIVIDE 0
 #define T_DEBUG 1
 #define T_NMI 2
@@ -21,7 +21,7 @@
 #define T_MCHK 18
 #define T_SIMDERR 19
 
-/* What programs and devices raise. */
+/* System call and interrupts. */
 #define T_SYSCALL 64
 #define T_DEFAULT 500
 #define T_IRQ0 32

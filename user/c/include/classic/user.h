@@ -1,5 +1,5 @@
-/* What the runtime offers a program of the classic dialect. exit and wait may be called without an
- * argument, as this dialect has them, or with one, as the riscv dialect does. */
+/* The runtime of the classic dialect. exit and wait take an optional argument: none as in this
+ * dialect, or one as in the riscv dialect. */
 #ifndef CLASSIC_USER_H
 #define CLASSIC_USER_H
 
@@ -15,7 +15,7 @@ int wait(void);
 void __exit_with(int status) __attribute__((noreturn));
 int __wait_for(int *status);
 
-/* The second of what stands in the parentheses. */
+/* The second macro argument. */
 #define __SECOND(first, second, ...) second
 #define exit(...) __exit_with(__SECOND(0, ##__VA_ARGS__, 0))
 #define wait(...) __wait_for(__SECOND(0, ##__VA_ARGS__, 0))

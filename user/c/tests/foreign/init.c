@@ -1,5 +1,5 @@
-/* The first process of an image that xtask did not make: as on xv6 it takes no notice of its arguments,
- * starts a shell, and another one when that ends. */
+/* The init of a foreign image: as on xv6, it ignores its arguments, runs a shell, and restarts it
+ * when it exits. */
 #include "kernel/types.h"
 #include "kernel/fcntl.h"
 #include "user/user.h"

@@ -1,6 +1,6 @@
-/* A shell for it: programs with arguments, a file for the output of each, and & behind those that it does
- * not wait for; lines of 99 bytes with their ends. Its status is nobody's business, as on xv6; and as
- * there, what it does not wait for is a child of a child that ends at once. */
+/* A shell for a foreign image: programs with arguments, output redirection, and & for background
+ * commands; lines of at most 99 bytes. As on xv6, it ignores exit statuses, and a background
+ * command is a child of a child that exits at once. */
 #include "kernel/types.h"
 #include "kernel/fcntl.h"
 #include "user/user.h"
@@ -12,7 +12,7 @@ static int separates(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Cuts the line into words, the last of which is null. */
+/* Splits the line into words, terminated by a null. */
 static void cut(char *line, char **words)
 {
     int count = 0;

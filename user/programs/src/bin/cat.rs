@@ -29,7 +29,7 @@ fn main() -> i32 {
     status
 }
 
-/// Copies a file to standard output; whether that went well.
+/// Copies a file to standard output. Returns whether it succeeded.
 fn copy(from: &mut impl Read, name: &[u8]) -> bool {
     let mut out = stdout();
     let mut buffer = [0; 4096];
@@ -42,7 +42,7 @@ fn copy(from: &mut impl Read, name: &[u8]) -> bool {
                 return false;
             }
         };
-        // Whatever there is goes on at once, a part of a line too.
+        // Pass on partial lines at once.
         let written = out.write_all(&buffer[..n]).and_then(|()| out.flush());
         if let Err(error) = written {
             complain(format_args!("cannot write: {error}"));

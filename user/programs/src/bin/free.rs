@@ -1,5 +1,5 @@
-//! `free [-b | -k]`: how much memory there is and what for, in KiB; with `-b` the page
-//! allocator's free blocks of each order, with `-k` kmalloc's size classes.
+//! `free [-b | -k]`: memory use in KiB; with `-b` the page allocator's free blocks by order, with
+//! `-k` kmalloc's size classes.
 #![no_std]
 #![no_main]
 
@@ -43,16 +43,16 @@ fn summary(info: &MemInfo) {
     println!("largest free block {largest}");
     println!("in large pages {}", info.large_pages * LARGE_KIB);
     match info.commit_limit {
-        0 => println!("promised {}, without a limit", kib(info.committed)),
-        limit => println!("promised {} of {}", kib(info.committed), kib(limit)),
+        0 => println!("committed {}, no limit", kib(info.committed)),
+        limit => println!("committed {} of {}", kib(info.committed), kib(limit)),
     }
-    println!("used and cached for");
+    println!("used and cached by");
     for (what, pages) in uses(info) {
         println!("{:8} {what}", kib(pages));
     }
 }
 
-/// What memory is used for; all but the first three are parts of `total`.
+/// Memory by use. The first three are outside `total`.
 fn uses(info: &MemInfo) -> [(&'static str, u64); 10] {
     let firmware = info
         .reserved
@@ -67,7 +67,7 @@ fn uses(info: &MemInfo) -> [(&'static str, u64); 10] {
         ("kmalloc", info.slab),
         ("page tables", info.page_tables),
         ("file pages", info.file_pages),
-        ("anonymous and rest", info.anonymous),
+        ("anonymous and other", info.anonymous),
     ]
 }
 
@@ -77,15 +77,15 @@ fn blocks(info: &MemInfo) {
         let block = kib(1 << order);
         println!("{order:5} {block:11} {count:14} {:8}", block * count);
     }
-    println!("in the CPUs' caches {:26}", kib(info.cpu_cached));
-    println!("set aside for large pages {:20}", kib(info.aside));
-    println!("free in all {:34}", kib(info.free));
+    println!("in per-CPU caches {:28}", kib(info.cpu_cached));
+    println!("reserved for large pages {:21}", kib(info.aside));
+    println!("total free {:35}", kib(info.free));
     println!(
-        "fewest ever free, without caches {:13}",
+        "least ever free, without caches {:14}",
         kib(info.least_free)
     );
     println!(
-        "allocations that asked caches to give back: {}, that failed: {}",
+        "allocations that shrank caches: {}, that failed: {}",
         info.pressed, info.failed
     );
 }
@@ -106,7 +106,7 @@ fn classes(info: &MemInfo) {
         );
     }
     println!(
-        "whole pages {}, records {} pages, kept {} pages, {} pages in all",
+        "whole-page objects {}, slab records {} pages, empty slabs {} pages, total {} pages",
         info.whole, info.records, info.kept, info.slab
     );
 }

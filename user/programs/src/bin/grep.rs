@@ -1,5 +1,4 @@
-//! `grep PATTERN [FILE…]`: prints the lines in which the pattern is found. Its status is 1 if there
-//! are none.
+//! `grep PATTERN [FILE…]`: prints the lines that match the pattern. Exits with 1 if there are none.
 #![no_std]
 #![no_main]
 
@@ -49,7 +48,7 @@ fn main() -> i32 {
     i32::from(failed || !found)
 }
 
-/// Prints the lines of one file, each behind its label; whether there were any.
+/// Prints the matching lines of one file, with its label. Returns whether there were any.
 fn search(pattern: &Pattern, file: impl Read, label: Option<&[u8]>) -> Result<bool> {
     let mut file = BufReader::new(file);
     let mut out = stdout();

@@ -1,4 +1,4 @@
-//! `halt [STATUS]`: ends the machine, with this status if one is given.
+//! `halt [STATUS]`: powers the machine off with this exit status, default 0.
 #![no_std]
 #![no_main]
 
@@ -16,6 +16,6 @@ fn main() -> i32 {
     };
     match status {
         Some(status) => sys::shutdown(i32::from(status)),
-        None => usage("halt [STATUS], a status from 0 to 255"),
+        None => usage("halt [STATUS], from 0 to 255"),
     }
 }

@@ -1,7 +1,7 @@
-//! `init`: the first process. It opens the console, runs a shell, runs the next one when that ends,
-//! and collects every process whose parent is gone.
+//! `init`: the first process. It opens the console, runs a shell, restarts it when it exits, and
+//! reaps orphaned processes.
 //!
-//! With arguments it runs them as one command line instead and ends the machine with that command's
+//! With arguments it instead runs them as one command line and powers off with that command's
 //! status.
 #![no_std]
 #![no_main]
@@ -15,7 +15,7 @@ use ulib::{env, eprintln, main, println, sys, thread};
 
 main!(main);
 
-/// Status of a child whose program could not be started.
+/// Exit status of a child whose exec failed.
 const NOT_STARTED: i32 = 127;
 
 fn main() -> Infallible {
@@ -26,7 +26,7 @@ fn main() -> Infallible {
             println!("init: starting sh");
             if run(Command::new("/sh").arg0("sh")).is_none_or(|status| status.code() == NOT_STARTED)
             {
-                // Out of memory or processes: give the others a second to end.
+                // Out of memory or processes: wait a second for others to exit.
                 thread::sleep_ticks(10);
             }
         }
@@ -40,14 +40,14 @@ fn main() -> Infallible {
     sys::shutdown(if (0..=255).contains(&code) { code } else { 255 })
 }
 
-/// Makes the console this process's files 0, 1 and 2.
+/// Opens the console as files 0, 1 and 2.
 fn open_console() {
     let open = || File::options().read(true).write(true).open("/console");
     let console = open().or_else(|_| {
         fs::make_device("/console", CONSOLE, 0)?;
         open()
     });
-    // Without a console there is nobody to tell; the machine still ends with a failure.
+    // Without a console nothing can be reported.
     let Ok(console) = console else {
         sys::shutdown(255)
     };
@@ -59,7 +59,7 @@ fn open_console() {
     }
 }
 
-/// Runs a program to its end and collects whoever else ends meanwhile.
+/// Runs a program until it exits, and reaps orphans meanwhile.
 fn run(command: &mut Command) -> Option<ExitStatus> {
     let shell = match command.spawn() {
         Ok(child) => child.id(),

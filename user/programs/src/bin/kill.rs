@@ -14,7 +14,7 @@ fn main() -> i32 {
     let mut status = 0;
     for text in env::args_bytes().skip(1) {
         let Some(pid) = number(text) else {
-            complain(format_args!("{}: a process number is wanted", Text(text)));
+            complain(format_args!("{}: expected a process ID", Text(text)));
             status = 1;
             continue;
         };

@@ -1,4 +1,4 @@
-//! `ln OLD NEW`: gives a file one more name.
+//! `ln OLD NEW`: links NEW to the file OLD.
 #![no_std]
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! `ls [NAME…]`: name, type (1 directory, 2 file, 3 device), inode and size of each file, or of
-//! each file in a directory.
+//! `ls [NAME…]`: lists files, and the files in directories: name, type (1 directory, 2 file, 3
+//! device), inode, size.
 #![no_std]
 #![no_main]
 
@@ -44,7 +44,7 @@ fn list(name: &[u8]) -> Result<()> {
         path.extend_from_slice(entry.file_name());
         match fs::metadata(&path) {
             Ok(about) => show(entry.file_name(), &about),
-            Err(error) => complain(format_args!("cannot look at {}: {error}", Text(&path))),
+            Err(error) => complain(format_args!("cannot stat {}: {error}", Text(&path))),
         }
     }
     Ok(())

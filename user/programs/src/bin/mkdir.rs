@@ -1,4 +1,4 @@
-//! `mkdir NAME…`: makes directories.
+//! `mkdir NAME…`: creates directories.
 #![no_std]
 #![no_main]
 
@@ -14,7 +14,7 @@ fn main() -> i32 {
     let mut status = 0;
     for name in env::args_bytes().skip(1) {
         if let Err(error) = fs::create_dir(name) {
-            complain(format_args!("cannot make {}: {error}", Text(name)));
+            complain(format_args!("cannot create {}: {error}", Text(name)));
             status = 1;
         }
     }

@@ -1,5 +1,5 @@
-//! `pmap [-t] PID`: the memory of a process, region by region, in KiB; with `-t` its page table, entry
-//! by entry, as the lab's `vmprint` shows it.
+//! `pmap [-t] PID`: the regions of a process, in KiB; with `-t` its page table, in the format of
+//! the lab's `vmprint`.
 #![no_std]
 #![no_main]
 
@@ -21,7 +21,7 @@ fn main() -> i32 {
         _ => return usage("pmap [-t] PID"),
     };
     let Some(number) = number(pid) else {
-        complain(format_args!("{}: a process number is wanted", Text(pid)));
+        complain(format_args!("{}: expected a process ID", Text(pid)));
         return 1;
     };
     match show(number) {
@@ -56,7 +56,7 @@ fn regions(pid: i32) -> ulib::io::Result<()> {
         sum.zero * KIB
     );
     println!(
-        "page tables {}, in pages of 2 MiB {}, promised {}",
+        "page tables {}, in large pages {}, committed {}",
         info.page_tables * KIB,
         sum.large * KIB,
         info.committed * KIB
@@ -102,7 +102,7 @@ fn table(pid: i32) -> ulib::io::Result<()> {
     Ok(())
 }
 
-/// `.. ..` before an entry says how far below the root its table is.
+/// The number of `..` is the depth of the entry's table.
 fn entry_line(entry: TableEntry) {
     const BELOW: [&str; 3] = [".. .. ..", ".. ..", ".."];
     let Some(below) = BELOW.get(entry.level() as usize) else {
@@ -119,7 +119,7 @@ fn entry_line(entry: TableEntry) {
     );
 }
 
-/// The lowest bits of an entry, by the specification's letters.
+/// The flag bits, by the letters of the specification.
 fn flags(bits: u64) -> String {
     let letters = b"vrwxugad".iter().enumerate();
     letters
@@ -136,7 +136,7 @@ fn meaning(entry: TableEntry) -> String {
     const RIGHTS: u64 = 0b1110;
     match entry.bits & (VALID | RIGHTS) {
         VALID => String::from("table"),
-        bits if bits & VALID == 0 => format!("kept for {:#x}", entry.address()),
+        bits if bits & VALID == 0 => format!("reserved for {:#x}", entry.address()),
         _ => {
             let span = SPANS.get(entry.level() as usize).unwrap_or(&"?");
             format!("{span} at {:#x}", entry.address())

@@ -1,4 +1,4 @@
-//! `ps`: the kernel's threads and all processes, with their memory in KiB.
+//! `ps`: lists the kernel threads and all processes, with memory in KiB.
 #![no_std]
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! `vmstat [-s] [SECONDS [COUNT]]`: what the kernel does about memory, in a line for each interval; the
-//! first line counts from the start of the machine. `-s` lists all counts since then.
+//! `vmstat [-s] [SECONDS [COUNT]]`: memory and system activity, a line for each interval; the first
+//! line is since boot. `-s` lists all event counts since boot.
 #![no_std]
 #![no_main]
 

@@ -1,10 +1,9 @@
-//! `alloctest`: how much the machine's memory is good for.
+//! `alloctest`: how many files and pages the machine's memory holds.
 //!
-//! - `filetest`: 50 processes hold 10 open files each at once;
-//! - `memtest`: one process takes and touches page after page until it is killed, and gets nearly
-//!   all that the machine has;
-//! - `opentest`: with 4 MiB left, one process opens files until the kernel refuses; it gets far, and
-//!   everything comes back.
+//! - `filetest`: 50 processes hold 10 open files each;
+//! - `memtest`: one process touches new pages until it is killed, and gets nearly all memory;
+//! - `opentest`: with 4 MiB left, one process opens files until the kernel refuses; it opens many,
+//!   and nothing leaks.
 #![no_std]
 #![no_main]
 
@@ -22,9 +21,9 @@ main!(main);
 
 const PROCESSES: usize = 50;
 const FILES_EACH: usize = 10;
-/// The file that is opened again and again.
+/// The file to open.
 const FILE: &str = "file";
-/// Files that must be open at once with [`LEFT`] pages.
+/// Files that can be open at once with [`LEFT`] pages, at least.
 const FILES: u64 = 10_000;
 /// 4 MiB.
 const LEFT: u64 = (4 << 20) / PAGE_SIZE as u64;
@@ -51,7 +50,7 @@ fn main() -> i32 {
 
 fn filetest() -> Outcome {
     isolated(|| {
-        File::create(FILE).or_fail("make a file")?;
+        File::create(FILE).or_fail("create a file")?;
         let (tally, gate) = (Tally::new()?, Gate::new()?);
         let mut children = Vec::new();
         for _ in 0..PROCESSES {
@@ -77,7 +76,7 @@ fn filetest() -> Outcome {
     })
 }
 
-/// Pages of which one process must get at least this many: 32,300 of 128 MiB, 98 % of others.
+/// The pages that one process must get: 32,300 of 128 MiB, else 98 %.
 fn required(pages: u64) -> u64 {
     if pages == 32_768 {
         32_300
@@ -86,9 +85,9 @@ fn required(pages: u64) -> u64 {
     }
 }
 
-/// Not in a process of its own besides the one that takes the memory: each costs pages.
+/// Not isolated: another process would cost pages.
 fn memtest() -> Outcome {
-    // Once for practice, so that this process has touched all that it runs before the counts.
+    // Once before, so that this process has touched all that it needs.
     expect_eq!(take_pages(10)?, 10, "pages of a child that takes ten");
     let _ = Counts::take()?.nothing_lost_since();
     let before = Counts::take()?;
@@ -96,7 +95,7 @@ fn memtest() -> Outcome {
     let all = info.total + info.reserved;
     let required = match info.commit_limit {
         0 => required(all),
-        // What others were promised is not to be had.
+        // Committed memory of others is not available.
         limit => (limit - info.committed) * 98 / 100,
     };
     let got = take_pages(usize::MAX)?;
@@ -110,9 +109,9 @@ fn memtest() -> Outcome {
 
 fn opentest() -> Outcome {
     isolated(|| {
-        File::create(FILE).or_fail("make a file")?;
-        let (mut read, write) = process::pipe().or_fail("make a pipe")?;
-        // Started before memory is gone; it opens files when the gate opens.
+        File::create(FILE).or_fail("create a file")?;
+        let (mut read, write) = process::pipe().or_fail("create a pipe")?;
+        // Forked before memory is filled; it waits at the gate.
         let gate = Gate::new()?;
         let opener = Kid::start(|| {
             gate.pass();
@@ -132,7 +131,7 @@ fn opentest() -> Outcome {
         opener.ends_with(0, "open files until memory ends")?;
         let mut count = [0; 8];
         read.read_exact(&mut count)
-            .or_fail("hear how many files were open")?;
+            .or_fail("read how many files were open")?;
         held.open();
         hog.ends_with(0, "memory")?;
         let count = u64::from_le_bytes(count);
@@ -142,10 +141,10 @@ fn opentest() -> Outcome {
     })
 }
 
-/// Opens files until the kernel refuses and tells how many.
+/// Opens files until the kernel refuses and reports how many.
 fn open_all(mut count_to: File) -> i32 {
     let mut count = 0_u64;
-    // By number alone: keeping them in a list would take the memory they need.
+    // A list of files would take memory.
     while sys::open(c"file".to_bytes_with_nul().as_ptr(), 0) != -1 {
         count += 1;
     }

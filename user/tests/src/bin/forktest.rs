@@ -1,4 +1,4 @@
-//! `forktest`: starts processes until the kernel refuses, then collects them all.
+//! `forktest`: forks until the kernel refuses, then reaps all children.
 #![no_std]
 #![no_main]
 
@@ -13,7 +13,7 @@ const LIMIT: u32 = 1000;
 fn main() -> i32 {
     println!("fork test");
     let mut children = 0;
-    // A child stays until it is collected, so ending at once is enough.
+    // A zombie occupies its slot until reaped, so children may exit at once.
     while children < LIMIT && process::fork_with(|| 0).is_ok() {
         children += 1;
     }
@@ -35,7 +35,7 @@ fn main() -> i32 {
     }
     if children != collected {
         complain(format_args!(
-            "expected to collect {children} children, saw {collected}"
+            "expected to reap {children} children, saw {collected}"
         ));
         return 1;
     }

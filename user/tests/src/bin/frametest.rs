@@ -1,5 +1,5 @@
-//! `frametest [NAME…]`: the page allocator through what programs do to it, on all harts at once. Each
-//! process writes its own stamp into every page it gets, so that a page that two of them have shows.
+//! `frametest [NAME…]`: the page allocator under load on all harts. Each process stamps the pages
+//! that it gets, which reveals a page with two owners.
 #![no_std]
 #![no_main]
 
@@ -23,9 +23,9 @@ const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// Processes at once: as many as the kernel runs on harts.
+/// Concurrent processes: the limit of harts.
 const PROCESSES: u64 = 8;
-/// Most pages one of them has at a time.
+/// Most pages of one process.
 const PAGES: usize = 600;
 const ROUNDS: u64 = 12;
 /// Order of a block of 2 MiB.
@@ -35,27 +35,27 @@ fn main() -> i32 {
     suite(&[TESTS])
 }
 
-/// Pages of one process, each with a stamp.
+/// Pages with a stamp each.
 struct Stamped {
     memory: Mapping,
     stamp: u64,
 }
 
 impl Stamped {
-    /// Gets pages, sees that nothing is in them, and stamps them.
+    /// Maps pages, checks that they are zero, and stamps them.
     fn get(pages: usize, stamp: u64) -> Result<Stamped, String> {
         let memory = Mapping::anonymous(pages * PAGE_SIZE).or_fail("map memory")?;
         let mut stamped = Stamped { memory, stamp };
         for (number, page) in stamped.memory.chunks_exact_mut(PAGE_SIZE).enumerate() {
             if page[..8] != [0; 8] || page[PAGE_SIZE - 8..] != [0; 8] {
-                return Err(format!("expected zeroes in fresh page {number}"));
+                return Err(format!("expected zeros in fresh page {number}"));
             }
             page[..8].copy_from_slice(&(stamp + number as u64).to_le_bytes());
         }
         Ok(stamped)
     }
 
-    /// Sees that all stamps are still there.
+    /// Checks all stamps.
     fn check(&self) -> Outcome {
         for (number, page) in self.memory.chunks_exact(PAGE_SIZE).enumerate() {
             let expected = (self.stamp + number as u64).to_le_bytes();
@@ -69,7 +69,7 @@ impl Stamped {
     }
 }
 
-/// Runs `act` in as many processes as there may be harts, all at once, each with a number.
+/// Runs `act` in [`PROCESSES`] concurrent processes, each with a number.
 fn everywhere(act: fn(u64) -> Outcome) -> Outcome {
     let gate = Gate::new()?;
     let mut children = Vec::new();
@@ -109,7 +109,7 @@ fn stamps() -> Outcome {
     })
 }
 
-/// The child stamps the pages it shares with its parent anew: each sees its own.
+/// The child stamps shared pages anew; each side sees its own.
 fn stamps_after_fork() -> Outcome {
     everywhere(|number| {
         let mut stamped = Stamped::get(PAGES / 3, number << 48)?;
@@ -131,8 +131,8 @@ fn stamps_after_fork() -> Outcome {
     })
 }
 
-/// All processes take what they can get; each ends killed or, with strict accounting, with the kernel's
-/// refusal, and the harness sees that all of it is back.
+/// All processes allocate until killed or, with strict accounting, refused; the harness checks for
+/// leaks.
 fn until_none_is_left() -> Outcome {
     let gate = Gate::new()?;
     let mut children = Vec::new();
@@ -159,7 +159,7 @@ fn large_blocks() -> Result<u64, String> {
     Ok(large.map(|(order, count)| count << (order - LARGE)).sum())
 }
 
-/// After pages were taken and given back in all orders, free memory is whole again.
+/// After pages are allocated and freed in all orders, blocks have merged again.
 fn large_blocks_come_back() -> Outcome {
     let before = large_blocks()?;
     stamps()?;

@@ -1,5 +1,5 @@
 //! `kmalloctest [NAME…]`: the kernel's allocator through its test calls. `kmalloctest panic` asks
-//! for more than it serves, which ends the machine.
+//! for too much, which panics the kernel.
 #![no_std]
 #![no_main]
 
@@ -28,9 +28,9 @@ const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// Objects alive at once.
+/// Live objects.
 const LIVE: usize = 1000;
-/// Processes at once: as many as the kernel runs on harts.
+/// Concurrent processes: the limit of harts.
 const PROCESSES: u64 = 8;
 
 fn main() -> i32 {
@@ -80,7 +80,7 @@ fn random_order() -> Outcome {
     for _ in 0..3 {
         let mut objects = mixed(&mut random)?;
         random.shuffle(&mut objects);
-        // Half of them leave holes that the next ones may fill.
+        // Free half, for the next ones to reuse.
         for object in objects.drain(LIVE / 2..) {
             put(object)?;
         }

@@ -1,5 +1,5 @@
-//! `lazytests`: heap memory comes when it is touched, goes when it is given back, and ends with the
-//! process that wants too much.
+//! `lazytests`: heap memory is allocated on touch and freed by sbrk, and a process that wants too
+//! much is killed.
 #![no_std]
 #![no_main]
 
@@ -14,7 +14,7 @@ main!(main);
 /// A sparse heap: 1 GiB, every 64th page touched.
 const SPARSE: usize = 1 << 30;
 const STRIDE: usize = 64 * PAGE_SIZE;
-/// A piece of memory for the process that wants too much.
+/// Allocation step of the process that wants too much.
 const PIECE: usize = 16 << 20;
 
 fn main() -> i32 {
@@ -42,7 +42,7 @@ fn main() -> i32 {
     i32::from(failed)
 }
 
-/// Grows the heap by [`SPARSE`] and writes an address of its own into every touched page.
+/// Grows the heap by [`SPARSE`] and writes to every 64th page its address.
 fn sparse_heap() -> Result<usize, String> {
     let base = mem::grow(SPARSE).or_fail("grow the heap by 1 GiB")? as usize;
     for at in (base..base + SPARSE).step_by(STRIDE) {
@@ -59,7 +59,7 @@ fn sparse() -> Outcome {
         let seen = unsafe { (at as *const usize).read_unaligned() };
         expect_eq!(seen, at, "what was written to {at:#x}");
         let between = peek(at + STRIDE / 2);
-        expect_eq!(between, 0, "an untouched byte behind {at:#x}");
+        expect_eq!(between, 0, "an untouched byte after {at:#x}");
     }
     Ok(())
 }
@@ -67,12 +67,12 @@ fn sparse() -> Outcome {
 fn unmap() -> Outcome {
     let base = sparse_heap()?;
     for at in (base..base + SPARSE).step_by(SPARSE / 16) {
-        dies("touching memory that was given back", || {
+        dies("touching freed memory", || {
             // SAFETY: nothing was allocated since, and the heap's memory is not used any more.
             if unsafe { mem::sbrk(-(SPARSE as isize)) }.is_err() {
                 return;
             }
-            // SAFETY: not ours any more, which must end this process.
+            // SAFETY: not ours any more, so it must kill this process.
             unsafe { poke(at, 1) };
         })?;
     }

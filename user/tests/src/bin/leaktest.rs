@@ -1,4 +1,4 @@
-//! `leaktest PROGRAM [ARGUMENT…]`: whether one process can get exactly as many pages after a program
+//! `leaktest PROGRAM [ARGUMENT…]`: checks that one process can get as many pages after a program
 //! has run as before.
 #![no_std]
 #![no_main]

@@ -1,4 +1,4 @@
-//! `spin`: computes until it is killed; something for `ps`, `kill` and Ctrl-P to look at.
+//! `spin`: computes until killed; for use with `ps`, `kill` and Ctrl-P.
 #![no_std]
 #![no_main]
 

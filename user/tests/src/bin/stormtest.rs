@@ -1,5 +1,5 @@
-//! `stormtest`: many processes that start, kill and wait for each other on all harts; each wake-up that
-//! is lost, and each process that is, shows as a test that does not end.
+//! `stormtest`: many processes fork, kill and wait for each other on all harts. A lost wakeup or
+//! process shows as a test that hangs.
 #![no_std]
 #![no_main]
 
@@ -23,12 +23,12 @@ fn main() -> i32 {
     suite(&[TESTS])
 }
 
-/// Processes that each have a child and perhaps a grandchild: 180 at once.
+/// Processes with a child and perhaps a grandchild each: up to 180 at once.
 const FAMILIES: usize = 60;
-/// Children that a family has, one after the other.
+/// Children of a family, one after the other.
 const CHILDREN: usize = 25;
 
-/// Every third family goes on until it is killed, whatever its members do at that moment.
+/// Every third family runs until it is killed.
 fn fork_and_kill() -> Outcome {
     let mut families = Vec::new();
     for number in 0..FAMILIES {
@@ -54,10 +54,10 @@ fn family(number: usize, children: usize) -> i32 {
     i32::from(all.is_err())
 }
 
-/// One child, which is killed or ends by itself.
+/// Forks one child, which exits or is killed.
 fn raise(random: &mut Random) -> Outcome {
-    // Who waits for bytes that never come sees their end when this process is gone.
-    let (mut read, write) = process::pipe().or_fail("make a pipe")?;
+    // Blocked readers see end of file when this process exits.
+    let (mut read, write) = process::pipe().or_fail("create a pipe")?;
     let kind = random.below(6);
     let steps = random.below(20_000);
     let kid = Kid::start(|| {
@@ -70,7 +70,7 @@ fn raise(random: &mut Random) -> Outcome {
                 0
             }
             3 => compute(steps),
-            // Left to init, wherever it is.
+            // Orphans the child.
             4 => i32::from(process::fork_with(|| compute(steps)).is_err()),
             _ => i32::from(process::fork_with(|| 0).is_err() || process::wait().is_err()),
         }
@@ -98,9 +98,9 @@ fn compute(steps: usize) -> i32 {
 /// Processes that read from and write to one pipe.
 const CROWD: usize = 24;
 
-/// Those who wait for one pipe are killed in any order; whoever is left can use it as before.
+/// Kills processes blocked on one pipe in any order; the last one can still use it.
 fn pipe_of_killed() -> Outcome {
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     let mut crowd = Vec::new();
     for number in 0..CROWD {
         let (mut read, mut write) = (&read, &write);
@@ -119,7 +119,7 @@ fn pipe_of_killed() -> Outcome {
     }
     Random::new(3).shuffle(&mut crowd);
     for kid in crowd {
-        // Another process, so that the crowd has a moment to run.
+        // Gives the crowd a moment to run.
         Kid::start(|| compute(20_000))?.ends_with(0, "a moment")?;
         kid.kill("one pipe")?;
     }

@@ -1,4 +1,4 @@
-//! `stressfs`: several processes write, read back and remove files at once.
+//! `stressfs`: several processes write, read and remove files concurrently.
 #![no_std]
 #![no_main]
 
@@ -25,7 +25,7 @@ fn main() -> i32 {
             }
         });
         if let Err(error) = child {
-            complain(format_args!("cannot start another process: {error}"));
+            complain(format_args!("cannot fork: {error}"));
             return 1;
         }
     }

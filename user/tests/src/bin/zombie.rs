@@ -1,5 +1,5 @@
-//! `zombie`: leaves its child, which has ended, uncollected for half a second, to be seen in the
-//! process list (Ctrl-P), and then to init.
+//! `zombie`: leaves its child a zombie for half a second, for the process list (Ctrl-P), and then
+//! orphans it.
 #![no_std]
 #![no_main]
 

@@ -1,14 +1,14 @@
-//! Buffers around sources and destinations.
+//! Buffered readers and writers.
 
 use super::{BufRead, Error, Read, Result, Write};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 
-/// Bytes in a buffer.
+/// Buffer size.
 const SIZE: usize = 4096;
 
-/// Reads a source in large pieces.
+/// A buffered reader.
 #[derive(Debug)]
 pub struct BufReader<R> {
     source: R,
@@ -18,7 +18,7 @@ pub struct BufReader<R> {
 }
 
 impl<R: Read> BufReader<R> {
-    /// A buffer in front of `source`.
+    /// Buffers `source`.
     pub fn new(source: R) -> BufReader<R> {
         BufReader {
             source,
@@ -91,8 +91,8 @@ impl<B: BufRead> Iterator for Lines<B> {
     }
 }
 
-/// Writes to a destination in large pieces. What is still in the buffer when it is dropped is
-/// written then, and an error of that is lost; [`flush`](Write::flush) reports it.
+/// A buffered writer. Dropping it writes the buffer and ignores errors; [`flush`](Write::flush)
+/// reports them.
 #[derive(Debug)]
 pub struct BufWriter<W: Write> {
     to: W,
@@ -101,7 +101,7 @@ pub struct BufWriter<W: Write> {
 }
 
 impl<W: Write> BufWriter<W> {
-    /// A buffer in front of `to`.
+    /// Buffers `to`.
     pub fn new(to: W) -> BufWriter<W> {
         BufWriter {
             to,
@@ -124,7 +124,7 @@ impl<W: Write> Write for BufWriter<W> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        // Dropped even if it cannot be written: a second try would write its beginning twice.
+        // Discarded even on failure: retrying could write part of it twice.
         let used = core::mem::take(&mut self.used);
         self.to.write_all(&self.buffer[..used])?;
         self.to.flush()

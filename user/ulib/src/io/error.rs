@@ -1,23 +1,23 @@
-//! Why input or output failed.
+//! Errors.
 
 use crate::sys;
 use abi::Errno;
 use core::fmt;
 
-/// Why a call failed: the kernel's reason, or one that is found before or after the kernel is asked.
+/// Why an operation failed: the kernel's error number, or an error found outside the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The kernel said no, for this reason.
+    /// The kernel's error number.
     Kernel(Errno),
-    /// The kernel did what it was not asked for.
+    /// An unexpected result of the kernel.
     Other,
     /// A path longer than the kernel takes.
     NameTooLong,
-    /// An argument that cannot be handed to the kernel, like a zero byte in a path.
+    /// An argument that cannot be passed to the kernel, like a zero byte in a path.
     InvalidInput,
-    /// Bytes that are not what they should be, like text that is not UTF-8.
+    /// Malformed data, like text that is not UTF-8.
     InvalidData,
-    /// The end came before all was read.
+    /// End of file before all was read.
     UnexpectedEof,
     /// Nothing more could be written.
     WriteZero,
@@ -27,7 +27,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Error::Kernel(reason) => return reason.fmt(f),
-            Error::Other => "unexpected answer of the kernel",
+            Error::Other => "unexpected result from the kernel",
             Error::NameTooLong => "path too long",
             Error::InvalidInput => "invalid argument",
             Error::InvalidData => "invalid data",
@@ -40,16 +40,16 @@ impl fmt::Display for Error {
 impl core::error::Error for Error {}
 
 impl Error {
-    /// Why the last call that failed has failed.
+    /// The error of the last failed call.
     pub fn last() -> Error {
         Errno::from_number(sys::errno() as u64).map_or(Error::Other, Error::Kernel)
     }
 }
 
-/// What input and output give back.
+/// The result of I/O.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// Turns the kernel's answer into a result.
+/// Turns a system call's result into a `Result`.
 pub(crate) fn checked(answer: isize) -> Result<usize> {
     if answer == -1 {
         Err(Error::last())

@@ -1,4 +1,4 @@
-//! Reading and writing, after `std::io`.
+//! I/O, modelled on `std::io`.
 
 mod buffered;
 mod error;
@@ -37,7 +37,7 @@ pub trait Read {
         Ok(())
     }
 
-    /// Appends everything up to the end; how many bytes it was.
+    /// Appends everything up to the end; returns the number of bytes.
     ///
     /// # Errors
     /// The source cannot be read.
@@ -52,7 +52,7 @@ pub trait Read {
         }
     }
 
-    /// Appends everything up to the end as text; how many bytes it was.
+    /// Appends everything up to the end as text; returns the number of bytes.
     ///
     /// # Errors
     /// The source cannot be read, or is not UTF-8.
@@ -82,16 +82,17 @@ impl Read for &[u8] {
 
 /// A source with a buffer, which can be read by lines.
 pub trait BufRead: Read {
-    /// What is in the buffer, filled from the source when empty; empty at the end.
+    /// The buffered bytes, read from the source if there are none; empty at the end.
     ///
     /// # Errors
     /// The source cannot be read.
     fn fill_buf(&mut self) -> Result<&[u8]>;
 
-    /// Marks that many bytes of the buffer as read.
+    /// Marks `n` buffered bytes as read.
     fn consume(&mut self, n: usize);
 
-    /// Appends everything up to and with the next `end`; how many bytes it was, 0 at the end.
+    /// Appends everything up to and including the next `end`; returns the number of bytes, 0 at the
+    /// end.
     ///
     /// # Errors
     /// The source cannot be read.
@@ -109,7 +110,7 @@ pub trait BufRead: Read {
         }
     }
 
-    /// Appends the next line, with its newline, as text; how many bytes it was, 0 at the end.
+    /// Appends the next line with its newline; returns the number of bytes, 0 at the end.
     ///
     /// # Errors
     /// The source cannot be read, or is not UTF-8.
@@ -131,13 +132,13 @@ pub trait BufRead: Read {
 
 /// Something bytes can be written to.
 pub trait Write {
-    /// Writes some bytes; how many.
+    /// Writes some bytes; returns how many.
     ///
     /// # Errors
     /// The destination takes no more.
     fn write(&mut self, bytes: &[u8]) -> Result<usize>;
 
-    /// Hands on what is still in a buffer.
+    /// Writes buffered bytes.
     ///
     /// # Errors
     /// The destination takes no more.
@@ -159,7 +160,7 @@ pub trait Write {
         Ok(())
     }
 
-    /// What `write!` and `writeln!` call.
+    /// Called by `write!` and `writeln!`.
     ///
     /// # Errors
     /// The destination takes no more.
@@ -175,7 +176,7 @@ pub trait Write {
     }
 }
 
-/// Lets text be formatted into a destination of bytes and keeps the reason of a failure.
+/// Adapts a writer to `fmt::Write` and keeps the error.
 struct Adapter<'a, W: Write + ?Sized> {
     to: &'a mut W,
     error: Result<()>,
@@ -207,7 +208,7 @@ impl Write for Vec<u8> {
     }
 }
 
-/// Copies everything; how many bytes it was.
+/// Copies everything; returns the number of bytes.
 ///
 /// # Errors
 /// One of the two failed.

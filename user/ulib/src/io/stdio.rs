@@ -1,11 +1,11 @@
 //! Standard input, output and error.
 //!
-//! Standard output is kept until a line is complete, so that a line is one `write` and lines of
-//! several processes do not mix. What is left is written at exit, before `fork`, and before
-//! standard input is read (a prompt has to be seen).
+//! Standard output is line-buffered, so that a line is one `write` and lines of several processes
+//! do not mix. It is flushed at exit, before `fork`, and before standard input is read (for
+//! prompts).
 //!
-//! A program whose standard output or standard error is a pipe that nobody reads any more ends there,
-//! without a word: its work is of no use to anybody.
+//! A program that writes standard output or error to a pipe without readers exits silently, as with
+//! SIGPIPE.
 
 use super::{Read, Result, Write, checked};
 use crate::fs::File;
@@ -15,14 +15,13 @@ use core::cell::RefCell;
 use core::fmt;
 use core::mem::ManuallyDrop;
 
-/// Status of a program that ends because nobody reads what it prints: 128 and the number of Unix's
-/// signal for that, as shells tell it.
-const UNREAD: i32 = 128 + 13;
+/// Exit status on a broken pipe: 128 + SIGPIPE, as in Unix shells.
+const BROKEN_PIPE: i32 = 128 + 13;
 
-/// Bytes of a line that are kept at most.
+/// Buffer size.
 const LINE: usize = 512;
 
-/// The beginning of a line that is not complete.
+/// An incomplete line.
 struct Line {
     bytes: [u8; LINE],
     used: usize,
@@ -68,7 +67,7 @@ static OUT: Solo<RefCell<Line>> = Solo::new(RefCell::new(Line {
     used: 0,
 }));
 
-/// An open file's number, without owning it.
+/// A borrowed file descriptor.
 #[derive(Clone, Copy, Debug)]
 struct Fd(i32);
 
@@ -76,15 +75,14 @@ impl Write for Fd {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         let answer = checked(sys::write(self.0, bytes.as_ptr(), bytes.len()));
         if answer.is_err() && self.is_pipe() {
-            sys::exit(UNREAD);
+            sys::exit(BROKEN_PIPE);
         }
         answer
     }
 }
 
 impl Fd {
-    /// Whether it is the end of a pipe that can be written to: of all that is open for writing, `fstat`
-    /// can tell nothing only of those.
+    /// Whether it is a pipe's write end: the only writable file without `fstat`.
     fn is_pipe(self) -> bool {
         let writable = sys::write(self.0, [].as_ptr(), 0) == 0;
         writable
@@ -111,7 +109,7 @@ impl Read for Stdin {
     }
 }
 
-/// Standard output, written line by line.
+/// Standard output, line-buffered.
 #[derive(Clone, Copy, Debug)]
 pub struct Stdout(());
 
@@ -131,15 +129,14 @@ impl Write for Stdout {
     }
 }
 
-/// Writes what is left of standard output and forgets it if that cannot be done: for the end of the
-/// program, where nobody is left to tell.
+/// Flushes standard output at exit and ignores errors.
 pub(crate) fn flush_at_exit() {
     if let Ok(mut line) = OUT.try_borrow_mut() {
         let _ = line.flush();
     }
 }
 
-/// Standard error. A message is gathered and written at once.
+/// Standard error. Each message is one `write`.
 #[derive(Debug)]
 pub struct Stderr {
     bytes: [u8; 128],
@@ -177,7 +174,7 @@ impl Drop for Stderr {
     }
 }
 
-/// What the printing macros call; `name` is said when it fails.
+/// The printing macros call this; `name` is for the panic message.
 ///
 /// # Panics
 /// If the text cannot be written, as `std`'s macros do.

@@ -1,4 +1,4 @@
-//! Starting other programs.
+//! Running programs.
 
 use super::{ExitStatus, Fork, fork, kill, pipe, wait_for};
 use crate::fs::File;
@@ -9,10 +9,10 @@ use abi::{Errno, MAXARG};
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
-/// Status of a child whose program could not be started, as shells have it.
+/// Exit status of a child whose exec failed, as in Unix shells.
 const NOT_STARTED: i32 = 127;
 
-/// What becomes of one of a child's three standard files.
+/// The configuration of one of a child's standard files.
 #[derive(Debug, Default)]
 pub enum Stdio {
     /// The same as ours.
@@ -45,7 +45,7 @@ impl From<File> for Stdio {
 /// A program to start, with its arguments and its standard files.
 #[derive(Debug)]
 pub struct Command {
-    /// The arguments one after another, each with a zero byte behind it; the program is the first.
+    /// The zero-terminated arguments, one after another; the program is the first.
     words: Vec<u8>,
     count: usize,
     path: Result<Path>,
@@ -53,7 +53,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// The program in this file.
+    /// A command that runs this file.
     pub fn new(program: impl AsRef<[u8]>) -> Command {
         let mut command = Command {
             words: Vec::new(),
@@ -65,7 +65,7 @@ impl Command {
         command
     }
 
-    /// One more argument.
+    /// Adds an argument.
     pub fn arg(&mut self, argument: impl AsRef<[u8]>) -> &mut Command {
         let argument = argument.as_ref();
         if argument.contains(&0) {
@@ -77,7 +77,7 @@ impl Command {
         self
     }
 
-    /// Tells the program that it was called by this name.
+    /// Sets argument 0.
     pub fn arg0(&mut self, name: impl AsRef<[u8]>) -> &mut Command {
         let name = name.as_ref();
         if name.contains(&0) {
@@ -92,7 +92,7 @@ impl Command {
         self
     }
 
-    /// More arguments.
+    /// Adds arguments.
     pub fn args<A: AsRef<[u8]>>(&mut self, arguments: impl IntoIterator<Item = A>) -> &mut Command {
         for argument in arguments {
             self.arg(argument);
@@ -100,28 +100,28 @@ impl Command {
         self
     }
 
-    /// What the program reads from.
+    /// Sets standard input.
     pub fn stdin(&mut self, stdio: impl Into<Stdio>) -> &mut Command {
         self.stdio[0] = stdio.into();
         self
     }
 
-    /// What the program writes to.
+    /// Sets standard output.
     pub fn stdout(&mut self, stdio: impl Into<Stdio>) -> &mut Command {
         self.stdio[1] = stdio.into();
         self
     }
 
-    /// Where the program complains.
+    /// Sets standard error.
     pub fn stderr(&mut self, stdio: impl Into<Stdio>) -> &mut Command {
         self.stdio[2] = stdio.into();
         self
     }
 
-    /// Turns this process into the program. Comes back only with the reason why not.
+    /// Executes the program in this process. Returns only on error.
     ///
     /// # Errors
-    /// The file is no program, there are too many arguments, or too little memory.
+    /// The file is not executable, there are too many arguments, or too little memory.
     pub fn exec(&mut self) -> Result<Infallible> {
         let path = self.path?;
         if self.count > MAXARG {
@@ -137,11 +137,11 @@ impl Command {
         Err(Error::last())
     }
 
-    /// Starts the program in a new process. One that cannot be started ends with status 127. A
-    /// file given for one of the standard files is closed here.
+    /// Starts the program in a new process, which exits with 127 if exec fails. A file given as a
+    /// standard file is closed here.
     ///
     /// # Errors
-    /// There are too many processes or too little memory, or the arguments cannot be handed over.
+    /// There are too many processes or too little memory, or the arguments are invalid.
     pub fn spawn(&mut self) -> Result<Child> {
         self.path?;
         let (stdin, to_child) = for_child(core::mem::take(&mut self.stdio[0]), Side::Reads)?;
@@ -157,7 +157,7 @@ impl Command {
             Fork::Child => {
                 drop((to_child, from_child, errors));
                 for (fd, file) in [stdin, stdout, stderr].into_iter().enumerate() {
-                    // A program must not start with its files mixed up.
+                    // Do not exec with the wrong files.
                     if file.is_some_and(|file| file.become_fd(fd as i32).is_err()) {
                         sys::exit(NOT_STARTED);
                     }
@@ -170,7 +170,7 @@ impl Command {
         }
     }
 
-    /// Runs the program to its end.
+    /// Runs the program and waits for it.
     ///
     /// # Errors
     /// As for [`spawn`](Command::spawn).
@@ -178,7 +178,7 @@ impl Command {
         self.spawn()?.wait()
     }
 
-    /// Runs the program to its end: what it wrote to standard output, and how it ended.
+    /// Runs the program; returns its standard output and exit status.
     ///
     /// # Errors
     /// As for [`spawn`](Command::spawn).
@@ -192,14 +192,14 @@ impl Command {
     }
 }
 
-/// What a child does with one of its standard files.
+/// Whether the child reads or writes the file.
 #[derive(Clone, Copy)]
 enum Side {
     Reads,
     Writes,
 }
 
-/// The child's file, if it gets another than ours, and our end of the pipe, if there is one.
+/// The child's file unless inherited, and our end of the pipe, if any.
 fn for_child(stdio: Stdio, side: Side) -> Result<(Option<File>, Option<File>)> {
     match stdio {
         Stdio::Inherit => Ok((None, None)),
@@ -218,32 +218,32 @@ fn for_child(stdio: Stdio, side: Side) -> Result<(Option<File>, Option<File>)> {
 #[derive(Debug)]
 pub struct Child {
     pid: i32,
-    /// Our end of the pipe it reads, if it was started with one.
+    /// Our end of the pipe to its standard input, if piped.
     pub stdin: Option<File>,
-    /// Our end of the pipe it writes, if it was started with one.
+    /// Our end of the pipe from its standard output, if piped.
     pub stdout: Option<File>,
-    /// Our end of the pipe it complains to, if it was started with one.
+    /// Our end of the pipe from its standard error, if piped.
     pub stderr: Option<File>,
 }
 
 impl Child {
-    /// Its number.
+    /// Its process ID.
     pub fn id(&self) -> i32 {
         self.pid
     }
 
-    /// Kills it.
+    /// Kills the child.
     ///
     /// # Errors
-    /// It has ended and was collected.
+    /// It has been reaped.
     pub fn kill(&mut self) -> Result<()> {
         kill(self.pid)
     }
 
-    /// Closes the pipe it reads and waits for its end.
+    /// Closes the pipe to its standard input and waits for it to exit.
     ///
     /// # Errors
-    /// It was collected already.
+    /// It has been reaped.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         self.stdin = None;
         wait_for(self.pid)

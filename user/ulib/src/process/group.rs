@@ -1,10 +1,9 @@
-//! Process groups, and which of them has a terminal.
+//! Process groups and the terminal's foreground group.
 
 use crate::io::{Result, checked};
 use crate::sys;
 
-/// Puts a process, this one (0) or a child, into a group: one that there is, or the one with the
-/// process's own number, which 0 stands for.
+/// Moves this process (0) or a child into an existing group, or into a new one with its own ID (0).
 ///
 /// # Errors
 /// There is no such process or group.
@@ -12,7 +11,7 @@ pub fn setpgid(pid: i32, group: i32) -> Result<()> {
     checked(sys::setpgid(pid, group)).map(drop)
 }
 
-/// The group of a process, with 0 of this one.
+/// The group of a process; 0 is this one.
 ///
 /// # Errors
 /// There is no such process.
@@ -20,8 +19,8 @@ pub fn getpgid(pid: i32) -> Result<i32> {
     checked(sys::getpgid(pid)).map(|group| group as i32)
 }
 
-/// Puts a group into the foreground of a terminal, where Ctrl-C ends it, or with
-/// [`NO_GROUP`](abi::NO_GROUP) none.
+/// Sets the terminal's foreground group, which Ctrl-C ends, or with [`NO_GROUP`](abi::NO_GROUP)
+/// none.
 ///
 /// # Errors
 /// The file is no terminal, or there is no such group.
@@ -29,7 +28,7 @@ pub fn tcsetpgrp(fd: i32, group: i32) -> Result<()> {
     checked(sys::tcsetpgrp(fd, group)).map(drop)
 }
 
-/// The group in the foreground of a terminal.
+/// The terminal's foreground group.
 ///
 /// # Errors
 /// The file is no terminal.

@@ -15,12 +15,12 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt;
 
-/// Which process we are in after [`fork`].
+/// The result of [`fork`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fork {
-    /// In the new one.
+    /// In the child.
     Child,
-    /// In the old one; the new one's number.
+    /// In the parent, with the child's process ID.
     Parent(i32),
 }
 
@@ -36,8 +36,7 @@ pub fn fork() -> Result<Fork> {
     })
 }
 
-/// Copies this process; the copy runs `child` and ends with the status it gives. The number of the
-/// copy.
+/// Forks; the child runs `child` and exits with its result. Returns the child's process ID.
 ///
 /// # Errors
 /// There are too many processes, or too little memory.
@@ -58,7 +57,7 @@ impl ExitStatus {
         self.0 == 0
     }
 
-    /// The number given to `exit`.
+    /// The argument of `exit`.
     pub fn code(self) -> i32 {
         self.0
     }
@@ -86,18 +85,18 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// Children that ended while another one was waited for.
+/// Children reaped while waiting for another one.
 static ENDED: Solo<RefCell<Vec<(i32, ExitStatus)>>> = Solo::new(RefCell::new(Vec::new()));
 
-/// Asks the kernel for the next child to end.
-fn collect() -> Result<(i32, ExitStatus)> {
+/// Waits for the next child to exit.
+fn reap() -> Result<(i32, ExitStatus)> {
     let mut status = 0;
     // SAFETY: `status` is ours to fill.
     let pid = checked(unsafe { sys::wait(&mut status) })?;
     Ok((pid as i32, ExitStatus(status)))
 }
 
-/// Waits until any child ends: its number and how it ended.
+/// Waits for any child; returns its process ID and status.
 ///
 /// # Errors
 /// There are no children.
@@ -105,11 +104,11 @@ pub fn wait() -> Result<(i32, ExitStatus)> {
     let kept = ENDED.borrow_mut().pop();
     match kept {
         Some(ended) => Ok(ended),
-        None => collect(),
+        None => reap(),
     }
 }
 
-/// Waits until this child ends. How others end meanwhile is kept for those who wait for them.
+/// Waits for this child. The status of others that exit meanwhile is kept.
 ///
 /// # Errors
 /// There is no such child.
@@ -119,20 +118,20 @@ pub fn wait_for(pid: i32) -> Result<ExitStatus> {
         return Ok(ended.swap_remove(at).1);
     }
     loop {
-        match collect()? {
+        match reap()? {
             (other, status) if other == pid => return Ok(status),
             other => ended.push(other),
         }
     }
 }
 
-/// Ends this process.
+/// Exits.
 pub fn exit(status: i32) -> ! {
     crate::io::flush_at_exit();
     sys::exit(status)
 }
 
-/// This process's number.
+/// This process's ID.
 pub fn id() -> i32 {
     sys::getpid() as i32
 }
@@ -145,7 +144,7 @@ pub fn kill(pid: i32) -> Result<()> {
     checked(sys::kill(pid)).map(drop)
 }
 
-/// Makes a pipe: the end to read from and the end to write to.
+/// Creates a pipe; returns its read end and write end.
 ///
 /// # Errors
 /// The kernel is out of memory.

@@ -1,4 +1,4 @@
-/* The system calls that both dialects declare alike. */
+/* The system calls that both dialects share. */
 #ifndef PAGODA_CALLS_H
 #define PAGODA_CALLS_H
 
@@ -25,7 +25,7 @@ int getpid(void);
 char *sbrk(int bytes);
 int sleep(int ticks);
 int uptime(void);
-/* Ends the machine with this exit status. */
+/* Powers the machine off with this exit status. */
 void shutdown(int status) __attribute__((noreturn));
 
 int stat(const char *path, struct stat *stat);

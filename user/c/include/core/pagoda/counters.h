@@ -1,6 +1,6 @@
-/* The processor's counters: include <pagoda/counters.h>. rdinstret counts instructions exactly on a
- * guest with ICOUNT=1, the program's and the kernel's alike; elsewhere under QEMU it counts the host's
- * time, and so does rdcycle. rdtime is the machine's clock, ten million a second on QEMU's. */
+/* The processor's counters: include <pagoda/counters.h>. With ICOUNT=1 rdinstret counts user and
+ * kernel instructions exactly; otherwise, under QEMU, it and rdcycle follow the host's time. rdtime
+ * is the machine's clock, 10 MHz on QEMU. */
 #ifndef PAGODA_COUNTERS_H
 #define PAGODA_COUNTERS_H
 

@@ -1,5 +1,5 @@
-/* Why the last call that failed has failed, for programs that ask: include <pagoda/errno.h>. It is not in
- * user.h because many a program has names like these of its own. */
+/* Error numbers: include <pagoda/errno.h>. Not in user.h, because programs often define such names
+ * themselves. */
 #ifndef PAGODA_ERRNO_H
 #define PAGODA_ERRNO_H
 
@@ -7,12 +7,12 @@
 
 int __sys_errno(void);
 
-/* ENOENT and the like, with Linux's numbers; 0 if no call has failed. */
+/* The last error, with Linux's numbers; 0 if no call has failed. */
 #define errno (__sys_errno())
 
-/* What a reason says. */
+/* The message of an error. */
 const char *strerror(int error);
-/* Prints it to standard error, behind the text and a colon. */
+/* Prints the text, a colon and the message to standard error. */
 void perror(const char *text);
 
 #endif

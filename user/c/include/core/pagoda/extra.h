@@ -1,5 +1,5 @@
-/* What neither dialect has in its user.h, for programs that ask: include <pagoda/extra.h>. It is not
- * in user.h because many a program has functions of its own under these names. */
+/* Calls that are in neither dialect's user.h: include <pagoda/extra.h>. Not in user.h, because
+ * programs often define such names themselves. */
 #ifndef PAGODA_EXTRA_H
 #define PAGODA_EXTRA_H
 
@@ -35,11 +35,11 @@ int snprintf(char *to, uint room, const char *format, ...);
 int vsnprintf(char *to, uint room, const char *format, va_list arguments);
 int sprintf(char *to, const char *format, ...);
 
-/* These wait until the disk has all changes, of one file or of all. */
+/* Wait until all changes of one file, or of all, are on the disk. */
 int fsync(int fd);
 int sync(void);
 
-/* Process groups, as in POSIX; group 0 in the foreground is none, so that Ctrl-C ends nobody. */
+/* Process groups, as in POSIX; foreground group 0 is none. */
 int setpgid(int pid, int group);
 int getpgid(int pid);
 int tcsetpgrp(int fd, int group);

@@ -1,5 +1,5 @@
-/* The disk: block 0 is free for a boot loader, block 1 is the superblock, then the log, the inodes, the
- * map of blocks in use, and the blocks with what files hold. Both dialects find Pagoda's own layout. */
+/* The on-disk layout: boot block, superblock, log, inodes, bitmap, data. Both dialects have
+ * Pagoda's own layout. */
 #ifndef PAGODA_FS_H
 #define PAGODA_FS_H
 
@@ -12,12 +12,12 @@
 #define BSIZE 1024
 #define FSMAGIC 0x10203040
 
-/* Blocks that an inode names itself, those that its one indirect block names, and all that a file has. */
+/* Direct blocks, block numbers in the indirect block, and blocks of the largest file. */
 #define NDIRECT 12
 #define NINDIRECT (BSIZE / sizeof(uint))
 #define MAXFILE (NDIRECT + NINDIRECT)
 
-/* Block 1. */
+/* The superblock, block 1. */
 struct superblock {
     uint magic;
     uint size;
@@ -29,7 +29,7 @@ struct superblock {
     uint bmapstart;
 };
 
-/* An inode on the disk. */
+/* An on-disk inode. */
 struct dinode {
     short type;
     short major;
@@ -39,16 +39,16 @@ struct dinode {
     uint addrs[NDIRECT + 1];
 };
 
-/* Inodes in a block, and the block that has inode i. */
+/* Inodes per block, and the block with inode i. */
 #define IPB (BSIZE / sizeof(struct dinode))
 #define IBLOCK(i, sb) ((i) / IPB + (sb).inodestart)
 
-/* Bits of the map in a block, and the block of the map with block b's bit. */
+/* Bits per bitmap block, and the bitmap block for block b. */
 #define BPB (BSIZE * 8)
 #define BBLOCK(b, sb) ((b) / BPB + (sb).bmapstart)
 
-/* What a directory holds; an inode number of 0 marks a free entry. A name of DIRSIZ bytes has no zero
- * at its end. */
+/* A directory entry; inode number 0 marks a free one. A name of DIRSIZ bytes is not
+ * zero-terminated. */
 struct dirent {
     ushort inum;
     char name[DIRSIZ];

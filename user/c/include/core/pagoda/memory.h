@@ -1,5 +1,5 @@
-/* Memory beyond malloc: mappings, kernel objects for tests, and what the kernel tells of its own. The
- * functions behave as in Linux where they have the name of one there, and answer -1 to every error. */
+/* Mappings, kernel objects for tests, and memory statistics. Functions with a name from Linux
+ * behave as there; errors are -1. */
 #ifndef PAGODA_MEMORY_H
 #define PAGODA_MEMORY_H
 
@@ -16,23 +16,23 @@
 int mprotect(void *address, ulong length, int prot);
 int madvise(void *address, ulong length, int advice);
 void *mremap(void *address, ulong old, ulong new, int flags);
-/* A byte for each page: 1 where it has memory. */
+/* Stores a byte for each page: 1 if resident. */
 int mincore(void *address, ulong length, uchar *told);
-/* -1 as long as only anonymous memory can be mapped. Courses differ in the arguments. */
+/* Always -1: there are no file mappings yet. Courses differ in the arguments. */
 int msync();
 
-/* An object of the kernel's, which a program can free and nothing else; null if there is no memory.
- * More than 4096 bytes panic the kernel. What is not freed goes with the process. */
+/* Allocates a kernel object, which the program can only free; null if out of memory. More than 4096
+ * bytes panic the kernel. Exit frees what is left. */
 void *kmalloc(uint bytes);
 void kfree(void *object);
 void kmfree(void *object);
 
-/* A size of kmalloc's. */
+/* A size class of kmalloc. */
 struct slabinfo {
     uint size, slabs, live, cached, free;
 };
 
-/* The state of memory, in pages; the kernel may know more fields behind these. */
+/* Memory statistics in pages; the kernel's structure may have more fields. */
 struct meminfo {
     uint64 version;
     uint64 total, free, cached, slab, reserved;
@@ -46,7 +46,7 @@ struct meminfo {
 
 _Static_assert(sizeof(struct meminfo) <= MEMINFO_SIZE, "the kernel's structure has these fields");
 
-/* Stores as much as `size` says; flags: MEMINFO_DROP_CACHES, MEMINFO_DISK. */
+/* Stores at most `size` bytes; flags: MEMINFO_DROP_CACHES, MEMINFO_DISK. */
 long meminfo(struct meminfo *info, ulong size, int flags);
 
 #endif

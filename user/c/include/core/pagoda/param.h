@@ -1,12 +1,12 @@
-/* Limits. MAXPATH, MAXARG and the like are Pagoda's own and come with abi.h. Those below are xv6's
- * numbers: Pagoda has no such tables, and programs use the numbers to ask for more than fits one. */
+/* Limits. MAXPATH, MAXARG and others are Pagoda's and come from abi.h. Those below are xv6's
+ * numbers: Pagoda has no such tables, and programs use them to exceed xv6's. */
 #ifndef PAGODA_PARAM_H
 #define PAGODA_PARAM_H
 
 #include <pagoda/abi.h>
 
 #define NPROC 64       /* processes */
-#define NCPU 8         /* harts that Pagoda runs on */
+#define NCPU 8         /* most harts of Pagoda */
 #define NOFILE 16      /* open files of a process */
 #define NFILE 100      /* open files of all processes */
 #define NINODE 50      /* inodes in memory */

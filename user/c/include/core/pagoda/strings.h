@@ -1,4 +1,4 @@
-/* The part of the library that both dialects declare in user.h. */
+/* Library functions that are in both dialects' user.h. */
 #ifndef PAGODA_STRINGS_H
 #define PAGODA_STRINGS_H
 

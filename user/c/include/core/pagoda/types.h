@@ -1,4 +1,4 @@
-/* The short names of the integer types. */
+/* Short names of integer types. */
 #ifndef PAGODA_TYPES_H
 #define PAGODA_TYPES_H
 

@@ -1,3 +1,3 @@
-/* How open opens, and what mmap maps: all of it comes with abi.h. */
+/* Flags of open and mmap, from abi.h. */
 #include <pagoda/abi.h>
 #include <pagoda/memory.h>

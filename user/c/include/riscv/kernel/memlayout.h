@@ -1,5 +1,4 @@
-/* Where things are on QEMU's machine `virt`. Programs see nothing of it: an access to one of these
- * addresses ends them, which is what tests use them for. */
+/* The memory layout of QEMU's machine `virt`. Tests use these addresses as inaccessible ones. */
 #ifndef RISCV_MEMLAYOUT_H
 #define RISCV_MEMLAYOUT_H
 
@@ -16,7 +15,7 @@
 #define KERNBASE 0x80000000L
 #define PHYSTOP (KERNBASE + 128 * 1024 * 1024)
 
-/* The top two pages of the user half, which never belong to a program. */
+/* The top two pages of the user half, which are never mapped. */
 #define TRAMPOLINE (MAXVA - PGSIZE)
 #define TRAPFRAME (TRAMPOLINE - PGSIZE)
 #define KSTACK(p) (TRAMPOLINE - ((p) + 1) * 2 * PGSIZE)

@@ -1,4 +1,4 @@
-/* Pages, Sv39 tables, and the registers that a program can read. */
+/* Pages, Sv39 page tables, and readable registers. */
 #ifndef RISCV_RISCV_H
 #define RISCV_RISCV_H
 
@@ -8,7 +8,7 @@
 #define PGSHIFT 12
 #define PGROUNDUP(size) (((size) + PGSIZE - 1) & ~(PGSIZE - 1))
 #define PGROUNDDOWN(address) (((address)) & ~(PGSIZE - 1))
-/* A page of the second level. */
+/* A superpage. */
 #define SUPERPGSIZE (2 * 1024 * 1024)
 #define SUPERPGROUNDUP(size) (((size) + SUPERPGSIZE - 1) & ~(SUPERPGSIZE - 1))
 

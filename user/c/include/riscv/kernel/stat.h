@@ -1,4 +1,4 @@
-/* What fstat tells. */
+/* The result of fstat. */
 #ifndef RISCV_STAT_H
 #define RISCV_STAT_H
 

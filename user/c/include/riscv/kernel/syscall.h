@@ -1,2 +1,2 @@
-/* Numbers of the system calls. */
+/* System call numbers. */
 #include <pagoda/abi.h>

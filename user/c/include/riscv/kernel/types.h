@@ -1,2 +1,2 @@
-/* The short names of the integer types. */
+/* Short names of integer types. */
 #include <pagoda/types.h>

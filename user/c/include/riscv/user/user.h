@@ -1,4 +1,4 @@
-/* What the runtime offers a program of the riscv dialect. */
+/* The runtime of the riscv dialect. */
 #ifndef RISCV_USER_H
 #define RISCV_USER_H
 

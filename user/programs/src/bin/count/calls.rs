@@ -1,4 +1,4 @@
-//! Calls that do little: what the way into the kernel and back costs.
+//! Calls that do little: the cost of kernel entry and exit.
 
 use crate::meter::Meter;
 use crate::{Operation, operations};

@@ -8,15 +8,15 @@ use ulib::string::String;
 use ulib::{format, process};
 
 pub const OPERATIONS: &[Operation] = operations! {
-    "open", 200, "open of a file to read, and close" => open;
-    "read-16k", 100, "read of 16 KiB that are cached" => read;
+    "open", 200, "open for reading, and close" => open;
+    "read-16k", 100, "read of 16 cached KiB" => read;
     "write-16k", 20, "write of 16 KiB to a new file; varies with the disk" => write;
-    "create", 50, "open that makes a file, close, unlink; varies with the disk" => create;
+    "create", 50, "open that creates a file, close, unlink; varies with the disk" => create;
 };
 
 const SIZE: usize = 16 << 10;
 
-/// A name that no file has, for one that goes with this value.
+/// A temporary file, removed on drop.
 struct Scratch(String);
 
 impl Scratch {

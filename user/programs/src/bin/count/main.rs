@@ -1,7 +1,7 @@
-//! `count [NAME [TIMES]]…`: instructions that an operation takes, of the program and of the kernel together;
-//! alone it lists the operations, `count all` does them all.
+//! `count [NAME [TIMES]]…`: counts the instructions of an operation, in user and kernel mode.
+//! Without arguments it lists the operations; `count all` runs all.
 //!
-//! Each operation is measured in a process of its own, so that none finds what another one left.
+//! Each operation runs in a process of its own, so that none affects another.
 #![no_std]
 #![no_main]
 
@@ -21,16 +21,16 @@ use ulib::{env, format, main, println};
 
 main!(main);
 
-/// Something that can be measured.
+/// An operation to measure.
 struct Operation {
     name: &'static str,
     what: &'static str,
-    /// How often, if nothing is said.
+    /// Default number of samples.
     times: usize,
     run: fn(&mut Meter) -> Result<()>,
 }
 
-/// A list of them: `operations! { "name", times, "what it is" => function; … }`.
+/// A list of operations: `operations! { "name", times, "description" => function; … }`.
 macro_rules! operations {
     ($($name:literal, $times:literal, $what:literal => $run:expr;)*) => {
         &[$($crate::Operation { name: $name, what: $what, times: $times, run: $run },)*]
@@ -38,11 +38,11 @@ macro_rules! operations {
 }
 use operations;
 
-/// More samples are no more exact, and would not fit into memory.
+/// More samples add no precision and would not fit into memory.
 const MOST_TIMES: usize = 1_000_000;
-/// In front of an operation: measure it here, and print its line alone.
+/// Option: measure the operation in this process and print only its line.
 const HERE: &[u8] = b"--here";
-/// The program ends at once; what the operations execute.
+/// Option: exit at once. The operations exec this.
 pub const END: &CStr = c"--end";
 
 fn all() -> impl Iterator<Item = &'static Operation> {
@@ -73,7 +73,7 @@ fn main() -> i32 {
                 .iter()
                 .all(|&(operation, times)| measure(operation, times)),
         ),
-        false => each_apart(&wanted),
+        false => measure_each(&wanted),
     }
 }
 
@@ -89,7 +89,7 @@ fn list() -> i32 {
     0
 }
 
-/// The operations that are named, and how often; the exit status if one is not to be had.
+/// The named operations and their numbers of samples, or the exit status for a bad argument.
 fn wanted(words: &[&[u8]]) -> core::result::Result<Vec<(&'static Operation, usize)>, i32> {
     let mut wanted = Vec::new();
     let mut words = words.iter().copied().peekable();
@@ -103,7 +103,7 @@ fn wanted(words: &[&[u8]]) -> core::result::Result<Vec<(&'static Operation, usiz
         );
         if wanted.len() == before {
             complain(format_args!(
-                "no operation {}; count alone lists them",
+                "no operation {}; run count for a list",
                 Text(word)
             ));
             return Err(1);
@@ -113,7 +113,7 @@ fn wanted(words: &[&[u8]]) -> core::result::Result<Vec<(&'static Operation, usiz
         };
         let Some(times) = number(times).filter(|times| (1..=MOST_TIMES).contains(times)) else {
             complain(format_args!(
-                "{} times: a number from 1 to {MOST_TIMES} is wanted",
+                "{} times: expected a number from 1 to {MOST_TIMES}",
                 Text(times)
             ));
             return Err(1);
@@ -125,8 +125,8 @@ fn wanted(words: &[&[u8]]) -> core::result::Result<Vec<(&'static Operation, usiz
     Ok(wanted)
 }
 
-/// Has this program measure each of them anew; the exit status.
-fn each_apart(wanted: &[(&Operation, usize)]) -> i32 {
+/// Runs this program once for each operation; returns the exit status.
+fn measure_each(wanted: &[(&Operation, usize)]) -> i32 {
     if let Err(error) = meter::heading() {
         complain(error);
         return 1;
@@ -154,7 +154,7 @@ fn each_apart(wanted: &[(&Operation, usize)]) -> i32 {
     0
 }
 
-/// Measures one and prints its line; whether that went well.
+/// Measures one operation and prints its line. Returns whether it succeeded.
 fn measure(operation: &Operation, times: usize) -> bool {
     let done = Meter::new(times).and_then(|mut meter| {
         (operation.run)(&mut meter)?;

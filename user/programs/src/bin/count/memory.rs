@@ -1,4 +1,4 @@
-//! The memory of a program: heap and mappings.
+//! Heap and mappings.
 
 use crate::meter::Meter;
 use crate::processes::fork_and_wait;
@@ -11,12 +11,12 @@ use ulib::vec::Vec;
 pub const OPERATIONS: &[Operation] = operations! {
     "sbrk-page", 500, "sbrk of a page, and a byte written there" => sbrk_page;
     "touch-4m", 20, "a byte written to each new page of 4 MiB of heap" => touch_heap;
-    "return-4m", 20, "sbrk that gives 4 MiB back, all touched" => return_heap;
+    "return-4m", 20, "sbrk that frees 4 MiB, all touched" => return_heap;
     "mmap", 500, "mmap of a page and munmap, with 10 regions" => |meter| mmap(meter, 10);
     "mmap-10000", 500, "the same with 10,000 regions" => |meter| mmap(meter, 10_000);
     "touch-16m", 5, "a byte written to each new page of 16 MiB: large pages" => |meter| touch(meter, Area::new_large);
-    "touch-16m-4k", 5, "the same where pages stay of 4 KiB" => |meter| touch(meter, Area::new_small);
-    "write-16m", 5, "a byte written to each page after a fork's child has gone: large pages" => |meter| write(meter, Area::large);
+    "touch-16m-4k", 5, "the same with pages of 4 KiB" => |meter| touch(meter, Area::new_small);
+    "write-16m", 5, "a byte written to each page after a forked child exited: large pages" => |meter| write(meter, Area::large);
     "write-16m-4k", 5, "the same with pages of 4 KiB" => |meter| write(meter, Area::small);
     "munmap-16m", 20, "munmap of 16 MiB, all touched: large pages" => |meter| unmap(meter, Area::large);
     "munmap-16m-4k", 20, "the same with pages of 4 KiB" => |meter| unmap(meter, Area::small);
@@ -26,16 +26,16 @@ pub const OPERATIONS: &[Operation] = operations! {
 const LARGE: usize = 2 << 20;
 /// Large pages, or as many bytes in small ones.
 const PIECES: usize = 8;
-/// Where nothing else is mapped, a multiple of `LARGE`.
+/// An address far from other mappings, a multiple of `LARGE`.
 const FAR: usize = MMAP_BASE as usize + (1 << 33);
-/// After so many pages `sbrk_page` gives them back.
+/// `sbrk_page` frees its pages after this many.
 const HEAP_PAGES: usize = 512;
 
-/// Memory that only its addresses are known of.
+/// Memory known by address only.
 #[derive(Clone, Copy)]
 pub struct Area {
     base: usize,
-    /// From one piece to the next.
+    /// Distance between pieces.
     step: usize,
     /// Bytes of a piece.
     size: usize,
@@ -43,7 +43,7 @@ pub struct Area {
 }
 
 impl Area {
-    /// No memory.
+    /// An empty area.
     pub fn none() -> Result<Area> {
         Ok(Area {
             base: 0,
@@ -74,8 +74,8 @@ impl Area {
         Area::map(FAR, LARGE)
     }
 
-    /// 16 MiB that do not: mappings of the size of a large page, and none in the place of one. Between
-    /// them are holes, or they would be one mapping.
+    /// 16 MiB that stay in small pages: misaligned mappings of 2 MiB, with holes between them so
+    /// that they do not merge.
     fn new_small() -> Result<Area> {
         Area::map(FAR + PAGE_SIZE, LARGE + PAGE_SIZE)
     }
@@ -108,7 +108,6 @@ impl Area {
         unsafe { mem::munmap(self.base as *mut u8, length) }
     }
 
-    /// Writes a byte to each page.
     pub fn touch(&self) {
         for piece in 0..self.pieces {
             let start = self.base + piece * self.step;
@@ -125,14 +124,14 @@ impl Area {
     }
 }
 
-/// Maps private memory at an address where nothing is.
+/// Maps private memory at an unused address.
 fn map_at(address: usize, length: usize) -> Result<()> {
     let flags = MapFlags::PRIVATE | MapFlags::ANONYMOUS | MapFlags::FIXED_NOREPLACE;
     // SAFETY: it replaces nothing.
     unsafe { mem::mmap(address, length, Prot::READ | Prot::WRITE, flags, -1, 0) }.map(drop)
 }
 
-/// Moves the break down again.
+/// Lowers the break.
 fn shrink(bytes: usize) -> Result<()> {
     // SAFETY: only heap that was asked for here lies above the new break: the allocator took none
     // meanwhile, and nobody has a reference to it.
@@ -198,7 +197,7 @@ fn unmap(meter: &mut Meter, area: fn() -> Result<Area>) -> Result<()> {
     })
 }
 
-/// With so many regions in the process, of which a handful are the program's own.
+/// Maps and unmaps a page with `regions` regions in the process, a few of them the program's own.
 fn mmap(meter: &mut Meter, regions: usize) -> Result<()> {
     let own = ulib::inspect::regions(ulib::process::id())?.count();
     let more = (own..regions).map(|i| map_at(FAR + 2 * i * PAGE_SIZE, PAGE_SIZE));

@@ -1,4 +1,4 @@
-//! The counter of instructions, and what was measured with it.
+//! The instruction counter and its samples.
 
 use core::arch::asm;
 use core::fmt::{self, Display};
@@ -7,19 +7,20 @@ use ulib::time::rdinstret;
 use ulib::vec::Vec;
 use ulib::{mem, println, vec};
 
-/// Takes a sample of each repetition of an operation.
+/// Samples the repetitions of an operation.
 pub struct Meter {
     times: usize,
     samples: Vec<u64>,
-    /// What the counter counts when nothing is done.
+    /// The count of an empty measurement.
     overhead: u64,
-    /// Whether there is one hart. What the counter goes on by while that waits, for the disk say, is
-    /// no instruction; while one of several waits, another may work.
+    /// Whether there is one hart. While it waits, for the disk say, the counter advances without
+    /// instructions, which is subtracted; with several harts another may be working.
     alone: bool,
 }
 
 impl Meter {
-    /// For so many repetitions. Its memory is touched now and not in the midst of them.
+    /// A meter for `times` samples. Touches its memory now, so that no sample includes a page fault
+    /// for it.
     pub fn new(times: usize) -> Result<Meter> {
         let mut samples = vec![1; times];
         samples.clear();
@@ -34,20 +35,19 @@ impl Meter {
         Ok(meter)
     }
 
-    /// Measures all of an operation, again and again, with the end of what it makes.
+    /// Measures each repetition of an operation, including the drop of its result.
     pub fn each<T>(&mut self, mut operation: impl FnMut() -> Result<T>) -> Result<()> {
         self.rounds(|meter| meter.once(|| operation().map(drop)))
     }
 
-    /// Does rounds of which each measures a part. The first one does not count: it finds nothing in the
-    /// caches.
+    /// Runs rounds that each measure a part. The first does not count: caches are cold.
     pub fn rounds(&mut self, mut round: impl FnMut(&mut Meter) -> Result<()>) -> Result<()> {
         round(self)?;
         self.samples.clear();
         (0..self.times).try_for_each(|_| round(self))
     }
 
-    /// Measures an operation, for one sample.
+    /// Takes one sample.
     #[inline(always)]
     pub fn once<T>(&mut self, operation: impl FnOnce() -> Result<T>) -> Result<T> {
         let waited = self.waited()?;
@@ -67,7 +67,7 @@ impl Meter {
         }
     }
 
-    /// Prints what came of it.
+    /// Prints the results.
     pub fn print(&mut self, name: &str) {
         let samples = &mut self.samples;
         samples.sort_unstable();
@@ -83,11 +83,11 @@ impl Meter {
     }
 }
 
-/// Why there are no numbers.
+/// Why measuring is impossible.
 pub enum NoNumbers {
-    /// The counter counts something else.
+    /// The counter does not count instructions.
     NotInstructions,
-    /// The kernel does not tell.
+    /// The kernel refuses its counts.
     Refused(ulib::io::Error),
 }
 
@@ -98,12 +98,12 @@ impl Display for NoNumbers {
                 "here the counter counts the host's time, so numbers would mean nothing; \
                  make run ICOUNT=1 CMD='count ...' has it count instructions",
             ),
-            NoNumbers::Refused(error) => write!(f, "no counts of the machine: {error}"),
+            NoNumbers::Refused(error) => write!(f, "cannot read the machine's counts: {error}"),
         }
     }
 }
 
-/// Prints what stands above the numbers, if there will be any that mean something.
+/// Prints the heading, or fails if the numbers would be meaningless.
 pub fn heading() -> core::result::Result<(), NoNumbers> {
     if !counts_instructions() {
         return Err(NoNumbers::NotInstructions);
@@ -113,7 +113,7 @@ pub fn heading() -> core::result::Result<(), NoNumbers> {
         .harts;
     if harts > 1 {
         println!(
-            "{harts} harts: what the others do meanwhile is counted, too, and the time when all wait"
+            "{harts} harts: includes the instructions of other harts, and time when all are idle"
         );
     }
     println!(
@@ -123,10 +123,10 @@ pub fn heading() -> core::result::Result<(), NoNumbers> {
     Ok(())
 }
 
-/// Whether the counter counts each instruction once: a loop that is twice as long takes just as many
-/// more as it has. An interrupt spoils a look, hence several.
+/// Whether the counter counts each instruction once: a loop of twice the length must take exactly
+/// as many more as it has. An interrupt spoils an attempt, hence several.
 fn counts_instructions() -> bool {
-    const LOOKS: usize = 8;
+    const ATTEMPTS: usize = 8;
     const TURNS: u64 = 500;
     let exact = |_: &usize| {
         let start = rdinstret();
@@ -137,10 +137,10 @@ fn counts_instructions() -> bool {
         let (once, twice) = (middle.wrapping_sub(start), end.wrapping_sub(middle));
         twice.wrapping_sub(once) == 2 * TURNS
     };
-    (0..LOOKS).filter(exact).count() > LOOKS / 2
+    (0..ATTEMPTS).filter(exact).count() > ATTEMPTS / 2
 }
 
-/// So many times two instructions, and a few before.
+/// Executes two instructions `times` times, and a few more.
 #[inline(never)]
 fn turn(times: u64) {
     // SAFETY: it counts a register down to zero.

@@ -1,4 +1,4 @@
-//! Processes: their making and end, and what goes from one to another.
+//! Processes and pipes.
 
 use crate::memory::Area;
 use crate::meter::Meter;
@@ -10,7 +10,7 @@ use ulib::{env, process, sys, vec};
 
 pub const OPERATIONS: &[Operation] = operations! {
     "fork", 100, "fork, exit of the child, wait" => |meter| fork(meter, Area::none);
-    "exec", 100, "the same with exec of a program that ends at once" => |meter| exec(meter, Area::none);
+    "exec", 100, "the same with exec of a program that exits at once" => |meter| exec(meter, Area::none);
     "fork-4m", 20, "fork with 4 MiB of touched heap" => |meter| fork(meter, || Area::heap(4 << 20));
     "exec-4m", 20, "exec with 4 MiB of touched heap" => |meter| exec(meter, || Area::heap(4 << 20));
     "fork-16m", 20, "fork with 16 MiB in large pages" => |meter| fork(meter, Area::large);
@@ -19,10 +19,10 @@ pub const OPERATIONS: &[Operation] = operations! {
     "exec-16m-4k", 20, "exec with 16 MiB in pages of 4 KiB" => |meter| exec(meter, Area::small);
     "pipe", 500, "a byte to another process and back" => |meter| pipe::<1>(meter);
     "pipe-4k", 200, "4 KiB to another process and back" => |meter| pipe::<4096>(meter);
-    "pipe-self", 500, "a byte to itself: the same calls without a switch, once" => pipe_self;
+    "pipe-self", 500, "a byte through a pipe to itself: no context switch" => pipe_self;
 };
 
-/// A fork of a process that has written to all of the memory just before.
+/// Forks a process that has just written to all of the memory.
 fn fork(meter: &mut Meter, memory: fn() -> Result<Area>) -> Result<()> {
     let memory = memory()?;
     meter.rounds(|meter| {
@@ -31,8 +31,7 @@ fn fork(meter: &mut Meter, memory: fn() -> Result<Area>) -> Result<()> {
     })
 }
 
-/// A child that ends at once. The bare calls, as anything that a process writes to after a fork is
-/// copied.
+/// Forks a child that exits at once. Uses the raw calls: writes after a fork cause copies.
 pub fn fork_and_wait() -> Result<()> {
     fork_wait_and(|| {})
 }

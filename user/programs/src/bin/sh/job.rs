@@ -1,6 +1,5 @@
-//! Jobs: what a shell at a terminal starts with one pipeline is a process group, so that Ctrl-C ends all
-//! of it and nothing else. A shell that has no terminal makes no groups: what it starts belongs to the job
-//! that it is part of itself.
+//! Job control. A shell at a terminal makes each pipeline a process group, so that Ctrl-C ends that
+//! group only. A shell without a terminal makes no groups: its children belong to its own job.
 
 use abi::{INTERRUPTED, NO_GROUP};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
@@ -10,26 +9,26 @@ use ulib::process::{self, Fork};
 /// The terminal.
 const TERMINAL: i32 = 0;
 
-/// Whether this process makes jobs.
+/// Whether job control is on.
 static CONTROLS: AtomicBool = AtomicBool::new(false);
-/// Children that run behind and were not collected.
-static BEHIND: AtomicUsize = AtomicUsize::new(0);
+/// Background children not yet reaped.
+static BACKGROUND: AtomicUsize = AtomicUsize::new(0);
 
-/// What had the terminal before this shell did.
-static BEFORE: AtomicI32 = AtomicI32::new(NO_GROUP);
+/// The foreground group before this shell.
+static PREVIOUS: AtomicI32 = AtomicI32::new(NO_GROUP);
 
-/// From now on pipelines are jobs.
+/// Turns job control on.
 pub(crate) fn control() {
     CONTROLS.store(true, Ordering::Relaxed);
     let before = process::tcgetpgrp(TERMINAL).unwrap_or(NO_GROUP);
-    BEFORE.store(before, Ordering::Relaxed);
+    PREVIOUS.store(before, Ordering::Relaxed);
     give_terminal(NO_GROUP);
 }
 
-/// The shell ends: the job that it was part of has the terminal again.
+/// Returns the terminal to the job that the shell is part of.
 pub(crate) fn leave() {
     if controls() {
-        give_terminal(BEFORE.load(Ordering::Relaxed));
+        give_terminal(PREVIOUS.load(Ordering::Relaxed));
     }
 }
 
@@ -37,40 +36,40 @@ fn controls() -> bool {
     CONTROLS.load(Ordering::Relaxed)
 }
 
-/// Where this fails there is no terminal any more, or nobody left in the group.
+/// Fails harmlessly if the terminal or the group is gone.
 fn give_terminal(group: i32) {
     let _ = process::tcsetpgrp(TERMINAL, group);
 }
 
-/// The processes of a pipeline. In the foreground they have the terminal, until this is dropped.
+/// The processes of a pipeline. A foreground job has the terminal until it is dropped.
 pub(crate) struct Job {
-    in_front: bool,
-    /// The first process, whose number is the group's.
+    in_foreground: bool,
+    /// The group leader: the first process.
     leader: Option<i32>,
 }
 
 impl Job {
-    /// One that the shell waits for.
-    pub(crate) fn in_front() -> Job {
+    /// A foreground job.
+    pub(crate) fn foreground() -> Job {
         Job {
-            in_front: true,
+            in_foreground: true,
             leader: None,
         }
     }
 
-    /// One that it does not wait for.
-    pub(crate) fn behind() -> Job {
+    /// A background job.
+    pub(crate) fn background() -> Job {
         Job {
-            in_front: false,
+            in_foreground: false,
             leader: None,
         }
     }
 
-    /// Starts a process of the job.
+    /// Forks a process of the job.
     pub(crate) fn fork(&mut self) -> io::Result<Fork> {
         let fork = process::fork()?;
         if controls() {
-            // Each of the two needs it done before it goes on.
+            // Both parent and child set the group, since either may run first.
             match fork {
                 Fork::Child => self.add(process::id()),
                 Fork::Parent(pid) => self.add(pid),
@@ -78,8 +77,8 @@ impl Job {
         }
         match fork {
             Fork::Child => CONTROLS.store(false, Ordering::Relaxed),
-            Fork::Parent(_) if !self.in_front => {
-                BEHIND.fetch_add(1, Ordering::Relaxed);
+            Fork::Parent(_) if !self.in_foreground => {
+                BACKGROUND.fetch_add(1, Ordering::Relaxed);
             }
             Fork::Parent(_) => {}
         }
@@ -88,9 +87,9 @@ impl Job {
 
     fn add(&mut self, pid: i32) {
         let leader = *self.leader.get_or_insert(pid);
-        // One that has ended meanwhile needs no group.
+        // Fails harmlessly if it has exited.
         let _ = process::setpgid(pid, leader);
-        if self.in_front && pid == leader {
+        if self.in_foreground && pid == leader {
             give_terminal(leader);
         }
     }
@@ -98,34 +97,34 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if self.in_front && controls() {
+        if self.in_foreground && controls() {
             give_terminal(NO_GROUP);
         }
     }
 }
 
-/// A child that ran behind was collected.
-pub(crate) fn collected() {
-    let _ = BEHIND.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+/// A background child was reaped.
+pub(crate) fn reaped() {
+    let _ = BACKGROUND.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
 }
 
-/// Waits for all that run behind; the status.
-pub(crate) fn wait_for_behind() -> i32 {
-    if !controls() || BEHIND.load(Ordering::Relaxed) == 0 {
+/// Waits for all background children; returns the exit status.
+pub(crate) fn wait_for_background() -> i32 {
+    if !controls() || BACKGROUND.load(Ordering::Relaxed) == 0 {
         while process::wait().is_ok() {}
         return 0;
     }
-    match wait_in_front() {
+    match wait_in_foreground() {
         Ok(status) => status,
         Err(error) => crate::run::cannot_fork(error),
     }
 }
 
-/// Ctrl-C ends processes, and the shell it must not end; so a process that only waits for the shell is in
-/// the foreground meanwhile, and when that one has ended, the shell waits no longer.
-fn wait_in_front() -> io::Result<i32> {
+/// Waits in the foreground. Ctrl-C must interrupt the wait without ending the shell, so a helper
+/// process becomes the foreground group; when Ctrl-C ends it, the shell stops waiting.
+fn wait_in_foreground() -> io::Result<i32> {
     let (mut read, write) = process::pipe()?;
-    let mut job = Job::in_front();
+    let mut job = Job::foreground();
     let stand_in = match job.fork()? {
         Fork::Parent(pid) => pid,
         Fork::Child => {
@@ -134,10 +133,10 @@ fn wait_in_front() -> io::Result<i32> {
             process::exit(0)
         }
     };
-    while BEHIND.load(Ordering::Relaxed) > 0 {
+    while BACKGROUND.load(Ordering::Relaxed) > 0 {
         match process::wait() {
             Ok((pid, _)) if pid == stand_in => return Ok(INTERRUPTED),
-            Ok(_) => collected(),
+            Ok(_) => reaped(),
             Err(_) => return Ok(0),
         }
     }

@@ -1,9 +1,9 @@
-//! From a line to tokens.
+//! The lexer.
 
 use core::fmt;
 use ulib::vec::Vec;
 
-/// A piece of a line.
+/// A token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     Word(Vec<u8>),
@@ -18,7 +18,7 @@ pub(crate) enum Token {
     /// `;`
     Then,
     /// `&`
-    Behind,
+    Background,
     /// `&&`
     And,
     /// `||`
@@ -38,7 +38,7 @@ impl fmt::Display for Token {
             Token::Append => "`>>`",
             Token::Pipe => "`|`",
             Token::Then => "`;`",
-            Token::Behind => "`&`",
+            Token::Background => "`&`",
             Token::And => "`&&`",
             Token::Or => "`||`",
             Token::Open => "`(`",
@@ -47,19 +47,19 @@ impl fmt::Display for Token {
     }
 }
 
-/// Why a line makes no sense.
+/// A syntax error.
 #[derive(Debug)]
 pub(crate) enum SyntaxError {
-    /// A quote without its partner.
+    /// An unclosed quote.
     OpenQuote(u8),
     /// A backslash at the end of the line.
     OpenEscape,
-    /// Something else was expected here.
+    /// An unexpected token.
     Unexpected {
         expected: &'static str,
         found: Option<Token>,
     },
-    /// Too many parentheses in one another.
+    /// Parentheses nested too deep.
     TooDeep,
 }
 
@@ -68,9 +68,9 @@ impl fmt::Display for SyntaxError {
         f.write_str("syntax error: ")?;
         match self {
             SyntaxError::OpenQuote(quote) => {
-                write!(f, "no closing {} in this line", char::from(*quote))
+                write!(f, "missing closing {}", char::from(*quote))
             }
-            SyntaxError::OpenEscape => f.write_str("nothing behind the last \\"),
+            SyntaxError::OpenEscape => f.write_str("trailing \\"),
             SyntaxError::Unexpected {
                 expected,
                 found: Some(token),
@@ -83,12 +83,12 @@ impl fmt::Display for SyntaxError {
             } => {
                 write!(f, "expected {expected}, found the end of the line")
             }
-            SyntaxError::TooDeep => f.write_str("too many parentheses in one another"),
+            SyntaxError::TooDeep => f.write_str("parentheses nested too deep"),
         }
     }
 }
 
-/// Cuts a line into tokens.
+/// Splits a line into tokens.
 pub(crate) fn lex(line: &[u8]) -> Result<Vec<Token>, SyntaxError> {
     let mut tokens = Vec::new();
     let mut rest = line;
@@ -105,7 +105,7 @@ pub(crate) fn lex(line: &[u8]) -> Result<Vec<Token>, SyntaxError> {
             (b'<', _) => (Token::From, 1),
             (b'>', _) => (Token::To, 1),
             (b'|', _) => (Token::Pipe, 1),
-            (b'&', _) => (Token::Behind, 1),
+            (b'&', _) => (Token::Background, 1),
             (b';', _) => (Token::Then, 1),
             (b'(', _) => (Token::Open, 1),
             (b')', _) => (Token::Close, 1),
@@ -120,7 +120,7 @@ pub(crate) fn lex(line: &[u8]) -> Result<Vec<Token>, SyntaxError> {
     Ok(tokens)
 }
 
-/// The word at the start of `text`, without its quotes, and how many bytes it took.
+/// The word at the start of `text`, unquoted, and its length in the source.
 fn word(text: &[u8]) -> Result<(Vec<u8>, usize), SyntaxError> {
     let mut word = Vec::new();
     let mut quote = None;

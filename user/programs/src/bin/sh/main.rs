@@ -1,13 +1,13 @@
 //! `sh [-c LINES | FILE]`: the shell. It reads lines from its argument, a file, or standard input,
 //! and runs them:
 //!
-//! - `PROGRAM WORD…` with `<FILE`, `>FILE`, `>>FILE`; programs are looked for in the current
-//!   directory, then in `/`, unless the name holds a `/`;
+//! - `PROGRAM WORD…` with `<FILE`, `>FILE`, `>>FILE`; programs are searched in the current
+//!   directory, then in `/`, unless the name contains a `/`;
 //! - `A | B` connects two commands, `A && B` and `A || B` run B if A succeeded or failed;
-//! - `A ; B` runs one after the other, `A &` does not wait, `(A)` runs in a shell of its own;
+//! - `A ; B` runs one after the other, `A &` runs in the background, `(A)` in a subshell;
 //! - `'…'`, `"…"` and `\` quote, `#` begins a comment;
-//! - `cd [DIRECTORY]`, `exit [STATUS]`, and `wait` for everything that runs behind;
-//! - at a terminal, Ctrl-C ends the command that the shell waits for, and the rest of its line.
+//! - `cd [DIRECTORY]`, `exit [STATUS]`, and `wait` for all background commands;
+//! - at a terminal, Ctrl-C ends the foreground command and the rest of its line.
 //!
 //! Its status is that of the last command.
 #![no_std]
@@ -27,12 +27,11 @@ use ulib::{env, eprint, main};
 
 main!(main);
 
-/// Status of a line that makes no sense, or a file that cannot be read.
+/// Exit status for a syntax error or an unreadable file.
 const MISUSED: i32 = 2;
-/// Status of a shell whose last command was ended by Ctrl-C: 128 and the number of Unix's signal for
-/// that, as shells tell it.
+/// Exit status if Ctrl-C ended the last command: 128 + SIGINT, as in Unix shells.
 const STOPPED: i32 = 128 + 2;
-/// Bytes of a line, at most.
+/// Longest line in bytes.
 const LONGEST: usize = 64 << 10;
 
 fn main() -> i32 {
@@ -52,7 +51,7 @@ fn main() -> i32 {
     }
 }
 
-/// Runs lines from memory, up to the first that makes no sense.
+/// Runs lines from memory, up to the first syntax error.
 fn run_all(lines: &[u8]) -> i32 {
     let mut status = 0;
     for line in lines.split(|&b| b == b'\n') {
@@ -65,7 +64,7 @@ fn run_all(lines: &[u8]) -> i32 {
     status
 }
 
-/// Runs lines from standard input, with a prompt if that is a device.
+/// Runs lines from standard input, with a prompt if it is a device.
 fn interact() -> i32 {
     let about = core::mem::ManuallyDrop::new(File::from_raw_fd(0)).metadata();
     let prompts = about.is_ok_and(|about| about.is_device());
@@ -97,7 +96,7 @@ fn interact() -> i32 {
     }
 }
 
-/// Runs one line; the new status, or nothing if the line makes no sense.
+/// Runs one line; returns the new status, or `None` for a syntax error.
 fn run_line(line: &[u8], status: i32) -> Option<i32> {
     match lex::lex(line).and_then(parse::parse) {
         Ok(list) => Some(run::list(&list, status)),
@@ -108,15 +107,15 @@ fn run_line(line: &[u8], status: i32) -> Option<i32> {
     }
 }
 
-/// What `read_line` found.
+/// The result of `read_line`.
 enum Line {
     Complete,
     TooLong,
     End,
 }
 
-/// Reads a line without its newline. Byte by byte: what follows belongs to the commands that this
-/// line starts.
+/// Reads a line, without its newline. Byte by byte: the input after it belongs to the commands it
+/// starts.
 fn read_line(line: &mut Vec<u8>) -> Line {
     line.clear();
     let mut length = 0;

@@ -1,13 +1,13 @@
-//! From tokens to commands.
+//! The parser.
 
 use crate::lex::{SyntaxError, Token};
 use core::iter::Peekable;
 use ulib::vec::{self, Vec};
 
-/// Parentheses in one another, at most: parsing and running them takes stack.
+/// Limit on nested parentheses: parsing and running recurse.
 const DEEPEST: usize = 40;
 
-/// Commands one after another.
+/// Commands in sequence.
 #[derive(Debug)]
 pub(crate) struct List(pub(crate) Vec<Item>);
 
@@ -15,8 +15,8 @@ pub(crate) struct List(pub(crate) Vec<Item>);
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) chain: Chain,
-    /// Whether the next one runs without waiting for it.
-    pub(crate) behind: bool,
+    /// Whether it runs in the background.
+    pub(crate) background: bool,
 }
 
 /// Pipelines joined by `&&` and `||`.
@@ -33,11 +33,11 @@ pub(crate) enum Condition {
     IfFailed,
 }
 
-/// Commands that each read what the one before writes. Never empty.
+/// Commands connected by pipes. Never empty.
 #[derive(Debug)]
 pub(crate) struct Pipeline(pub(crate) Vec<Command>);
 
-/// A command and where it reads and writes.
+/// A command and its redirections.
 #[derive(Debug)]
 pub(crate) struct Command {
     pub(crate) what: What,
@@ -47,9 +47,9 @@ pub(crate) struct Command {
 /// What a command does.
 #[derive(Debug)]
 pub(crate) enum What {
-    /// Runs a program, or something the shell does itself; no words if there are only redirections.
+    /// Runs a program or a builtin; empty for redirections only.
     Words(Vec<Vec<u8>>),
-    /// Runs a list in a shell of its own.
+    /// Runs a list in a subshell.
     Group(List),
 }
 
@@ -68,7 +68,7 @@ pub(crate) enum Mode {
     Append,
 }
 
-/// Understands the tokens of a line.
+/// Parses the tokens of a line.
 pub(crate) fn parse(tokens: Vec<Token>) -> Result<List, SyntaxError> {
     let mut parser = Parser {
         tokens: tokens.into_iter().peekable(),
@@ -90,7 +90,7 @@ struct Parser {
 }
 
 impl Parser {
-    /// Takes the next token if it is this one.
+    /// Consumes the next token if it is this one.
     fn take(&mut self, token: &Token) -> bool {
         self.tokens.next_if(|next| next == token).is_some()
     }
@@ -99,9 +99,9 @@ impl Parser {
         let mut items = Vec::new();
         while !matches!(self.tokens.peek(), None | Some(Token::Close)) {
             let chain = self.chain()?;
-            let behind = self.take(&Token::Behind);
-            let more = behind || self.take(&Token::Then);
-            items.push(Item { chain, behind });
+            let background = self.take(&Token::Background);
+            let more = background || self.take(&Token::Then);
+            items.push(Item { chain, background });
             if !more {
                 break;
             }
@@ -162,7 +162,7 @@ impl Parser {
         }
     }
 
-    /// What follows an opening parenthesis.
+    /// Parses a subshell after its opening parenthesis.
     fn group(&mut self) -> Result<Command, SyntaxError> {
         self.depth += 1;
         if self.depth > DEEPEST {

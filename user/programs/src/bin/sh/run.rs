@@ -10,25 +10,25 @@ use ulib::io::{self, Error};
 use ulib::process::{self, Fork};
 use ulib::vec::Vec;
 
-/// Status of something that could not be done.
+/// Exit status of a failed builtin or redirection.
 const FAILED: i32 = 1;
-/// Status of a program that is there but cannot be run.
+/// Exit status if exec fails.
 const NOT_RUNNABLE: i32 = 126;
-/// Status of a program that is not there.
+/// Exit status if the program does not exist.
 const NOT_FOUND: i32 = 127;
 
-/// Runs a list; the status of its last command, or the one before if it is empty. What Ctrl-C ends is
-/// the last.
+/// Runs a list; returns the status of its last command, or `status` if it is empty. A command that
+/// Ctrl-C ends is the last.
 pub(crate) fn list(list: &List, mut status: i32) -> i32 {
     for item in &list.0 {
-        if !item.behind {
+        if !item.background {
             status = chain(&item.chain, status);
             if status == INTERRUPTED {
                 break;
             }
             continue;
         }
-        status = match Job::behind().fork() {
+        status = match Job::background().fork() {
             Ok(Fork::Child) => process::exit(chain(&item.chain, 0)),
             Ok(Fork::Parent(_)) => 0,
             Err(error) => cannot_fork(error),
@@ -53,12 +53,12 @@ fn chain(chain: &Chain, before: i32) -> i32 {
 fn pipeline(pipeline: &Pipeline, before: i32) -> i32 {
     if let [command] = pipeline.0.as_slice()
         && let What::Words(words) = &command.what
-        && let Some(status) = own(words, &command.redirects, before)
+        && let Some(status) = builtin(words, &command.redirects, before)
     {
         return status;
     }
     let mut children = Vec::new();
-    let mut job = Job::in_front();
+    let mut job = Job::foreground();
     let mut input = None;
     let mut failed = None;
     let last = pipeline.0.len() - 1;
@@ -69,7 +69,7 @@ fn pipeline(pipeline: &Pipeline, before: i32) -> i32 {
             match process::pipe() {
                 Ok((read, write)) => (Some(read), Some(write)),
                 Err(error) => {
-                    complain(format_args!("cannot make a pipe: {error}"));
+                    complain(format_args!("cannot create a pipe: {error}"));
                     failed = Some(FAILED);
                     break;
                 }
@@ -93,13 +93,13 @@ fn pipeline(pipeline: &Pipeline, before: i32) -> i32 {
     failed.unwrap_or(status)
 }
 
-/// Complains; the status.
+/// Reports the error; returns the exit status.
 pub(crate) fn cannot_fork(error: io::Error) -> i32 {
-    complain(format_args!("cannot start another process: {error}"));
+    complain(format_args!("cannot fork: {error}"));
     FAILED
 }
 
-/// Waits for these children and collects others that end meanwhile; the status of the last one, unless
+/// Waits for these children and reaps others meanwhile. Returns the status of the last one, unless
 /// Ctrl-C ended one of them.
 fn wait_for_all(children: &[i32]) -> i32 {
     let mut left = children.len();
@@ -113,7 +113,7 @@ fn wait_for_all(children: &[i32]) -> i32 {
             left -= 1;
             interrupted |= status.interrupted();
         } else {
-            job::collected();
+            job::reaped();
         }
         if children.last() == Some(&pid) {
             last = status.code();
@@ -122,11 +122,11 @@ fn wait_for_all(children: &[i32]) -> i32 {
     if interrupted { INTERRUPTED } else { last }
 }
 
-/// What the child does that runs a command of a pipeline; its status.
+/// Runs a command of a pipeline in its child; returns the exit status.
 fn child(command: &Command, input: Option<File>, output: Option<File>) -> i32 {
     for (fd, file) in [(0, input), (1, output)] {
         if let Some(Err(error)) = file.map(|file| file.become_fd(fd)) {
-            complain(format_args!("cannot connect a pipe: {error}"));
+            complain(format_args!("cannot attach a pipe: {error}"));
             return FAILED;
         }
     }
@@ -137,7 +137,7 @@ fn child(command: &Command, input: Option<File>, output: Option<File>) -> i32 {
     }
     match &command.what {
         What::Group(inner) => list(inner, 0),
-        What::Words(words) => own(words, &[], 0).unwrap_or_else(|| exec(words)),
+        What::Words(words) => builtin(words, &[], 0).unwrap_or_else(|| exec(words)),
     }
 }
 
@@ -158,7 +158,7 @@ fn open(redirect: &Redirect) -> io::Result<File> {
     })
 }
 
-/// Puts the file in place of standard input or output; whether that worked.
+/// Redirects standard input or output. Returns whether it succeeded.
 fn apply(redirect: &Redirect) -> bool {
     let fd = if redirect.mode == Mode::Read { 0 } else { 1 };
     match open(redirect) {
@@ -173,8 +173,8 @@ fn apply(redirect: &Redirect) -> bool {
     }
 }
 
-/// Runs what the shell does itself; nothing if `words` name a program.
-fn own(words: &[Vec<u8>], redirects: &[Redirect], before: i32) -> Option<i32> {
+/// Runs a builtin; `None` if `words` name a program.
+fn builtin(words: &[Vec<u8>], redirects: &[Redirect], before: i32) -> Option<i32> {
     let (name, arguments) = match words.split_first() {
         Some((name, arguments)) => (name.as_slice(), arguments),
         None => (b"".as_slice(), [].as_slice()),
@@ -183,14 +183,14 @@ fn own(words: &[Vec<u8>], redirects: &[Redirect], before: i32) -> Option<i32> {
     if !known {
         return None;
     }
-    // They print nothing, so the files are only made or missed.
+    // Builtins print nothing, so only open the files.
     if !redirects.iter().all(|redirect| open(redirect).is_ok()) {
         return Some(FAILED);
     }
     Some(match name {
         b"cd" => cd(arguments),
         b"exit" => exit(arguments, before),
-        b"wait" => job::wait_for_behind(),
+        b"wait" => job::wait_for_background(),
         _ => 0,
     })
 }
@@ -236,7 +236,7 @@ fn exit(arguments: &[Vec<u8>], before: i32) -> i32 {
     }
 }
 
-/// Turns this process into the program that `words` name; the status if that fails.
+/// Executes the program that `words` name; returns the exit status if that fails.
 fn exec(words: &[Vec<u8>]) -> i32 {
     let Some(name) = words.first() else { return 0 };
     let path = match find(name) {
@@ -256,7 +256,7 @@ fn exec(words: &[Vec<u8>]) -> i32 {
     NOT_RUNNABLE
 }
 
-/// Where the program with this name is: here or in the root directory.
+/// The path of a program: in the current directory or the root.
 fn find(name: &[u8]) -> io::Result<Vec<u8>> {
     let file = |path: &[u8]| match fs::metadata(path)?.is_dir() {
         true => Err(Error::Kernel(Errno::IsDirectory)),
@@ -268,6 +268,6 @@ fn find(name: &[u8]) -> io::Result<Vec<u8>> {
     }
     let mut path = Vec::from(*b"/");
     path.extend_from_slice(name);
-    // What is here says more than that there is nothing in the root.
+    // The error from here is more specific than "not found" in the root.
     file(&path).or(here)
 }

@@ -1,4 +1,4 @@
-//! The kernel's own writes to memory that others share.
+//! Copy on write in system calls.
 
 use crate::pages::Pages;
 use harness::{Expect, Gate, Kid, Outcome, Test, ends_with, peek};
@@ -18,7 +18,7 @@ pub(crate) const TESTS: &[Test] = tests! {
 
 const TEXT: &[u8] = b"what the kernel copies to memory that others share";
 
-/// `read` into pages that are shared: the kernel's own writes copy them too.
+/// `read` into shared pages copies them.
 fn copies_in_read() -> Outcome {
     let pages = Pages::new(2)?;
     pages.fill(1);
@@ -60,13 +60,13 @@ fn copies_in_read_of_the_parent() -> Outcome {
     Ok(())
 }
 
-/// Several children read from pipes into the same shared page.
+/// Several children read from a pipe into the same shared page.
 fn copies_from_a_pipe() -> Outcome {
     let pages = Pages::new(1)?;
     pages.fill(99);
     let mut kids = Vec::new();
     for number in 0..4_u8 {
-        let (from, to) = process::pipe().or_fail("make a pipe")?;
+        let (from, to) = process::pipe().or_fail("create a pipe")?;
         kids.push(Kid::start(|| {
             // SAFETY: the page is ours.
             let n = unsafe { sys::read(from.as_raw_fd(), pages.base as *mut u8, 1) };

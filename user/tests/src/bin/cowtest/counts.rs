@@ -1,4 +1,4 @@
-//! Pages taken: by a fork none, by writing what is written, by the last owner none.
+//! Page counts: fork copies nothing, a write copies its page, the last owner copies nothing.
 
 use crate::pages::{MANY, PROCESS, Pages};
 use abi::PAGE_SIZE;
@@ -84,7 +84,7 @@ fn written_twice() -> Outcome {
     child.end("a child that stays")
 }
 
-/// When the child is gone, the parent writes to its pages as they are.
+/// After the child exits, the parent writes without copying.
 fn last_owner() -> Outcome {
     let pages = Pages::new(MANY)?;
     pages.fill(1);
@@ -100,7 +100,7 @@ fn last_owner() -> Outcome {
     Ok(())
 }
 
-/// When the parent has let go, the child writes to the pages as they are.
+/// After the parent frees the pages, the child writes without copying.
 fn last_owner_in_the_child() -> Outcome {
     let pages = Pages::new(MANY)?;
     pages.fill(1);
@@ -130,7 +130,7 @@ fn last_owner_in_the_child() -> Outcome {
     child.kill("pages passed on")
 }
 
-/// A shell's way: a large process forks, and the child becomes another program at once.
+/// As a shell does: a large process forks and the child execs.
 fn fork_and_exec() -> Outcome {
     let pages = Pages::new(4 * MANY)?;
     pages.fill(1);

@@ -1,4 +1,4 @@
-//! Chains of forks, forks in a loop, and many children at once.
+//! Chains of forks, repeated forks, and many children.
 
 use crate::pages::{MANY, PROCESS, Pages};
 use harness::{Gate, Kid, Outcome, Tally, Test, available, ends_with, taken_since};
@@ -16,7 +16,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// Twenty generations; the last sees what the first wrote, and nobody copies.
+/// The twentieth generation sees the first one's data, without copies.
 fn chain() -> Outcome {
     let pages = Pages::new(MANY)?;
     pages.fill(7);
@@ -50,7 +50,7 @@ fn chain() -> Outcome {
     first.ends_with(0, "a chain of forks")
 }
 
-/// Each generation writes a byte of its own everywhere and checks it when its child has ended.
+/// Each generation writes its own byte to all pages and checks it after its child exits.
 fn chain_each_writes() -> Outcome {
     fn generation(pages: Pages, number: u8) -> i32 {
         let before = pages.status(number - 1);
@@ -68,7 +68,7 @@ fn chain_each_writes() -> Outcome {
     pages.holds(0, "the first generation's")
 }
 
-/// Forking over and over, with writes on both sides, loses no page and no byte.
+/// Repeated forks with writes on both sides lose no page and no data.
 fn fork_in_a_loop() -> Outcome {
     let pages = Pages::new(50)?;
     for round in 0..100_u8 {
@@ -87,7 +87,7 @@ fn fork_in_a_loop() -> Outcome {
     Ok(())
 }
 
-/// Twelve at once, each with its own bytes in its own part, and the rest the parent's.
+/// Twelve children each write a part; the rest stays the parent's.
 fn many_children() -> Outcome {
     const EACH: usize = 40;
     let pages = Pages::new(12 * EACH)?;

@@ -1,4 +1,4 @@
-//! Memory of which there is no room for a second copy.
+//! Memory too large to copy.
 
 use crate::pages::Pages;
 use harness::{Outcome, Stay, Test, available, ends_with, peek, poke};
@@ -28,7 +28,7 @@ fn numbers_hold(pages: Pages, but: usize) -> bool {
     (0..pages.count).all(|page| page == but || peek(pages.at(page)) == page as u8)
 }
 
-/// Memory of which no copy could be made can be forked, read by both, and written in parts.
+/// It can be forked, read by both, and written in parts.
 fn larger_than_half() -> Outcome {
     let pages = most_of_memory()?;
     let child = Stay::start(|| {
@@ -58,13 +58,13 @@ fn larger_than_half_three() -> Outcome {
         numbers_hold(pages, pages.count),
         "the parent's bytes as they were"
     );
-    // A later one holds what would let an earlier one go.
+    // Later children hold the write end of earlier ones' pipes.
     kids.into_iter()
         .rev()
         .try_for_each(|kid| kid.end("one of three"))
 }
 
-/// A child that writes to more than there is ends alone; the parent keeps every byte.
+/// A child that writes to too much is killed; the parent keeps its data.
 fn too_large_to_copy() -> Outcome {
     let pages = most_of_memory()?;
     ends_with(abi::KILLED, "writing more than there is", || {

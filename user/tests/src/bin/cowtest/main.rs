@@ -1,5 +1,4 @@
-//! `cowtest [-q] [-l] [NAME…]`: what a fork shares, and who copies what when somebody writes. The
-//! numbers of pages are the kernel's own counts.
+//! `cowtest [-q] [-l] [NAME…]`: copy on write after fork, by data and by the kernel's page counts.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What the tests write to.
+//! The pages that the tests write to.
 
 use abi::PAGE_SIZE;
 use harness::expect_eq;
@@ -52,9 +52,8 @@ impl Pages {
     }
 }
 
-/// What a process takes besides what it writes: its stacks, tables, records, and the pages of its
-/// stack and data that it touches on its way.
+/// Overhead of a process: kernel stack, page tables, records, and its own stack and data pages.
 pub(crate) const PROCESS: i64 = 40;
 
-/// Pages of a process that is not small.
+/// Pages of a large process.
 pub(crate) const MANY: usize = 1000;

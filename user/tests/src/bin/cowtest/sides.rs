@@ -1,4 +1,4 @@
-//! Each side of a fork has bytes of its own, whoever writes first.
+//! Both sides of a fork have their own data, whoever writes first.
 
 use crate::pages::Pages;
 use abi::PAGE_SIZE;
@@ -32,7 +32,7 @@ fn simple() -> Outcome {
     pages.holds(3, "the parent's new")
 }
 
-/// Parent, child and grandchild each write all of it, at the same time.
+/// Parent, child and grandchild write all pages concurrently.
 fn three() -> Outcome {
     let pages = Pages::new(200)?;
     pages.fill(1);
@@ -95,7 +95,7 @@ fn data() -> Outcome {
     Ok(())
 }
 
-/// What one side gives back or gets after a fork does not concern the other.
+/// Shrinking or growing the heap after a fork affects one side only.
 fn sbrk_after_fork() -> Outcome {
     let pages = Pages::new(100)?;
     pages.fill(1);
@@ -110,9 +110,9 @@ fn sbrk_after_fork() -> Outcome {
     pages.holds(1, "the parent's")
 }
 
-/// Of each eight pages, one each is: written by the child, by the parent, by both, by a call of
-/// the child's, read by both, given back by the child, written before the child ends and by the
-/// parent afterwards, and left alone.
+/// Of each eight pages, one each is: written by the child, by the parent, by both, by a call of the
+/// child's, read by both, discarded by the child, written before the child exits and by the parent
+/// afterwards, and untouched.
 fn every_page() -> Outcome {
     const PAGES: usize = 64;
     let pages = Pages::new(PAGES)?;

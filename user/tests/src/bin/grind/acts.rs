@@ -1,4 +1,4 @@
-//! What a process of `grind` does in one round.
+//! The operations of `grind`.
 
 use abi::{MemInfoFlags, PAGE_SIZE, RegionInfo, TableEntry};
 use harness::random::Random;
@@ -10,21 +10,21 @@ use ulib::string::String;
 use ulib::vec::Vec;
 use ulib::{env, format, inspect, sys, vec};
 
-/// Where all files are made.
+/// The directory for all files.
 pub(crate) const HOME: &str = "/grind.d";
-/// Names in use, in `HOME` and in directories there.
+/// Number of names, in `HOME` and its subdirectories.
 const NAMES: usize = 6;
-/// Open files of one process, at most.
+/// Most open files of one process.
 const FILES: usize = 12;
 
-/// A process at work.
+/// A worker process.
 pub(crate) struct Worker {
     random: Random,
     files: Vec<File>,
     objects: Vec<isize>,
 }
 
-/// What a round found wrong.
+/// The failure of a round, if any.
 type Outcome = Result<(), String>;
 
 impl Worker {
@@ -37,7 +37,7 @@ impl Worker {
         }
     }
 
-    /// Does something.
+    /// Runs a random operation.
     pub(crate) fn act(&mut self) -> Outcome {
         match self.random.below(21) {
             0 | 1 => self.open(),
@@ -64,7 +64,7 @@ impl Worker {
         Ok(())
     }
 
-    /// A name, of something that is there or is not, perhaps in a directory.
+    /// A random name, existing or not, perhaps in a subdirectory.
     fn name(&mut self) -> String {
         let first = self.random.below(NAMES);
         match self.random.below(3) {
@@ -130,7 +130,7 @@ impl Worker {
         let _ = fs::hard_link(old, new);
     }
 
-    /// Goes into a directory, which another process may remove meanwhile, and back.
+    /// Changes into a directory, which another process may remove meanwhile, and back.
     fn visit(&mut self) {
         if env::set_current_dir(self.name()).is_ok() {
             let _ = fs::write("here", b"here");
@@ -177,7 +177,7 @@ impl Worker {
         ended(child, 0)
     }
 
-    /// Starts children that start children.
+    /// Forks children that fork.
     fn fork(&mut self) -> Outcome {
         let status = self.random.below(256) as i32;
         let Ok(child) = process::fork_with(|| {
@@ -191,7 +191,7 @@ impl Worker {
         ended(child, status)
     }
 
-    /// Leaves a grandchild to init.
+    /// Orphans a grandchild.
     fn orphan(&mut self) -> Outcome {
         let started = process::fork_with(|| {
             let _ = process::fork_with(|| 0);
@@ -200,7 +200,7 @@ impl Worker {
         started.map_or(Ok(()), |child| ended(child, 0))
     }
 
-    /// Kills a child that runs, or one that waits.
+    /// Kills a running or blocked child.
     fn kill(&mut self) -> Outcome {
         let waits = self.random.below(2) == 0;
         let Ok((mut read, _write)) = process::pipe() else {
@@ -220,9 +220,9 @@ impl Worker {
         ended(child, abi::KILLED)
     }
 
-    /// A child writes where it may not.
+    /// A child stores to an invalid address.
     fn fault(&mut self) -> Outcome {
-        // Each fault is a message on the console, so they are rare.
+        // Rarely: each fault prints to the console.
         if self.random.below(50) != 0 {
             return Ok(());
         }
@@ -298,7 +298,7 @@ impl Worker {
         }
     }
 
-    /// Looks at some process, perhaps one that comes or goes.
+    /// Queries a random process, perhaps one that starts or exits meanwhile.
     fn look(&mut self) -> Outcome {
         let own = sys::getpid() as i32;
         let pid = own - 8 + self.random.below(16) as i32;
@@ -317,7 +317,7 @@ impl Worker {
         let mut end = place;
         for region in listed {
             if region.end <= end {
-                return Err(format!("regions of {pid} behind {place:#x}: {listed:x?}"));
+                return Err(format!("regions of {pid} after {place:#x}: {listed:x?}"));
             }
             end = region.end;
         }
@@ -346,7 +346,7 @@ impl Worker {
     }
 }
 
-/// Checks how a child ends.
+/// Checks a child's exit status.
 fn ended(child: i32, expected: i32) -> Outcome {
     let seen = process::wait_for(child).map_err(|_| format!("child {child} is lost"))?;
     if seen.code() == expected {
@@ -358,7 +358,7 @@ fn ended(child: i32, expected: i32) -> Outcome {
     }
 }
 
-/// Removes what the processes left.
+/// Removes leftover files.
 pub(crate) fn clean() {
     for first in 0..NAMES {
         for second in 0..NAMES {

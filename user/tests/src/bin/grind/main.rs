@@ -1,9 +1,8 @@
-//! `grind [SEED [ROUNDS]]`: random system calls in several processes, for ever or for a number of
-//! rounds each. A dot now and then says that it still goes on.
+//! `grind [SEED [ROUNDS]]`: random system calls in several processes, without end or for a number
+//! of rounds each. Prints dots for progress.
 //!
-//! The processes share one directory and a few names in it, so that they get in one another's way;
-//! most calls may fail. What may not fail is checked: bytes that went through a pipe, memory that
-//! was written, what a program printed, and that no process ends otherwise than it should.
+//! The processes share one directory and a few names, so most calls may fail. What must not fail is
+//! checked: data through pipes, memory contents, output of programs, exit statuses.
 #![no_std]
 #![no_main]
 
@@ -17,9 +16,9 @@ use ulib::{env, fs, main, print, println, process};
 
 main!(main);
 
-/// Processes at work at once.
+/// Worker processes.
 const WORKERS: u64 = 4;
-/// Rounds of a process between two dots.
+/// Rounds per dot.
 const DOT: u64 = 20;
 
 fn main() -> i32 {
@@ -31,12 +30,12 @@ fn main() -> i32 {
         _ => return usage("grind [SEED [ROUNDS]]"),
     };
     println!("grind: seed {seed}");
-    // Left over from a run that was cut off, or made now: either will do.
+    // It may be left over from an interrupted run.
     let _ = fs::create_dir(HOME);
     let mut failed = false;
     for worker in 0..WORKERS {
         if process::fork_with(|| work(seed, worker, rounds)).is_err() {
-            complain("cannot start another process");
+            complain("cannot fork");
             failed = true;
             break;
         }

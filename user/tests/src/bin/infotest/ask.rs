@@ -1,4 +1,4 @@
-//! How the tests ask: about this process and others, their regions, and the machine's events.
+//! Queries about processes, their regions, and the machine's events.
 
 use abi::{Event, MemInfoFlags, PAGE_SIZE, ProcInfo, RegionInfo, TableEntry};
 use harness::Expect;
@@ -6,15 +6,15 @@ use ulib::mem::{self, Mapping};
 use ulib::string::String;
 use ulib::{inspect, sys};
 
-/// What the machine does beside a test, in events.
+/// Tolerance for events caused by other processes.
 pub(crate) const NOISE: u64 = 64;
 
-/// What is told of this process.
+/// This process's record.
 pub(crate) fn own() -> Result<ProcInfo, String> {
-    inspect::process(sys::getpid() as i32).or_fail("ask about this process")
+    inspect::process(sys::getpid() as i32).or_fail("query this process")
 }
 
-/// The region that an address lies in, of this process or another.
+/// The region of a process that contains an address.
 pub(crate) fn region(pid: i32, address: usize) -> Result<RegionInfo, String> {
     let mut regions = inspect::regions(pid).or_fail("list regions")?;
     let address = address as u64;
@@ -37,13 +37,13 @@ pub(crate) fn touch(memory: &mut Mapping, pages: usize) {
         .for_each(|byte| *byte += 1);
 }
 
-/// How often something happened since the machine started.
+/// The count of an event since boot.
 pub(crate) fn count(event: Event) -> Result<u64, String> {
     let info = mem::info(MemInfoFlags::empty()).or_fail("read the counts")?;
     Ok(info.events[event as usize])
 }
 
-/// All three calls about a process, with good buffers.
+/// The results of all three calls about a process, with valid buffers.
 pub(crate) fn answers(pid: i32) -> [isize; 3] {
     let mut info = ProcInfo::default();
     let mut region = RegionInfo::default();

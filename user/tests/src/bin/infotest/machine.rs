@@ -1,4 +1,4 @@
-//! The machine's events, and what all of its pages are used for.
+//! Event counts, and memory by use.
 
 use crate::ask::{NOISE, count};
 use abi::{Event, MemInfoFlags, PAGE_SIZE};
@@ -46,7 +46,7 @@ fn events() -> Outcome {
     Ok(())
 }
 
-/// The parts are no more than the whole, and those that a process takes show in them.
+/// The parts add up to at most the total, and show what processes use.
 fn uses() -> Outcome {
     let take = || mem::info(MemInfoFlags::DROP_CACHES).or_fail("count");
     let before = take()?;

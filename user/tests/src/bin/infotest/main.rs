@@ -1,5 +1,4 @@
-//! `infotest [-q] [-l] [NAME…]`: what the kernel tells about memory and processes, compared with what
-//! they do.
+//! `infotest [-q] [-l] [NAME…]`: the kernel's information about memory and processes.
 #![no_std]
 #![no_main]
 

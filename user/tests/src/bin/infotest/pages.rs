@@ -1,4 +1,4 @@
-//! Numbers of pages: resident, shared, zero, copied, as memory is touched and forked.
+//! Page counts (resident, shared, zero, copied) as memory is touched and forked.
 
 use crate::ask::{NOISE, count, own, own_region, region, touch};
 use abi::{Event, MapFlags, MemInfoFlags, PAGE_SIZE, RegionUse};
@@ -18,7 +18,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// Twice, because pages of the program itself come in the first time.
+/// Twice: the first run also faults in pages of the program.
 fn touching() -> Outcome {
     let _ = touch_and_compare();
     touch_and_compare()
@@ -68,7 +68,7 @@ fn reading() -> Outcome {
     let shown = count(Event::ZeroPage)? - shown;
     expect!(
         (15..15 + NOISE).contains(&shown),
-        "about 15 pages shown the common zeroes, saw {shown}"
+        "about 15 zero pages mapped, saw {shown}"
     );
     let seen = own_region(&memory)?;
     expect_eq!(
@@ -80,7 +80,7 @@ fn reading() -> Outcome {
     Ok(())
 }
 
-/// The machine's numbers, as far as nothing else goes on.
+/// The machine's counts.
 fn anonymous() -> Outcome {
     let flags = MemInfoFlags::DROP_CACHES;
     let before = mem::info(flags).or_fail("count")?;
@@ -100,7 +100,7 @@ fn anonymous() -> Outcome {
     let filled = after.events[Event::ZeroFill as usize] - before.events[Event::ZeroFill as usize];
     expect!(
         (300..300 + NOISE).contains(&filled),
-        "about 300 pages filled with zeroes, saw {filled}"
+        "about 300 pages zero-filled, saw {filled}"
     );
     Ok(())
 }
@@ -141,7 +141,7 @@ fn copies() -> Outcome {
     let copied = count(Event::Copy)? - before;
     expect!(
         (90..90 + NOISE).contains(&copied),
-        "about 90 copies on write, saw {copied}"
+        "about 90 copy-on-write copies, saw {copied}"
     );
     let (saved, before) = (count(Event::LastOwner)?, count(Event::Copy)?);
     touch(&mut memory, 100);
@@ -168,6 +168,6 @@ fn shared_memory() -> Outcome {
         (7, 7),
         "resident and shared pages"
     );
-    // SAFETY: nothing is in there.
+    // SAFETY: nothing uses the pages.
     unsafe { mem::munmap(base as *mut u8, PAGES * PAGE_SIZE) }.or_fail("unmap it")
 }

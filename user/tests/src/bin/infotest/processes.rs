@@ -1,4 +1,4 @@
-//! What processes do: wait, run, end, come and go while they are looked at.
+//! Process states, and processes that start and exit while listed.
 
 use crate::ask::answers;
 use abi::{ProcInfo, ProcState};
@@ -29,7 +29,7 @@ fn states() -> Outcome {
     ] {
         let mut seen = None;
         for _ in 0..20 {
-            let info = inspect::process(child.id()).or_fail("ask about a child")?;
+            let info = inspect::process(child.id()).or_fail("query a child")?;
             expect_eq!(info.parent, sys::getpid() as i32, "the child's parent");
             expect_eq!(&info.name, b"infotest\0\0\0\0\0\0\0\0", "the child's name");
             seen = ProcState::from_number(info.state);
@@ -52,12 +52,12 @@ fn states() -> Outcome {
     waiting.ends_with(0, "waiting")
 }
 
-/// Of an ended process there is the record, and no memory.
+/// A zombie has a record and no memory.
 fn zombies() -> Outcome {
     let child = Kid::start(|| 0)?;
     let mut info = ProcInfo::default();
     for _ in 0..30 {
-        info = inspect::process(child.id()).or_fail("ask about a child")?;
+        info = inspect::process(child.id()).or_fail("query a child")?;
         if info.state == ProcState::Ended as u32 {
             break;
         }
@@ -76,11 +76,11 @@ fn zombies() -> Outcome {
     );
     let pid = child.id();
     child.ends_with(0, "nothing")?;
-    expect_eq!(answers(pid), [-1; 3], "answers when it was collected");
+    expect_eq!(answers(pid), [-1; 3], "answers once it is reaped");
     Ok(())
 }
 
-/// Children come, run programs, fork and go, while all processes are looked at.
+/// Children start, exec, fork and exit while all processes are listed.
 fn comings_and_goings() -> Outcome {
     let stop = Gate::new()?;
     let mut busy = Vec::new();

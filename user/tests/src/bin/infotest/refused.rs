@@ -1,4 +1,4 @@
-//! Processes that are not there, buffers that cannot be stored to, and layouts of another age.
+//! Missing processes, invalid buffers, and layouts of other versions.
 
 use crate::ask::answers;
 use abi::{MemInfo, PAGE_SIZE, ProcInfo, ProcInfoFlags, RegionInfo, TableEntry};
@@ -31,11 +31,11 @@ fn bad_numbers() -> Outcome {
             (-1000, 2, "too many of the kernel's threads"),
             (1, 4, "an unknown flag"),
             (1, u32::MAX, "all flags"),
-            (i32::MAX, next, "no process behind"),
+            (i32::MAX, next, "no later process"),
         ] {
             expect_eq!(sys::procinfo(pid, &mut info, size, flags), -1, "{what}");
         }
-        expect_eq!(info, ProcInfo::default(), "what refused calls stored");
+        expect_eq!(info, ProcInfo::default(), "stored by failed calls");
         expect_eq!(
             sys::procinfo(i32::MIN, &mut info, size, next),
             size as isize,
@@ -104,7 +104,7 @@ fn bad_buffers() -> Outcome {
         expect_eq!(
             sys::regions(pid, usize::MAX, to, 1, one),
             0,
-            "records behind all addresses"
+            "records past all addresses"
         );
         expect_eq!(
             sys::pagetable(pid, 4, to.cast(), usize::MAX),
@@ -115,7 +115,7 @@ fn bad_buffers() -> Outcome {
     Ok(())
 }
 
-/// Calls with the sizes of older and of newer layouts.
+/// Calls with the sizes of older and newer layouts.
 fn older_callers() -> Outcome {
     let mut bytes = [0xa5u8; 2 * size_of::<MemInfo>()];
     let to = bytes.as_mut_ptr();
@@ -151,7 +151,7 @@ fn bytes_again(to: *mut u8, length: usize) {
     unsafe { to.write_bytes(0xa5, length) };
 }
 
-/// Checks that a version and what follows was stored in the first `length` bytes, and nothing behind.
+/// Checks that the first `length` bytes were stored, starting with the version, and no more.
 fn stored(bytes: &[u8], length: usize, what: &str) -> Outcome {
     expect!(
         length < 8 || bytes[..8] != [0xa5; 8],
@@ -159,7 +159,7 @@ fn stored(bytes: &[u8], length: usize, what: &str) -> Outcome {
     );
     expect!(
         bytes[length..].iter().all(|&byte| byte == 0xa5),
-        "nothing stored by {what} behind byte {length}"
+        "nothing stored by {what} after byte {length}"
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The list of regions: what each is, and records of any size.
+//! The list of regions, with records of any size.
 
 use crate::ask::region;
 use abi::{PAGE_SIZE, Prot, RegionInfo, RegionUse};
@@ -17,7 +17,7 @@ pub(crate) const TESTS: &[Test] = tests! {
 
 fn kinds() -> Outcome {
     let memory = Mapping::anonymous(PAGE_SIZE).or_fail("map memory")?;
-    let file = fs::metadata("/infotest").or_fail("look at the program")?;
+    let file = fs::metadata("/infotest").or_fail("stat the program")?;
     let pid = sys::getpid() as i32;
     let local = 0;
     for (what, address, kind, prot) in [
@@ -66,7 +66,7 @@ fn kinds() -> Outcome {
     for seen in inspect::regions(pid).or_fail("list regions")? {
         expect!(
             end <= seen.start && seen.start < seen.end,
-            "regions in order, saw {:#x} behind {end:#x}",
+            "regions in order, saw {:#x} after {end:#x}",
             seen.start
         );
         end = seen.end;
@@ -102,7 +102,7 @@ fn strides() -> Outcome {
             let behind = record.iter().skip(size / 8);
             expect!(
                 behind.clone().all(|&word| word == u64::MAX),
-                "nothing behind record {n}, saw {behind:x?}"
+                "nothing after record {n}, saw {behind:x?}"
             );
         }
     }

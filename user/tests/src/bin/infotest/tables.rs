@@ -1,4 +1,4 @@
-//! The list of page table entries, whole, in pieces and from anywhere.
+//! The list of page-table entries: whole, in pieces, and from any place.
 
 use crate::ask::{own, region, touch};
 use abi::{PAGE_SIZE, RegionInfo, TableEntry};
@@ -17,14 +17,14 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// Read in whatever pieces, a listing is the same.
+/// A listing is the same in pieces of any size.
 fn pieces() -> Outcome {
     let pid = sys::getpid() as i32;
     let mut memory = Mapping::anonymous(30 * PAGE_SIZE).or_fail("map memory")?;
     touch(&mut memory, 25);
     let mut whole = Vec::new();
     for _ in 0..3 {
-        // More than once, so that the list has its memory before the last time.
+        // Repeat, so that the list's memory is allocated before the last time.
         whole.clear();
         whole.extend(inspect::page_table(pid).or_fail("list")?);
     }
@@ -87,14 +87,14 @@ fn page_table() -> Outcome {
         TableEntry::ROOT,
         "level of the first record"
     );
-    expect_eq!(tables, info.page_tables, "pages of page table");
+    expect_eq!(tables, info.page_tables, "page-table pages");
     expect_eq!(pages, info.resident + info.zero, "pages in the page table");
     let addresses = found[1..].iter().map(|entry| entry.address());
     expect!(addresses.is_sorted(), "entries in order of address");
     Ok(())
 }
 
-/// Whatever place a caller names, an answer comes and it goes forwards.
+/// A listing from any place makes progress.
 fn any_place() -> Outcome {
     let pid = sys::getpid() as i32;
     let mut random = Random::new(5);
@@ -121,7 +121,7 @@ fn any_place() -> Outcome {
         let spanned = 1u64 << (12 + 9 * (place as u32 & 7).min(2));
         expect!(
             seen[0] == 0 || place & 7 > 2 || entry.address() >= place & !(spanned - 1),
-            "an entry behind {place:#x}, saw {entry:x?}"
+            "an entry after {place:#x}, saw {entry:x?}"
         );
     }
     Ok(())

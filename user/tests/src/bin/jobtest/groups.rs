@@ -1,4 +1,4 @@
-//! Who may put whom into which group.
+//! setpgid, tcsetpgrp: permissions and effects.
 
 use abi::{Errno, NO_GROUP};
 use harness::{Expect, Gate, Kid, Outcome, Test, ends_with};
@@ -28,7 +28,7 @@ const NOT_PERMITTED: Result<()> = refused(Errno::NotPermitted);
 
 /// The group of a process.
 fn group_of(pid: i32) -> core::result::Result<i32, String> {
-    getpgid(pid).or_fail("tell a group")
+    getpgid(pid).or_fail("get a group")
 }
 
 fn inherited() -> Outcome {
@@ -50,7 +50,7 @@ fn inherited() -> Outcome {
     Ok(())
 }
 
-/// A parent puts children into a group, one after the other.
+/// A parent moves children into a group.
 fn joined() -> Outcome {
     let gate = Gate::new()?;
     let wait = || {
@@ -70,7 +70,7 @@ fn joined() -> Outcome {
     second.ends_with(0, "the second")
 }
 
-/// A leader that has ended holds its group until it is collected.
+/// A zombie leader keeps its group until reaped.
 fn of_ended() -> Outcome {
     let leader = Kid::start(|| i32::from(setpgid(0, 0).is_err()))?;
     let number = leader.id();
@@ -99,7 +99,7 @@ fn has_ended(pid: i32) -> bool {
 
 fn strangers() -> Outcome {
     let own = group_of(0)?;
-    let parent = ulib::inspect::process(process::id()).or_fail("ask about this process")?;
+    let parent = ulib::inspect::process(process::id()).or_fail("query this process")?;
     for pid in [1, parent.parent, -1, i32::MIN, i32::MAX] {
         let seen = setpgid(pid, 0);
         expect_eq!(seen, NO_PROCESS, "a group for process {pid}");
@@ -111,9 +111,9 @@ fn strangers() -> Outcome {
     for pid in [-1, i32::MAX] {
         expect!(getpgid(pid).is_err(), "no group of process {pid}");
     }
-    // A grandchild is its parent's business.
+    // Only a parent may move its children.
     let gate = Gate::new()?;
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     let child = Kid::start(|| {
         let pass = || {
             gate.pass();
@@ -127,7 +127,7 @@ fn strangers() -> Outcome {
         i32::from(told.is_err() || grandchild.wait().is_err())
     })?;
     let mut number = [0; 4];
-    ulib::io::Read::read_exact(&mut read, &mut number).or_fail("hear of a grandchild")?;
+    ulib::io::Read::read_exact(&mut read, &mut number).or_fail("read a grandchild's process ID")?;
     let grandchild = i32::from_le_bytes(number);
     expect!(
         setpgid(grandchild, 0).is_err(),
@@ -146,22 +146,22 @@ fn terminal() -> core::result::Result<File, String> {
 fn foreground() -> Outcome {
     let terminal = terminal()?;
     let fd = terminal.as_raw_fd();
-    let before = tcgetpgrp(fd).or_fail("tell the foreground")?;
+    let before = tcgetpgrp(fd).or_fail("get the foreground group")?;
     let own = group_of(0)?;
     let seen = ends_with(0, "foregrounds", || {
         let sets = |group| tcsetpgrp(fd, group).is_ok() && tcgetpgrp(fd) == Ok(group);
         let own = setpgid(0, 0).is_ok() && sets(process::id());
         i32::from(!own || !sets(NO_GROUP))
     });
-    tcsetpgrp(fd, own).or_fail("take the foreground")?;
-    tcsetpgrp(fd, before).or_fail("give the foreground back")?;
+    tcsetpgrp(fd, own).or_fail("set the foreground group")?;
+    tcsetpgrp(fd, before).or_fail("restore the foreground group")?;
     seen
 }
 
 fn foreground_refused() -> Outcome {
     let terminal = terminal()?;
-    let (read, write) = process::pipe().or_fail("make a pipe")?;
-    let file = File::create("file").or_fail("make a file")?;
+    let (read, write) = process::pipe().or_fail("create a pipe")?;
+    let file = File::create("file").or_fail("create a file")?;
     for other in [&read, &write, &file] {
         let fd = other.as_raw_fd();
         expect!(tcgetpgrp(fd).is_err(), "no foreground of a file");
@@ -169,12 +169,12 @@ fn foreground_refused() -> Outcome {
         expect_eq!(seen, refused(Errno::NotTerminal), "foreground of a file");
     }
     expect!(tcgetpgrp(99).is_err(), "no foreground of a file not open");
-    let before = tcgetpgrp(terminal.as_raw_fd()).or_fail("tell the foreground")?;
+    let before = tcgetpgrp(terminal.as_raw_fd()).or_fail("get the foreground group")?;
     for group in [-1, i32::MIN, i32::MAX] {
         let seen = tcsetpgrp(terminal.as_raw_fd(), group);
         expect_eq!(seen, NOT_PERMITTED, "group {group} in the foreground");
     }
-    let after = tcgetpgrp(terminal.as_raw_fd()).or_fail("tell the foreground")?;
+    let after = tcgetpgrp(terminal.as_raw_fd()).or_fail("get the foreground group")?;
     expect_eq!(after, before, "the foreground after all that");
     Ok(())
 }

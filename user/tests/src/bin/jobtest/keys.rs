@@ -1,5 +1,5 @@
-//! What Ctrl-C ends. Each test waits until all of its processes are there, says that it is time for the
-//! key, and waits until the last one that it was to end is gone.
+//! Ctrl-C. Each test waits until all its processes run, asks for the key, and waits until the last
+//! process that it must end is gone.
 
 use abi::{INTERRUPTED, NO_GROUP};
 use core::hint::black_box;
@@ -25,7 +25,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     "key-fork-chain" = fork_chain,
     "key-fork-bomb" = fork_bomb,
     "key-touches" = touches,
-    "key-behind" = behind,
+    "key-background" = background,
     "key-nobody" = nobody,
     "key-input" = input;
     slow:;
@@ -33,15 +33,15 @@ pub(crate) const TESTS: &[Test] = tests! {
 
 const TERMINAL: i32 = 0;
 
-/// The foreground, which goes back at the end.
+/// The foreground group, restored on drop.
 struct Foreground {
     before: i32,
 }
 
 impl Foreground {
     fn give(group: i32) -> Result<Foreground, ulib::string::String> {
-        let before = tcgetpgrp(TERMINAL).or_fail("tell the foreground")?;
-        tcsetpgrp(TERMINAL, group).or_fail("give the foreground away")?;
+        let before = tcgetpgrp(TERMINAL).or_fail("get the foreground group")?;
+        tcsetpgrp(TERMINAL, group).or_fail("set the foreground group")?;
         Ok(Foreground { before })
     }
 }
@@ -56,8 +56,8 @@ fn ask(what: &str) {
     println!("press Ctrl-C: {what}");
 }
 
-/// Starts a process with `run`, which leads a job in the foreground and reports as often as is said when
-/// it, and whatever it starts, is where the key is to reach it. Ctrl-C must end all of it.
+/// Starts a foreground job that runs `run`. It reports `reports` times once all its processes are
+/// where the key must reach them. Ctrl-C must end all of it.
 fn is_ended(what: &str, reports: usize, run: impl FnOnce(&Tally) -> i32) -> Outcome {
     let tally = Tally::new()?;
     let leader = Kid::start(|| match setpgid(0, 0) {
@@ -72,7 +72,7 @@ fn is_ended(what: &str, reports: usize, run: impl FnOnce(&Tally) -> i32) -> Outc
     }
     ask(what);
     leader.ends_with(INTERRUPTED, what)?;
-    // The last one that could report is gone.
+    // Ends when all reporters are gone.
     job.count()?;
     drop(foreground);
     Ok(())
@@ -84,14 +84,14 @@ fn spin() -> ! {
     }
 }
 
-/// Reads lines for as long as there are any.
+/// Reads lines until the end of input.
 fn read_on() -> i32 {
     let mut line = [0; 40];
     while stdin().read(&mut line).is_ok_and(|count| count > 0) {}
     1
 }
 
-/// Does it again and again, and reports the first times: later ones would fill the pipe, and block.
+/// Runs `act` forever, and reports the first `reports` times: more would fill the pipe.
 fn for_ever(tally: &Tally, reports: usize, mut act: impl FnMut()) -> ! {
     for time in 0_usize.. {
         act();
@@ -124,7 +124,7 @@ fn sleeps() -> Outcome {
     })
 }
 
-/// A program below a program below a program.
+/// Three generations.
 fn waits() -> Outcome {
     is_ended("waits for a child", 3, |tally| {
         let lowest = || {
@@ -140,7 +140,7 @@ fn waits() -> Outcome {
     })
 }
 
-/// The first reads the console, the others what the one before writes.
+/// A pipeline that reads the console.
 fn pipeline() -> Outcome {
     is_ended("a pipeline", 3, |tally| {
         let Ok((mut read, write)) = process::pipe() else {
@@ -174,7 +174,7 @@ fn writes() -> Outcome {
     })
 }
 
-/// Programs one after the other; whichever it is that the key meets.
+/// Runs programs in a loop; the key ends whichever runs.
 fn runs() -> Outcome {
     is_ended("runs programs", 3, |tally| {
         for_ever(tally, 3, || {
@@ -184,7 +184,7 @@ fn runs() -> Outcome {
     })
 }
 
-/// Processes in the crowd.
+/// Number of processes.
 const CROWD: usize = 300;
 
 fn crowd() -> Outcome {
@@ -216,14 +216,14 @@ fn crowd() -> Outcome {
     })
 }
 
-/// Children that end at once, without end.
+/// Forks children that exit at once, forever.
 fn forks() -> Outcome {
     is_ended("forks all the time", 50, |tally| {
         for_ever(tally, 50, || drop(Kid::start(|| 0).map(Kid::wait)))
     })
 }
 
-/// A process that goes on in its child and ends itself, without end; nobody waits for it but init.
+/// Each process forks and exits; only init reaps.
 fn fork_chain() -> Outcome {
     is_ended("forks and ends all the time", 50, |tally| {
         let link = process::fork_with(|| {
@@ -240,8 +240,7 @@ fn fork_chain() -> Outcome {
     })
 }
 
-/// As many as there can be, all of which try for more. Only the first tells: a turn of each process
-/// comes seldom among so many.
+/// A fork bomb at the limit of processes. Only the first reports: among so many each runs rarely.
 fn fork_bomb() -> Outcome {
     is_ended("a fork bomb", 1, |tally| {
         let mut tells = true;
@@ -259,7 +258,7 @@ fn fork_bomb() -> Outcome {
     })
 }
 
-/// Pages that are taken and given back.
+/// Allocates and frees pages.
 fn touches() -> Outcome {
     is_ended("touches memory", 2, |tally| {
         for_ever(tally, 2, || {
@@ -269,21 +268,21 @@ fn touches() -> Outcome {
     })
 }
 
-/// Who has another group goes on.
-fn behind() -> Outcome {
+/// A background job goes on.
+fn background() -> Outcome {
     let other = Kid::spinning()?;
     setpgid(other.id(), 0).or_fail("make a group")?;
     is_ended("one of two jobs", 1, |tally| {
         tally.report(0);
         spin()
     })?;
-    let group = getpgid(other.id()).or_fail("tell the group of the other")?;
-    expect_eq!(group, other.id(), "group of the process behind");
-    other.kill("the job behind")
+    let group = getpgid(other.id()).or_fail("get the other's group")?;
+    expect_eq!(group, other.id(), "group of the background process");
+    other.kill("the background job")
 }
 
-/// Where nobody is to be ended, the reader gets an empty line for what was typed. A finished line before
-/// that could be read before the key comes.
+/// With no foreground group the reader gets an empty line for what was typed. A finished line could
+/// be read before the key comes.
 fn nobody() -> Outcome {
     let foreground = Foreground::give(NO_GROUP)?;
     println!("press only Ctrl-C: nobody is ended");
@@ -294,7 +293,7 @@ fn nobody() -> Outcome {
     Ok(())
 }
 
-/// What was typed ahead of the key is nobody's input any more; what comes behind it is.
+/// Input typed before the key is dropped; input after it is read.
 fn input() -> Outcome {
     computes()?;
     println!("press Enter");

@@ -1,5 +1,5 @@
-//! `jobtest [TEST…]`: process groups, and which of them has the terminal. `jobtest keys`: what Ctrl-C ends;
-//! somebody has to press it, and Enter, when the program says so.
+//! `jobtest [TEST…]`: process groups and the terminal's foreground group. `jobtest keys`: Ctrl-C,
+//! interactively: press it, and Enter, when asked to.
 #![no_std]
 #![no_main]
 
@@ -18,7 +18,7 @@ fn main() -> i32 {
     suite(&[groups::TESTS])
 }
 
-/// Runs the tests that need somebody; the exit status.
+/// Runs the interactive tests; returns the exit status.
 fn with_keys() -> i32 {
     warm_up();
     let failed = keys::TESTS.iter().filter(|test| !run(test)).count();

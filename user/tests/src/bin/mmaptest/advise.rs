@@ -9,13 +9,13 @@ use ulib::{format, mem, sys};
 
 pub(crate) const TESTS: &[Test] = tests! {
     quick:
-    "dontneed-zeroes" = dontneed_zeroes,
+    "dontneed-zeros" = dontneed_zeros,
     "dontneed-gives-back" = dontneed_gives_back,
     "dontneed-part" = dontneed_part,
     "dontneed-in-a-child" = dontneed_in_a_child,
     "dontneed-heap" = dontneed_heap,
     "dontneed-keeps-rights" = dontneed_keeps_rights,
-    "free-zeroes" = free_zeroes,
+    "free-zeros" = free_zeros,
     "free-refuses-shared" = free_refuses_shared,
     "willneed-fills" = willneed_fills,
     "willneed-keeps" = willneed_keeps,
@@ -26,12 +26,12 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-fn dontneed_zeroes() -> Outcome {
+fn dontneed_zeros() -> Outcome {
     let area = Area::private(8)?;
     for round in 1..4 {
         area.fill(round);
         area.advise(Advice::DontNeed)?;
-        expect_eq!(area.resident()?, 0, "pages with a frame");
+        expect_eq!(area.resident()?, 0, "resident pages");
         area.holds(0, "a byte after DONTNEED")?;
     }
     area.fill(9);
@@ -68,7 +68,7 @@ fn dontneed_part() -> Outcome {
     ] {
         let answer = madvise(area.at(at), length, Advice::DontNeed);
         expect_eq!(answer, 0, "madvise of {length} bytes");
-        area.part(first, pages).holds(0, "a byte given back")?;
+        area.part(first, pages).holds(0, "a byte after DONTNEED")?;
     }
     for page in [0, 2, 3, 5, 8] {
         area.part(page, 1).holds(1, "a byte that stays")?;
@@ -96,7 +96,7 @@ fn dontneed_heap() -> Outcome {
     area.part(1, 4).advise(Advice::DontNeed)?;
     area.part(1, 4).holds(0, "the heap's byte after DONTNEED")?;
     area.part(0, 1).holds(1, "the heap's byte before")?;
-    area.part(5, 1).holds(1, "the heap's byte behind")
+    area.part(5, 1).holds(1, "the heap's byte after")
 }
 
 fn dontneed_keeps_rights() -> Outcome {
@@ -108,11 +108,11 @@ fn dontneed_keeps_rights() -> Outcome {
     area.holds(0, "a byte after DONTNEED")?;
     area.protect(Prot::empty())?;
     area.advise(Advice::DontNeed)?;
-    area.permits(Prot::empty(), "closed pages after DONTNEED")
+    area.permits(Prot::empty(), "inaccessible pages after DONTNEED")
 }
 
-/// After FREE a page holds what it held or zeroes; what is written then stays.
-fn free_zeroes() -> Outcome {
+/// After FREE a page holds its old data or zeros; later writes stay.
+fn free_zeros() -> Outcome {
     let area = Area::private(8)?;
     area.fill(1);
     area.advise(Advice::Free)?;
@@ -140,11 +140,11 @@ fn free_refuses_shared() -> Outcome {
 fn willneed_fills() -> Outcome {
     for kind in [PRIVATE, SHARED] {
         let area = Area::map(60, RW, kind)?;
-        expect_eq!(area.resident()?, 0, "pages with a frame at first");
+        expect_eq!(area.resident()?, 0, "resident pages at first");
         area.part(10, 40).advise(Advice::WillNeed)?;
-        expect_eq!(area.part(10, 40).resident()?, 40, "pages with a frame");
+        expect_eq!(area.part(10, 40).resident()?, 40, "resident pages");
         expect_eq!(area.part(0, 10).resident()?, 0, "pages before");
-        expect_eq!(area.part(50, 10).resident()?, 0, "pages behind");
+        expect_eq!(area.part(50, 10).resident()?, 0, "pages after");
         area.holds(0, "a byte")?;
         area.unmap()?;
     }
@@ -156,7 +156,7 @@ fn willneed_keeps() -> Outcome {
     area.part(2, 4).fill(1);
     area.advise(Advice::WillNeed)?;
     area.advise(Advice::WillNeed)?;
-    expect_eq!(area.resident()?, 8, "pages with a frame");
+    expect_eq!(area.resident()?, 8, "resident pages");
     area.part(2, 4).holds(1, "a byte written before")?;
     area.part(0, 2).holds(0, "a byte filled")?;
     ends_with(0, "WILLNEED of the parent's pages", || {
@@ -176,13 +176,13 @@ fn madvise_refused() -> Outcome {
     let top = USER_TOP as usize;
     for advice in [Advice::DontNeed, Advice::WillNeed, Advice::Free] {
         for (at, length, what) in [
-            (area.base + 1, 1, "an address within a page"),
+            (area.base + 1, 1, "an unaligned address"),
             (area.base, 4 * PAGE_SIZE, "a range with a hole"),
             (area.base - PAGE_SIZE, 2 * PAGE_SIZE, "a hole at its start"),
             (area.at(2), PAGE_SIZE, "nothing"),
             (area.base, usize::MAX, "a range that wraps"),
-            (area.base, MAXVA as usize, "a range beyond the user half"),
-            (top, PAGE_SIZE, "what can never be"),
+            (area.base, MAXVA as usize, "a range past the user half"),
+            (top, PAGE_SIZE, "an address past the user half"),
         ] {
             let what = format!("{advice:?} of {what}");
             refused(madvise(at, length, advice), &what)?;
@@ -199,14 +199,14 @@ fn madvise_refused() -> Outcome {
         );
     }
     area.part(0, 2).holds(1, "a byte after refusals")?;
-    area.part(3, 1).holds(1, "a byte behind the hole")
+    area.part(3, 1).holds(1, "a byte after the hole")
 }
 
 fn mincore_tells() -> Outcome {
     let area = Area::private(8)?;
-    expect_eq!(area.resident()?, 0, "pages with a frame at first");
+    expect_eq!(area.resident()?, 0, "resident pages at first");
     area.part(4, 4).holds(0, "an untouched byte")?;
-    expect_eq!(area.resident()?, 0, "pages with a frame after reading");
+    expect_eq!(area.resident()?, 0, "resident pages after reading");
     area.put(1, 1);
     area.put(6, 1);
     let mut told = [9; 9];
@@ -215,12 +215,12 @@ fn mincore_tells() -> Outcome {
     expect_eq!(answer, 0, "mincore of what is no multiple of a page");
     expect_eq!(told, [0, 1, 0, 0, 0, 0, 1, 0, 9], "what it tells");
     area.protect(Prot::empty())?;
-    expect_eq!(area.resident()?, 2, "pages with a frame without rights");
+    expect_eq!(area.resident()?, 2, "resident inaccessible pages");
     ends_with(0, "mincore in a child", || {
         i32::from(area.resident() != Ok(2))
     })?;
     area.part(1, 1).advise(Advice::DontNeed)?;
-    expect_eq!(area.resident()?, 1, "pages with a frame after DONTNEED");
+    expect_eq!(area.resident()?, 1, "resident pages after DONTNEED");
     let local = 0_u8;
     let stack = Area {
         base: (&raw const local) as usize & !(PAGE_SIZE - 1),
@@ -235,7 +235,8 @@ fn mincore_tells() -> Outcome {
     Ok(())
 }
 
-/// Over several kinds of mappings, for more pages than fit a buffer, into untouched memory.
+/// Over several kinds of mappings, more pages than the kernel's buffer holds, into untouched
+/// memory.
 fn mincore_many() -> Outcome {
     const PAGES: usize = 3000;
     let area = Area::map_at(FAR, PAGES, RW, PRIVATE)?;
@@ -252,7 +253,7 @@ fn mincore_many() -> Outcome {
         let expected = u8::from(touched.contains(&page));
         let near = touched.iter().any(|&at| at / 512 == page / 512);
         let seen = peek(told.base + page);
-        // A block of pages may come at once.
+        // Readahead of a block of pages is allowed.
         expect!(
             seen == expected || near && seen == 1,
             "{expected} for page {page}, saw {seen}"
@@ -270,10 +271,10 @@ fn mincore_refused() -> Outcome {
     let read_only = Area::map(1, Prot::READ, SHARED)?;
     let (good, top) = (area.base, USER_TOP as usize);
     for (at, length, to, what) in [
-        (good + 1, PAGE_SIZE, to, "an address within a page"),
+        (good + 1, PAGE_SIZE, to, "an unaligned address"),
         (good, 4 * PAGE_SIZE, to, "a range with a hole"),
         (area.at(2), PAGE_SIZE, to, "nothing"),
-        (top, PAGE_SIZE, to, "what can never be"),
+        (top, PAGE_SIZE, to, "an address past the user half"),
         (good, usize::MAX, to, "a range that wraps"),
         (
             good,
@@ -285,7 +286,7 @@ fn mincore_refused() -> Outcome {
             good,
             PAGE_SIZE,
             read_only.base as *mut u8,
-            "memory, told to what is read-only",
+            "memory, told to read-only memory",
         ),
         (good, PAGE_SIZE, top as *mut u8, "memory, told to nowhere"),
     ] {
@@ -293,9 +294,9 @@ fn mincore_refused() -> Outcome {
         let answer = unsafe { sys::mincore(at, length, to) };
         refused(answer, &format!("mincore of {what}"))?;
     }
-    expect_eq!(told, [9; 8], "what refused calls told");
+    expect_eq!(told, [9; 8], "stored by failed calls");
     let mut none = [];
-    mem::mincore(good as *const u8, &mut none).or_fail("ask about no pages")?;
+    mem::mincore(good as *const u8, &mut none).or_fail("query no pages")?;
     let before = available()?;
     dies("reading in the hole", || peek(area.at(2)))?;
     expect!(available()? + 2 > before, "no pages lost by a fault");

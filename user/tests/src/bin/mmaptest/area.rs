@@ -1,4 +1,4 @@
-//! What the tests make: pages in a row, and what can be done with them.
+//! Ranges of pages, and operations on them.
 
 use abi::{Advice, MapFlags, PAGE_SIZE, Prot, RemapFlags};
 use harness::{Expect, Outcome, call, ends_with, peek, poke};
@@ -6,43 +6,43 @@ use harness::{expect, expect_eq};
 use ulib::string::String;
 use ulib::{format, mem, sys, vec};
 
-/// Loads and stores.
+/// Readable and writable.
 pub(crate) const RW: Prot = Prot::READ.union(Prot::WRITE);
-/// Loads and instructions.
+/// Readable and executable.
 pub(crate) const RX: Prot = Prot::READ.union(Prot::EXEC);
-/// Flags of memory of one's own.
+/// Flags of private anonymous memory.
 pub(crate) const PRIVATE: MapFlags = MapFlags::PRIVATE.union(MapFlags::ANONYMOUS);
-/// Flags of memory that forks share.
+/// Flags of shared anonymous memory.
 pub(crate) const SHARED: MapFlags = MapFlags::SHARED.union(MapFlags::ANONYMOUS);
 
-/// Bytes between those that are written and checked.
+/// Distance between the bytes that are written and checked.
 const STEP: usize = PAGE_SIZE / 8;
 
-/// The call with nothing in its way; the address, or -1.
+/// The raw call: an address or -1.
 pub(crate) fn mmap(hint: usize, length: usize, prot: Prot, flags: MapFlags) -> isize {
-    // SAFETY: the tests replace nothing but their own mappings, and those without references.
+    // SAFETY: the tests replace only their own mappings, which have no references.
     unsafe { sys::mmap(hint, length, prot.bits(), flags.bits(), -1, 0) }
 }
 
-/// The call as it is: 0 or -1.
+/// The raw call: 0 or -1.
 pub(crate) fn munmap(base: usize, length: usize) -> isize {
     // SAFETY: the tests keep no references into their mappings.
     unsafe { sys::munmap(base, length) }
 }
 
-/// The call as it is: 0 or -1.
+/// The raw call: 0 or -1.
 pub(crate) fn mprotect(base: usize, length: usize, prot: Prot) -> isize {
-    // SAFETY: as in `munmap`; what the program itself needs keeps its rights.
+    // SAFETY: as in `munmap`; the program's own memory is not protected.
     unsafe { sys::mprotect(base, length, prot.bits()) }
 }
 
-/// The call as it is: 0 or -1.
+/// The raw call: 0 or -1.
 pub(crate) fn madvise(base: usize, length: usize, advice: Advice) -> isize {
     // SAFETY: as in `munmap`.
     unsafe { sys::madvise(base, length, advice as u32) }
 }
 
-/// The call as it is: an address or -1.
+/// The raw call: an address or -1.
 pub(crate) fn mremap(base: usize, old: usize, new: usize, flags: RemapFlags) -> isize {
     // SAFETY: as in `munmap`.
     unsafe { sys::mremap(base, old, new, flags.bits()) }
@@ -54,7 +54,7 @@ pub(crate) fn refused(answer: isize, what: &str) -> Outcome {
     Ok(())
 }
 
-/// Pages in a row.
+/// A range of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Area {
     pub base: usize,
@@ -62,7 +62,7 @@ pub(crate) struct Area {
 }
 
 impl Area {
-    /// Maps pages where the kernel likes.
+    /// Maps pages without a hint.
     pub fn map(pages: usize, prot: Prot, flags: MapFlags) -> Result<Area, String> {
         Area::map_at(0, pages, prot, flags)
     }
@@ -80,17 +80,17 @@ impl Area {
         }
     }
 
-    /// Pages of one's own, to be read and written.
+    /// Maps private memory, readable and writable.
     pub fn private(pages: usize) -> Result<Area, String> {
         Area::map(pages, RW, PRIVATE)
     }
 
-    /// Pages that forks share.
+    /// Maps shared memory, readable and writable.
     pub fn shared(pages: usize) -> Result<Area, String> {
         Area::map(pages, RW, SHARED)
     }
 
-    /// Bytes in all.
+    /// Length in bytes.
     pub fn length(self) -> usize {
         self.pages * PAGE_SIZE
     }
@@ -100,12 +100,12 @@ impl Area {
         self.base + page * PAGE_SIZE
     }
 
-    /// The address behind the last page.
+    /// The address after the last page.
     pub fn end(self) -> usize {
         self.at(self.pages)
     }
 
-    /// Some of the pages.
+    /// A part of the range.
     pub fn part(self, first: usize, pages: usize) -> Area {
         Area {
             base: self.at(first),
@@ -147,7 +147,7 @@ impl Area {
         Ok(())
     }
 
-    /// Gives the pages other rights.
+    /// Changes the protection of the pages.
     pub fn protect(self, prot: Prot) -> Outcome {
         let answer = mprotect(self.base, self.length(), prot);
         let Area { base, pages } = self;
@@ -155,7 +155,7 @@ impl Area {
         Ok(())
     }
 
-    /// Tells the kernel about the pages.
+    /// Calls `madvise` for the pages.
     pub fn advise(self, advice: Advice) -> Outcome {
         let answer = madvise(self.base, self.length(), advice);
         let Area { base, pages } = self;
@@ -163,7 +163,7 @@ impl Area {
         Ok(())
     }
 
-    /// Gives the mapping another size.
+    /// Resizes the mapping.
     pub fn resize(self, pages: usize, flags: RemapFlags) -> Result<Area, String> {
         match mremap(self.base, self.length(), pages * PAGE_SIZE, flags) {
             -1 => Err(format!(
@@ -177,26 +177,27 @@ impl Area {
         }
     }
 
-    /// How many of the pages have a frame.
+    /// The number of resident pages.
     pub fn resident(self) -> Result<usize, String> {
         let mut told = vec![0xff; self.pages];
-        mem::mincore(self.base as *const u8, &mut told).or_fail("ask which pages have frames")?;
+        mem::mincore(self.base as *const u8, &mut told)
+            .or_fail("query which pages are resident")?;
         if told.iter().any(|&byte| byte > 1) {
             return Err(format!("expected 0 or 1 for each page, saw {told:?}"));
         }
         Ok(told.iter().filter(|&&byte| byte == 1).count())
     }
 
-    /// Checks what the program may do with each page; each access is tried in a child.
+    /// Checks that each page allows exactly `prot`; each access is tried in a child.
     pub fn permits(self, prot: Prot, what: &str) -> Outcome {
         let accesses = [
             (Prot::READ, "reading", read as fn(usize)),
-            (Prot::WRITE, "writing", write_behind),
+            (Prot::WRITE, "writing", write_at_end),
             (Prot::EXEC, "running", run),
         ];
         for page in 0..self.pages {
             for (right, doing, access) in accesses {
-                // What can be written can be read.
+                // Writable implies readable.
                 let granted = if prot.contains(Prot::WRITE) {
                     prot | Prot::READ
                 } else {
@@ -218,7 +219,7 @@ impl Area {
         Ok(())
     }
 
-    /// Puts a function that returns this number at the start of each page.
+    /// Writes a function that returns `number` to the start of each page.
     pub fn put_code(self, number: u32) {
         // `addi a0, zero, number` and `jalr zero, 0(ra)`.
         let code = [0x513 | number << 20, 0x8067];
@@ -237,8 +238,8 @@ fn read(at: usize) {
     peek(at);
 }
 
-/// Writes to the last byte of a page, where no code is.
-fn write_behind(at: usize) {
+/// Writes to the last byte of a page, after the code.
+fn write_at_end(at: usize) {
     // SAFETY: the byte is the test's own.
     unsafe { poke(at + PAGE_SIZE - 1, 1) };
 }

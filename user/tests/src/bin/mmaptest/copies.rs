@@ -1,4 +1,4 @@
-//! Calls that copy into and out of every kind of page.
+//! System calls that copy from and to every kind of page.
 
 use crate::area::{Area, PRIVATE, RW, RX, SHARED, refused};
 use crate::place::FAR;
@@ -24,11 +24,11 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// A way in which two pages may have come to be what they are: all can be read and written.
+/// A kind of two writable pages, by how they came about.
 struct Kind {
     name: &'static str,
     make: fn() -> Result<Area, String>,
-    /// Whether a child shares the pages while they are used.
+    /// Whether a child shares the pages meanwhile.
     forked: bool,
 }
 
@@ -57,13 +57,13 @@ const KINDS: &[Kind] = &[
     kind("populated", || {
         Area::map(2, RW, PRIVATE | MapFlags::POPULATE)
     }),
-    kind("closed and opened", || {
+    kind("made inaccessible and accessible", || {
         let area = touched(Area::private(2)?, true)?;
         area.protect(Prot::empty())?;
         area.protect(RW)?;
         Ok(area)
     }),
-    kind("given back", || {
+    kind("discarded", || {
         let area = touched(Area::private(2)?, true)?;
         area.advise(Advice::DontNeed)?;
         Ok(area)
@@ -98,7 +98,7 @@ fn touched(area: Area, write: bool) -> Result<Area, String> {
     Ok(area)
 }
 
-/// Does something with the pages of each kind, fresh each time.
+/// Runs `act` with new pages of each kind.
 fn with_each(mut act: impl FnMut(Area) -> Outcome) -> Outcome {
     for kind in KINDS {
         let area = (kind.make)()?;
@@ -126,9 +126,9 @@ fn with_each(mut act: impl FnMut(Area) -> Outcome) -> Outcome {
     Ok(())
 }
 
-const TEXT: &[u8] = b"across the border of two pages";
+const TEXT: &[u8] = b"across a page boundary";
 
-/// Where [`TEXT`] lies on both pages.
+/// The address of [`TEXT`], across both pages.
 fn across(area: Area) -> usize {
     area.at(1) - TEXT.len() / 2
 }
@@ -146,7 +146,7 @@ fn has_text(area: Area, what: &str) -> Outcome {
     Ok(())
 }
 
-/// `read` as it is.
+/// The raw `read`.
 fn read(fd: i32, at: usize, length: usize) -> isize {
     // SAFETY: the pages are the test's own, or the call is refused.
     unsafe { sys::read(fd, at as *mut u8, length) }
@@ -168,7 +168,7 @@ fn read_into_every_page() -> Outcome {
 
 fn write_from_every_page() -> Outcome {
     with_each(|area| {
-        let file = File::create("file").or_fail("make a file")?;
+        let file = File::create("file").or_fail("create a file")?;
         let before = [area.get(0), area.get(1)];
         let n = write(file.as_raw_fd(), area.base, 2 * PAGE_SIZE);
         expect_eq!(n, 2 * PAGE_SIZE as isize, "bytes written");
@@ -181,7 +181,7 @@ fn write_from_every_page() -> Outcome {
 
 fn pipe_through_every_page() -> Outcome {
     with_each(|area| {
-        let (from, to) = process::pipe().or_fail("make a pipe")?;
+        let (from, to) = process::pipe().or_fail("create a pipe")?;
         put_text(area);
         let n = write(to.as_raw_fd(), across(area), TEXT.len());
         expect_eq!(n, TEXT.len() as isize, "bytes written to a pipe");
@@ -190,9 +190,9 @@ fn pipe_through_every_page() -> Outcome {
         expect_eq!(n, TEXT.len() as isize, "bytes read from a pipe");
         has_text(area, "what came through a pipe")
     })?;
-    // Nothing but the call touches the pages.
+    // Only the call touches the pages.
     with_each(|area| {
-        let (from, to) = process::pipe().or_fail("make a pipe")?;
+        let (from, to) = process::pipe().or_fail("create a pipe")?;
         let n = write(to.as_raw_fd(), TEXT.as_ptr() as usize, TEXT.len());
         expect_eq!(n, TEXT.len() as isize, "bytes written to a pipe");
         let n = read(from.as_raw_fd(), across(area), TEXT.len());
@@ -201,7 +201,7 @@ fn pipe_through_every_page() -> Outcome {
     })
 }
 
-/// The status of a child, half of it on each page.
+/// A wait status that crosses the page boundary.
 fn wait_into_every_page() -> Outcome {
     with_each(|area| {
         // In a process that has no other children.
@@ -249,7 +249,7 @@ fn fstat_and_pipe() -> Outcome {
     })
 }
 
-/// A path that begins on one page and ends on the next.
+/// A path that crosses the page boundary.
 fn paths() -> Outcome {
     fs::write("border.txt", TEXT).or_fail("write a file")?;
     with_each(|area| {
@@ -263,7 +263,7 @@ fn paths() -> Outcome {
         expect_eq!(sys::close(fd as i32), 0, "closing it");
         Ok(())
     })?;
-    // Its zero byte would be on a page that is not there.
+    // A path that ends at an unmapped page, unterminated.
     let area = Area::map_at(FAR, 1, RW, PRIVATE)?;
     area.fill(b'x');
     for at in [area.end() - 1, area.end() - 100, area.end()] {
@@ -277,7 +277,7 @@ fn paths() -> Outcome {
     Ok(())
 }
 
-/// No call writes where the program may not, nor reads; it is -1, and the program goes on.
+/// Calls respect page protection: they return -1 and the program goes on.
 fn refuse_closed_pages() -> Outcome {
     fs::write("file", TEXT).or_fail("write a file")?;
     let closed = Area::map(1, Prot::empty(), PRIVATE)?;
@@ -300,15 +300,15 @@ fn refuse_closed_pages() -> Outcome {
         refuses_to_write(area)?;
     }
     for area in unreadable {
-        let file = File::create("out").or_fail("make a file")?;
+        let file = File::create("out").or_fail("create a file")?;
         refused(write(file.as_raw_fd(), area.base, 10), "write from there")?;
         refused(sys::open(area.base as *const u8, 0), "open by a path there")?;
-        let size = fs::metadata("out").or_fail("look at the file")?.len();
+        let size = fs::metadata("out").or_fail("stat the file")?.len();
         expect_eq!(size, 0, "bytes in the file");
     }
     code.holds(0xee, "a byte of read-only memory")?;
     was_open.protect(RW)?;
-    was_open.holds(0xee, "a byte of closed memory")
+    was_open.holds(0xee, "a byte of inaccessible memory")
 }
 
 fn refuses_to_write(area: Area) -> Outcome {
@@ -330,7 +330,7 @@ fn refuses_to_write(area: Area) -> Outcome {
     Ok(())
 }
 
-/// Where the memory ends in the middle, so does the copy: what was said to be copied is there.
+/// A copy stops at the end of mapped memory; what was reported as copied is there.
 fn stop_at_the_end() -> Outcome {
     let length = 3 * PAGE_SIZE;
     fs::write("file", ulib::vec![b'f'; length]).or_fail("write a file")?;
@@ -341,7 +341,7 @@ fn stop_at_the_end() -> Outcome {
     for i in 0..n.max(0) as usize {
         expect_eq!(peek(area.base + i), b'f', "byte {i} of {n} read");
     }
-    let (from, to) = process::pipe().or_fail("make a pipe")?;
+    let (from, to) = process::pipe().or_fail("create a pipe")?;
     let n = write(to.as_raw_fd(), area.end() - 100, 200);
     expect!(n <= 100, "at most 100 bytes from before the end, saw {n}");
     drop(to);
@@ -353,7 +353,7 @@ fn stop_at_the_end() -> Outcome {
     Ok(())
 }
 
-/// A file of the largest size into memory that nobody touched, in one call.
+/// Reads the largest file into untouched memory in one call.
 fn big_read() -> Outcome {
     const PAGES: usize = 60;
     let mut content = Vec::new();

@@ -1,4 +1,4 @@
-//! Each flag, and each call that is refused.
+//! Flags of mmap, and refused calls.
 
 use crate::area::{Area, PRIVATE, RW, RX, SHARED, mmap, refused};
 use crate::place::FAR;
@@ -9,13 +9,13 @@ use ulib::{format, fs, sys};
 
 pub(crate) const TESTS: &[Test] = tests! {
     quick:
-    "seeds-own-flags" = seeds_own_flags,
-    "seeds-own-flags-ignore-protection" = seeds_ignore_protection,
+    "seeds-own-flags" = course_flags,
+    "seeds-own-flags-ignore-protection" = course_flags_ignore_protection,
     "file-with-anonymous-ignored" = file_ignored,
     "fixed-replaces" = fixed_replaces,
     "fixed-replaces-several" = fixed_replaces_several,
     "fixed-refuses" = fixed_refuses,
-    "fixed-spares-the-program" = fixed_spares_the_program,
+    "fixed-spares-the-program" = fixed_refuses_program_memory,
     "fixed-noreplace" = fixed_noreplace,
     "populate" = populate,
     "populate-read-only" = populate_read_only,
@@ -33,8 +33,8 @@ fn raw(hint: usize, length: usize, prot: u32, flags: u32, fd: i32, offset: usize
     unsafe { sys::mmap(hint, length, prot, flags, fd, offset) }
 }
 
-/// The first seed's form: no flags, no file.
-fn seeds_own_flags() -> Outcome {
+/// The assignment's form: no flags, no file.
+fn course_flags() -> Outcome {
     let base = raw(0, 3 * PAGE_SIZE, 3, 0, -1, 0);
     expect!(base != -1, "a mapping with flags 0, saw -1");
     let area = Area {
@@ -47,7 +47,7 @@ fn seeds_own_flags() -> Outcome {
     area.unmap()
 }
 
-fn seeds_ignore_protection() -> Outcome {
+fn course_flags_ignore_protection() -> Outcome {
     for prot in [0, 1, 2, 3, 4, 7] {
         let base = raw(0, PAGE_SIZE, prot, 0, -1, 0);
         expect!(base != -1, "a mapping with flags 0 and protection {prot}");
@@ -76,7 +76,7 @@ fn fixed_replaces() -> Outcome {
     let before = available()?;
     let middle = area.part(3, 2);
     let new = Area::map_at(middle.base, 2, RW, PRIVATE | MapFlags::FIXED)?;
-    expect_eq!(new, middle, "where the mapping is");
+    expect_eq!(new, middle, "the mapping's address");
     let after = available()?;
     expect!(
         after + 1 >= before + 2,
@@ -85,13 +85,13 @@ fn fixed_replaces() -> Outcome {
     new.holds(0, "a new byte")?;
     new.fill(2);
     area.part(0, 3).holds(1, "a byte before the new mapping")?;
-    area.part(5, 3).holds(1, "a byte behind the new mapping")?;
+    area.part(5, 3).holds(1, "a byte after the new mapping")?;
     let read_only = Area::map_at(area.base, 1, Prot::READ, PRIVATE | MapFlags::FIXED)?;
     read_only.permits(Prot::READ, "replaced by what can only be read")?;
     area.unmap()
 }
 
-/// Over the end of one mapping, a hole, a whole one, and the start of a third.
+/// Replaces the end of one mapping, a hole, a whole mapping, and the start of a third.
 fn fixed_replaces_several() -> Outcome {
     let all = Area {
         base: FAR,
@@ -104,27 +104,31 @@ fn fixed_replaces_several() -> Outcome {
     new.holds(0, "a new byte")?;
     new.fill(2);
     all.part(0, 2).holds(1, "a byte before")?;
-    all.part(12, 2).holds(1, "a byte behind")?;
-    dies("reading behind it all", || peek(all.at(14)))?;
+    all.part(12, 2).holds(1, "a byte after")?;
+    dies("reading past it all", || peek(all.at(14)))?;
     all.unmap()
 }
 
 fn fixed_refuses() -> Outcome {
     let top = USER_TOP as usize;
     let places = [
-        (FAR + 1, PAGE_SIZE, "an address within a page"),
-        (FAR + PAGE_SIZE - 1, PAGE_SIZE, "an address within a page"),
+        (FAR + 1, PAGE_SIZE, "an unaligned address"),
+        (FAR + PAGE_SIZE - 1, PAGE_SIZE, "an unaligned address"),
         (FAR, 0, "no length"),
-        (top, PAGE_SIZE, "a place behind the user half"),
+        (top, PAGE_SIZE, "a place past the user half"),
         (top - PAGE_SIZE, 2 * PAGE_SIZE, "the end of the user half"),
-        (FAR, usize::MAX - FAR, "a range to the end of all addresses"),
+        (
+            FAR,
+            usize::MAX - FAR,
+            "a range to the end of the address space",
+        ),
         (FAR, usize::MAX, "a range that wraps"),
         (
             usize::MAX - PAGE_SIZE + 1,
             PAGE_SIZE,
             "the last page of all",
         ),
-        (1 << 63, PAGE_SIZE, "the middle of all addresses"),
+        (1 << 63, PAGE_SIZE, "the middle of the address space"),
     ];
     for flag in [MapFlags::FIXED, MapFlags::FIXED_NOREPLACE] {
         for (at, length, what) in places {
@@ -136,11 +140,14 @@ fn fixed_refuses() -> Outcome {
 }
 
 /// Text, stack, guard and heap cannot be replaced.
-fn fixed_spares_the_program() -> Outcome {
+fn fixed_refuses_program_memory() -> Outcome {
     let local = 7_u8;
     let heap = ulib::boxed::Box::new(8_u8);
     let places = [
-        (fixed_spares_the_program as fn() -> Outcome as usize, "text"),
+        (
+            fixed_refuses_program_memory as fn() -> Outcome as usize,
+            "text",
+        ),
         ((&raw const local) as usize, "the stack"),
         ((&raw const *heap) as usize, "the heap"),
     ];
@@ -162,7 +169,7 @@ fn fixed_noreplace() -> Outcome {
         MapFlags::FIXED_NOREPLACE | MapFlags::FIXED,
     ] {
         let area = Area::map_at(FAR, 4, RW, PRIVATE | flags)?;
-        expect_eq!(area.base, FAR, "where it is with {flags:?}");
+        expect_eq!(area.base, FAR, "the address with {flags:?}");
         area.fill(1);
         for (first, pages) in [(0, 1), (0, 4), (3, 4), (1, 2)] {
             let part = area.part(first, pages);
@@ -173,7 +180,7 @@ fn fixed_noreplace() -> Outcome {
         refused(before, "mmap whose end is occupied")?;
         area.holds(1, "the occupant's byte")?;
         let behind = Area::map_at(area.end(), 1, RW, PRIVATE | flags)?;
-        expect_eq!(behind.base, area.end(), "right behind it");
+        expect_eq!(behind.base, area.end(), "right after it");
         behind.unmap()?;
         area.unmap()?;
     }
@@ -183,7 +190,7 @@ fn fixed_noreplace() -> Outcome {
 fn populate() -> Outcome {
     for kind in [PRIVATE, SHARED] {
         let area = Area::map(40, RW, kind | MapFlags::POPULATE)?;
-        expect_eq!(area.resident()?, 40, "pages with a frame with {kind:?}");
+        expect_eq!(area.resident()?, 40, "resident pages with {kind:?}");
         area.holds(0, "a new byte")?;
         area.fill(1);
         area.holds(1, "a written byte")?;
@@ -197,7 +204,7 @@ fn populate() -> Outcome {
     Ok(())
 }
 
-/// What can only be read is filled with the zero page, what has no rights not at all.
+/// Read-only memory is populated with the zero page, inaccessible memory not at all.
 fn populate_read_only() -> Outcome {
     for prot in [Prot::READ, Prot::empty()] {
         let taken = cost(
@@ -210,15 +217,15 @@ fn populate_read_only() -> Outcome {
     area.holds(0, "a byte that can only be read")
 }
 
-/// The mapping stays, filled as far as memory went, and nobody dies for it.
+/// The mapping stays, populated as far as memory allowed; no process is killed.
 fn populate_too_much() -> Outcome {
     let all = available()? as usize;
-    // At first in small, so that this program has touched what it takes when memory ends.
+    // First a small one, so that this program has touched all that it needs.
     for pages in [100, all + 4096] {
         let area = Area::map(pages, RW, PRIVATE | MapFlags::POPULATE)?;
         let first = area.part(0, 64).resident();
         area.unmap()?;
-        expect_eq!(first?, 64, "pages with a frame at the start");
+        expect_eq!(first?, 64, "resident pages at the start");
     }
     let after = available()?;
     expect!(
@@ -245,10 +252,10 @@ fn flags_refused() -> Outcome {
         (anonymous | MapFlags::POPULATE.bits(), "POPULATE alone"),
         (MapFlags::FIXED.bits(), "FIXED alone"),
         (MapFlags::NORESERVE.bits(), "NORESERVE alone"),
-        (PRIVATE.bits() | 1 << 30, "a flag that is none"),
-        (PRIVATE.bits() | 1 << 31, "another that is none"),
+        (PRIVATE.bits() | 1 << 30, "an unknown flag"),
+        (PRIVATE.bits() | 1 << 31, "another unknown one"),
         (u32::MAX, "all flags"),
-        (1 << 30, "nothing but a flag that is none"),
+        (1 << 30, "nothing but an unknown flag"),
     ];
     for (flags, what) in kinds {
         for hint in [0, FAR] {
@@ -256,7 +263,7 @@ fn flags_refused() -> Outcome {
             refused(answer, &format!("mmap with {what}"))?;
         }
     }
-    dies("reading where nothing was mapped", || peek(FAR))
+    dies("reading unmapped memory", || peek(FAR))
 }
 
 fn protection_refused() -> Outcome {
@@ -279,7 +286,7 @@ fn file_mappings_refused() -> Outcome {
     Ok(())
 }
 
-/// Every refusal leaves the next mapping where it would have been.
+/// A refused call does not change where the next mapping goes.
 fn refused_changes_nothing() -> Outcome {
     let next = || -> Result<usize, ulib::string::String> {
         let area = Area::private(1)?;
@@ -292,7 +299,7 @@ fn refused_changes_nothing() -> Outcome {
     flags_refused()?;
     fixed_refuses()?;
     protection_refused()?;
-    expect_eq!(next()?, place, "where the next mapping comes");
+    expect_eq!(next()?, place, "the next mapping's address");
     expect!(
         available()? + 4 >= pages,
         "no pages taken, saw {pages} before, {} after",

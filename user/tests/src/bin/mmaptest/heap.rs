@@ -1,4 +1,4 @@
-//! The break and mappings, from both sides.
+//! The heap and mappings next to each other.
 
 use crate::area::{Area, PRIVATE, RW, SHARED, mmap, refused};
 use abi::{MMAP_BASE, MapFlags, PAGE_SIZE, Prot};
@@ -19,15 +19,15 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// Moves the break; the old one, or -1.
+/// The raw call: the old break or -1.
 fn sbrk(bytes: isize) -> isize {
     // SAFETY: the tests give back only what they got, and allocate nothing in between.
     unsafe { sys::sbrk(bytes) }
 }
 
-/// The break, moved to the start of a page.
+/// Moves the break to a page boundary and returns it.
 fn page_break() -> Result<usize, String> {
-    let top = mem::grow(0).or_fail("ask for the break")? as usize;
+    let top = mem::grow(0).or_fail("query the break")? as usize;
     mem::grow(top.next_multiple_of(PAGE_SIZE) - top).or_fail("move the break to a page")?;
     Ok(top.next_multiple_of(PAGE_SIZE))
 }
@@ -72,7 +72,7 @@ fn stops_below() -> Outcome {
 fn goes_on_after_munmap() -> Outcome {
     let top = page_break()?;
     let area = Area::map_at(top, 2, Prot::empty(), SHARED | MapFlags::FIXED)?;
-    refused(sbrk(1), "the break moved into a mapping right behind it")?;
+    refused(sbrk(1), "the break moved into a mapping right after it")?;
     area.unmap()?;
     expect_eq!(sbrk(3 * PAGE), top as isize, "the break after munmap");
     let heap = Area {
@@ -84,7 +84,7 @@ fn goes_on_after_munmap() -> Outcome {
     heap.holds(3, "the heap's byte")
 }
 
-/// What the heap gives back is free for mappings, and new for both.
+/// Freed heap can be mapped, and is zero for either.
 fn down_then_mapping() -> Outcome {
     let top = page_break()?;
     let heap = Area {
@@ -140,7 +140,7 @@ fn never_over_the_heap() -> Outcome {
     heap.holds(1, "the heap's byte")
 }
 
-/// Mappings without a hint leave the room above the break to the heap.
+/// Mappings without a hint leave room for the heap.
 fn out_of_the_way() -> Outcome {
     let top = page_break()?;
     for pages in [1, 100, 10_000, 1_000_000] {
@@ -150,16 +150,16 @@ fn out_of_the_way() -> Outcome {
             "{pages} pages above {MMAP_BASE:#x}, saw {area:x?}"
         );
     }
-    // 100 GiB are promised; nothing is touched but the ends.
+    // Reserve 100 GiB; touch only the ends.
     let room = 100 << 30;
     expect_eq!(sbrk(room), top as isize, "the old break");
     let last = top + room as usize - 1;
     expect_eq!(peek(last), 0, "the last byte");
     expect_eq!(sbrk(-room), last as isize + 1, "the break before");
-    dies("reading what the heap gave back", || peek(last))
+    dies("reading freed heap", || peek(last))
 }
 
-/// The heap may have all addresses up to the lowest mapping, and not one byte more.
+/// The heap can grow exactly up to the lowest mapping.
 fn up_to_the_mappings() -> Outcome {
     ends_with(0, "the largest heap", || {
         let Ok(area) = Area::private(1) else { return 1 };

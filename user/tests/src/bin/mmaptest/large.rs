@@ -1,4 +1,4 @@
-//! Areas of 2 MiB and more, where the kernel may use large pages: that must not be seen.
+//! Ranges of 2 MiB and more: large pages must be transparent.
 
 use crate::area::{Area, PRIVATE, RW, SHARED};
 use crate::place::FAR;
@@ -25,10 +25,10 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// Pages of 2 MiB.
+/// Pages in 2 MiB.
 const BLOCK: usize = 512;
 
-/// An area that begins where a large page can, all written or just populated.
+/// An aligned area, written or populated.
 fn blocks(count: usize, populate: bool) -> Result<Area, String> {
     let flags = if populate {
         PRIVATE | MapFlags::POPULATE
@@ -42,12 +42,12 @@ fn blocks(count: usize, populate: bool) -> Result<Area, String> {
     Ok(area)
 }
 
-/// The byte that page holds.
+/// The byte for a page.
 fn number(page: usize) -> u8 {
     (page % 251) as u8 + 1
 }
 
-/// Checks all pages but some.
+/// Checks all pages except `but`.
 fn others_hold(area: Area, but: core::ops::Range<usize>, what: &str) -> Outcome {
     for page in (0..area.pages).filter(|page| !but.contains(page)) {
         expect_eq!(area.get(page), number(page), "page {page}, {what}");
@@ -71,7 +71,7 @@ fn all_bytes() -> Outcome {
 
 fn populated() -> Outcome {
     let area = Area::map_at(FAR, 2 * BLOCK, RW, PRIVATE | MapFlags::POPULATE)?;
-    expect_eq!(area.resident()?, 2 * BLOCK, "pages with a frame");
+    expect_eq!(area.resident()?, 2 * BLOCK, "resident pages");
     let before = available()?;
     area.holds(0, "a new byte")?;
     area.fill(1);
@@ -84,7 +84,7 @@ fn populated() -> Outcome {
     area.unmap()
 }
 
-/// It begins and ends in the middle of what could be a large page.
+/// An area that starts and ends in the middle of a large page.
 fn unaligned() -> Outcome {
     for (first, pages) in [(1, 3 * BLOCK), (BLOCK - 1, 2 * BLOCK), (7, BLOCK)] {
         let base = FAR + first * PAGE_SIZE;
@@ -92,7 +92,7 @@ fn unaligned() -> Outcome {
         area.fill(1);
         area.holds(1, "a byte")?;
         dies("reading before it", || peek(area.base - 1))?;
-        dies("reading behind it", || peek(area.end()))?;
+        dies("reading past it", || peek(area.end()))?;
         area.unmap()?;
     }
     Ok(())
@@ -109,7 +109,7 @@ fn unmap_a_page() -> Outcome {
         let area = blocks(2, true)?;
         area.part(first, count).unmap()?;
         for page in [first, first + count - 1] {
-            dies("reading what was cut out", || peek(area.at(page)))?;
+            dies("reading an unmapped page", || peek(area.at(page)))?;
         }
         others_hold(area, first..first + count, "after the cut")?;
         area.unmap()?;
@@ -128,7 +128,7 @@ fn protect_a_page() -> Outcome {
             let next = area.part((first + 1) % BLOCK, 1);
             next.permits(RW, "the page beside it")?;
             area.protect(RW)?;
-            others_hold(area, 0..0, "after the rights came back")?;
+            others_hold(area, 0..0, "after the protection was restored")?;
             area.unmap()?;
         }
     }
@@ -163,12 +163,12 @@ fn fork_writes_a_page() -> Outcome {
 fn dontneed_a_page() -> Outcome {
     let area = blocks(1, true)?;
     area.part(33, 2).advise(Advice::DontNeed)?;
-    expect_eq!(area.resident()?, BLOCK - 2, "pages with a frame");
-    area.part(33, 2).holds(0, "a byte given back")?;
+    expect_eq!(area.resident()?, BLOCK - 2, "resident pages");
+    area.part(33, 2).holds(0, "a byte after DONTNEED")?;
     others_hold(area, 33..35, "beside pages given back")?;
     area.advise(Advice::DontNeed)?;
-    expect_eq!(area.resident()?, 0, "pages with a frame after all went");
-    area.holds(0, "a byte given back")?;
+    expect_eq!(area.resident()?, 0, "resident pages after all went");
+    area.holds(0, "a byte after DONTNEED")?;
     area.unmap()
 }
 
@@ -182,13 +182,13 @@ fn replace_a_page() -> Outcome {
     area.unmap()
 }
 
-/// To a place that fits large pages, to one that does not, and in parts.
+/// Moves to an aligned place, to an unaligned one, and in parts.
 fn moves() -> Outcome {
     for first in [0, 1, 300] {
         let area = blocks(2, true)?;
         let stop = Area::map_at(area.end(), 1, Prot::READ, SHARED)?;
         let part = area.part(first, 2 * BLOCK - first);
-        // Shifts where the lowest place for mappings is.
+        // Shifts the lowest free place.
         let shift = Area::private(first + 1)?;
         let moved = part.resize(3 * BLOCK, RemapFlags::MAYMOVE)?;
         for page in 0..part.pages {
@@ -215,7 +215,7 @@ fn moves() -> Outcome {
 fn shared() -> Outcome {
     let flags = SHARED | MapFlags::POPULATE;
     let area = Area::map_at(FAR, 2 * BLOCK, RW, flags)?;
-    expect_eq!(area.resident()?, 2 * BLOCK, "pages with a frame");
+    expect_eq!(area.resident()?, 2 * BLOCK, "resident pages");
     area.fill(1);
     ends_with(0, "a large shared area", || {
         let seen = area.holds(1, "the parent's byte");
@@ -225,7 +225,7 @@ fn shared() -> Outcome {
     })?;
     area.part(0, 500).holds(1, "the parent's byte")?;
     area.part(500, 24).holds(2, "the child's byte")?;
-    area.part(524, 500).holds(1, "the parent's byte behind")?;
+    area.part(524, 500).holds(1, "the parent's byte after")?;
     area.unmap()
 }
 
@@ -242,7 +242,7 @@ fn gives_back() -> Outcome {
     Ok(())
 }
 
-/// Random calls on a large area against a plain array of what each page must hold.
+/// Random calls on a large area, checked against an array.
 fn random() -> Outcome {
     const PAGES: usize = 2 * BLOCK;
     let mut random = Random::new(0x2_1ace);

@@ -1,5 +1,5 @@
-//! `mmaptest [-q] [-l] [NAME…]`: mappings, and what programs can do with their memory. Each test runs
-//! in a process of its own, and free pages are counted before and after.
+//! `mmaptest [-q] [-l] [NAME…]`: memory mappings. Each test runs in a process of its own and must
+//! not leak pages.
 #![no_std]
 #![no_main]
 

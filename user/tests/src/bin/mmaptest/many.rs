@@ -1,5 +1,4 @@
-//! Many mappings: 1,000 calls' worth, 10,000 regions that cannot be merged, and what each of them
-//! may do.
+//! Many mappings: 1,000 calls, and 10,000 regions that cannot be merged.
 
 use crate::area::{Area, PRIVATE, RW, SHARED};
 use crate::place::FAR;
@@ -21,7 +20,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     "ten-thousand-regions-unmapped-by-one" = ten_thousand_by_one;
 };
 
-/// Mappings that touch and agree are one: a thousand of them take no records.
+/// Adjacent equal mappings merge: a thousand take no region records.
 fn neighbours() -> Outcome {
     let taken = cost(
         || {
@@ -40,7 +39,7 @@ fn neighbours() -> Outcome {
     Ok(())
 }
 
-/// The `i`th of many, which differs from the one before.
+/// The `i`th mapping, which differs from the one before.
 fn one_of_many(i: usize) -> Result<Area, String> {
     let flags = if i.is_multiple_of(3) { SHARED } else { PRIVATE };
     let area = Area::map(1 + i % 4, RW, flags)?;
@@ -73,7 +72,7 @@ fn thousand_any_order() -> Outcome {
         expect_eq!(area.get(0), i as u8, "the byte of mapping {i}");
         area.unmap()?;
         if areas.len() % 100 == 50 {
-            dies("reading what was unmapped", || peek(area.base))?;
+            dies("reading unmapped memory", || peek(area.base))?;
             for &(i, area) in &areas {
                 expect_eq!(area.get(0), i as u8, "the byte of mapping {i}");
             }
@@ -84,8 +83,7 @@ fn thousand_any_order() -> Outcome {
 
 const REGIONS: usize = 10_000;
 
-/// One mapping cut into 10,000 regions by its pages' rights: even ones can be written, odd ones
-/// read only.
+/// One mapping split into 10,000 regions by protection: even pages writable, odd ones read-only.
 fn regions() -> Result<Area, String> {
     let area = Area::map_at(FAR, REGIONS, RW, PRIVATE)?;
     for page in (1..REGIONS).step_by(2) {
@@ -107,12 +105,12 @@ fn ten_thousand() -> Outcome {
     let mut random = Random::new(10_000);
     for _ in 0..20 {
         let page = random.below(REGIONS / 2) * 2 + 1;
-        // SAFETY: not allowed, which must end the process.
+        // SAFETY: invalid, so it must kill the process.
         dies("writing to one of many read-only regions", || unsafe {
             poke(area.at(page), 1)
         })?;
     }
-    // Mappings come and go beside so many, where they should.
+    // New mappings still get the lowest place.
     let other = Area::private(3)?;
     for _ in 0..1000 {
         let area = Area::private(2)?;
@@ -120,7 +118,7 @@ fn ten_thousand() -> Outcome {
         area.unmap()?;
     }
     area.unmap()?;
-    dies("reading what is gone", || peek(area.at(REGIONS / 2)))?;
+    dies("reading unmapped memory", || peek(area.at(REGIONS / 2)))?;
     other.unmap()
 }
 
@@ -141,7 +139,7 @@ fn ten_thousand_forked() -> Outcome {
     area.unmap()
 }
 
-/// 10,000 mappings with holes between them, taken away one by one in a random order.
+/// Unmaps 10,000 mappings with holes between them one by one, in random order.
 fn ten_thousand_by_one() -> Outcome {
     let mut places: Vec<u32> = (0..REGIONS as u32).collect();
     let mut random = Random::new(77);
@@ -149,7 +147,7 @@ fn ten_thousand_by_one() -> Outcome {
     let at = |place: u32| FAR + 2 * place as usize * PAGE_SIZE;
     for &place in &places {
         let area = Area::map_at(at(place), 1, RW, PRIVATE)?;
-        expect_eq!(area.base, at(place), "where the mapping is");
+        expect_eq!(area.base, at(place), "the mapping's address");
     }
     random.shuffle(&mut places);
     for (i, &place) in places.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Where mappings are placed, and how long they are.
+//! Placement and length of mappings.
 
 use crate::area::{Area, PRIVATE, RW, apart, mmap, refused};
 use abi::{MAXVA, MMAP_BASE, MapFlags, PAGE_SIZE, Prot, USER_TOP};
@@ -25,7 +25,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// Far from where mappings are placed without a hint.
+/// An address far from mappings without a hint.
 pub(crate) const FAR: usize = MMAP_BASE as usize + (1 << 33);
 
 fn zeroed() -> Outcome {
@@ -78,7 +78,7 @@ fn hint_occupied() -> Outcome {
     first.holds(1, "the occupant's byte")
 }
 
-/// Hints at text, heap, stack and where nothing can ever be are no errors, but not taken.
+/// Hints at text, heap, stack and outside the user half are ignored, not errors.
 fn hint_absurd() -> Outcome {
     let local = 0_u8;
     let heap = ulib::boxed::Box::new(0_u8);
@@ -105,8 +105,8 @@ fn length_rounded() -> Outcome {
         pages: 2,
     };
     area.fill(1);
-    area.holds(1, "a byte behind the length, in its page")?;
-    dies("reading behind the last page", || peek(area.end()))
+    area.holds(1, "a byte past the length, in its page")?;
+    dies("reading past the last page", || peek(area.end()))
 }
 
 fn length_absurd() -> Outcome {
@@ -146,7 +146,7 @@ fn lowest_gap() -> Outcome {
     let big = page(4)?;
     expect!(
         big > third,
-        "a mapping too big for the gap behind {third:#x}, saw {big:#x}"
+        "a mapping too big for the gap after {third:#x}, saw {big:#x}"
     );
     expect_eq!(page(2)?, second, "the first gap that is big enough");
     expect_eq!(page(1)?, second + 2 * PAGE_SIZE, "the rest of that gap");
@@ -177,7 +177,7 @@ fn any_order() -> Outcome {
     live.into_iter().try_for_each(|(area, _)| area.unmap())
 }
 
-/// The last page that a program can have works, and nothing behind it.
+/// The highest user page works, and none above it.
 fn top_of_the_user_half() -> Outcome {
     let flags = PRIVATE | MapFlags::FIXED;
     let top = USER_TOP as usize;
@@ -186,10 +186,10 @@ fn top_of_the_user_half() -> Outcome {
     area.holds(3, "a byte of the highest pages")?;
     for page in 0..3 {
         let at = top + page * PAGE_SIZE;
-        refused(mmap(at, PAGE_SIZE, RW, flags), "mmap behind the user half")?;
-        dies("reading behind the user half", || peek(at))?;
+        refused(mmap(at, PAGE_SIZE, RW, flags), "mmap past the user half")?;
+        dies("reading past the user half", || peek(at))?;
         // SAFETY: nothing can be there.
-        dies("writing behind the user half", || unsafe { poke(at, 1) })?;
+        dies("writing past the user half", || unsafe { poke(at, 1) })?;
     }
     refused(
         mmap(top - PAGE_SIZE, 2 * PAGE_SIZE, RW, flags),
@@ -199,7 +199,7 @@ fn top_of_the_user_half() -> Outcome {
     area.unmap()
 }
 
-/// Promises cost nothing until they are touched.
+/// Mappings cost nothing until touched.
 fn lazy() -> Outcome {
     let before = available()?;
     let pages = (8 << 30) / PAGE_SIZE;

@@ -1,4 +1,4 @@
-//! Memory of one's own: after a fork each side has its own, and all of it comes back at the end.
+//! Private memory: after fork each side has its own, and exit frees it.
 
 use crate::area::{Area, PRIVATE, RW};
 use crate::place::FAR;
@@ -22,7 +22,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// Reading what was never written takes no page but one for the table, and that is there already.
+/// Reading untouched memory takes no page; its page table exists already.
 fn zero_page() -> Outcome {
     let area = Area::map_at(FAR, 300, RW, PRIVATE)?;
     area.put(0, 1);
@@ -31,7 +31,7 @@ fn zero_page() -> Outcome {
         |()| Ok(()),
     )?;
     expect_eq!(taken, 0, "pages taken by reading");
-    expect_eq!(area.resident()?, 1, "pages with a frame");
+    expect_eq!(area.resident()?, 1, "resident pages");
     let read_only = Area::map(300, Prot::READ, PRIVATE)?;
     let before = available()?;
     read_only.holds(0, "an untouched byte that can only be read")?;
@@ -41,7 +41,7 @@ fn zero_page() -> Outcome {
     read_only.unmap()
 }
 
-/// What is written to one page is seen in no other that was only read before.
+/// A write to a page does not change others that show the zero page.
 fn zero_page_stays_zero() -> Outcome {
     let (area, other) = (Area::private(16)?, Area::private(16)?);
     area.holds(0, "an untouched byte")?;
@@ -52,7 +52,7 @@ fn zero_page_stays_zero() -> Outcome {
         area.part(page + 1, 15 - page)
             .holds(0, "a byte of the next page")?;
     }
-    ends_with(0, "a new process's zeroes", || {
+    ends_with(0, "a new process's zeros", || {
         let seen = Area::private(16).and_then(|area| area.holds(0, "a byte"));
         i32::from(seen.is_err())
     })
@@ -105,13 +105,13 @@ fn fork_then_replace() -> Outcome {
                 new.fill(4);
                 area.part(0, 3).holds(1, "a byte before")
             })
-            .and_then(|()| area.part(5, 3).holds(1, "a byte behind"));
+            .and_then(|()| area.part(5, 3).holds(1, "a byte after"));
         i32::from(replaced.is_err())
     })?;
     area.holds(1, "the parent's byte")
 }
 
-/// Pages without any rights keep their contents through a fork, for both.
+/// Inaccessible pages keep their contents across fork.
 fn fork_of_unreadable_pages() -> Outcome {
     let area = Area::private(4)?;
     area.fill(6);

@@ -1,5 +1,4 @@
-//! What `exec` makes of memory, and what a program begins with: text that is shared, a stack that is
-//! guarded, and nothing of what was mapped before.
+//! The address space after `exec`: shared text, a guarded stack, and no old mappings.
 
 use crate::area::{Area, RW, SHARED, mmap, mprotect, munmap, refused};
 use crate::place::FAR;
@@ -27,10 +26,10 @@ pub(crate) const TESTS: &[Test] = tests! {
 
 /// The program's own file.
 const PROGRAM: &str = "/mmaptest";
-/// Bytes of stack that the link script asks for.
+/// The stack size in the linker script.
 const STACK: usize = 64 << 10;
 
-/// What this program does when a test starts it with these arguments; its status then.
+/// Runs this program's part as a test's child, by its arguments; returns the exit status.
 pub(crate) fn other_part() -> Option<i32> {
     let mut arguments = env::args_bytes().skip(1);
     match arguments.next()? {
@@ -46,7 +45,7 @@ pub(crate) fn other_part() -> Option<i32> {
             }
             ulib::println!("touched");
             ulib::io::stdout().flush().ok()?;
-            // Until whoever started it kills it.
+            // Until killed.
             loop {
                 ulib::thread::sleep_ticks(100);
             }
@@ -55,7 +54,7 @@ pub(crate) fn other_part() -> Option<i32> {
     }
 }
 
-/// Where the segments of this program lie that it does not write.
+/// The read-only segments of this program.
 fn fixed_segments() -> Result<Vec<(usize, usize)>, String> {
     let file = fs::read(PROGRAM).or_fail("read the program's file")?;
     let word = |at: usize, bytes: usize| -> usize {
@@ -65,8 +64,7 @@ fn fixed_segments() -> Result<Vec<(usize, usize)>, String> {
             .rev()
             .fold(0, |sum, &byte| sum << 8 | usize::from(byte))
     };
-    // The header's offset, size and number of program headers; and of those, as the format has
-    // them, type, flags, address and size.
+    // Program headers by ELF header fields; of each: type, flags, address and size.
     let headers = (0..word(56, 2)).map(|i| word(32, 8) + i * word(54, 2));
     Ok(headers
         .filter(|&at| word(at, 4) == 1 && word(at + 4, 4) & 2 == 0)
@@ -130,7 +128,7 @@ fn exec_failing_keeps() -> Outcome {
     area.holds(2, "a byte written after that")
 }
 
-/// Starts this program so that it touches all its text and stays.
+/// Runs this program as a child that touches all its text and stays.
 fn start_toucher(text: &[(usize, usize)]) -> Result<Child, String> {
     let places = text.iter().flat_map(|&(first, end)| [first, end]);
     let mut child = Command::new(PROGRAM)
@@ -141,7 +139,7 @@ fn start_toucher(text: &[(usize, usize)]) -> Result<Child, String> {
         .or_fail("start a program")?;
     let mut line = [0; 8];
     let out = child.stdout.as_mut().ok_or("expected a pipe, saw none")?;
-    out.read_exact(&mut line).or_fail("hear from the program")?;
+    out.read_exact(&mut line).or_fail("read from the program")?;
     expect_text(&line)?;
     Ok(child)
 }
@@ -151,13 +149,13 @@ fn expect_text(line: &[u8]) -> Outcome {
     Ok(())
 }
 
-/// Ten processes that have touched every page of the same program have one copy of its text.
+/// Ten processes that run the same program share one copy of its text.
 fn text_shared_by_ten() -> Outcome {
     let segments = fixed_segments()?;
     let pages = |&(first, end): &(usize, usize)| (end - first).div_ceil(PAGE_SIZE);
     let text: usize = segments.iter().map(pages).sum();
     expect!(text >= 30, "a program with some text, saw {text} pages");
-    // The first one brings in what is not there yet.
+    // The first one fills the page cache.
     let first = start_toucher(&segments)?;
     let before = available()?;
     let mut others = Vec::new();
@@ -169,7 +167,7 @@ fn text_shared_by_ten() -> Outcome {
         child.kill().or_fail("kill the program")?;
         child.wait().or_fail("wait for the program")?;
     }
-    // A process has a stack, tables, data and a kernel stack of its own besides.
+    // Besides text, a process has stacks, page tables and data.
     expect!(
         each < text.min(30),
         "each further process without a copy of {text} pages of text, saw {each} pages taken"
@@ -177,7 +175,7 @@ fn text_shared_by_ten() -> Outcome {
     Ok(())
 }
 
-/// The stack as the kernel made it: its top is the end of the page that holds the arguments.
+/// The initial stack: it ends with the page of the arguments.
 fn stack() -> Area {
     let argument = env::args_bytes()
         .next()
@@ -194,11 +192,11 @@ fn stack_guarded() -> Outcome {
     dies("reading a page below the stack", || {
         peek(stack.base - PAGE_SIZE)
     })?;
-    // SAFETY: not allowed, which must end the process.
+    // SAFETY: invalid, so it must kill the process.
     dies("writing below the stack", || unsafe {
         poke(stack.base - 8, 1)
     })?;
-    // The rest of it is there when touched, and zero.
+    // The rest is zero and allocated on touch.
     stack.part(0, 6).holds(0, "an unused byte of the stack")?;
     stack.part(0, 6).fill(1);
     stack.part(0, 6).holds(1, "a written byte of the stack")
@@ -212,7 +210,7 @@ fn stack_overflow() -> Outcome {
         let frame = core::hint::black_box([depth; 32]);
         frame[depth % 32] + core::hint::black_box(recurse(depth + 1))
     }
-    // Text right below the guard must be as it was.
+    // The text below the guard must not change.
     dies("endless recursion", || recurse(0))?;
     let (first, end) = (0, recurse as fn(usize) -> usize as usize);
     let before: usize = (first..end)
@@ -228,7 +226,7 @@ fn stack_overflow() -> Outcome {
     Ok(())
 }
 
-/// The guard cannot be mapped over nor taken away.
+/// The guard cannot be replaced or unmapped.
 fn guard_stays() -> Outcome {
     let guard = stack().base - PAGE_SIZE;
     for flags in [MapFlags::FIXED, MapFlags::FIXED_NOREPLACE] {
@@ -237,7 +235,7 @@ fn guard_stays() -> Outcome {
     }
     refused(munmap(guard, PAGE_SIZE), "munmap of the guard")?;
     refused(munmap(guard, 2 * PAGE_SIZE), "munmap of guard and stack")?;
-    // It has no rights to begin with, and may be left without.
+    // Keeping it inaccessible is allowed.
     expect_eq!(
         mprotect(guard, PAGE_SIZE, abi::Prot::empty()),
         0,

@@ -1,4 +1,4 @@
-//! Rights: what they allow, what ends the program, and how they change.
+//! Memory protection: what it allows, what it kills, and how it changes.
 
 use crate::area::{Area, PRIVATE, RW, RX, SHARED, mprotect, refused};
 use crate::place::FAR;
@@ -34,8 +34,8 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// All rights there are, without those that say the same.
-const RIGHTS: [Prot; 6] = [
+/// All distinct protections.
+const PROTECTIONS: [Prot; 6] = [
     Prot::empty(),
     Prot::READ,
     RW,
@@ -44,7 +44,7 @@ const RIGHTS: [Prot; 6] = [
     RW.union(Prot::EXEC),
 ];
 
-/// A page with a function in it and then these rights.
+/// A page with a function in it, then protected with `prot`.
 fn page_with(prot: Prot, flags: abi::MapFlags) -> Result<Area, String> {
     let area = Area::map(1, RW, flags)?;
     area.put_code(7);
@@ -53,20 +53,20 @@ fn page_with(prot: Prot, flags: abi::MapFlags) -> Result<Area, String> {
 }
 
 fn of_private_memory() -> Outcome {
-    for prot in RIGHTS {
+    for prot in PROTECTIONS {
         page_with(prot, PRIVATE)?.permits(prot, "private memory")?;
     }
     page_with(Prot::WRITE, PRIVATE)?.permits(RW, "memory to be written")
 }
 
 fn of_shared_memory() -> Outcome {
-    for prot in RIGHTS {
+    for prot in PROTECTIONS {
         page_with(prot, SHARED)?.permits(prot, "shared memory")?;
     }
     Ok(())
 }
 
-/// Rights given with `mmap`; running zeroes ends the process as well, so that is left out.
+/// Protection set by `mmap`. Executing zeros is fatal anyway, so that is left out.
 fn of_untouched_memory() -> Outcome {
     for kind in [PRIVATE, SHARED] {
         for prot in [Prot::empty(), Prot::READ, Prot::WRITE, RW] {
@@ -78,25 +78,27 @@ fn of_untouched_memory() -> Outcome {
 
 fn read_of_nothing() -> Outcome {
     let area = Area::map(2, Prot::empty(), PRIVATE)?;
-    dies("reading what has no rights", || peek(area.base))?;
-    dies("reading across into what has no rights", || {
-        // SAFETY: not allowed, which must end the process.
+    dies("reading inaccessible memory", || peek(area.base))?;
+    dies("reading across into inaccessible memory", || {
+        // SAFETY: invalid, so it must kill the process.
         unsafe { ((area.base + PAGE_SIZE - 4) as *const u64).read_volatile() }
     })?;
-    // SAFETY: not allowed, which must end the process.
-    dies("writing what has no rights", || unsafe {
+    // SAFETY: invalid, so it must kill the process.
+    dies("writing inaccessible memory", || unsafe {
         poke(area.base, 1)
     })?;
     // SAFETY: as above.
-    dies("running what has no rights", || unsafe { call(area.base) })
+    dies("executing inaccessible memory", || unsafe {
+        call(area.base)
+    })
 }
 
 fn write_to_read_only() -> Outcome {
     for kind in [PRIVATE, SHARED] {
         let area = Area::map(1, Prot::READ, kind)?;
-        // Before anything was read, and after.
+        // Before and after the first read.
         for _ in 0..2 {
-            // SAFETY: not allowed, which must end the process.
+            // SAFETY: invalid, so it must kill the process.
             dies("writing to a read-only mapping", || unsafe {
                 poke(area.base, 1)
             })?;
@@ -106,7 +108,7 @@ fn write_to_read_only() -> Outcome {
         area.fill(5);
         area.protect(Prot::READ)?;
         // SAFETY: as above.
-        dies("writing to what became read-only", || unsafe {
+        dies("writing to memory that became read-only", || unsafe {
             poke(area.base, 1)
         })?;
         area.holds(5, "a byte written before")?;
@@ -123,7 +125,7 @@ fn run_of_data() -> Outcome {
     ] {
         let area = page_with(prot, flags)?;
         // SAFETY: a harmless function is there, which must not run.
-        dies("running data", || unsafe { call(area.base) })?;
+        dies("executing data", || unsafe { call(area.base) })?;
     }
     Ok(())
 }
@@ -133,17 +135,17 @@ fn read_of_code_only() -> Outcome {
     // SAFETY: the function was put there.
     let answer = unsafe { call(area.base) };
     expect_eq!(answer, 7, "what the function gives");
-    dies("reading what can only be run", || peek(area.base))?;
+    dies("reading execute-only memory", || peek(area.base))?;
     let out = sys::write(1, area.base as *const u8, 1);
-    expect!(out == -1, "write from what can only be run, saw {out}");
+    expect!(out == -1, "write from execute-only memory, saw {out}");
     Ok(())
 }
 
-/// From every set of rights to every other: what goes is gone at once, what comes works, and the
+/// From each protection to each other: removed permissions are gone at once, new ones work, the
 /// contents stay.
 fn each_to_each() -> Outcome {
-    for from in RIGHTS {
-        for to in RIGHTS {
+    for from in PROTECTIONS {
+        for to in PROTECTIONS {
             let area = page_with(from, PRIVATE)?;
             area.protect(to)?;
             area.permits(to, &format!("from {from:?}"))?;
@@ -179,7 +181,7 @@ fn part() -> Outcome {
     area.unmap()
 }
 
-/// One call for mappings of several kinds side by side.
+/// One call over adjacent mappings of several kinds.
 fn several() -> Outcome {
     let all = Area {
         base: FAR,
@@ -191,7 +193,7 @@ fn several() -> Outcome {
     all.part(1, 4).protect(Prot::empty())?;
     all.part(0, 1).permits(RW, "the page before")?;
     all.part(1, 4).permits(Prot::empty(), "the pages within")?;
-    all.part(5, 1).permits(RW, "the page behind")?;
+    all.part(5, 1).permits(RW, "the page after")?;
     all.protect(RW)?;
     all.fill(8);
     all.holds(8, "a byte")?;
@@ -206,7 +208,7 @@ fn odd_length() -> Outcome {
         expect_eq!(answer, 0, "mprotect of {length} bytes");
         area.part(0, pages)
             .permits(Prot::empty(), "pages of the length")?;
-        area.part(pages, 3 - pages).permits(RW, "pages behind")?;
+        area.part(pages, 3 - pages).permits(RW, "pages after")?;
     }
     Ok(())
 }
@@ -216,14 +218,14 @@ fn mprotect_refused() -> Outcome {
     area.fill(1);
     let top = USER_TOP as usize;
     for (at, length, what) in [
-        (area.base + 1, PAGE_SIZE, "an address within a page"),
+        (area.base + 1, PAGE_SIZE, "an unaligned address"),
         (area.base, 3 * PAGE_SIZE, "a range with a hole at its end"),
         (area.base - PAGE_SIZE, 2 * PAGE_SIZE, "a hole at its start"),
         (area.end(), PAGE_SIZE, "nothing"),
-        (area.base, 1 << 63, "half of all addresses"),
+        (area.base, 1 << 63, "half of the address space"),
         (area.base, usize::MAX, "a range that wraps"),
-        (area.base, MAXVA as usize, "a range beyond the user half"),
-        (top, PAGE_SIZE, "what can never be"),
+        (area.base, MAXVA as usize, "a range past the user half"),
+        (top, PAGE_SIZE, "an address past the user half"),
     ] {
         let answer = mprotect(at, length, Prot::empty());
         refused(answer, &format!("mprotect of {what}"))?;
@@ -244,15 +246,15 @@ fn hole_changes_nothing() -> Outcome {
     let answer = mprotect(area.base, area.length(), Prot::empty());
     refused(answer, "mprotect over a hole")?;
     area.part(0, 3).permits(RW, "pages before the hole")?;
-    area.part(4, 2).permits(RW, "pages behind the hole")
+    area.part(4, 2).permits(RW, "pages after the hole")
 }
 
-/// A page shared after a fork is not written through new rights.
+/// Write permission does not bypass copy on write.
 fn keeps_copies_apart() -> Outcome {
     let area = Area::private(4)?;
     area.fill(1);
     area.protect(Prot::READ)?;
-    ends_with(0, "writing a copy with new rights", || {
+    ends_with(0, "writing a copy with new permissions", || {
         let given = area.protect(RW);
         area.fill(2);
         i32::from(given.and_then(|()| area.holds(2, "a byte")).is_err())
@@ -261,11 +263,11 @@ fn keeps_copies_apart() -> Outcome {
     let child = harness::Kid::start(|| i32::from(area.holds(1, "the child's byte").is_err()))?;
     area.protect(RW)?;
     area.fill(3);
-    child.ends_with(0, "reading a copy while the parent gets rights")?;
+    child.ends_with(0, "reading a copy while the parent changes protection")?;
     area.holds(3, "the parent's new byte")
 }
 
-/// The page that all untouched memory shows is never written, whatever rights come.
+/// The zero page is never written, whatever the protection.
 fn zero_page() -> Outcome {
     let (area, other) = (Area::map(8, Prot::READ, PRIVATE)?, Area::private(8)?);
     area.holds(0, "an untouched byte")?;
@@ -276,7 +278,8 @@ fn zero_page() -> Outcome {
     other.holds(0, "a byte of another mapping")?;
     area.protect(Prot::empty())?;
     area.protect(RW)?;
-    area.part(4, 4).holds(0, "a byte after all rights went")?;
+    area.part(4, 4)
+        .holds(0, "a byte after all permissions were removed")?;
     area.part(4, 4).fill(9);
     other.holds(0, "a byte of another mapping, afterwards")?;
     area.holds(9, "a written byte")
@@ -287,7 +290,7 @@ fn costs_nothing() -> Outcome {
     area.fill(1);
     let taken = cost(
         || {
-            for prot in RIGHTS {
+            for prot in PROTECTIONS {
                 area.protect(prot)?;
             }
             area.protect(RW)?;
@@ -296,13 +299,13 @@ fn costs_nothing() -> Outcome {
         },
         Ok,
     )?;
-    expect_eq!(taken, 0, "pages taken by changing rights");
-    expect_eq!(area.resident()?, 300, "pages with a frame");
+    expect_eq!(taken, 0, "pages taken by mprotect");
+    expect_eq!(area.resident()?, 300, "resident pages");
     area.holds(2, "a byte")
 }
 
-/// Cutting a mapping in many pieces and giving all the same rights again leaves one mapping: what
-/// the pieces took comes back, and one call resizes it all.
+/// A mapping split by protection merges again when all pieces are equal: its records are freed, and
+/// one mremap resizes it all.
 fn joins_again() -> Outcome {
     let area = Area::map_at(FAR, 1000, RW, PRIVATE)?;
     area.put(0, 1);
@@ -318,15 +321,12 @@ fn joins_again() -> Outcome {
         },
         Ok,
     )?;
-    expect!(
-        taken <= 1,
-        "no records left behind, saw {taken} pages taken"
-    );
+    expect!(taken <= 1, "no records leaked, saw {taken} pages taken");
     let grown = area.resize(1001, abi::RemapFlags::empty())?;
     grown.unmap()
 }
 
-/// Code is written, run, written anew and run again.
+/// Code is written, executed, rewritten and executed again.
 fn code_and_back() -> Outcome {
     let area = Area::private(2)?;
     for number in 1..50 {
@@ -342,7 +342,7 @@ fn code_and_back() -> Outcome {
     Ok(())
 }
 
-/// The heap's pages have rights like all others; the heap goes on growing.
+/// The heap can be protected and still grows.
 fn heap() -> Outcome {
     let base = grow_touched(6)?;
     let area = Area { base, pages: 6 };
@@ -350,22 +350,24 @@ fn heap() -> Outcome {
     area.part(2, 2).protect(Prot::READ)?;
     area.part(2, 2).permits(Prot::READ, "the heap's pages")?;
     area.part(5, 1).protect(Prot::empty())?;
-    let more = mem::grow(3 * PAGE_SIZE).or_fail("grow the heap behind a closed page")? as usize;
+    let more =
+        mem::grow(3 * PAGE_SIZE).or_fail("grow the heap past an inaccessible page")? as usize;
     let more = Area {
         base: more,
         pages: 3,
     };
     more.fill(2);
-    area.part(5, 1).permits(Prot::empty(), "the closed page")?;
+    area.part(5, 1)
+        .permits(Prot::empty(), "the inaccessible page")?;
     area.protect(RW)?;
     area.holds(1, "the heap's byte")?;
     more.holds(2, "a later byte of the heap")?;
     // SAFETY: the area and what follows are the test's own.
-    unsafe { mem::sbrk(-(9 * PAGE_SIZE as isize)) }.or_fail("give it all back")?;
-    dies("reading the heap that was given back", || peek(base))
+    unsafe { mem::sbrk(-(9 * PAGE_SIZE as isize)) }.or_fail("free it all")?;
+    dies("reading freed heap", || peek(base))
 }
 
-/// A program may write to its constants when it says so; the file and others do not see it.
+/// Constants can be made writable; the file and other processes do not see it.
 fn constants() -> Outcome {
     static CONSTANT: [u8; 8] = *b"constant";
     let place = CONSTANT.as_ptr() as usize;
@@ -381,6 +383,6 @@ fn constants() -> Outcome {
         i32::from(given.is_err() || bytes() != b"Constant")
     })?;
     expect_eq!(bytes(), b"constant", "the parent's constant");
-    // SAFETY: not allowed, which must end the process.
+    // SAFETY: invalid, so it must kill the process.
     dies("writing to constants", || unsafe { poke(place, b'C') })
 }

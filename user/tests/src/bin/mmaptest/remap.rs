@@ -1,4 +1,4 @@
-//! `mremap`: other sizes in place, and other places.
+//! `mremap`: resizing and moving.
 
 use crate::area::{Area, PRIVATE, RW, SHARED, mremap, refused};
 use crate::place::FAR;
@@ -31,7 +31,7 @@ pub(crate) const TESTS: &[Test] = tests! {
 const STAY: RemapFlags = RemapFlags::empty();
 const MOVE: RemapFlags = RemapFlags::MAYMOVE;
 
-/// Pages at `FAR` plus so many, each with a byte of its own.
+/// Maps pages from page `first` after `FAR`, each with its own byte.
 fn numbered(first: usize, pages: usize) -> Result<Area, String> {
     let base = FAR + first * PAGE_SIZE;
     let area = Area::map_at(base, pages, RW, PRIVATE | MapFlags::FIXED_NOREPLACE)?;
@@ -53,13 +53,13 @@ fn shrinks() -> Outcome {
     for flags in [STAY, MOVE] {
         let area = numbered(0, 8)?;
         let small = area.resize(3, flags)?;
-        expect_eq!(small, area.part(0, 3), "where it is");
+        expect_eq!(small, area.part(0, 3), "the address");
         holds_numbers(small, 0, "a byte that stays")?;
-        dies("reading behind the new end", || peek(area.at(3)))?;
+        dies("reading past the new end", || peek(area.at(3)))?;
         dies("reading the old end", || peek(area.at(7)))?;
         let answer = mremap(small.base, 2 * PAGE_SIZE + 1, 1, flags);
         expect_eq!(answer, small.base as isize, "mremap of odd lengths");
-        dies("reading behind the last page", || peek(area.at(1)))?;
+        dies("reading past the last page", || peek(area.at(1)))?;
         small.part(0, 1).unmap()?;
     }
     Ok(())
@@ -69,7 +69,7 @@ fn grows_in_place() -> Outcome {
     for flags in [STAY, MOVE] {
         let area = numbered(0, 3)?;
         let big = area.resize(9, flags)?;
-        expect_eq!(big.base, area.base, "where it is");
+        expect_eq!(big.base, area.base, "the address");
         holds_numbers(area, 0, "a byte from before")?;
         big.part(3, 6).holds(0, "a new byte")?;
         big.fill(7);
@@ -82,14 +82,18 @@ fn grows_in_place() -> Outcome {
 fn same_size() -> Outcome {
     let area = numbered(0, 4)?;
     for flags in [STAY, MOVE] {
-        expect_eq!(area.resize(4, flags)?, area, "where it is");
+        expect_eq!(area.resize(4, flags)?, area, "the address");
         let middle = area.part(1, 2);
-        expect_eq!(middle.resize(2, flags)?, middle, "where its middle is");
+        expect_eq!(
+            middle.resize(2, flags)?,
+            middle,
+            "the address of its middle"
+        );
     }
     holds_numbers(area, 0, "a byte")
 }
 
-/// Where something is behind it, it does not grow without leave to move, and nothing changes.
+/// With a mapping after it, it cannot grow without MAYMOVE, and nothing changes.
 fn blocked() -> Outcome {
     let area = numbered(0, 4)?;
     let other = Area::map_at(area.at(6), 1, Prot::READ, SHARED)?;
@@ -98,7 +102,7 @@ fn blocked() -> Outcome {
         "mremap into what follows",
     )?;
     holds_numbers(area, 0, "a byte after that")?;
-    dies("reading behind the old end", || peek(area.end()))?;
+    dies("reading past the old end", || peek(area.end()))?;
     let grown = area.resize(6, STAY)?;
     grown
         .part(4, 2)
@@ -153,7 +157,7 @@ fn expect_moved(moved: Area, from: Area) -> Outcome {
     Ok(())
 }
 
-/// A part of a mapping moves; what lies around it stays.
+/// Moves a part of a mapping; the rest stays.
 fn moves_part() -> Outcome {
     let area = numbered(0, 9)?;
     let moved = area.part(3, 3).resize(20, MOVE)?;
@@ -161,27 +165,26 @@ fn moves_part() -> Outcome {
     holds_numbers(moved.part(0, 3), 3, "a byte that moved")?;
     moved.part(3, 17).holds(0, "a new byte")?;
     holds_numbers(area.part(0, 3), 0, "a byte before the part")?;
-    holds_numbers(area.part(6, 3), 6, "a byte behind the part")?;
+    holds_numbers(area.part(6, 3), 6, "a byte after the part")?;
     dies("reading where the part was", || peek(area.at(4)))?;
     area.unmap()?;
     moved.unmap()
 }
 
-/// Mappings that touch and agree count as one: the calls may take them together or apart, wherever
-/// they were made.
+/// Adjacent equal mappings are one for mremap, however they were created.
 fn merged_neighbours() -> Outcome {
     let (one, two) = (numbered(0, 3)?, numbered(3, 3)?);
     let both = Area {
         base: one.base,
         pages: 6,
     };
-    // Together they grow in place.
+    // Both together grow in place.
     let grown = both.resize(8, STAY)?;
-    expect_eq!(grown.base, both.base, "where both are");
+    expect_eq!(grown.base, both.base, "the address of both");
     holds_numbers(one, 0, "a byte of the first")?;
     holds_numbers(two, 0, "a byte of the second")?;
     grown.part(6, 2).holds(0, "a new byte")?;
-    // The first alone has the second in its way.
+    // The first alone is blocked by the second.
     refused(
         mremap(one.base, one.length(), 4 * PAGE_SIZE, STAY),
         "mremap of the first into the second",
@@ -191,7 +194,7 @@ fn merged_neighbours() -> Outcome {
     holds_numbers(moved.part(0, 3), 0, "a byte of the first that moved")?;
     holds_numbers(two, 0, "a byte of the second that stayed")?;
     dies("reading where the first was", || peek(one.base))?;
-    // Across the border between what two calls made, it shrinks.
+    // It shrinks across the boundary of the two.
     let again = numbered(0, 3)?;
     let across = Area {
         base: again.at(1),
@@ -204,7 +207,7 @@ fn merged_neighbours() -> Outcome {
     holds_numbers(two.part(2, 1), 2, "the rest of the second")
 }
 
-/// A mapping that grows up to the next one becomes one with it.
+/// A mapping that grows up to the next merges with it.
 fn joins_what_follows() -> Outcome {
     let (one, two) = (numbered(0, 2)?, numbered(5, 2)?);
     let grown = one.resize(5, STAY)?;
@@ -216,13 +219,13 @@ fn joins_what_follows() -> Outcome {
     holds_numbers(one, 0, "a byte of the first")?;
     grown.part(2, 3).holds(0, "a byte between")?;
     holds_numbers(two, 0, "a byte of the second")?;
-    all.part(7, 2).holds(0, "a byte behind")?;
-    // What differs is not one with it.
+    all.part(7, 2).holds(0, "a byte after")?;
+    // Different protections do not merge.
     all.part(4, 1).protect(Prot::READ)?;
     let answer = mremap(all.base, all.length(), 20 * PAGE_SIZE, MOVE);
     refused(answer, "mremap of several kinds to more")?;
     let small = all.resize(3, STAY)?;
-    dies("reading what was cut off", || peek(all.at(6)))?;
+    dies("reading past the new end", || peek(all.at(6)))?;
     small.unmap()
 }
 
@@ -242,7 +245,7 @@ fn keeps_rights() -> Outcome {
     Ok(())
 }
 
-/// Pages shared after a fork move on one side alone.
+/// After fork, pages move on one side only.
 fn after_fork() -> Outcome {
     let area = numbered(0, 4)?;
     Area::map_at(area.end(), 1, Prot::READ, SHARED)?;
@@ -286,7 +289,7 @@ fn shared() -> Outcome {
     moved.unmap()
 }
 
-/// Untouched pages move as well, and read as zero afterwards.
+/// Untouched pages move too, and read as zero.
 fn untouched() -> Outcome {
     let area = Area::map_at(FAR, 600, RW, PRIVATE)?;
     let other = Area::map_at(area.end(), 1, Prot::READ, SHARED)?;
@@ -307,7 +310,7 @@ fn untouched() -> Outcome {
 fn back_and_forth() -> Outcome {
     let mut area = numbered(0, 5)?;
     for round in 0..40 {
-        // Something right behind makes it move.
+        // Blocked in place, it moves.
         let stop = Area::map_at(area.end(), 1, Prot::READ, SHARED)?;
         let moved = area.resize(6 + round, MOVE)?;
         holds_numbers(moved.part(0, 5), 0, "a byte after moving")?;
@@ -328,7 +331,7 @@ fn mremap_refused() -> Outcome {
     let heap = grow_touched(1)?;
     for flags in [STAY, MOVE] {
         for (at, old, new, what) in [
-            (area.base + 1, one, 2 * one, "an address within a page"),
+            (area.base + 1, one, 2 * one, "an unaligned address"),
             (area.base, 0, one, "no old length"),
             (area.base, one, 0, "no new length"),
             (
@@ -346,9 +349,9 @@ fn mremap_refused() -> Outcome {
                 "more than the user half",
             ),
             (area.base, 2 * one, usize::MAX, "more than all"),
-            (area.base, 2 * one, 1 << 63, "half of all addresses"),
-            (area.base, usize::MAX, one, "all addresses"),
-            (USER_TOP as usize, one, one, "what can never be"),
+            (area.base, 2 * one, 1 << 63, "half of the address space"),
+            (area.base, usize::MAX, one, "the whole address space"),
+            (USER_TOP as usize, one, one, "an address past the user half"),
             (stack, one, 2 * one, "the stack"),
             (text, one, 2 * one, "text"),
             (heap, one, 2 * one, "the heap"),
@@ -363,5 +366,5 @@ fn mremap_refused() -> Outcome {
         refused(answer, &format!("mremap with flags {flags:#x}"))?;
     }
     holds_numbers(area.part(0, 2), 0, "a byte after refusals")?;
-    holds_numbers(area.part(3, 1), 3, "a byte behind the hole")
+    holds_numbers(area.part(3, 1), 3, "a byte after the hole")
 }

@@ -1,4 +1,4 @@
-//! Memory that forks share, page for page.
+//! Shared memory.
 
 use crate::area::{Area, PRIVATE, RW, SHARED};
 use crate::place::FAR;
@@ -105,7 +105,7 @@ fn outlives_the_maker() -> Outcome {
     other.holds(0, "a byte after the child wrote to the old memory")
 }
 
-/// Several processes add to the same word, at once where there are several harts.
+/// Several processes atomically increment the same word.
 fn counter() -> Outcome {
     const KIDS: u32 = 4;
     const TURNS: u32 = 20_000;
@@ -132,7 +132,7 @@ fn counter() -> Outcome {
     Ok(())
 }
 
-/// Touching all of a shared area in three processes takes its pages once.
+/// A shared area takes its pages once for three processes.
 fn costs_once() -> Outcome {
     let area = Area::shared(400)?;
     area.fill(1);
@@ -181,7 +181,7 @@ fn parts_unmapped() -> Outcome {
     let area = Area::shared(9)?;
     area.fill(1);
     ends_with(0, "parts of shared memory", || {
-        // The rest must go on showing the same pages after cuts at all sides.
+        // The rest must still map the same pages.
         let cut = [0, 4, 8].map(|page| area.part(page, 1).unmap());
         area.part(1, 3).fill(2);
         area.part(5, 3).fill(3);
@@ -196,7 +196,7 @@ fn parts_unmapped() -> Outcome {
 fn rights_are_ones_own() -> Outcome {
     let area = Area::shared(4)?;
     area.fill(1);
-    ends_with(0, "taking rights away", || {
+    ends_with(0, "removing permissions", || {
         let taken = area
             .protect(Prot::READ)
             .and_then(|()| area.permits(Prot::READ, "the child's pages"));
@@ -204,7 +204,7 @@ fn rights_are_ones_own() -> Outcome {
     })?;
     area.permits(RW, "the parent's pages")?;
     area.protect(Prot::READ)?;
-    ends_with(0, "writing through a child's own rights", || {
+    ends_with(0, "writing with a child's own permissions", || {
         let given = area.protect(RW);
         area.part(0, 2).fill(4);
         i32::from(given.is_err())
@@ -214,7 +214,7 @@ fn rights_are_ones_own() -> Outcome {
     area.part(2, 2).holds(1, "the first byte")
 }
 
-/// One who lets go of the pages finds them again.
+/// DONTNEED does not lose shared pages.
 fn not_forgotten() -> Outcome {
     let area = Area::shared(4)?;
     area.fill(1);
@@ -227,7 +227,7 @@ fn not_forgotten() -> Outcome {
     area.holds(2, "the child's byte after its DONTNEED")
 }
 
-/// What `read` puts into shared memory in one process is there in the other.
+/// `read` into shared memory is visible to the other process.
 fn read_by_a_call() -> Outcome {
     let area = Area::shared(2)?;
     let text = b"for both of us";
@@ -248,7 +248,7 @@ fn read_by_a_call() -> Outcome {
     Ok(())
 }
 
-/// What one process adds with `mremap` is there for the other when it grows as far.
+/// Pages that one process adds with `mremap` are shared when the other grows too.
 fn grows_for_all() -> Outcome {
     let area = Area::map_at(FAR, 2, RW, SHARED)?;
     area.fill(1);
@@ -263,7 +263,7 @@ fn grows_for_all() -> Outcome {
     grown.part(2, 698).holds(5, "a byte that the child added")
 }
 
-/// Far more than there is can be shared; each process finds the others' pages in it.
+/// A shared area much larger than memory.
 fn huge() -> Outcome {
     let pages = (16 << 30) / PAGE_SIZE;
     let area = Area::shared(pages)?;

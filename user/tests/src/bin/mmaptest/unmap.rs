@@ -1,4 +1,4 @@
-//! Taking mappings away.
+//! `munmap`.
 
 use crate::area::{Area, PRIVATE, RW, SHARED, munmap, refused};
 use crate::place::FAR;
@@ -12,28 +12,25 @@ use ulib::vec::Vec;
 pub(crate) const TESTS: &[Test] = tests! {
     quick:
     "unmapped-faults" = unmapped_faults,
-    "unmap-front" = unmap_front,
-    "unmap-back" = unmap_back,
-    "unmap-middle" = unmap_middle,
     "unmap-parts" = unmap_parts,
     "unmap-several" = unmap_several,
     "unmap-with-holes" = unmap_with_holes,
     "unmap-odd-length" = unmap_odd_length,
     "unmap-nothing" = unmap_nothing,
     "unmap-refused" = unmap_refused,
-    "unmap-spares-the-program" = unmap_spares_the_program,
+    "unmap-spares-the-program" = unmap_refuses_program_memory,
     "unmap-gives-back-at-once" = gives_back_at_once,
     "unmap-gives-tables-back" = gives_tables_back,
     "no-old-data" = no_old_data;
     slow:;
 };
 
-/// Checks that none of the pages can be read or written any more.
+/// Checks that no page is accessible.
 fn gone(area: Area, what: &str) -> Outcome {
     for page in 0..area.pages {
         let at = area.at(page);
         dies(what, || peek(at))?;
-        // SAFETY: not ours any more, which must end the process.
+        // SAFETY: not ours any more, so it must kill the process.
         dies(what, || unsafe { poke(at, 1) })?;
     }
     Ok(())
@@ -42,59 +39,46 @@ fn gone(area: Area, what: &str) -> Outcome {
 fn unmapped_faults() -> Outcome {
     let area = Area::map_at(FAR, 3, RW, PRIVATE)?;
     area.fill(1);
-    dies("reading behind a mapping", || peek(area.end()))?;
+    dies("reading past a mapping", || peek(area.end()))?;
     dies("reading before a mapping", || peek(area.base - 1))?;
     area.unmap()?;
-    gone(area, "touching what was unmapped")
+    gone(area, "touching unmapped memory")
 }
 
-fn unmap_front() -> Outcome {
-    let area = Area::map_at(FAR, 6, RW, PRIVATE)?;
-    area.fill(5);
-    area.part(0, 2).unmap()?;
-    gone(area.part(0, 2), "touching the front that was unmapped")?;
-    area.part(2, 4).holds(5, "a byte behind the front")?;
-    area.part(2, 4).unmap()
-}
-
-fn unmap_back() -> Outcome {
-    let area = Area::map_at(FAR, 6, RW, PRIVATE)?;
-    area.fill(5);
-    area.part(4, 2).unmap()?;
-    gone(area.part(4, 2), "touching the back that was unmapped")?;
-    area.part(0, 4).holds(5, "a byte before the back")?;
-    area.part(0, 4).unmap()
-}
-
-fn unmap_middle() -> Outcome {
-    for kind in [PRIVATE, SHARED] {
-        let area = Area::map_at(FAR, 6, RW, kind)?;
-        area.fill(5);
-        area.part(2, 2).unmap()?;
-        gone(area.part(2, 2), "touching the middle that was unmapped")?;
-        area.part(0, 2).holds(5, "a byte before the middle")?;
-        area.part(4, 2).holds(5, "a byte behind the middle")?;
-        // The hole is free for others, and new.
-        let new = Area::map_at(area.at(2), 2, RW, kind | MapFlags::FIXED_NOREPLACE)?;
-        new.holds(0, "a byte of what fills the hole")?;
-        area.unmap()?;
+/// Cuts parts out of a mapping: they are gone and can be mapped again, and the rest stays.
+fn unmap_parts() -> Outcome {
+    const PAGES: usize = 8;
+    let cases: [(&str, &[(usize, usize)]); 4] = [
+        ("the front", &[(0, 2)]),
+        ("the back", &[(6, 2)]),
+        ("the middle", &[(3, 2)]),
+        ("three parts", &[(0, 1), (7, 1), (3, 2)]),
+    ];
+    for (what, parts) in cases {
+        for kind in [PRIVATE, SHARED] {
+            let area = Area::map_at(FAR, PAGES, RW, kind)?;
+            area.fill(5);
+            for &(first, pages) in parts {
+                area.part(first, pages).unmap()?;
+            }
+            let is_cut = |page: &usize| {
+                let mut parts = parts.iter();
+                parts.any(|&(first, pages)| (first..first + pages).contains(page))
+            };
+            for page in (0..PAGES).filter(|page| !is_cut(page)) {
+                let kept = format!("a byte beside {what}");
+                area.part(page, 1).holds(5, &kept)?;
+            }
+            for page in (0..PAGES).filter(is_cut) {
+                gone(area.part(page, 1), &format!("touching {what}, unmapped"))?;
+                let flags = kind | MapFlags::FIXED_NOREPLACE;
+                let new = Area::map_at(area.at(page), 1, RW, flags)?;
+                new.holds(0, &format!("a byte mapped again in {what}"))?;
+            }
+            area.unmap()?;
+        }
     }
     Ok(())
-}
-
-fn unmap_parts() -> Outcome {
-    let area = Area::map_at(FAR, 8, RW, PRIVATE)?;
-    area.fill(5);
-    for (first, pages) in [(0, 1), (7, 1), (3, 2)] {
-        area.part(first, pages).unmap()?;
-    }
-    for (first, pages) in [(0, 1), (3, 2), (7, 1)] {
-        gone(area.part(first, pages), "touching a page cut out")?;
-    }
-    area.part(1, 2).holds(5, "a byte before the cut")?;
-    area.part(5, 2).holds(5, "a byte behind the cut")?;
-    area.part(1, 2).unmap()?;
-    area.part(5, 2).unmap()
 }
 
 fn unmap_several() -> Outcome {
@@ -109,14 +93,14 @@ fn unmap_several() -> Outcome {
     expect_eq!(areas[3].base, all.at(6), "the fourth of neighbours");
     all.part(1, 6).unmap()?;
     all.part(0, 1).holds(6, "the byte before the hole")?;
-    all.part(7, 1).holds(6, "the byte behind the hole")?;
+    all.part(7, 1).holds(6, "the byte after the hole")?;
     gone(all.part(1, 6), "touching the hole")?;
-    // A range with a hole in it goes as a whole.
+    // A range with a hole can be unmapped.
     all.unmap()?;
-    gone(all, "touching what is gone")
+    gone(all, "touching unmapped memory")
 }
 
-/// Mappings of several kinds and holes between them, with a range that begins and ends in holes.
+/// Several kinds of mappings with holes, by a range that starts and ends in holes.
 fn unmap_with_holes() -> Outcome {
     let all = Area {
         base: FAR,
@@ -136,7 +120,7 @@ fn unmap_with_holes() -> Outcome {
         }
     }
     all.unmap()?;
-    gone(all, "touching what is gone")?;
+    gone(all, "touching unmapped memory")?;
     let after = available()?;
     expect!(
         after + 8 >= before,
@@ -145,7 +129,7 @@ fn unmap_with_holes() -> Outcome {
     refused(munmap(all.base, all.length()), "munmap for the second time")
 }
 
-/// A length that is no multiple of the page counts its last page in full.
+/// The length is rounded up to whole pages.
 fn unmap_odd_length() -> Outcome {
     let lengths = [
         (1, 1),
@@ -158,8 +142,8 @@ fn unmap_odd_length() -> Outcome {
         let area = Area::map_at(FAR, 4, RW, PRIVATE)?;
         area.fill(7);
         expect_eq!(munmap(area.base, length), 0, "munmap of {length} bytes");
-        gone(area.part(0, pages), "touching pages that were unmapped")?;
-        area.part(pages, 4 - pages).holds(7, "a byte behind them")?;
+        gone(area.part(0, pages), "touching unmapped pages")?;
+        area.part(pages, 4 - pages).holds(7, "a byte after them")?;
         area.part(pages, 4 - pages).unmap()?;
     }
     Ok(())
@@ -181,13 +165,17 @@ fn unmap_refused() -> Outcome {
     let area = Area::map_at(FAR, 3, RW, PRIVATE)?;
     area.fill(1);
     for (at, length, what) in [
-        (area.base + 1, PAGE_SIZE, "an address within a page"),
-        (area.at(1) - 1, PAGE_SIZE, "an address within a page"),
+        (area.base + 1, PAGE_SIZE, "an unaligned address"),
+        (area.at(1) - 1, PAGE_SIZE, "an unaligned address"),
         (area.base, 0, "no length"),
-        (area.base, 1 << 63, "half of all addresses"),
-        (area.base, usize::MAX, "all addresses"),
-        (area.base, usize::MAX - area.base, "a range up to the end"),
-        (area.base, MAXVA as usize, "a range beyond the user half"),
+        (area.base, 1 << 63, "half of the address space"),
+        (area.base, usize::MAX, "the whole address space"),
+        (
+            area.base,
+            usize::MAX - area.base,
+            "a range to the end of the address space",
+        ),
+        (area.base, MAXVA as usize, "a range past the user half"),
     ] {
         refused(munmap(at, length), &format!("munmap of {what}"))?;
     }
@@ -195,11 +183,11 @@ fn unmap_refused() -> Outcome {
     area.unmap()
 }
 
-/// Text, stack and heap cannot be unmapped, nor can a range with one of them and a mapping.
-fn unmap_spares_the_program() -> Outcome {
+/// Text, stack and heap cannot be unmapped, not even with a mapping in the range.
+fn unmap_refuses_program_memory() -> Outcome {
     let local = 7_u8;
     let heap = ulib::boxed::Box::new(8_u8);
-    let text = unmap_spares_the_program as fn() -> Outcome as usize;
+    let text = unmap_refuses_program_memory as fn() -> Outcome as usize;
     let places = [
         (text, "text"),
         ((&raw const local) as usize, "the stack"),
@@ -235,7 +223,7 @@ fn gives_back_at_once() -> Outcome {
     Ok(())
 }
 
-/// Page tables without entries go with the pages.
+/// Empty page tables are freed too.
 fn gives_tables_back() -> Outcome {
     let sparse = || {
         for gib in 1..40 {
@@ -246,7 +234,7 @@ fn gives_tables_back() -> Outcome {
         Ok(())
     };
     let taken = cost(sparse, Ok)?;
-    expect!(taken <= 0, "nothing left behind, saw {taken} pages taken");
+    expect!(taken <= 0, "nothing leaked, saw {taken} pages taken");
     Ok(())
 }
 
@@ -256,7 +244,7 @@ fn no_old_data() -> Outcome {
         area.holds(0, "a new byte")?;
         area.fill(0xaa);
         area.unmap()?;
-        // Another process must not see them either.
+        // Nor must another process.
         ends_with(0, "looking for old data", || {
             let seen = Area::private(100).and_then(|area| {
                 area.holds(0, "another process's new byte")?;

@@ -1,4 +1,4 @@
-//! Processes that start processes without end, alone and with a hog beside them.
+//! Fork bombs, alone and beside a memory hog.
 
 use crate::witness::Witness;
 use abi::MapFlags;
@@ -19,17 +19,17 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// How long a bomb goes on, in ticks.
+/// Duration of a bomb in ticks.
 const TICKS: usize = 15;
 
-/// A page that a bomb and whoever stops it share: once its first byte is not zero, it is over.
+/// A page shared with a bomb: a non-zero first byte stops it.
 #[derive(Clone, Copy)]
 struct Fuse(usize);
 
 impl Fuse {
     fn new() -> Result<Fuse, String> {
         let page = map(1, MapFlags::SHARED).ok_or("expected a shared page, saw -1")?;
-        // Touched here, so that no memory is needed to stop the bomb.
+        // Touched now: stopping the bomb must need no memory.
         // SAFETY: the page is ours.
         unsafe { poke(page, 0) };
         Ok(Fuse(page))
@@ -45,7 +45,7 @@ impl Fuse {
     }
 }
 
-/// Forks as often as it can, in every process, each of which then touches this many pages.
+/// Forks in every process, as often as possible; each process touches `pages` pages.
 fn explode(fuse: Fuse, pages: usize) -> i32 {
     while !fuse.is_out() {
         match process::fork() {
@@ -61,7 +61,7 @@ fn explode(fuse: Fuse, pages: usize) -> i32 {
     0
 }
 
-/// Lets a bomb go off for a while, with something beside it, and waits until all of it is gone.
+/// Runs a bomb for a while beside `beside`, and waits until all of it is gone.
 fn while_bombed(pages: usize, beside: impl FnOnce() -> Outcome) -> Outcome {
     let witness = Witness::start()?;
     let (fuse, tally) = (Fuse::new()?, Tally::new()?);
@@ -74,7 +74,7 @@ fn while_bombed(pages: usize, beside: impl FnOnce() -> Outcome) -> Outcome {
     let outcome = beside();
     thread::sleep_ticks(TICKS);
     fuse.put_out();
-    // All ends of the pipe are closed when the last process is gone.
+    // Ends when the last process is gone.
     let more = reports.count()?;
     expect_eq!(more, 0, "reports of the bomb's other processes");
     let status = first.wait()?.code();
@@ -84,11 +84,11 @@ fn while_bombed(pages: usize, beside: impl FnOnce() -> Outcome) -> Outcome {
     );
     outcome?;
     witness.speak()?;
-    // Processes can be started again, and as many as ever.
+    // Programs run again.
     for _ in 0..20 {
         let status = Command::new("/echo")
             .arg("-")
-            .stdout(ulib::fs::File::create("out").or_fail("make a file")?)
+            .stdout(ulib::fs::File::create("out").or_fail("create a file")?)
             .status()
             .or_fail("start a program after a bomb")?;
         expect_eq!(status.code(), 0, "status of a program after a bomb");
@@ -100,7 +100,7 @@ fn bomb() -> Outcome {
     while_bombed(0, || Ok(()))
 }
 
-/// Each process of the bomb holds more than the witness does.
+/// Each process of the bomb holds more pages than the witness.
 fn bomb_with_memory() -> Outcome {
     while_bombed(100, || Ok(()))
 }
@@ -112,7 +112,7 @@ fn hog() {
 fn bomb_and_hog() -> Outcome {
     while_bombed(100, || {
         for _ in 0..3 {
-            // There may be no room for another process.
+            // The fork may fail.
             match process::fork_with(|| {
                 hog();
                 0
@@ -128,7 +128,7 @@ fn bomb_and_hog() -> Outcome {
     })
 }
 
-/// Each process of the bomb is a hog by itself.
+/// Each process of the bomb is a memory hog.
 fn bomb_of_hogs() -> Outcome {
     while_bombed(1500, || Ok(()))
 }

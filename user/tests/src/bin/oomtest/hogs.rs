@@ -1,4 +1,4 @@
-//! One process that takes all memory, in each way there is.
+//! A process that takes all memory, in each possible way.
 
 use crate::witness::Witness;
 use abi::{Advice, MapFlags, PAGE_SIZE, Prot};
@@ -32,7 +32,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// Runs a hog to its end, which must be the kernel's doing, with a witness beside it.
+/// Runs a hog, which must be killed, beside a witness.
 fn is_killed(what: &str, hog: impl FnOnce()) -> Outcome {
     let before = available()?;
     let witness = Witness::start()?;
@@ -41,8 +41,8 @@ fn is_killed(what: &str, hog: impl FnOnce()) -> Outcome {
     all_back(before)
 }
 
-/// Runs a hog that takes memory by calls until they give -1. It stays, and somebody small touches
-/// what it was promised: the hog must die for that, and nobody else.
+/// Runs a hog that takes kernel memory until the calls fail, and stays. Then a small process
+/// touches its committed memory: only the hog may be killed for it.
 fn holds_all(what: &str, mut take: impl FnMut() -> bool) -> Outcome {
     let before = available()?;
     let witness = Witness::start()?;
@@ -64,24 +64,23 @@ fn holds_all(what: &str, mut take: impl FnMut() -> bool) -> Outcome {
             sys::sleep(10);
         }
     })?;
-    // Without a report it is dead already: a page of its own that it had not touched before was one
-    // too many.
+    // No report: it was killed at its first touch of a page of its own.
     let _ = tally.listen().hear();
     gate.open();
     small.ends_with(0, "one who touches little beside a hog")?;
-    // Where a limit ended its taking before memory did, nobody had to die.
+    // It survives if a limit stopped it before memory ran out.
     let _ = process::kill(hog.id());
     hog.ends_with(abi::KILLED, what)?;
     witness.speak()?;
     all_back(before)
 }
 
-/// Pages that the small one touches.
+/// Pages that the small process touches.
 const SMALL: usize = 256;
-/// Pages that a test's own process may have touched for the first time meanwhile.
+/// Tolerance for first touches by the test's own process.
 const SLACK: i64 = 40;
 
-/// Checks that no pages are lost since `before` were available.
+/// Checks that `before` pages are available again.
 fn all_back(before: u64) -> Outcome {
     let taken = taken_since(before)?;
     expect!(
@@ -96,7 +95,7 @@ fn touch(base: usize, pages: usize) {
     unsafe { fill(base, pages, 1) };
 }
 
-/// A step of those that take memory in pieces.
+/// Allocation step.
 const PIECE: usize = 256;
 
 fn heap() -> Outcome {
@@ -113,7 +112,7 @@ fn mappings() -> Outcome {
     })
 }
 
-/// A child that writes to all of its parent's pages dies, the parent does not.
+/// A child that writes to all of its parent's pages is killed, the parent is not.
 fn copies() -> Outcome {
     let witness = Witness::start()?;
     let pages = available()? as usize * 6 / 10;
@@ -138,7 +137,7 @@ fn shared() -> Outcome {
     })
 }
 
-/// Shared memory stays when its only owner says that it needs the pages no more.
+/// DONTNEED does not free shared memory, even of its only owner.
 fn shared_forgotten() -> Outcome {
     is_killed("touching and forgetting shared memory", || {
         while let Some(base) = map(PIECE, MapFlags::SHARED) {
@@ -150,7 +149,7 @@ fn shared_forgotten() -> Outcome {
     })
 }
 
-/// Reading a page in each 2 MiB takes no page but a table each time.
+/// Reading a page in each 2 MiB takes only page tables.
 fn page_tables() -> Outcome {
     is_killed("reading a byte in each 2 MiB", || {
         let pages = (1 << 30) / PAGE_SIZE;
@@ -162,8 +161,8 @@ fn page_tables() -> Outcome {
     })
 }
 
-/// Runs a hog that takes little at a time when most of memory is with others, of whom none has as
-/// much as the hog will have.
+/// Runs a hog that takes little at a time while other processes hold most of memory, each less than
+/// the hog.
 fn among_others(hog: impl FnOnce() -> Outcome) -> Outcome {
     const OTHERS: usize = 40;
     let share = available()? as usize / (OTHERS + 3);
@@ -174,7 +173,7 @@ fn among_others(hog: impl FnOnce() -> Outcome) -> Outcome {
     others.into_iter().rev().try_for_each(Witness::speak)
 }
 
-/// Each page with other rights than the next one takes a record.
+/// Alternating protections take a region record for each page.
 fn regions() -> Outcome {
     let mut next = 0;
     let mut end = 0;
@@ -195,28 +194,26 @@ fn regions() -> Outcome {
 }
 
 fn kmalloc() -> Outcome {
-    holds_all("getting objects of the kernel's", || {
-        sys::kmalloc(4096) != -1
-    })
+    holds_all("allocating kernel objects", || sys::kmalloc(4096) != -1)
 }
 
-/// Pipes with a page of bytes in each.
+/// Pipes with data in each.
 fn pipes() -> Outcome {
     let bytes = [1_u8; 512];
-    holds_all("making pipes", || {
+    holds_all("creating pipes", || {
         let mut ends = [0; 2];
         // SAFETY: `ends` is ours.
         unsafe { sys::pipe(&mut ends) == 0 && sys::write(ends[1], bytes.as_ptr(), 512) == 512 }
     })
 }
 
-/// The same directory open over and over.
+/// Opens the same directory repeatedly.
 fn files() -> Outcome {
     let open = || sys::open(c"/".as_ptr().cast(), 0) != -1;
     among_others(|| holds_all("opening a directory", open))
 }
 
-/// `read` into memory that cannot be given is -1, and whoever called goes on.
+/// `read` into memory that cannot be allocated returns -1.
 fn in_a_call() -> Outcome {
     let before = available()?;
     let witness = Witness::start()?;
@@ -227,7 +224,7 @@ fn in_a_call() -> Outcome {
         let bytes = [1_u8; 64];
         let pages = (1 << 30) / PAGE_SIZE;
         let mut base = 0;
-        // First a little, so that this process has touched all that it takes when memory ends.
+        // First a little, so that this process has touched all that it needs.
         for pages in [4, pages] {
             base = match map(pages, MapFlags::PRIVATE) {
                 Some(base) => base,
@@ -256,7 +253,7 @@ fn in_a_call() -> Outcome {
     all_back(before)
 }
 
-/// A shell that is there all the time answers when the hog is gone, and can start programs.
+/// A shell survives the hog and can run programs.
 fn beside_a_shell() -> Outcome {
     let mut shell = Command::new("/sh")
         .stdin(process::Stdio::piped())
@@ -275,7 +272,7 @@ fn beside_a_shell() -> Outcome {
             let mut byte = [0];
             stdout
                 .read_exact(&mut byte)
-                .or_fail(ulib::format!("hear from the shell in round {round}"))?;
+                .or_fail(ulib::format!("read from the shell in round {round}"))?;
             seen.push(byte[0]);
         }
     }
@@ -284,7 +281,7 @@ fn beside_a_shell() -> Outcome {
     Ok(())
 }
 
-/// Four at once, each in its own way.
+/// Four concurrent hogs of different kinds.
 fn several() -> Outcome {
     let before = available()?;
     let witness = Witness::start()?;

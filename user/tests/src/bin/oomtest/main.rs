@@ -1,9 +1,9 @@
-//! `oomtest [-q] [-l] [NAME…]`: takes all memory in every way a program can, and looks who is left.
+//! `oomtest [-q] [-l] [NAME…]`: out of memory, in every way that a program can cause it.
 //!
-//! With strict accounting (boot argument `commit=strict`) calls fail with -1 and nobody dies. Otherwise
-//! calls fail with -1; where a page that was promised cannot be given, the process that holds most
-//! dies with a line of the kernel's that names it. Whoever holds little goes on, and when the hogs are
-//! gone, every page is back. `oomtest; echo alive` shows that the shell is still there.
+//! With strict accounting (boot argument `commit=strict`) calls fail with -1 and no process is
+//! killed. Otherwise calls fail with -1, and when committed memory cannot be allocated, the kernel
+//! kills the largest process and names it on the console. Small processes go on, and afterwards
+//! every page is free again.
 #![no_std]
 #![no_main]
 

@@ -1,9 +1,11 @@
-//! With strict accounting: whoever wants more than there is gets -1, all that was promised is there,
-//! and nobody dies.
+//! Strict accounting: excessive requests fail with -1, committed memory is available, and no
+//! process is killed.
 
 use crate::witness::Witness;
 use abi::{MapFlags, PAGE_SIZE, Prot};
-use harness::{Expect, Gate, Kid, Outcome, Tally, Test, fill, grow_touched, map, peek, promisable};
+use harness::{
+    Expect, Gate, Kid, Outcome, Tally, Test, committable, fill, grow_touched, map, peek,
+};
 use harness::{expect, expect_eq, tests};
 use ulib::fs::{self, File};
 use ulib::io::Read;
@@ -33,16 +35,16 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// A step of those that take memory in pieces.
+/// Allocation step.
 const PIECE: usize = 256;
 
-/// Runs something in a child that takes until it is refused; the child must end by itself, beside a
-/// witness that must not notice.
+/// Runs a hog in a child until it is refused; the child must exit normally, and a witness must not
+/// notice.
 fn is_refused(what: &str, hog: impl FnOnce() -> bool) -> Outcome {
     let witness = Witness::start()?;
-    let before = promisable()?;
+    let before = committable()?;
     Kid::start(|| i32::from(!hog()))?.ends_with(0, what)?;
-    expect_eq!(promisable()?, before, "pages to be promised afterwards");
+    expect_eq!(committable()?, before, "pages to be committed afterwards");
     witness.speak()
 }
 
@@ -51,7 +53,7 @@ fn touch(base: usize, pages: usize) {
     unsafe { fill(base, pages, 1) };
 }
 
-/// Takes with `take` until that fails; whether it did so at least once before.
+/// Calls `take` until it fails; returns whether it succeeded at least once.
 fn until_refused(mut take: impl FnMut() -> bool) -> bool {
     let some = take();
     while take() {}
@@ -80,7 +82,7 @@ fn shared() -> Outcome {
     is_refused("taking shared memory", || take_mappings(MapFlags::SHARED))
 }
 
-/// Memory that can only be read takes a table for each 2 MiB, and no page.
+/// Read-only memory takes a page table for each 2 MiB, and no page.
 fn page_tables() -> Outcome {
     is_refused("taking page tables", || {
         until_refused(|| {
@@ -98,10 +100,10 @@ fn page_tables() -> Outcome {
     })
 }
 
-/// Rights to write are refused where the memory for it is not there.
+/// Write permission is refused if the memory for it cannot be committed.
 fn rights() -> Outcome {
     is_refused("writing what could be read only", || {
-        let length = promisable().unwrap_or(0) as usize * PAGE_SIZE;
+        let length = committable().unwrap_or(0) as usize * PAGE_SIZE;
         let flags = (MapFlags::PRIVATE | MapFlags::ANONYMOUS).bits();
         // SAFETY: without `FIXED` nothing is replaced.
         let base = unsafe { sys::mmap(0, length, Prot::READ.bits(), flags, -1, 0) };
@@ -117,9 +119,9 @@ fn rights() -> Outcome {
     })
 }
 
-/// A process with more than half of all cannot fork; one with less can.
+/// A process with more than half of memory cannot fork; one with less can.
 fn fork() -> Outcome {
-    let all = promisable()? as usize;
+    let all = committable()? as usize;
     for (tenths, works) in [(6, false), (4, true)] {
         is_refused("forking", || {
             if grow_touched(all * tenths / 10).is_err() {
@@ -132,7 +134,7 @@ fn fork() -> Outcome {
     Ok(())
 }
 
-/// With nothing left another program cannot be run, and the caller goes on.
+/// With no memory left exec fails, and the caller goes on.
 fn exec() -> Outcome {
     is_refused("running a program", || {
         let taken = until_refused(|| grow_touched(1).is_ok());
@@ -141,8 +143,8 @@ fn exec() -> Outcome {
     })
 }
 
-/// Runs a hog of kernel memory that stays; meanwhile somebody touches what it was promised before.
-fn leaves_promises(what: &str, mut take: impl FnMut() -> bool) -> Outcome {
+/// Runs a hog of kernel memory while another process touches memory committed before.
+fn keeps_commitments(what: &str, mut take: impl FnMut() -> bool) -> Outcome {
     const SMALL: usize = 256;
     is_refused(what, || {
         let Some(base) = map(SMALL, MapFlags::PRIVATE) else {
@@ -155,13 +157,11 @@ fn leaves_promises(what: &str, mut take: impl FnMut() -> bool) -> Outcome {
 }
 
 fn kmalloc() -> Outcome {
-    leaves_promises("getting objects of the kernel's", || {
-        sys::kmalloc(4096) != -1
-    })
+    keeps_commitments("allocating kernel objects", || sys::kmalloc(4096) != -1)
 }
 
 fn pipes() -> Outcome {
-    leaves_promises("making pipes", || {
+    keeps_commitments("creating pipes", || {
         let mut ends = [0; 2];
         // SAFETY: `ends` is ours.
         unsafe { sys::pipe(&mut ends) == 0 }
@@ -169,15 +169,15 @@ fn pipes() -> Outcome {
 }
 
 fn files() -> Outcome {
-    leaves_promises("opening a directory", || {
+    keeps_commitments("opening a directory", || {
         sys::open(c"/".as_ptr().cast(), 0) != -1
     })
 }
 
-/// Each page with other rights than the next one takes a record.
+/// Alternating protections take a region record for each page.
 fn regions() -> Outcome {
     let (mut next, mut end) = (0, 0);
-    leaves_promises("cutting mappings into regions", || {
+    keeps_commitments("cutting mappings into regions", || {
         if next >= end {
             let Some(base) = map(PIECE, MapFlags::PRIVATE) else {
                 return false;
@@ -211,11 +211,11 @@ fn several() -> Outcome {
     witness.speak()
 }
 
-/// Several reserve all there is, untouched, and then touch it all at once.
+/// Several processes reserve all memory, then touch it all.
 fn kept() -> Outcome {
     const HOLDERS: usize = 4;
     let (tally, gate) = (Tally::new()?, Gate::new()?);
-    let share = promisable()? as usize / (HOLDERS + 1);
+    let share = committable()? as usize / (HOLDERS + 1);
     let mut holders = Vec::new();
     for _ in 0..HOLDERS {
         holders.push(Kid::start(|| {
@@ -229,9 +229,9 @@ fn kept() -> Outcome {
     }
     let mut reports = tally.listen();
     for _ in 0..HOLDERS {
-        expect_eq!(reports.hear()?, 1, "a fifth of all promised");
+        expect_eq!(reports.hear()?, 1, "a fifth of all committed");
     }
-    // What is left goes too; this process touches nothing new from here on.
+    // Take the rest too; this process touches nothing new from here on.
     let rest = Kid::start(|| {
         gate.leave();
         let taken = until_refused(|| grow_touched(1).is_ok());
@@ -241,12 +241,12 @@ fn kept() -> Outcome {
     gate.open();
     holders
         .into_iter()
-        .try_for_each(|holder| holder.ends_with(0, "touching what was promised"))
+        .try_for_each(|holder| holder.ends_with(0, "touching committed memory"))
 }
 
-/// The page cache has taken what was promised and not touched, and gives it back.
+/// The page cache uses committed but untouched memory, and gives it back.
 fn kept_beside_cache() -> Outcome {
-    let share = promisable()? as usize * 9 / 10;
+    let share = committable()? as usize * 9 / 10;
     let base = map(share, MapFlags::PRIVATE).ok_or("expected a mapping, saw -1")?;
     for name in [b"a", b"b", b"c"] {
         fs::write(name, vec![b'x'; 200 << 10]).or_fail("write a file")?;
@@ -263,9 +263,9 @@ fn kept_beside_cache() -> Outcome {
     Ok(())
 }
 
-/// After a fork both sides write to all pages, with little else left.
+/// After fork both sides write to all pages, with little memory left.
 fn kept_after_fork() -> Outcome {
-    let pages = promisable()? as usize * 45 / 100;
+    let pages = committable()? as usize * 45 / 100;
     let base = grow_touched(pages).map_err(|_| "expected memory, saw -1")?;
     let child = Kid::start(|| {
         // SAFETY: the child's own memory.
@@ -274,23 +274,23 @@ fn kept_after_fork() -> Outcome {
     })?;
     // SAFETY: our memory.
     unsafe { fill(base, pages, 3) };
-    child.ends_with(0, "copying what was promised")?;
+    child.ends_with(0, "copying committed memory")?;
     for page in 0..pages {
         expect_eq!(peek(base + page * PAGE_SIZE), 3, "a byte of page {page}");
     }
     Ok(())
 }
 
-/// Reserving and giving back, in each way, leaves as much to be promised as before.
+/// Reserving and freeing, in each way, restores the committed count.
 fn come_back() -> Outcome {
-    let before = promisable()?;
+    let before = committable()?;
     for _ in 0..3 {
         let base = map(PIECE, MapFlags::PRIVATE).ok_or("expected a mapping, saw -1")?;
         let shared = map(PIECE, MapFlags::SHARED).ok_or("expected a mapping, saw -1")?;
         expect_eq!(
-            before - promisable()?,
+            before - committable()?,
             2 * PIECE as u64 + 3,
-            "pages promised to two mappings, their tables and the list of shared pages"
+            "pages committed for two mappings, their page tables and the object's page list"
         );
         for at in [base, shared] {
             // SAFETY: nobody uses the memory.
@@ -302,6 +302,6 @@ fn come_back() -> Outcome {
         unsafe { mem::sbrk(-((PIECE * PAGE_SIZE) as isize)) }.or_fail("shrink the heap")?;
         let _ = top;
     }
-    expect_eq!(promisable()?, before, "pages to be promised afterwards");
+    expect_eq!(committable()?, before, "pages to be committed afterwards");
     Ok(())
 }

@@ -1,23 +1,23 @@
-//! Processes that hold little and go on with their work while others take all memory: they must see
-//! their bytes again, and nobody may end them.
+//! Witnesses: small processes that work while others take all memory. Their data must survive, and
+//! they must not be killed.
 
 use abi::PAGE_SIZE;
 use harness::{Outcome, Stay, fill, grow_touched, peek};
 use ulib::string::String;
 
-/// Pages that a witness holds, unless said.
+/// Pages of a witness by default.
 const PAGES: usize = 20;
 
-/// A process that works on a few pages until it is let go.
+/// A process that works on a few pages until told to end.
 pub(crate) struct Witness(Stay);
 
 impl Witness {
-    /// Starts one that holds little.
+    /// Starts a witness with [`PAGES`] pages.
     pub fn start() -> Result<Witness, String> {
         Witness::holding(PAGES)
     }
 
-    /// Starts one that holds so many pages, and waits until it does.
+    /// Starts a witness with this many pages, and waits until it has them.
     pub fn holding(pages: usize) -> Result<Witness, String> {
         let hold = || {
             let base = grow_touched(pages).map_err(|_| 1)?;
@@ -36,7 +36,7 @@ impl Witness {
         Stay::start_then(hold, look).map(Witness)
     }
 
-    /// Lets it look at its pages and end. Of several, the last one first.
+    /// Makes it check its pages and exit. Of several, the last one first.
     pub fn speak(self) -> Outcome {
         self.0.end("a process that holds little")
     }

@@ -1,4 +1,4 @@
-//! Many processes in the file system at once.
+//! Concurrent use of the file system.
 
 use harness::random::Random;
 use harness::{Expect, Gate, Kid, Outcome, SCRATCH, Test};
@@ -23,7 +23,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     "read-while-written" = read_while_written;
 };
 
-/// Runs something in `count` processes that start at the same moment; each must find nothing wrong.
+/// Runs `run` in `count` processes that start together; each must succeed.
 fn together(count: u8, what: &str, run: impl Fn(u8) -> ulib::io::Result<bool>) -> Outcome {
     let gate = Gate::new()?;
     let kids: Vec<Kid> = (0..count)
@@ -60,11 +60,11 @@ fn twenty_writers() -> Outcome {
     Ok(())
 }
 
-/// Processes that share one open file write behind one another.
+/// Processes that share an open file append by its offset.
 fn one_offset() -> Outcome {
     const ROUNDS: usize = 100;
     const PIECE: usize = 10;
-    let file = File::create("file").or_fail("make a file")?;
+    let file = File::create("file").or_fail("create a file")?;
     together(5, "writing through one offset", |number| {
         for _ in 0..ROUNDS {
             (&file).write_all(&[number; PIECE])?;
@@ -87,11 +87,11 @@ fn one_offset() -> Outcome {
 }
 
 fn create_and_remove() -> Outcome {
-    together(4, "making and removing files", |number| {
+    together(4, "creating and removing files", |number| {
         for round in 0..20 {
             let mine = format!("p{number}r{round}");
             fs::write(&mine, &mine)?;
-            // Names that all use: any outcome is right.
+            // Shared names: any result is valid.
             let shared = format!("shared{}", round % 3);
             let _ = fs::write(&shared, b"any");
             let _ = fs::remove_file(&shared);
@@ -131,17 +131,14 @@ fn link_and_remove() -> Outcome {
         Ok(true)
     })?;
     let _ = fs::remove_file("x");
-    let links = fs::metadata("cat")
-        .or_fail("look at the file")?
-        .stat()
-        .nlink;
-    expect_eq!(links, 1, "names of the file");
+    let links = fs::metadata("cat").or_fail("stat the file")?.stat().nlink;
+    expect_eq!(links, 1, "links of the file");
     Ok(())
 }
 
 fn directories() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
-    together(4, "making, entering and removing directories", |number| {
+    fs::create_dir("d").or_fail("create a directory")?;
+    together(4, "creating, entering and removing directories", |number| {
         let mut random = Random::new(u64::from(number) + 7);
         for _ in 0..40 {
             let name = format!("{SCRATCH}/d/n{}", random.below(3));
@@ -165,7 +162,7 @@ fn directories() -> Outcome {
     fs::remove_dir("d").or_fail("remove the directory around them")
 }
 
-/// Of several that make the same directory, one succeeds.
+/// Of several mkdirs with the same name one succeeds.
 fn one_name_wins() -> Outcome {
     for round in 0..20 {
         let name = format!("d{round}");
@@ -194,7 +191,7 @@ fn one_name_wins() -> Outcome {
     Ok(())
 }
 
-/// A removed file goes when the last of several closes it.
+/// An unlinked file is freed at the last close.
 fn last_close() -> Outcome {
     for _ in 0..10 {
         fs::write("file", vec![b'l'; 10_000]).or_fail("write a file")?;
@@ -220,10 +217,10 @@ fn programs_at_once() -> Outcome {
     })
 }
 
-/// Readers see a beginning of what the writer writes.
+/// Readers see a prefix of what the writer writes.
 fn read_while_written() -> Outcome {
     const LENGTH: usize = 100_000;
-    File::create("file").or_fail("make a file")?;
+    File::create("file").or_fail("create a file")?;
     together(4, "reading what is being written", |number| {
         if number == 0 {
             let mut file = File::options().write(true).open("file")?;

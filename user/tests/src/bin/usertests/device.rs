@@ -21,11 +21,11 @@ fn nodes() -> Outcome {
     );
     expect!(
         fs::make_device("device", abi::CONSOLE, 0).is_err(),
-        "mknod of a taken name to fail"
+        "mknod of an existing name to fail"
     );
     expect!(
         fs::make_device("missing/x", 1, 0).is_err(),
-        "mknod in nothing to fail"
+        "mknod in a missing directory to fail"
     );
     expect!(
         ulib::env::set_current_dir("device").is_err(),
@@ -38,13 +38,13 @@ fn nodes() -> Outcome {
     fs::remove_file("link").or_fail("remove its second name")
 }
 
-/// Numbers behind which there is no device.
+/// Major numbers without a device.
 fn unknown() -> Outcome {
     for major in [0, 2, 9, 10, 100, i16::MAX, -1, i16::MIN] {
         if fs::make_device("device", major, 0).is_err() {
             continue;
         }
-        // Such a node may be refused at once or when it is used.
+        // The node may be refused on open or on use.
         if let Ok(mut file) = File::options().read(true).write(true).open("device") {
             expect!(
                 file.read(&mut [0]).is_err(),
@@ -65,7 +65,7 @@ fn console() -> Outcome {
         .write(true)
         .open("/console")
         .or_fail("open the console")?;
-    let about = console.metadata().or_fail("look at it")?;
+    let about = console.metadata().or_fail("stat it")?;
     expect!(about.is_device(), "a device, saw {about:?}");
     expect_eq!(
         console.write(b"").or_fail("write nothing")?,

@@ -34,7 +34,7 @@ fn names(path: &str) -> Result<Vec<Vec<u8>>, ulib::string::String> {
 }
 
 fn empty() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     let seen = names("d")?;
     expect!(
         seen.len() == 2 && seen[0] == b"." && seen[1] == b"..",
@@ -57,7 +57,7 @@ fn hundreds() -> Outcome {
         .chain((0..COUNT).map(|i| format!("f{i}").into()))
         .collect();
     expected.sort_unstable();
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     fs::write("d/f0", b"").or_fail("write a file")?;
     for i in 1..COUNT {
         fs::hard_link("d/f0", format!("d/f{i}")).or_fail("link")?;
@@ -77,12 +77,12 @@ fn hundreds() -> Outcome {
 }
 
 fn entries_reused() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     for i in 0..200 {
         fs::write(format!("d/file{i}"), b"").or_fail("write a file")?;
         fs::remove_file(format!("d/file{i}")).or_fail("remove it")?;
     }
-    let length = fs::metadata("d").or_fail("look at the directory")?.len();
+    let length = fs::metadata("d").or_fail("stat the directory")?.len();
     expect_eq!(
         length,
         48,
@@ -92,7 +92,7 @@ fn entries_reused() -> Outcome {
 }
 
 fn not_empty() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     fs::create_dir("d/e").or_fail("make one in it")?;
     expect!(
         fs::remove_dir("d").is_err(),
@@ -130,7 +130,7 @@ fn nested() -> Outcome {
 }
 
 fn written() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     expect!(
         File::options().write(true).open("d").is_err(),
         "opening it for writing to fail"
@@ -156,11 +156,11 @@ fn in_file() -> Outcome {
     expect!(File::open("file/x").is_err(), "opening in a file to fail");
     expect!(
         File::create("file/x").is_err(),
-        "making a file in a file to fail"
+        "creating a file in a file to fail"
     );
     expect!(
         fs::create_dir("file/x").is_err(),
-        "making a directory in a file to fail"
+        "creating a directory in a file to fail"
     );
     expect!(
         fs::remove_file("file/x").is_err(),
@@ -174,10 +174,10 @@ fn in_file() -> Outcome {
 }
 
 fn chdir() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     expect!(
         env::set_current_dir("missing").is_err(),
-        "chdir to what is not there to fail"
+        "chdir to a missing directory to fail"
     );
     env::set_current_dir("d").or_fail("chdir")?;
     fs::write("file", b"here").or_fail("write a file")?;
@@ -188,7 +188,7 @@ fn chdir() -> Outcome {
 }
 
 fn chdir_of_child() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     ends_with(0, "going elsewhere", || {
         i32::from(env::set_current_dir("d").is_err() || fs::write("file", b"").is_err())
     })?;
@@ -197,19 +197,19 @@ fn chdir_of_child() -> Outcome {
     Ok(())
 }
 
-/// A process whose current directory is removed can make nothing there, and can leave.
+/// Nothing can be created in a removed current directory, and it can be left.
 fn removed_inside() -> Outcome {
     for _ in 0..5 {
-        fs::create_dir("d").or_fail("make a directory")?;
+        fs::create_dir("d").or_fail("create a directory")?;
         env::set_current_dir("d").or_fail("go there")?;
         fs::remove_dir("../d").or_fail("remove it")?;
         expect!(
             fs::write("file", b"").is_err(),
-            "making a file there to fail"
+            "creating a file there to fail"
         );
         expect!(
             fs::create_dir("e").is_err(),
-            "making a directory there to fail"
+            "creating a directory there to fail"
         );
         expect!(
             fs::hard_link("/echo", "f").is_err(),
@@ -218,8 +218,8 @@ fn removed_inside() -> Outcome {
         ends_with(0, "living on there", || 0)?;
         env::set_current_dir(SCRATCH).or_fail("leave")?;
     }
-    // One that ends there.
-    fs::create_dir("d").or_fail("make a directory")?;
+    // A process that exits there.
+    fs::create_dir("d").or_fail("create a directory")?;
     let gate = Gate::new()?;
     let child = Kid::start(|| {
         let there = env::set_current_dir("d").is_ok() && fs::remove_dir("../d").is_ok();
@@ -231,7 +231,7 @@ fn removed_inside() -> Outcome {
 }
 
 fn removed_open() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     let mut directory = File::open("d").or_fail("open it")?;
     fs::remove_dir("d").or_fail("remove it")?;
     expect!(
@@ -240,27 +240,27 @@ fn removed_open() -> Outcome {
     );
     let n = directory.read(&mut [0; 100]).or_fail("read it")?;
     expect!(n <= 32, "at most the bytes it had, saw {n}");
-    fs::create_dir("d").or_fail("make another of that name")?;
+    fs::create_dir("d").or_fail("create another with that name")?;
     fs::remove_dir("d").or_fail("remove that")
 }
 
 fn links() -> Outcome {
     let count = |path| fs::metadata(path).map(|about| about.stat().nlink);
-    fs::create_dir("d").or_fail("make a directory")?;
-    let before = count("d").or_fail("count its names")?;
+    fs::create_dir("d").or_fail("create a directory")?;
+    let before = count("d").or_fail("count its links")?;
     for name in ["d/a", "d/b"] {
         fs::create_dir(name).or_fail("make one in it")?;
     }
     expect_eq!(
         count("d"),
         Ok(before + 2),
-        "names of a directory with two in it"
+        "links of a directory with two in it"
     );
     fs::remove_dir("d/a").or_fail("remove one")?;
     expect_eq!(
         count("d"),
         Ok(before + 1),
-        "names of a directory with one in it"
+        "links of a directory with one in it"
     );
     Ok(())
 }

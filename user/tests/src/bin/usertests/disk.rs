@@ -1,4 +1,4 @@
-//! A disk without room.
+//! A full disk.
 
 use abi::MemInfoFlags;
 use harness::{Expect, Outcome, Test};
@@ -25,7 +25,7 @@ fn free_blocks() -> Result<u64, ulib::string::String> {
         .disk_free)
 }
 
-/// Writes files until a write fails; how many files it made.
+/// Writes files until a write fails; returns the number of files.
 pub(crate) fn fill() -> Result<usize, ulib::string::String> {
     let piece = [b'd'; 16 * 1024];
     for number in 0.. {
@@ -34,7 +34,7 @@ pub(crate) fn fill() -> Result<usize, ulib::string::String> {
         };
         for _ in 0..LARGEST / piece.len() {
             if file.write_all(&piece).is_err() {
-                // What is left is less than a piece; take that too.
+                // Fill the rest in smaller pieces.
                 while file.write_all(&piece[..512]).is_ok() {}
                 return Ok(number + 1);
             }
@@ -66,9 +66,9 @@ fn full() -> Outcome {
     fs::write("after", vec![b'a'; 50_000]).or_fail("write a file when there is room")
 }
 
-/// Calls that need a block fail; those that need none, or give some back, work.
+/// On a full disk, calls that need a block fail; others work.
 fn full_calls() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     fs::write("old", b"old").or_fail("write a file")?;
     fill()?;
     for number in 0.. {
@@ -76,7 +76,10 @@ fn full_calls() -> Outcome {
             break;
         }
     }
-    expect!(fs::create_dir("new").is_err(), "making a directory to fail");
+    expect!(
+        fs::create_dir("new").is_err(),
+        "creating a directory to fail"
+    );
     expect!(fs::metadata("new").is_err(), "no trace of it");
     expect!(
         fs::write("new", b"new").is_err(),
@@ -97,7 +100,7 @@ fn full_calls() -> Outcome {
     fs::hard_link("old", "d/link").or_fail("link where the directory has room")?;
     fs::remove_file("fill0").or_fail("remove a file")?;
     fs::write("new", b"new").or_fail("write a file when there is room")?;
-    let out = File::create("out").or_fail("make a file")?;
+    let out = File::create("out").or_fail("create a file")?;
     let ran = Command::new("/echo")
         .stdout(out)
         .status()
@@ -111,7 +114,7 @@ fn inodes_out() -> Outcome {
         .or_fail("count inodes")?
         .disk_inodes;
     let mut made = 0;
-    // In several directories: one of thousands is slow to search.
+    // In several directories: large ones are slow to search.
     'all: for directory in 0.. {
         if fs::create_dir(format!("d{directory}")).is_err() {
             break;
@@ -125,14 +128,14 @@ fn inodes_out() -> Outcome {
         }
     }
     expect_eq!(made, before, "inodes that could be had");
-    expect!(File::create("more").is_err(), "making a file to fail");
+    expect!(File::create("more").is_err(), "creating a file to fail");
     expect!(
         fs::create_dir("more").is_err(),
-        "making a directory to fail"
+        "creating a directory to fail"
     );
     expect!(
         fs::make_device("more", 1, 0).is_err(),
-        "making a device to fail"
+        "creating a device to fail"
     );
     expect!(fs::metadata("more").is_err(), "no trace of them");
     fs::hard_link("d0/f0", "more").or_fail("link, which takes no inode")?;

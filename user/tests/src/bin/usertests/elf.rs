@@ -1,9 +1,9 @@
-//! A tiny program, built byte by byte, so that tests can spoil any of them.
+//! A tiny ELF program whose bytes tests can corrupt.
 
 use ulib::vec::Vec;
 use zerocopy::{Immutable, IntoBytes};
 
-/// Status with which the tiny program ends.
+/// The tiny program's exit status.
 pub(crate) const STATUS: i32 = 42;
 
 /// The header of an ELF file.
@@ -29,7 +29,7 @@ pub(crate) struct Header {
     pub(crate) names: u16,
 }
 
-/// A record of a segment.
+/// A program header.
 #[derive(Clone, Debug, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct Segment {
@@ -53,11 +53,11 @@ pub(crate) struct Elf {
 
 /// `PT_LOAD`.
 const LOAD: u32 = 1;
-/// Readable and runnable.
+/// Readable and executable.
 pub(crate) const READ_RUN: u32 = 5;
-/// Readable, writable and runnable.
+/// Readable, writable and executable.
 pub(crate) const ALL: u32 = 7;
-/// Where the code begins in the file.
+/// File offset of the code.
 const CODE_AT: u64 = 4096;
 
 /// Instructions as bytes.
@@ -68,7 +68,7 @@ pub(crate) fn code(instructions: &[u32]) -> Vec<u8> {
         .collect()
 }
 
-/// The tiny program: it ends with [`STATUS`].
+/// The tiny program: exits with [`STATUS`].
 pub(crate) fn tiny() -> Elf {
     // li a0, 42; li a7, 2; ecall; j .
     let code = code(&[0x02a0_0513, 0x0020_0893, 0x0000_0073, 0x0000_006f]);

@@ -1,4 +1,4 @@
-//! `exec`: good programs run, and whatever else is in a file does no harm.
+//! `exec`: valid programs run, and invalid ones do no harm.
 
 use crate::elf::{ALL, Elf, STATUS, code, tiny};
 use abi::{MAXARG, MAXVA, PAGE_SIZE, USER_TOP};
@@ -66,9 +66,9 @@ fn arguments() -> Outcome {
     Ok(())
 }
 
-/// Runs `exec` of a path with arguments in a child; nothing if it failed, else the status.
+/// Execs a path with arguments in a child; returns the exit status, or `None` if exec failed.
 fn try_exec(path: &str, arguments: &[*const u8]) -> Result<Option<i32>, ulib::string::String> {
-    // A status that no program of these tests gives.
+    // A status that no program here returns.
     const REFUSED: i32 = 88;
     let path = ulib::Path::new(path).or_fail("make a path")?;
     let child = Kid::start(|| {
@@ -86,7 +86,7 @@ fn too_many_arguments() -> Outcome {
         arguments.push(core::ptr::null());
         arguments
     };
-    // Without arguments that are numbers, `kill` ends with status 1.
+    // `kill` exits with 1 if its arguments are no numbers.
     expect_eq!(
         try_exec("/kill", &of(MAXARG - 1))?,
         Some(1),
@@ -120,7 +120,7 @@ fn no_program() -> Outcome {
     fs::write("empty", b"").or_fail("write a file")?;
     fs::write("text", b"echo this is no program\n").or_fail("write a file")?;
     fs::write("short", b"\x7fELF").or_fail("write a file")?;
-    fs::create_dir("directory").or_fail("make a directory")?;
+    fs::create_dir("directory").or_fail("create a directory")?;
     for path in [
         "missing",
         "missing/x",
@@ -141,7 +141,7 @@ fn no_program() -> Outcome {
     Ok(())
 }
 
-/// Writes a program to a file and runs it: nothing if that was refused, else the status.
+/// Writes a program to a file and runs it; returns the exit status, or `None` if exec failed.
 fn run(elf: &Elf) -> Result<Option<i32>, ulib::string::String> {
     run_bytes(&elf.bytes())
 }
@@ -169,7 +169,7 @@ fn run_tiny() -> Outcome {
     expect_eq!(
         run(&elf)?,
         Some(STATUS),
-        "status of one with memory behind its code"
+        "status of one with memory after its code"
     );
     let mut elf = tiny();
     elf.segment.address = 0x10000;
@@ -178,10 +178,10 @@ fn run_tiny() -> Outcome {
     Ok(())
 }
 
-/// A spoilt program is refused, or ends as soon as it runs.
-fn harmless(what: &str, spoil: impl FnOnce(&mut Elf)) -> Outcome {
+/// A corrupt program is refused or killed.
+fn harmless(what: &str, corrupt: impl FnOnce(&mut Elf)) -> Outcome {
     let mut elf = tiny();
-    spoil(&mut elf);
+    corrupt(&mut elf);
     let seen = run(&elf)?;
     expect!(
         seen.is_none_or(|s| s == abi::KILLED),
@@ -190,29 +190,37 @@ fn harmless(what: &str, spoil: impl FnOnce(&mut Elf)) -> Outcome {
     Ok(())
 }
 
-/// A spoilt program is refused.
-fn refused(what: &str, spoil: impl FnOnce(&mut Elf)) -> Outcome {
+/// A corrupt program is refused.
+fn refused(what: &str, corrupt: impl FnOnce(&mut Elf)) -> Outcome {
     let mut elf = tiny();
-    spoil(&mut elf);
+    corrupt(&mut elf);
     expect_eq!(run(&elf)?, None, "exec with {what}");
     Ok(())
 }
 
+/// A change that makes a program invalid.
+type Corruption = fn(&mut Elf);
+
 fn corrupt_header() -> Outcome {
-    refused("another magic", |elf| elf.header.magic[1] = b'e')?;
-    refused("32 bits", |elf| elf.header.class = 1)?;
-    refused("the other byte order", |elf| elf.header.data = 2)?;
-    refused("another machine", |elf| elf.header.machine = 62)?;
-    refused("an object file", |elf| elf.header.kind = 1)?;
+    let cases: [(&str, Corruption); 7] = [
+        ("another magic", |elf| elf.header.magic[1] = b'e'),
+        ("32 bits", |elf| elf.header.class = 1),
+        ("the other byte order", |elf| elf.header.data = 2),
+        ("another machine", |elf| elf.header.machine = 62),
+        ("an object file", |elf| elf.header.kind = 1),
+        ("too many program headers", |elf| {
+            elf.header.segments = u16::MAX
+        }),
+        ("small program headers", |elf| elf.header.segment_size = 8),
+    ];
+    for (what, corrupt) in cases {
+        refused(what, corrupt)?;
+    }
     for offset in [u64::MAX, u64::MAX - 10, 1 << 63, 1 << 40, 100_000] {
-        refused("segment records outside the file", |elf| {
+        refused("program headers outside the file", |elf| {
             elf.header.segments_at = offset
         })?;
     }
-    refused("more records than the file holds", |elf| {
-        elf.header.segments = u16::MAX
-    })?;
-    refused("small records", |elf| elf.header.segment_size = 8)?;
     harmless("a program without segments", |elf| elf.header.segments = 0)
 }
 
@@ -279,8 +287,8 @@ fn truncated() -> Outcome {
     Ok(())
 }
 
-/// Bytes of the header and the record changed at random: the program may run, be refused, or end,
-/// but with no status of its own making.
+/// Random changes in the headers: the program may run, be refused, or be killed, but not exit with
+/// another status.
 fn random_damage() -> Outcome {
     let mut random = Random::new(77);
     let whole = tiny().bytes();
@@ -312,14 +320,14 @@ fn far_entry() -> Outcome {
     Ok(())
 }
 
-/// A call that stores its result at address 0, where programs begin, stores that and no more.
+/// A call that stores its result at address 0, where programs start, stores only the result.
 fn result_at_zero() -> Outcome {
     let mut elf = tiny();
     elf.segment.flags = ALL;
     elf.header.entry = 0x100;
     elf.code = Vec::new();
     elf.code.resize(0x100, 0);
-    // fstat(1, 0); then ends with 0 if the call gave 0 and the eight bytes behind are zero:
+    // fstat(1, 0); then ends with 0 if the call gave 0 and the next eight bytes are zero:
     // li a0, 1; li a1, 0; li a7, 8; ecall; bne a0, zero, 1f; lwu a0, 24(zero); lwu a1, 28(zero);
     // or a0, a0, a1; j 2f; 1: li a0, 77; 2: li a7, 2; ecall
     elf.code.extend(code(&[
@@ -342,7 +350,7 @@ fn result_at_zero() -> Outcome {
     Ok(())
 }
 
-/// Memory behind what the file holds is zero, in the same page and in later ones.
+/// Bss is zero, in the last file page and in later ones.
 fn zeroed_data() -> Outcome {
     let mut elf = tiny();
     elf.segment.flags = ALL;
@@ -357,17 +365,17 @@ fn zeroed_data() -> Outcome {
         0x73,
     ]);
     elf.segment.in_file = elf.code.len() as u64;
-    // What follows in the file must not be seen.
+    // Data after the segment in the file must not show.
     elf.code.resize(PAGE_SIZE * 2, 0xff);
     expect_eq!(
         run(&elf)?,
         Some(0),
-        "bytes behind the segment's part in the file"
+        "bytes after the segment's part in the file"
     );
     Ok(())
 }
 
-/// A program may do with a segment what the file says and no more.
+/// Segments have the protection that the file asks for.
 fn permissions() -> Outcome {
     // sw zero, 0(zero); li a0, 42; li a7, 2; ecall
     let writes = code(&[0x0000_2023, 0x02a0_0513, 0x0020_0893, 0x73]);
@@ -390,9 +398,9 @@ fn permissions() -> Outcome {
     Ok(())
 }
 
-/// The directory, the open files and the number stay.
+/// exec keeps current directory, open files and process ID.
 fn keeps() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     fs::write("d/file", b"kept").or_fail("write a file")?;
     let input = File::open("d/file").or_fail("open it")?;
     let (seen, _) = Command::new("/cat")
@@ -421,7 +429,7 @@ fn keeps() -> Outcome {
 
 fn gives_memory_back() -> Outcome {
     let before = available()?;
-    let (read, write) = ulib::process::pipe().or_fail("make a pipe")?;
+    let (read, write) = ulib::process::pipe().or_fail("create a pipe")?;
     let child = Kid::start(|| {
         if grow_touched(1000).is_err() {
             return 1;
@@ -433,7 +441,7 @@ fn gives_memory_back() -> Outcome {
         let Err(_) = Command::new("/cat").exec();
         3
     })?;
-    // `cat` waits for input; look until it is the one that runs.
+    // Poll until the child has execed `cat`.
     let mut used = u64::MAX;
     for _ in 0..50 {
         used = before.saturating_sub(available()?);

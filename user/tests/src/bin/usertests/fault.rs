@@ -1,4 +1,4 @@
-//! What a program may not touch ends it, and it alone.
+//! Invalid accesses kill the program, and only it.
 
 use crate::pointers::WILD;
 use abi::PAGE_SIZE;
@@ -15,7 +15,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     "fault-write-text" = write_text,
     "fault-write-constants" = write_constants,
     "fault-run-data" = run_data,
-    "fault-behind-break" = behind_break,
+    "fault-past-break" = past_break,
     "fault-below-stack" = below_stack,
     "stack-is-whole" = stack_is_whole,
     "stack-overflow" = stack_overflow,
@@ -24,7 +24,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// The stack that the link script asks for.
+/// The stack size in the linker script.
 const STACK: usize = 64 << 10;
 
 fn reads() -> Outcome {
@@ -39,8 +39,7 @@ fn writes() -> Outcome {
     })
 }
 
-/// Jumps to an address. The process ends, or `a7` and `a0` as they are here make what it finds
-/// there harmless.
+/// Jumps to an address. The process is killed, or `a7` and `a0` make what is there harmless.
 fn jump(address: usize) {
     // SAFETY: the callers jump to where no code is.
     unsafe { asm!("jalr {}", in(reg) address & !1, clobber_abi("C")) };
@@ -53,7 +52,7 @@ fn jumps() -> Outcome {
 
 fn write_text() -> Outcome {
     for address in [0, PAGE_SIZE, jump as fn(usize) as usize] {
-        // SAFETY: must not happen, and ends the process.
+        // SAFETY: invalid, so it must kill the process.
         dies("writing to its code", || unsafe { poke(address, 0) })?;
     }
     Ok(())
@@ -62,43 +61,43 @@ fn write_text() -> Outcome {
 fn write_constants() -> Outcome {
     static CONSTANT: [u8; 4] = *b"same";
     let address = CONSTANT.as_ptr() as usize;
-    // SAFETY: must not happen, and ends the process.
+    // SAFETY: invalid, so it must kill the process.
     dies("writing to its constants", || unsafe { poke(address, 0) })?;
     expect_eq!(peek(address), b's', "the constant");
     Ok(())
 }
 
 fn run_data() -> Outcome {
-    // `ret`, twice in its short form.
+    // Two compressed `ret`.
     let mut code = [0x82, 0x80, 0x82, 0x80];
     let on_stack = code.as_mut_ptr() as usize;
-    dies("running its stack", || jump(on_stack))?;
+    dies("executing its stack", || jump(on_stack))?;
     let heap = grow_touched(1)?;
     for (i, byte) in code.into_iter().enumerate() {
         // SAFETY: the page is ours.
         unsafe { poke(heap + i, byte) };
     }
-    dies("running its heap", || jump(heap))?;
+    dies("executing its heap", || jump(heap))?;
     static CONSTANT: [u8; 4] = [0x82, 0x80, 0x82, 0x80];
-    dies("running its constants", || jump(CONSTANT.as_ptr() as usize))
-}
-
-fn behind_break() -> Outcome {
-    let base = grow_touched(3)?;
-    let end = base + 3 * PAGE_SIZE;
-    dies("reading behind the break", || {
-        peek(end.next_multiple_of(PAGE_SIZE))
-    })?;
-    // SAFETY: nothing was allocated since, and the test's pages are not used below.
-    unsafe { mem::sbrk(-2 * PAGE_SIZE as isize) }.or_fail("give memory back")?;
-    let end = (base + PAGE_SIZE).next_multiple_of(PAGE_SIZE);
-    // SAFETY: not ours any more, which must end the process.
-    dies("writing behind the lowered break", || unsafe {
-        poke(end, 1)
+    dies("executing its constants", || {
+        jump(CONSTANT.as_ptr() as usize)
     })
 }
 
-/// The lowest address of the stack: its top is the end of the page that holds the arguments.
+fn past_break() -> Outcome {
+    let base = grow_touched(3)?;
+    let end = base + 3 * PAGE_SIZE;
+    dies("reading past the break", || {
+        peek(end.next_multiple_of(PAGE_SIZE))
+    })?;
+    // SAFETY: nothing was allocated since, and the test's pages are not used below.
+    unsafe { mem::sbrk(-2 * PAGE_SIZE as isize) }.or_fail("free memory")?;
+    let end = (base + PAGE_SIZE).next_multiple_of(PAGE_SIZE);
+    // SAFETY: not ours any more, so it must kill the process.
+    dies("writing past the lowered break", || unsafe { poke(end, 1) })
+}
+
+/// The lowest address of the stack, which ends with the page of the arguments.
 fn stack_bottom() -> usize {
     let argument = env::args_bytes()
         .next()
@@ -150,23 +149,23 @@ fn instructions() -> Outcome {
     macro_rules! instruction {
         ($what:literal, $text:literal) => {
             dies($what, || {
-                // SAFETY: not for programs, which must end the process.
+                // SAFETY: privileged, so it must kill the process.
                 unsafe { asm!($text, out("a0") _) };
             })?
         };
     }
-    instruction!("an instruction that is none", ".word 0");
-    instruction!("another that is none", ".word 0xffffffff");
+    instruction!("an illegal instruction", ".word 0");
+    instruction!("another unknown one", ".word 0xffffffff");
     instruction!("reading the kernel's status register", "csrr a0, sstatus");
     instruction!("reading the page table register", "csrr a0, satp");
     instruction!("reading the machine's status register", "csrr a0, mstatus");
     instruction!("returning from a trap", "sret");
-    instruction!("flushing the translations", "sfence.vma");
+    instruction!("flushing the TLB", "sfence.vma");
     instruction!("a breakpoint", "ebreak");
     Ok(())
 }
 
-/// Ten processes fault at once; an eleventh goes on.
+/// Ten processes fault concurrently; an eleventh goes on.
 fn one_of_many() -> Outcome {
     use harness::{Gate, Kid};
     let gate = Gate::new()?;

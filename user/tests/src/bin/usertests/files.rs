@@ -1,4 +1,4 @@
-//! Files: opening, reading, writing, numbers.
+//! Files: open, read, write, descriptors.
 
 use abi::{OpenFlags, Stat};
 use harness::random::Random;
@@ -21,7 +21,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     "odd-pieces" = odd_pieces,
     "two-offsets" = two_offsets,
     "duplicate" = duplicate,
-    "lowest-number" = lowest_number,
+    "lowest-number" = lowest_descriptor,
     "large-file" = large_file,
     "file-too-large" = too_large,
     "stat" = stat,
@@ -32,31 +32,25 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// Bytes in the largest file: 12 blocks and those that one block of numbers names.
+/// Bytes of the largest file: 12 direct blocks and 256 of the indirect block.
 const LARGEST: usize = 268 * 1024;
 
 fn open_missing() -> Outcome {
     expect!(
         File::open("missing").is_err(),
-        "opening what is not there to fail"
+        "opening a missing file to fail"
     );
     expect!(
         File::open("missing/file").is_err(),
-        "opening in what is not there to fail"
+        "opening in a missing directory to fail"
     );
     let write = File::options().write(true).open("missing");
-    expect!(
-        write.is_err(),
-        "opening what is not there for writing to fail"
-    );
+    expect!(write.is_err(), "opening a missing file for writing to fail");
     let truncate = File::options().write(true).truncate(true).open("missing");
-    expect!(
-        truncate.is_err(),
-        "opening what is not there to empty it to fail"
-    );
+    expect!(truncate.is_err(), "truncating a missing file to fail");
     expect!(
         File::create("missing/file").is_err(),
-        "making a file in nothing to fail"
+        "creating a file in a missing directory to fail"
     );
     Ok(())
 }
@@ -143,14 +137,14 @@ fn truncate() -> Outcome {
     old.read_exact(&mut [0; 10]).or_fail("read")?;
     drop(File::create("file").or_fail("empty it")?);
     expect_eq!(
-        fs::metadata("file").or_fail("look at it")?.len(),
+        fs::metadata("file").or_fail("stat it")?.len(),
         0,
         "bytes after that"
     );
     expect_eq!(
         old.read(&mut [0; 10]).or_fail("read")?,
         0,
-        "bytes behind the old offset"
+        "bytes after the old offset"
     );
     fs::write("file", b"new").or_fail("write it anew")?;
     expect_eq!(
@@ -183,7 +177,7 @@ fn read_at_end() -> Outcome {
 }
 
 fn no_bytes() -> Outcome {
-    let file = File::create("file").or_fail("make a file")?;
+    let file = File::create("file").or_fail("create a file")?;
     expect_eq!(
         sys::write(file.as_raw_fd(), b"".as_ptr(), 0),
         0,
@@ -200,7 +194,7 @@ fn odd_pieces() -> Outcome {
     const LENGTH: usize = 100_000;
     let mut random = Random::new(31);
     let bytes: Vec<u8> = (0..LENGTH).map(|_| random.number() as u8).collect();
-    let mut file = File::create("file").or_fail("make a file")?;
+    let mut file = File::create("file").or_fail("create a file")?;
     let mut rest = bytes.as_slice();
     while !rest.is_empty() {
         let (now, later) = rest.split_at(rest.len().min(1 + random.below(3000)));
@@ -252,7 +246,7 @@ fn duplicate() -> Outcome {
     Ok(())
 }
 
-fn lowest_number() -> Outcome {
+fn lowest_descriptor() -> Outcome {
     fs::write("file", b"").or_fail("write a file")?;
     let files: Vec<File> = (0..6)
         .map(|_| File::open("file"))
@@ -274,7 +268,7 @@ fn lowest_number() -> Outcome {
 }
 
 fn large_file() -> Outcome {
-    let mut file = File::create("file").or_fail("make a file")?;
+    let mut file = File::create("file").or_fail("create a file")?;
     for block in 0..LARGEST / 1024 {
         let mut bytes = [0; 1024];
         bytes[..8].copy_from_slice(&(block as u64).to_le_bytes());
@@ -282,7 +276,7 @@ fn large_file() -> Outcome {
             .or_fail(format!("write block {block}"))?;
     }
     expect_eq!(
-        fs::metadata("file").or_fail("look at it")?.len(),
+        fs::metadata("file").or_fail("stat it")?.len(),
         LARGEST as u64,
         "bytes"
     );
@@ -302,7 +296,7 @@ fn large_file() -> Outcome {
 }
 
 fn too_large() -> Outcome {
-    let mut file = File::create("file").or_fail("make a file")?;
+    let mut file = File::create("file").or_fail("create a file")?;
     file.write_all(&vec![b'l'; LARGEST - 10])
         .or_fail("write nearly the most")?;
     let n = file.write(&[b'l'; 20]);
@@ -310,7 +304,7 @@ fn too_large() -> Outcome {
         n.is_err() || n == Ok(10),
         "no more than 10 bytes to be written, saw {n:?}"
     );
-    let length = fs::metadata("file").or_fail("look at it")?.len();
+    let length = fs::metadata("file").or_fail("stat it")?.len();
     expect!(
         length <= LARGEST as u64,
         "at most {LARGEST} bytes, saw {length}"
@@ -320,10 +314,10 @@ fn too_large() -> Outcome {
         .or_fail("write what still fits")?;
     expect!(
         file.write(b"x").is_err(),
-        "writing behind {LARGEST} bytes to fail"
+        "writing past {LARGEST} bytes to fail"
     );
     expect_eq!(
-        fs::metadata("file").or_fail("look at it")?.len(),
+        fs::metadata("file").or_fail("stat it")?.len(),
         LARGEST as u64,
         "bytes"
     );
@@ -336,14 +330,14 @@ fn too_large() -> Outcome {
 
 fn stat() -> Outcome {
     fs::write("file", b"12345").or_fail("write a file")?;
-    fs::create_dir("directory").or_fail("make a directory")?;
-    let file = *fs::metadata("file").or_fail("look at the file")?.stat();
+    fs::create_dir("directory").or_fail("create a directory")?;
+    let file = *fs::metadata("file").or_fail("stat the file")?.stat();
     expect_eq!(
         (file.kind, file.nlink, file.size),
         (2, 1, 5),
         "type, links and size of the file"
     );
-    let about = fs::metadata("directory").or_fail("look at the directory")?;
+    let about = fs::metadata("directory").or_fail("stat the directory")?;
     expect!(about.is_dir(), "a directory, saw {about:?}");
     expect_eq!(about.len(), 32, "bytes of an empty directory");
     expect!(
@@ -352,13 +346,13 @@ fn stat() -> Outcome {
     );
     expect_eq!(about.stat().dev, file.dev, "the disk of both");
     fs::hard_link("file", "link").or_fail("link")?;
-    let link = *fs::metadata("link").or_fail("look at the link")?.stat();
+    let link = *fs::metadata("link").or_fail("stat the link")?.stat();
     expect_eq!(
         (link.ino, link.nlink),
         (file.ino, 2),
         "inode and links of the file's second name"
     );
-    let (read, _write) = ulib::process::pipe().or_fail("make a pipe")?;
+    let (read, _write) = ulib::process::pipe().or_fail("create a pipe")?;
     let mut stat = Stat::default();
     // SAFETY: `stat` is ours.
     let seen = unsafe { sys::fstat(read.as_raw_fd(), &mut stat) };
@@ -395,9 +389,9 @@ fn unlink_while_open() -> Outcome {
         "the old bytes"
     );
     expect_eq!(
-        file.metadata().or_fail("look at it")?.stat().nlink,
+        file.metadata().or_fail("stat it")?.stat().nlink,
         0,
-        "names of the old one"
+        "links of the old one"
     );
     Ok(())
 }
@@ -412,7 +406,7 @@ fn write_after_unlink() -> Outcome {
         file.write_all(&vec![b'w'; 50_000])
             .or_fail("write to it all the same")?;
         expect_eq!(
-            file.metadata().or_fail("look at it")?.len(),
+            file.metadata().or_fail("stat it")?.len(),
             50_000,
             "bytes in it"
         );
@@ -420,7 +414,7 @@ fn write_after_unlink() -> Outcome {
     Ok(())
 }
 
-/// A program that runs may be read and removed, but not written.
+/// A running program may be read and unlinked, but not written.
 fn program_in_use() -> Outcome {
     let bytes = fs::read("/cat").or_fail("read a program")?;
     fs::write("program", &bytes).or_fail("copy it")?;
@@ -429,7 +423,7 @@ fn program_in_use() -> Outcome {
         .stdout(ulib::process::Stdio::Piped)
         .spawn()
         .or_fail("start it")?;
-    // It runs when it hands on the first byte.
+    // Once it echoes a byte, it runs.
     let (Some(stdin), Some(stdout)) = (child.stdin.as_mut(), child.stdout.as_mut()) else {
         return Err("expected pipes to the program".into());
     };

@@ -1,4 +1,4 @@
-//! Memory after `fork`: shared until written, and then each one's own.
+//! Memory after `fork`: copy on write.
 
 use abi::PAGE_SIZE;
 use harness::{Expect, Gate, Kid, Outcome, Test, available, ends_with, grow_touched, peek, poke};
@@ -71,7 +71,7 @@ fn shares_pages() -> Outcome {
         .try_for_each(|kid| kid.ends_with(0, "sharing memory"))
 }
 
-/// A byte that each generation changes before it starts the next.
+/// Each generation changes a byte before it forks the next.
 fn of_fork() -> Outcome {
     fn generation(at: usize, number: u8) -> bool {
         if peek(at) != number {
@@ -126,7 +126,7 @@ fn many() -> Outcome {
     Ok(())
 }
 
-/// The kernel's own writes must copy too.
+/// Writes by the kernel copy too.
 fn in_calls() -> Outcome {
     fs::write("file", vec![b'k'; 3 * PAGE_SIZE]).or_fail("write a file")?;
     let base = grow_touched(8)?;
@@ -160,7 +160,7 @@ fn in_calls() -> Outcome {
     Ok(())
 }
 
-/// When the others are gone, the last one writes without a copy.
+/// The last owner writes without a copy.
 fn last_owner() -> Outcome {
     const PAGES: usize = 500;
     let base = grow_touched(PAGES)?;

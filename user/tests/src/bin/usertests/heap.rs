@@ -1,4 +1,4 @@
-//! `sbrk`, and memory that comes when it is touched.
+//! `sbrk` and lazy allocation.
 
 use abi::{PAGE_SIZE, Stat};
 use harness::random::Random;
@@ -28,7 +28,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     "no-old-data" = no_old_data;
 };
 
-/// Moves the break as the tests want, with nothing of the allocator above it.
+/// The raw call. Nothing of the allocator lies above the tests' memory.
 fn sbrk(bytes: isize) -> isize {
     // SAFETY: the tests of this file allocate nothing while their own memory is on top.
     unsafe { sys::sbrk(bytes) }
@@ -121,7 +121,7 @@ fn huge() -> Outcome {
     Ok(())
 }
 
-/// Lowering the break below the heap is refused, or takes the program's memory and so ends it.
+/// Lowering the break below the heap is refused, or unmaps the program and so kills it.
 fn below_heap() -> Outcome {
     for keep in [0, 1, 3500, PAGE_SIZE as isize] {
         let child = harness::Kid::start(|| {
@@ -148,7 +148,7 @@ fn gives_back() -> Outcome {
         );
         sbrk(-(500 * PAGE_SIZE as isize));
     }
-    // The break stayed where it was, so even the page tables are gone.
+    // The break is as before, so even the page tables are freed.
     let after = available()?;
     expect!(after >= before, "{before} pages available, saw {after}");
     Ok(())
@@ -156,7 +156,7 @@ fn gives_back() -> Outcome {
 
 fn sparse() -> Outcome {
     if is_strict() {
-        expect!(mem::grow(512 << 20).is_err(), "512 MiB not to be promised");
+        expect!(mem::grow(512 << 20).is_err(), "512 MiB to be refused");
         return Ok(());
     }
     let before = available()?;
@@ -165,7 +165,7 @@ fn sparse() -> Outcome {
     for at in (base..base + length).step_by(2 << 20) {
         // SAFETY: the memory is ours.
         unsafe { poke(at, 3) };
-        expect_eq!(peek(at + PAGE_SIZE), 0, "an untouched byte behind {at:#x}");
+        expect_eq!(peek(at + PAGE_SIZE), 0, "an untouched byte after {at:#x}");
     }
     sbrk(-(length as isize));
     let after = available()?;
@@ -178,7 +178,7 @@ fn sparse() -> Outcome {
 
 fn promises() -> Outcome {
     if is_strict() {
-        expect!(mem::grow(64 << 30).is_err(), "64 GiB not to be promised");
+        expect!(mem::grow(64 << 30).is_err(), "64 GiB to be refused");
         return Ok(());
     }
     let before = available()?;
@@ -190,7 +190,7 @@ fn promises() -> Outcome {
         after + 10 >= before,
         "few pages taken, saw {before} before and {after} after"
     );
-    expect!(sbrk(-(64 << 30)) != -1, "the promise to be given back");
+    expect!(sbrk(-(64 << 30)) != -1, "the heap to shrink");
     Ok(())
 }
 
@@ -225,7 +225,7 @@ fn random() -> Outcome {
     Ok(())
 }
 
-/// Every call that gets an address, with memory nobody touched before.
+/// Every call with a pointer, with untouched memory.
 fn untouched_in_calls() -> Outcome {
     fs::write("file", b"hello").or_fail("write a file")?;
     let file = File::open("file").or_fail("open a file")?;
@@ -249,7 +249,7 @@ fn untouched_in_calls() -> Outcome {
         let answer = sys::meminfo((page(9) - 60) as *mut abi::MemInfo, size, 0);
         expect_eq!(answer, size as isize, "meminfo");
     }
-    let out = File::create("out").or_fail("make a file")?;
+    let out = File::create("out").or_fail("create a file")?;
     let n = sys::write(out.as_raw_fd(), page(20) as *const u8, 3 * PAGE_SIZE);
     expect_eq!(
         n,
@@ -257,7 +257,7 @@ fn untouched_in_calls() -> Outcome {
         "bytes written from untouched memory"
     );
     let seen = fs::read("out").or_fail("read it back")?;
-    expect!(seen.iter().all(|&byte| byte == 0), "only zeroes written");
+    expect!(seen.iter().all(|&byte| byte == 0), "only zeros written");
     // An untouched string is an empty one.
     expect_eq!(
         sys::open(page(40) as *const u8, 0x202),
@@ -282,7 +282,7 @@ fn reads_zero() -> Outcome {
             "a byte of untouched page {page}"
         );
     }
-    // Each takes a page of its own, and a few page tables; the write that follows takes nothing more.
+    // Reading the heap takes pages and a few page tables; the later write takes no more.
     let read = before - available()?;
     expect!(
         (1000..1020).contains(&read),
@@ -308,7 +308,7 @@ fn fork_apart() -> Outcome {
     dies("reading what only a child got", || peek(above))
 }
 
-/// A process fills all memory with a pattern; the next one sees zeroes only.
+/// A process fills all memory with a pattern; the next one must see zeros.
 fn no_old_data() -> Outcome {
     ends_with(0, "leaving a pattern everywhere", || {
         let base = sbrk(0) as usize;

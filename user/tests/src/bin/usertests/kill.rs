@@ -1,4 +1,4 @@
-//! `kill`, whatever the victim is doing.
+//! `kill`, whatever the victim does.
 
 use harness::{Expect, Gate, Kid, Outcome, Tally, Test, ends_with};
 use harness::{expect, expect_eq, tests};
@@ -27,8 +27,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     "kill-starting-programs" = starting_programs;
 };
 
-/// Starts a child that says when it is about to do something endless, and kills it, before and
-/// while it sleeps in that.
+/// Starts a child that blocks or loops forever, and kills it, before and while it does.
 fn kill_while(what: &str, endless: impl Fn()) -> Outcome {
     for round in 0..6 {
         let tally = Tally::new()?;
@@ -39,7 +38,7 @@ fn kill_while(what: &str, endless: impl Fn()) -> Outcome {
             }
         })?;
         tally.listen().hear()?;
-        // Either is right; a tick makes it likely that the child sleeps in the call.
+        // After a tick the child probably sleeps in the call.
         if round % 2 == 0 {
             thread::sleep_ticks(1);
         }
@@ -55,14 +54,14 @@ fn running() -> Outcome {
 }
 
 fn reading_pipe() -> Outcome {
-    let (read, _write) = process::pipe().or_fail("make a pipe")?;
+    let (read, _write) = process::pipe().or_fail("create a pipe")?;
     kill_while("reading an empty pipe", || {
         let _ = (&read).read(&mut [0]);
     })
 }
 
 fn writing_pipe() -> Outcome {
-    let (_read, write) = process::pipe().or_fail("make a pipe")?;
+    let (_read, write) = process::pipe().or_fail("create a pipe")?;
     kill_while("writing to a full pipe", || {
         let _ = (&write).write(&vec![0; 1000]);
     })
@@ -89,7 +88,7 @@ fn sleeping() -> Outcome {
 
 fn reading_console() -> Outcome {
     let console = File::open("/console").or_fail("open the console")?;
-    // Whether or not somebody types meanwhile.
+    // Typed input does no harm.
     kill_while("reading the console", || {
         let _ = (&console).read(&mut [0]);
     })
@@ -112,8 +111,8 @@ fn nobody() -> Outcome {
 fn ended() -> Outcome {
     let child = process::fork_with(|| 9).or_fail("fork")?;
     process::wait().or_fail("wait")?;
-    expect_eq!(sys::kill(child), -1, "kill of a process that was collected");
-    // One that has ended, as its end of the pipe shows, and was not collected.
+    expect_eq!(sys::kill(child), -1, "kill of a process that was reaped");
+    // A zombie, as its closed pipe shows.
     let tally = Tally::new()?;
     let child = Kid::start(|| 9)?;
     let reports = tally.listen().count()?;
@@ -143,7 +142,7 @@ fn many() -> Outcome {
     for kid in &kids {
         process::kill(kid.id()).or_fail("kill")?;
     }
-    // A second time is no error while none is collected.
+    // Killing again is no error before they are reaped.
     for kid in &kids {
         process::kill(kid.id()).or_fail("kill again")?;
     }
@@ -171,7 +170,7 @@ fn touching_memory() -> Outcome {
 }
 
 fn writing_files() -> Outcome {
-    kill_while("making, writing and removing files", || {
+    kill_while("creating, writing and removing files", || {
         if let Ok(mut file) = File::create("file") {
             let _ = file.write_all(&vec![b'w'; 5000]);
         }
@@ -190,7 +189,7 @@ fn starting_programs() -> Outcome {
     })
 }
 
-/// Takes what a program complains about.
+/// Swallows error messages.
 fn sink() -> ulib::process::Stdio {
     File::create("sink").map_or(ulib::process::Stdio::Inherit, ulib::process::Stdio::File)
 }

@@ -1,4 +1,4 @@
-//! Names of files.
+//! Links and names.
 
 use harness::{Expect, Outcome, Test};
 use harness::{expect, expect_eq, tests};
@@ -9,10 +9,10 @@ use ulib::{format, sys};
 pub(crate) const TESTS: &[Test] = tests! {
     quick:
     "link-and-unlink" = link_and_unlink,
-    "link-what-may-not" = link_what_may_not,
+    "link-what-may-not" = link_errors,
     "link-many" = link_many,
     "link-to-itself" = link_to_itself,
-    "unlink-what-may-not" = unlink_what_may_not,
+    "unlink-what-may-not" = unlink_errors,
     "create-existing" = create_existing,
     "names-of-14-bytes" = names_of_14,
     "odd-names" = odd_names,
@@ -45,15 +45,15 @@ fn link_and_unlink() -> Outcome {
     Ok(())
 }
 
-fn link_what_may_not() -> Outcome {
+fn link_errors() -> Outcome {
     fs::write("file", b"").or_fail("write a file")?;
     fs::write("other", b"").or_fail("write another")?;
-    fs::create_dir("directory").or_fail("make a directory")?;
+    fs::create_dir("directory").or_fail("create a directory")?;
     let cases = [
-        ("missing", "new", "a file that is not there"),
-        ("file", "other", "to a name that is taken"),
+        ("missing", "new", "a missing file"),
+        ("file", "other", "to an existing name"),
         ("file", "directory", "to a directory's name"),
-        ("file", "missing/new", "into a directory that is not there"),
+        ("file", "missing/new", "into a missing directory"),
         ("file", "other/new", "into a file"),
         ("directory", "new", "a directory"),
         (".", "new", "the current directory"),
@@ -62,11 +62,8 @@ fn link_what_may_not() -> Outcome {
     for (old, new, what) in cases {
         expect!(fs::hard_link(old, new).is_err(), "linking {what} to fail");
     }
-    let links = fs::metadata("file")
-        .or_fail("look at the file")?
-        .stat()
-        .nlink;
-    expect_eq!(links, 1, "names of the file after links that failed");
+    let links = fs::metadata("file").or_fail("stat the file")?.stat().nlink;
+    expect_eq!(links, 1, "links of the file after links that failed");
     expect!(fs::metadata("new").is_err(), "no new name");
     Ok(())
 }
@@ -76,19 +73,13 @@ fn link_many() -> Outcome {
     for i in 0..100 {
         fs::hard_link("file", format!("link{i}")).or_fail("link")?;
     }
-    let links = fs::metadata("file")
-        .or_fail("look at the file")?
-        .stat()
-        .nlink;
-    expect_eq!(links, 101, "names of the file");
+    let links = fs::metadata("file").or_fail("stat the file")?.stat().nlink;
+    expect_eq!(links, 101, "links of the file");
     for i in 0..100 {
         fs::remove_file(format!("link{i}")).or_fail("remove a name")?;
     }
-    let links = fs::metadata("file")
-        .or_fail("look at the file")?
-        .stat()
-        .nlink;
-    expect_eq!(links, 1, "names of the file");
+    let links = fs::metadata("file").or_fail("stat the file")?.stat().nlink;
+    expect_eq!(links, 1, "links of the file");
     Ok(())
 }
 
@@ -106,8 +97,8 @@ fn link_to_itself() -> Outcome {
     Ok(())
 }
 
-fn unlink_what_may_not() -> Outcome {
-    fs::create_dir("directory").or_fail("make a directory")?;
+fn unlink_errors() -> Outcome {
+    fs::create_dir("directory").or_fail("create a directory")?;
     fs::write("directory/file", b"").or_fail("write a file in it")?;
     fs::write("file", b"").or_fail("write a file")?;
     let names = [
@@ -142,25 +133,25 @@ fn create_existing() -> Outcome {
     let mut bytes = [0; 3];
     file.read_exact(&mut bytes).or_fail("read it")?;
     expect_eq!(bytes, *b"old", "the file, opened to be made if missing");
-    fs::create_dir("directory").or_fail("make a directory")?;
+    fs::create_dir("directory").or_fail("create a directory")?;
     expect!(
         fs::create_dir("directory").is_err(),
-        "making it twice to fail"
+        "creating it twice to fail"
     );
     expect!(
         fs::create_dir("file").is_err(),
-        "making a directory of a file's name to fail"
+        "creating a directory of a file's name to fail"
     );
     expect!(
         File::create("directory").is_err(),
-        "making a file of a directory's name to fail"
+        "creating a file of a directory's name to fail"
     );
     let create_only = sys::open(c"directory".to_bytes_with_nul().as_ptr(), 0x200);
     expect_eq!(create_only, -1, "open of a directory to create it");
     Ok(())
 }
 
-/// Longer names count with their first 14 bytes.
+/// Names are truncated to 14 bytes.
 fn names_of_14() -> Outcome {
     let name = "12345678901234";
     fs::create_dir(name).or_fail("make a directory with a name of 14 bytes")?;
@@ -170,7 +161,7 @@ fn names_of_14() -> Outcome {
     let seen = fs::read(format!("{name}/{name}/{name}")).or_fail("read it by names of 14")?;
     expect_eq!(seen.as_slice(), b"deep", "the file");
     let again = fs::create_dir(format!("{name}/{name}"));
-    expect!(again.is_err(), "making the inner directory twice to fail");
+    expect!(again.is_err(), "creating the inner directory twice to fail");
     Ok(())
 }
 
@@ -209,7 +200,7 @@ fn empty_paths() -> Outcome {
 }
 
 fn slashes() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     fs::write("d//file", b"s").or_fail("write a file")?;
     for path in [
         "d/file",

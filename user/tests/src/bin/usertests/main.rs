@@ -1,7 +1,7 @@
 //! `usertests [-q] [-l] [NAME…]`: tests of the kernel through its system calls. Each runs in a
-//! process and a directory of its own; what the machine has is counted before and after. `-q` runs
-//! the quick ones, `-l` lists all. Around all of them, or all quick ones, one process takes all memory:
-//! it must get exactly as many pages afterwards as before.
+//! process and a directory of its own and must not leak. `-q` runs the quick ones, `-l` lists all.
+//! Before and after a run of all, or all quick ones, one process takes all memory: it must get as
+//! many pages afterwards.
 #![no_std]
 #![no_main]
 

@@ -27,7 +27,7 @@ pub(crate) const TESTS: &[Test] = tests! {
 };
 
 fn bytes() -> Outcome {
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     for i in 0..100_u8 {
         write.write_all(&[i, i + 1, i + 2]).or_fail("write")?;
         let mut seen = [0; 3];
@@ -41,7 +41,7 @@ fn bytes() -> Outcome {
 }
 
 fn end() -> Outcome {
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     write.write_all(b"last").or_fail("write")?;
     drop(write);
     let mut seen = Vec::new();
@@ -53,11 +53,11 @@ fn end() -> Outcome {
 }
 
 fn without_reader() -> Outcome {
-    let (read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (read, mut write) = process::pipe().or_fail("create a pipe")?;
     drop(read);
     expect!(write.write(b"x").is_err(), "write to fail without a reader");
-    // A writer that waits for room must learn it too.
-    let (read, mut write) = process::pipe().or_fail("make a pipe")?;
+    // A blocked writer must fail too.
+    let (read, mut write) = process::pipe().or_fail("create a pipe")?;
     let tally = Tally::new()?;
     let child = Kid::start(|| {
         sys::close(read.as_raw_fd());
@@ -70,10 +70,10 @@ fn without_reader() -> Outcome {
     child.ends_with(0, "writing without a reader")
 }
 
-/// A writer waits until there is room, a reader until there are bytes.
+/// A writer blocks while the pipe is full, a reader while it is empty.
 fn full() -> Outcome {
     const LENGTH: usize = 50_000;
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     let child = Kid::start(|| i32::from(write.write_all(&vec![3; LENGTH]).is_err()))?;
     drop(write);
     let mut seen = 0;
@@ -91,9 +91,9 @@ fn full() -> Outcome {
     child.ends_with(0, "writing more than fits")
 }
 
-/// Writes bytes that a seed chooses, in pieces of random sizes, in a child; compares them here.
+/// Writes random data in pieces of random sizes in a child, and checks it here.
 fn transfer(length: usize, longest: usize, seed: u64) -> Outcome {
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     let child = Kid::start(|| {
         let mut random = Random::new(seed);
         let bytes: Vec<u8> = (0..length).map(|_| random.number() as u8).collect();
@@ -138,7 +138,7 @@ fn odd_pieces() -> Outcome {
 fn many_writers() -> Outcome {
     const WRITERS: u8 = 10;
     const EACH: usize = 3000;
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     let kids: Vec<Kid> = (0..WRITERS)
         .map(|number| Kid::start(|| i32::from(write.write_all(&[number; EACH]).is_err())))
         .collect::<Result<_, _>>()?;
@@ -160,15 +160,15 @@ fn many_writers() -> Outcome {
         .try_for_each(|kid| kid.ends_with(0, "writing with others"))
 }
 
-/// Twenty processes in a row, each adds one to what comes through.
+/// Twenty processes in a chain, each adds one to every byte.
 fn chain() -> Outcome {
     const LINKS: u8 = 20;
-    let (mut input, mut first) = process::pipe().or_fail("make a pipe")?;
+    let (mut input, mut first) = process::pipe().or_fail("create a pipe")?;
     let mut kids = Vec::new();
     for _ in 0..LINKS {
-        let (read, mut write) = process::pipe().or_fail("make a pipe")?;
+        let (read, mut write) = process::pipe().or_fail("create a pipe")?;
         kids.push(Kid::start(|| {
-            // The copy of the first end would keep the chain open.
+            // The inherited copy would keep the chain open.
             sys::close(first.as_raw_fd());
             let mut byte = [0];
             while matches!(input.read(&mut byte), Ok(1)) {
@@ -194,7 +194,7 @@ fn chain() -> Outcome {
 }
 
 fn wrong_end() -> Outcome {
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     expect!(
         read.write(b"x").is_err(),
         "writing to the reading end to fail"
@@ -207,7 +207,7 @@ fn wrong_end() -> Outcome {
 }
 
 fn duplicated_ends() -> Outcome {
-    let (mut read, write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, write) = process::pipe().or_fail("create a pipe")?;
     let mut copies: Vec<File> = (0..10)
         .map(|_| write.try_clone())
         .collect::<Result<_, _>>()
@@ -227,9 +227,9 @@ fn duplicated_ends() -> Outcome {
     Ok(())
 }
 
-/// Nothing written, nothing asked for.
+/// Reads and writes of no bytes.
 fn to_itself() -> Outcome {
-    let (read, write) = process::pipe().or_fail("make a pipe")?;
+    let (read, write) = process::pipe().or_fail("create a pipe")?;
     expect_eq!(
         sys::write(write.as_raw_fd(), b"".as_ptr(), 0),
         0,

@@ -1,4 +1,4 @@
-//! Addresses, numbers and strings that no call may believe.
+//! Invalid pointers, counts, descriptors and strings.
 
 use abi::{MAXPATH, MAXVA, MMAP_BASE, PAGE_SIZE, Stat, Sys, USER_TOP};
 use core::ptr;
@@ -27,11 +27,11 @@ pub(crate) const TESTS: &[Test] = tests! {
     "path-too-long" = path_too_long,
     "absurd-counts" = absurd_counts,
     "unknown-calls" = unknown_calls,
-    "bad-file-numbers" = bad_file_numbers;
+    "bad-file-numbers" = bad_descriptors;
     slow:;
 };
 
-/// Addresses at which a program has nothing and can have nothing.
+/// Addresses that are never mapped.
 pub(crate) const WILD: [usize; 13] = [
     0x8000_0000,
     MMAP_BASE as usize,
@@ -48,7 +48,7 @@ pub(crate) const WILD: [usize; 13] = [
     usize::MAX,
 ];
 
-/// A file with something in it.
+/// A file of three pages.
 fn file() -> Result<File, ulib::string::String> {
     fs::write("file", vec![b'x'; 3 * PAGE_SIZE]).or_fail("write a file")?;
     File::open("file").or_fail("open a file")
@@ -69,20 +69,20 @@ fn read() -> Outcome {
 }
 
 fn write() -> Outcome {
-    let file = File::create("file").or_fail("make a file")?;
+    let file = File::create("file").or_fail("create a file")?;
     for address in WILD {
         for n in [1, 8, 2 * PAGE_SIZE] {
             let seen = sys::write(file.as_raw_fd(), address as *const u8, n);
             expect_eq!(seen, -1, "write of {n} bytes from {address:#x}");
         }
     }
-    let length = file.metadata().or_fail("look at the file")?.len();
+    let length = file.metadata().or_fail("stat the file")?.len();
     expect_eq!(length, 0, "bytes in the file after writes that failed");
     Ok(())
 }
 
 fn pipe_data() -> Outcome {
-    let (mut from, to) = process::pipe().or_fail("make a pipe")?;
+    let (mut from, to) = process::pipe().or_fail("create a pipe")?;
     for address in WILD {
         let seen = sys::write(to.as_raw_fd(), address as *const u8, 8);
         expect_eq!(seen, -1, "write to a pipe from {address:#x}");
@@ -94,7 +94,7 @@ fn pipe_data() -> Outcome {
         // SAFETY: nothing of ours is there.
         let seen = unsafe { sys::read(from.as_raw_fd(), address as *mut u8, 8) };
         expect_eq!(seen, -1, "read from a pipe to {address:#x}");
-        // Whether the byte of a failed read is lost is not said; the pipe must go on.
+        // A failed read may lose its byte; the pipe must still work.
         expect_eq!(
             sys::write(to.as_raw_fd(), b"z".as_ptr(), 1),
             1,
@@ -112,12 +112,12 @@ fn pipe() -> Outcome {
         let seen = unsafe { sys::pipe(address as *mut [i32; 2]) };
         expect_eq!(seen, -1, "pipe({address:#x})");
     }
-    // The numbers must be free again.
-    let (from, to) = process::pipe().or_fail("make a pipe")?;
+    // The descriptors must be free again.
+    let (from, to) = process::pipe().or_fail("create a pipe")?;
     let highest = from.as_raw_fd().max(to.as_raw_fd());
     expect!(
         highest < 10,
-        "low file numbers after failed calls, saw {highest}"
+        "low file descriptors after failed calls, saw {highest}"
     );
     Ok(())
 }
@@ -138,10 +138,10 @@ fn wait() -> Outcome {
         // SAFETY: nothing of ours is there.
         let seen = unsafe { sys::wait(address as *mut i32) };
         expect_eq!(seen, -1, "wait({address:#x})");
-        // A child whose status has nowhere to go is still there.
+        // A failed wait does not reap the child.
         // SAFETY: null is allowed.
         let seen = unsafe { sys::wait(ptr::null_mut()) };
-        expect_eq!(seen, child as isize, "the child, collected afterwards");
+        expect_eq!(seen, child as isize, "the child, reaped afterwards");
     }
     Ok(())
 }
@@ -179,7 +179,7 @@ fn path() -> Outcome {
 }
 
 fn argv() -> Outcome {
-    // A program that ends with status 1 should it be started.
+    // A program that exits with 1 if it runs.
     let program = c"/kill".to_bytes_with_nul().as_ptr();
     for address in WILD {
         let seen = sys::exec(program, address as *const *const u8);
@@ -193,7 +193,7 @@ fn argv() -> Outcome {
     Ok(())
 }
 
-/// The program's own code, at address 0, may not be written by the kernel either.
+/// The kernel must not write to the program's code at address 0.
 fn into_text() -> Outcome {
     let file = file()?;
     let before: [u8; 16] = core::array::from_fn(|i| peek(PAGE_SIZE + i));
@@ -224,24 +224,24 @@ fn into_text() -> Outcome {
 }
 
 fn from_text() -> Outcome {
-    let file = File::create("file").or_fail("make a file")?;
+    let file = File::create("file").or_fail("create a file")?;
     let seen = sys::write(file.as_raw_fd(), PAGE_SIZE as *const u8, 100);
     expect_eq!(seen, 100, "bytes written from the program's code");
     Ok(())
 }
 
-/// Buffers that begin in good memory and end outside.
+/// Buffers that run past mapped memory.
 fn buffer_runs_off() -> Outcome {
     let mut file = file()?;
     let base = grow_touched(2)?;
     let end = base + 2 * PAGE_SIZE;
     let in_page = end - 100;
-    // SAFETY: the bytes up to `end` are ours, and nothing lies behind.
+    // SAFETY: the bytes up to `end` are ours, and nothing is mapped after it.
     let seen = unsafe { sys::read(file.as_raw_fd(), in_page as *mut u8, 200) };
     expect!(seen <= 100, "at most the 100 bytes that fit, saw {seen}");
     let seen = sys::write(file.as_raw_fd(), in_page as *const u8, 200);
     expect_eq!(seen, -1, "write to a file opened for reading");
-    let out = File::create("out").or_fail("make a file")?;
+    let out = File::create("out").or_fail("create a file")?;
     let seen = sys::write(out.as_raw_fd(), in_page as *const u8, 200);
     expect!(
         seen <= 100,
@@ -258,7 +258,7 @@ fn buffer_runs_off() -> Outcome {
     Ok(())
 }
 
-/// A path whose end would be on a page that is not there; then one that just fits.
+/// An unterminated path at the end of mapped memory; then one that just fits.
 fn string_runs_off() -> Outcome {
     let base = grow_touched(1)?;
     let end = base + PAGE_SIZE;
@@ -284,7 +284,7 @@ fn string_runs_off() -> Outcome {
         -1,
         "exec with an argument that runs off"
     );
-    // An argv whose end would be on that page too.
+    // An unterminated argv at the end of mapped memory.
     let last = (end - 8) as *mut *const u8;
     // SAFETY: the page is ours.
     unsafe { last.write(program) };
@@ -328,7 +328,7 @@ fn path_too_long() -> Outcome {
         -1,
         "open of a path of {MAXPATH} bytes"
     );
-    // One byte less leaves room for its end.
+    // One byte less leaves room for the terminator.
     expect!(
         sys::open(path[1..].as_ptr(), 0) >= 0,
         "open of the longest path to work"
@@ -338,11 +338,11 @@ fn path_too_long() -> Outcome {
 
 fn absurd_counts() -> Outcome {
     let file = file()?;
-    let out = File::create("out").or_fail("make a file")?;
-    let (from, to) = process::pipe().or_fail("make a pipe")?;
+    let out = File::create("out").or_fail("create a file")?;
+    let (from, to) = process::pipe().or_fail("create a pipe")?;
     let base = grow_touched(1)?;
     for n in [usize::MAX, 1 << 63, (1 << 63) - 1, 1 << 40] {
-        // SAFETY: at most one page behind `base` is ours, and free to be overwritten.
+        // SAFETY: at most one page from `base` is ours, and free to be overwritten.
         let seen = unsafe { sys::read(file.as_raw_fd(), base as *mut u8, n) };
         expect!(
             seen <= PAGE_SIZE as isize,
@@ -385,7 +385,7 @@ fn unknown_calls() -> Outcome {
     Ok(())
 }
 
-fn bad_file_numbers() -> Outcome {
+fn bad_descriptors() -> Outcome {
     let closed = {
         let file = file()?;
         file.as_raw_fd()
@@ -404,7 +404,7 @@ fn bad_file_numbers() -> Outcome {
             ]
         };
         for (call, seen) in cases {
-            expect_eq!(seen, -1, "{call} of file number {fd}");
+            expect_eq!(seen, -1, "{call} of file descriptor {fd}");
         }
     }
     mem::info(abi::MemInfoFlags::empty()).or_fail("go on")?;

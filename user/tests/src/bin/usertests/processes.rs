@@ -1,4 +1,4 @@
-//! Processes: starting, ending, waiting, numbers, time.
+//! Processes: fork, exit, wait, process IDs, time.
 
 use harness::{Expect, Gate, Kid, Outcome, Tally, Test, ends_with};
 use harness::{expect, expect_eq, tests};
@@ -29,7 +29,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     "fork-tree" = fork_tree;
 };
 
-/// The kernel's limit of processes is below this.
+/// The process limit is below this.
 const LIMIT: usize = 1000;
 
 fn exit_status() -> Outcome {
@@ -43,7 +43,7 @@ fn wait_without_children() -> Outcome {
     // SAFETY: null is allowed.
     let seen = unsafe { sys::wait(core::ptr::null_mut()) };
     expect_eq!(seen, -1, "wait without children");
-    // Nor does a grandchild count.
+    // A grandchild is no child.
     ends_with(0, "waiting for its parent's child", || {
         i32::from(process::wait().is_ok())
     })
@@ -82,7 +82,7 @@ fn fork_and_wait() -> Outcome {
 
 fn pid_of_child() -> Outcome {
     let parent = process::id();
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     for _ in 0..20 {
         let child = Kid::start(|| {
             let told = write.write_all(&process::id().to_le_bytes());
@@ -90,7 +90,7 @@ fn pid_of_child() -> Outcome {
         })?;
         let mut bytes = [0; 4];
         read.read_exact(&mut bytes)
-            .or_fail("hear the child's number")?;
+            .or_fail("read the child's process ID")?;
         expect_eq!(
             i32::from_le_bytes(bytes),
             child.id(),
@@ -103,7 +103,7 @@ fn pid_of_child() -> Outcome {
     Ok(())
 }
 
-/// Children whose parent ends first; the test waits for the end of the last one by its pipe.
+/// Children whose parent exits first; their pipe shows when the last one is gone.
 fn orphans() -> Outcome {
     let tally = Tally::new()?;
     let gate = Gate::new()?;
@@ -127,7 +127,7 @@ fn orphans() -> Outcome {
     Ok(())
 }
 
-/// Children that have ended already when their parent ends.
+/// Children that are zombies when their parent exits.
 fn orphans_that_ended() -> Outcome {
     ends_with(0, "leaving ended children", || {
         let Ok(tally) = Tally::new() else { return 1 };
@@ -136,7 +136,7 @@ fn orphans_that_ended() -> Outcome {
                 return 1;
             }
         }
-        // All writing ends but the children's are closed when this comes back.
+        // Returns when all children have closed their write ends.
         i32::from(tally.listen().count() != Ok(0))
     })
 }
@@ -155,7 +155,7 @@ fn reparent_many() -> Outcome {
     Ok(())
 }
 
-/// Parent and child end at the same moment.
+/// Parent and child exit concurrently.
 fn exit_of_both() -> Outcome {
     for _ in 0..50 {
         let gate = Gate::new()?;
@@ -172,7 +172,7 @@ fn exit_of_both() -> Outcome {
     Ok(())
 }
 
-/// Parent and child share the offset of an open file.
+/// Parent and child share file offsets.
 fn files_of_fork() -> Outcome {
     ulib::fs::write("file", b"abcdef").or_fail("write a file")?;
     let mut file = File::open("file").or_fail("open a file")?;
@@ -183,8 +183,8 @@ fn files_of_fork() -> Outcome {
         i32::from(file.read_exact(&mut pair).is_err() || pair != *b"cd")
     })?;
     file.read_exact(&mut pair)
-        .or_fail("read on behind the child")?;
-    expect_eq!(pair, *b"ef", "what the parent reads behind the child");
+        .or_fail("read on after the child")?;
+    expect_eq!(pair, *b"ef", "what the parent reads after the child");
     Ok(())
 }
 
@@ -200,14 +200,14 @@ fn sleep() -> Outcome {
     Ok(())
 }
 
-/// Processes that never give up the processor, three for each hart there may be.
+/// Processes that never yield, three for each possible hart.
 fn preempt() -> Outcome {
     let spinning: Vec<Kid> = (0..24).map(|_| Kid::spinning()).collect::<Result<_, _>>()?;
-    // Bytes that go to and fro all the same.
-    let (mut read, mut write) = process::pipe().or_fail("make a pipe")?;
+    // A pipe that must still make progress.
+    let (mut read, mut write) = process::pipe().or_fail("create a pipe")?;
     let child = Kid::start(|| i32::from(write.write_all(&[7; 5]).is_err()))?;
     let mut bytes = [0; 5];
-    read.read_exact(&mut bytes).or_fail("hear from the child")?;
+    read.read_exact(&mut bytes).or_fail("read from the child")?;
     child.ends_with(0, "writing while others spin")?;
     spinning
         .into_iter()
@@ -253,12 +253,12 @@ fn fork_until_limit() -> Outcome {
         }
         // SAFETY: null is allowed.
         let more = unsafe { sys::wait(core::ptr::null_mut()) };
-        expect_eq!(more, -1, "wait when all are collected");
+        expect_eq!(more, -1, "wait when all are reaped");
     }
     ends_with(3, "forking after the limit was reached", || 3)
 }
 
-/// Each process starts two, six generations deep.
+/// A binary tree of forks, six generations deep.
 fn fork_tree() -> Outcome {
     fn grow(depth: u32, tally: &Tally) -> bool {
         tally.report(1);

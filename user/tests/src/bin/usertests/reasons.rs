@@ -1,4 +1,4 @@
-//! What programs say of a failure has the kernel's reason in it.
+//! Error messages of programs contain the kernel's reason.
 
 use super::disk;
 use super::shell::sh;
@@ -21,17 +21,14 @@ pub(crate) const TESTS: &[Test] = tests! {
 fn reasons() -> Outcome {
     let words = " a".repeat(abi::MAXARG);
     let many = format!("echo{words}");
-    fs::create_dir("d").or_fail("make a directory")?;
-    fs::write("d/f", b"text\n").or_fail("make a file")?;
+    fs::create_dir("d").or_fail("create a directory")?;
+    fs::write("d/f", b"text\n").or_fail("create a file")?;
     for (line, message) in [
         ("d", "sh: d: is a directory"),
-        ("d/f", "sh: d/f: cannot run: not a program"),
+        ("d/f", "sh: d/f: cannot run: exec format error"),
         ("d/f/g", "sh: d/f/g: not a directory"),
         ("missing", "sh: missing: not found"),
-        (
-            &many,
-            "sh: echo: cannot run: too many arguments, or too long ones",
-        ),
+        (&many, "sh: echo: cannot run: argument list too long"),
         (
             "cat < missing",
             "sh: cannot open missing: no such file or directory",
@@ -42,7 +39,7 @@ fn reasons() -> Outcome {
             "cat missing",
             "cat: cannot open missing: no such file or directory",
         ),
-        ("mkdir d", "mkdir: cannot make d: exists already"),
+        ("mkdir d", "mkdir: cannot create d: file exists"),
         ("rm d", "rm: cannot remove d: directory not empty"),
         (
             "ln missing x",
@@ -57,13 +54,13 @@ fn reasons() -> Outcome {
             "grep x missing",
             "grep: cannot read missing: no such file or directory",
         ),
-        ("kill 1", "kill: cannot kill 1: not permitted"),
+        ("kill 1", "kill: cannot kill 1: operation not permitted"),
         ("kill 999999", "kill: cannot kill 999999: no such process"),
-        ("kill x", "kill: x: a process number is wanted"),
+        ("kill x", "kill: x: expected a process ID"),
         ("pmap 999999", "pmap: process 999999: no such process"),
     ] {
         sh(line)?;
-        let seen = fs::read_to_string("errors").or_fail("read what it complains")?;
+        let seen = fs::read_to_string("errors").or_fail("read its errors")?;
         expect!(
             seen.lines().eq([message]),
             "`{line}` to say \"{message}\", saw {seen:?}"
@@ -94,7 +91,7 @@ fn disk_full() -> Outcome {
     expect_eq!(status.code(), 1, "status of cat");
     expect_eq!(
         said.as_str(),
-        "cat: cannot write: no space left on the disk\n",
+        "cat: cannot write: no space left on device\n",
         "what cat says"
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! What the processor keeps for a process while others run.
+//! Registers and counters across context switches.
 
 use core::arch::asm;
 use harness::{Expect, Gate, Kid, Outcome, Test};
@@ -25,7 +25,7 @@ fn counters() -> Outcome {
     ] {
         let first = read();
         let mut last = first;
-        // The clock ticks slowly beside the processor.
+        // The clock ticks more slowly than the processor.
         for _ in 0..1_000_000 {
             last = read();
             if last != first {
@@ -37,8 +37,8 @@ fn counters() -> Outcome {
     Ok(())
 }
 
-/// Loads all floating-point registers, spins (with a system call each time round if `call`), and
-/// gives what is in them afterwards.
+/// Loads all floating-point registers, spins (with a system call per round if `call`), and returns
+/// their values.
 fn spin_float(values: &[u64; 32], rounds: usize, call: bool) -> [u64; 32] {
     let mut seen = [0_u64; 32];
     macro_rules! each {
@@ -83,12 +83,12 @@ fn spin_float(values: &[u64; 32], rounds: usize, call: bool) -> [u64; 32] {
     seen
 }
 
-/// Values no other process has.
+/// Values unique to a process.
 fn values(number: u64) -> [u64; 32] {
     core::array::from_fn(|i| (number << 32) | (i as u64 * 0x0101_0101))
 }
 
-/// Twelve processes keep different values while they spin.
+/// Twelve processes hold different values while they spin.
 fn compete(rounds: usize, call: bool) -> Outcome {
     let gate = Gate::new()?;
     let kids: Vec<Kid> = (1..=12)
@@ -113,7 +113,7 @@ fn float_in_calls() -> Outcome {
     compete(2_000, true)
 }
 
-/// The rounding mode is each process's own.
+/// The rounding mode is per process.
 fn float_rounding() -> Outcome {
     let gate = Gate::new()?;
     let kids: Vec<Kid> = (0..5_usize)
@@ -138,7 +138,7 @@ fn float_rounding() -> Outcome {
         .try_for_each(|kid| kid.ends_with(0, "keeping its rounding mode"))
 }
 
-/// A child starts with the parent's values, a program with none of them.
+/// fork copies the registers.
 fn float_of_fork() -> Outcome {
     let pattern = 0x4242_4242_4242_4242_u64;
     let answer: isize;
@@ -176,7 +176,7 @@ fn float_of_fork() -> Outcome {
     Ok(())
 }
 
-/// Registers that a call may not change keep their values through calls and switches.
+/// Preserved registers keep their values across system calls and switches.
 fn integer_registers() -> Outcome {
     let gate = Gate::new()?;
     let kids: Vec<Kid> = (1..=8_usize)
@@ -192,7 +192,7 @@ fn integer_registers() -> Outcome {
         .try_for_each(|kid| kid.ends_with(0, "keeping its registers"))
 }
 
-/// Whether a call keeps the registers that hold neither its number nor its result.
+/// Whether a system call preserves all registers but its number and result.
 fn keeps_integers(seed: usize) -> bool {
     let (a, b, c, d, e, f, g): (usize, usize, usize, usize, usize, usize, usize);
     // SAFETY: asks for the process's number.

@@ -1,4 +1,4 @@
-//! The runtime that Rust programs stand on.
+//! The Rust runtime, `ulib`.
 
 use harness::random::Random;
 use harness::{Expect, Kid, Outcome, Test};
@@ -73,7 +73,7 @@ fn heap_beside_sbrk() -> Outcome {
     Ok(())
 }
 
-/// Runs something in a child: what it says on standard error, and its status.
+/// Runs `run` in a child; returns its standard error and exit status.
 fn complaint(run: impl FnOnce()) -> Result<(String, i32), String> {
     let child = Kid::start(|| {
         if File::create("errors")
@@ -87,7 +87,7 @@ fn complaint(run: impl FnOnce()) -> Result<(String, i32), String> {
     })?;
     let status = child.wait()?.code();
     Ok((
-        fs::read_to_string("errors").or_fail("read what it says")?,
+        fs::read_to_string("errors").or_fail("read its errors")?,
         status,
     ))
 }
@@ -120,7 +120,7 @@ fn panic() -> Outcome {
 }
 
 fn buffers() -> Outcome {
-    let mut writer = BufWriter::new(File::create("file").or_fail("make a file")?);
+    let mut writer = BufWriter::new(File::create("file").or_fail("create a file")?);
     for i in 0..3000 {
         writeln!(writer, "line {i}").or_fail("write a line")?;
     }
@@ -171,9 +171,9 @@ fn wait_for_one() -> Outcome {
     Ok(())
 }
 
-/// Lines of several processes do not mix, though each is printed in pieces.
+/// Lines of several processes do not mix, though printed in pieces.
 fn lines_are_whole() -> Outcome {
-    let out = File::create("out").or_fail("make a file")?;
+    let out = File::create("out").or_fail("create a file")?;
     out.become_fd(1).or_fail("print to it")?;
     let kids: Vec<Kid> = (0..5)
         .map(|number| {
@@ -197,13 +197,13 @@ fn lines_are_whole() -> Outcome {
 }
 
 fn start_missing() -> Outcome {
-    let errors = File::create("errors").or_fail("make a file")?;
+    let errors = File::create("errors").or_fail("create a file")?;
     let status = Command::new("missing")
         .stderr(errors)
         .status()
         .or_fail("start a process")?;
-    expect_eq!(status.code(), 127, "status of a program that is not there");
-    let message = fs::read_to_string("errors").or_fail("read what it says")?;
+    expect_eq!(status.code(), 127, "status of a missing program");
+    let message = fs::read_to_string("errors").or_fail("read its errors")?;
     expect!(
         message.contains("cannot start missing"),
         "a message, saw {message}"

@@ -1,4 +1,4 @@
-//! Calls when memory has run out: each fails, or ends its process, and leaves no trace.
+//! System calls when memory is short: each works, fails or kills its process, and leaks nothing.
 
 use abi::PAGE_SIZE;
 use harness::{
@@ -27,11 +27,11 @@ pub(crate) const TESTS: &[Test] = tests! {
     "fork-of-a-big-process" = fork_of_a_big_process;
 };
 
-/// Pages with which a process can still end in order.
+/// Pages with which a process can still exit normally.
 const FEW: u64 = 24;
 
-/// Runs something in a child when only `leave` pages are left. It may succeed or fail, and the
-/// kernel may end it, but it may not find anything wrong: status 2.
+/// Runs `run` in a child with only `leave` pages left. It may work, fail or be killed, but must not
+/// see wrong data (status 2).
 fn when_scarce(leave: u64, what: &str, run: impl FnOnce() -> bool) -> Outcome {
     let child = Kid::start(|| {
         if fill_memory(leave).is_err() {
@@ -57,7 +57,7 @@ fn ends() -> Outcome {
     Ok(())
 }
 
-/// Several want all; those that hold little go on when the others are gone.
+/// Several hogs are killed; small processes go on.
 fn ends_for_several() -> Outcome {
     let held = grow_touched(100)?;
     let hogs: ulib::vec::Vec<Kid> = (0..4)
@@ -91,7 +91,7 @@ fn in_read() -> Outcome {
         };
         // SAFETY: the memory is ours.
         let n = unsafe { sys::read(file.as_raw_fd(), base, 100 * 1024) };
-        // Whatever was said to be read must be there.
+        // What was reported as read must be there.
         (0..n.max(0) as usize)
             .step_by(512)
             .all(|i| peek(base as usize + i) == b'r')
@@ -125,7 +125,7 @@ fn in_exec() -> Outcome {
 }
 
 fn in_pipe() -> Outcome {
-    when_scarce(FEW, "making pipes", || {
+    when_scarce(FEW, "creating pipes", || {
         let mut made = 0;
         let mut ends = [0; 2];
         // SAFETY: `ends` is ours.
@@ -148,7 +148,7 @@ fn in_open() -> Outcome {
 }
 
 fn in_files() -> Outcome {
-    when_scarce(FEW, "making and writing files", || {
+    when_scarce(FEW, "creating and writing files", || {
         for number in 0..20_u8 {
             let name = [b'a' + number];
             if let Ok(mut file) = File::create(name) {
@@ -162,7 +162,7 @@ fn in_files() -> Outcome {
 }
 
 fn in_mmap() -> Outcome {
-    when_scarce(FEW, "making mappings", || {
+    when_scarce(FEW, "creating mappings", || {
         let mut made = 0;
         // SAFETY: without `FIXED` nothing is replaced. Alternating protection keeps neighbours from
         // being one.
@@ -173,7 +173,7 @@ fn in_mmap() -> Outcome {
     })
 }
 
-/// A parent and its child share memory that would not be enough for both.
+/// A parent and its child share memory that does not fit twice.
 fn in_copy_on_write() -> Outcome {
     let mut pages = available()? as usize * 6 / 10;
     pages -= pages % 16;

@@ -19,7 +19,7 @@ pub(crate) const TESTS: &[Test] = tests! {
     "sh-syntax-errors" = syntax_errors,
     "sh-groups" = groups,
     "sh-conditions" = conditions,
-    "sh-behind" = behind,
+    "sh-background" = background,
     "sh-directories" = directories,
     "sh-script" = script,
     "sh-input" = input,
@@ -34,14 +34,14 @@ pub(crate) const TESTS: &[Test] = tests! {
     slow:;
 };
 
-/// What a program prints to one file, and its status.
+/// A program's standard output and exit status.
 pub(crate) struct Seen {
     pub(crate) text: String,
     pub(crate) status: i32,
 }
 
 fn finish(command: &mut Command) -> Result<Seen, String> {
-    let errors = File::create("errors").or_fail("make a file")?;
+    let errors = File::create("errors").or_fail("create a file")?;
     let (bytes, status) = command.stderr(errors).output().or_fail("run a program")?;
     let text = String::from_utf8(bytes).or_fail("read text")?;
     Ok(Seen {
@@ -54,7 +54,7 @@ pub(crate) fn sh(line: &str) -> Result<Seen, String> {
     finish(Command::new("/sh").arg("-c").arg(line))
 }
 
-/// Checks what lines print.
+/// Checks the output of command lines.
 fn print(cases: &[(&str, &str)]) -> Outcome {
     for (line, expected) in cases {
         let seen = sh(line)?;
@@ -63,7 +63,7 @@ fn print(cases: &[(&str, &str)]) -> Outcome {
     Ok(())
 }
 
-/// Checks with which status lines end.
+/// Checks the exit status of command lines.
 fn end(cases: &[(&str, i32)]) -> Outcome {
     for (line, expected) in cases {
         let seen = sh(line)?;
@@ -170,7 +170,7 @@ fn syntax_errors() -> Outcome {
         let seen = sh(line)?;
         expect_eq!(seen.status, 2, "status of `{line}`");
         expect_eq!(seen.text.as_str(), "", "what `{line}` prints");
-        let message = fs::read_to_string("errors").or_fail("read what it complains")?;
+        let message = fs::read_to_string("errors").or_fail("read its errors")?;
         expect!(
             message.starts_with("sh: syntax error: "),
             "a message for `{line}`, saw {message}"
@@ -200,7 +200,7 @@ fn conditions() -> Outcome {
     ])
 }
 
-fn behind() -> Outcome {
+fn background() -> Outcome {
     print(&[
         ("echo a > file & wait; cat file", "a\n"),
         ("(echo b; echo c) > file & wait; cat file", "b\nc\n"),
@@ -209,7 +209,7 @@ fn behind() -> Outcome {
 }
 
 fn directories() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     fs::write("d/file", b"in d\n").or_fail("write a file")?;
     print(&[
         ("cd d; cat file", "in d\n"),
@@ -217,7 +217,7 @@ fn directories() -> Outcome {
         ("(cd d; cat file); cat d/file", "in d\nin d\n"),
     ])?;
     end(&[("cd missing", 1), ("cd d d", 1), ("cd", 0)])?;
-    // A program in the current directory comes first.
+    // The current directory is searched first.
     fs::write("d/echo", fs::read("/cat").or_fail("read a program")?).or_fail("write it")?;
     print(&[
         ("cd d; echo file", "in d\n"),
@@ -238,11 +238,11 @@ fn script() -> Outcome {
         "what the script does"
     );
     let seen = finish(Command::new("/sh").arg("missing"))?;
-    expect_eq!(seen.status, 2, "status of a script that is not there");
+    expect_eq!(seen.status, 2, "status of a missing script");
     Ok(())
 }
 
-/// Lines from standard input; what follows a line is left to its command.
+/// Lines from standard input; a command reads the input after its line.
 fn input() -> Outcome {
     fs::write("lines", b"echo one\ncat\nleft to cat\n").or_fail("write a file")?;
     let lines = File::open("lines").or_fail("open it")?;
@@ -274,12 +274,12 @@ fn long_line() -> Outcome {
     Ok(())
 }
 
-/// When no process can be started the shell says so and goes on.
+/// When fork fails the shell reports it and goes on.
 fn without_processes() -> Outcome {
     let mut child = Command::new("/sh")
         .stdin(Stdio::Piped)
         .stdout(Stdio::Piped)
-        .stderr(File::create("errors").or_fail("make a file")?)
+        .stderr(File::create("errors").or_fail("create a file")?)
         .spawn()
         .or_fail("start a shell")?;
     let gate = harness::Gate::new()?;
@@ -304,25 +304,25 @@ fn without_processes() -> Outcome {
         ulib::process::wait().or_fail("wait")?;
     }
     expect_eq!(status.code(), 6, "status of the shell");
-    let message = fs::read_to_string("errors").or_fail("read what it complains")?;
+    let message = fs::read_to_string("errors").or_fail("read its errors")?;
     let lines = message
         .lines()
-        .filter(|line| line.starts_with("sh: cannot start"))
+        .filter(|line| line.starts_with("sh: cannot fork"))
         .count();
     expect_eq!(lines, 3, "messages of the shell");
     Ok(())
 }
 
-/// A pipe that nobody reads.
+/// The write end of a pipe without readers.
 fn unread() -> Result<File, String> {
-    let (_, write) = process::pipe().or_fail("make a pipe")?;
+    let (_, write) = process::pipe().or_fail("create a pipe")?;
     Ok(write)
 }
 
-/// Programs that nobody reads end without a word and with a status of their own; those whose output
-/// cannot be written for another reason say so.
+/// Programs exit silently on a broken pipe, with a status of its own; other write errors are
+/// reported.
 fn without_reader() -> Outcome {
-    const UNREAD: i32 = 141;
+    const BROKEN_PIPE: i32 = 141;
     fs::write("a", vec![b'x'; 10_000]).or_fail("write a file")?;
     fs::write("b", b"a line\nno newline").or_fail("write a file")?;
     let lines = [
@@ -338,15 +338,19 @@ fn without_reader() -> Outcome {
         "(ls; ls)",
     ];
     for line in lines {
-        let errors = File::create("errors").or_fail("make a file")?;
+        let errors = File::create("errors").or_fail("create a file")?;
         let status = Command::new("/sh")
             .args(["-c", line])
             .stdout(unread()?)
             .stderr(errors)
             .status()
             .or_fail("run a program")?;
-        expect_eq!(status.code(), UNREAD, "status of `{line}` without a reader");
-        let message = fs::read_to_string("errors").or_fail("read what it complains")?;
+        expect_eq!(
+            status.code(),
+            BROKEN_PIPE,
+            "status of `{line}` without a reader"
+        );
+        let message = fs::read_to_string("errors").or_fail("read its errors")?;
         expect_eq!(message.as_str(), "", "what `{line}` says without a reader");
     }
     let status = Command::new("/cat")
@@ -354,11 +358,15 @@ fn without_reader() -> Outcome {
         .stderr(unread()?)
         .status()
         .or_fail("run a program")?;
-    expect_eq!(status.code(), UNREAD, "status when nobody reads complaints");
+    expect_eq!(
+        status.code(),
+        BROKEN_PIPE,
+        "status when nobody reads complaints"
+    );
 
-    // A file that is open for reading only is no pipe.
+    // A read-only file is no pipe.
     for program in ["/cat", "/echo", "/ls"] {
-        let errors = File::create("errors").or_fail("make a file")?;
+        let errors = File::create("errors").or_fail("create a file")?;
         let status = Command::new(program)
             .arg("a")
             .stdout(File::open("a").or_fail("open a file")?)
@@ -366,16 +374,16 @@ fn without_reader() -> Outcome {
             .status()
             .or_fail("run a program")?;
         expect!(
-            status.code() != 0 && status.code() != UNREAD,
+            status.code() != 0 && status.code() != BROKEN_PIPE,
             "{program} to fail otherwise without a file to write, saw {status}"
         );
-        let message = fs::read("errors").or_fail("read what it complains")?;
+        let message = fs::read("errors").or_fail("read its errors")?;
         expect!(!message.is_empty(), "{program} to say that it cannot write");
     }
-    // A writer that waits for room when its reader goes.
+    // A blocked writer when its reader exits.
     let seen = sh("cat a a a | exit 3")?;
     expect_eq!(seen.status, 3, "status of a pipe whose reader goes");
-    let message = fs::read_to_string("errors").or_fail("read what it complains")?;
+    let message = fs::read_to_string("errors").or_fail("read its errors")?;
     expect_eq!(message.as_str(), "", "what a pipe says whose reader goes");
     Ok(())
 }
@@ -420,9 +428,9 @@ fn grep() -> Outcome {
 }
 
 fn ls() -> Outcome {
-    fs::create_dir("d").or_fail("make a directory")?;
+    fs::create_dir("d").or_fail("create a directory")?;
     fs::write("d/file", b"12345").or_fail("write a file")?;
-    let ino = fs::metadata("d/file").or_fail("look at it")?.stat().ino;
+    let ino = fs::metadata("d/file").or_fail("stat it")?.stat().ino;
     let seen = sh("ls d")?.text;
     let lines: Vec<&str> = seen.lines().collect();
     let expected = format!("{:14} 2 {ino} 5", "file");
@@ -475,7 +483,7 @@ fn usage_errors() -> Outcome {
     for line in lines {
         let seen = sh(line)?;
         expect_eq!(seen.status, 1, "status of `{line}`");
-        let message = fs::read("errors").or_fail("read what it complains")?;
+        let message = fs::read("errors").or_fail("read its errors")?;
         expect!(!message.is_empty(), "a message for `{line}`");
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The feature `debug`: what surrounds an object in use, and what fills one that is free.
+//! The feature `debug`: red zones around objects in use, and poison in free ones.
 //!
 //! ```text
 //! object in use    | the bytes asked for | RED ... | size, its complement | RED x 8 |
@@ -6,13 +6,12 @@
 //! ```
 //!
 //! The last eight bytes never change, so that they also watch the front of the next object, whoever
-//! has it. For that the first object of a page is given to nobody where a page has eight or more; in
-//! pages of fewer nothing stands in front of the first. Of an object that is a whole page the size
-//! is the page's word, and what is left of the page is the red zone: one of 4096 bytes has none, and
-//! fits its page as ever.
+//! has it. For that, a slab of eight objects or more does not give out its first one; in a slab of fewer
+//! nothing is in front of the first. Of an object that takes a page, the size is the page's word, and the
+//! rest of the page is the red zone: one of 4096 bytes has none, and fits its page as ever.
 
 use crate::class::{CLASSES, Class, TABLE};
-use crate::error::Place;
+use crate::error::Reason;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 use frames::FRAME_SIZE;
@@ -29,17 +28,8 @@ const RED_WORD: u64 = u64::from_ne_bytes([RED; 8]);
 /// Bytes behind an object that are not for the caller: the record of its size and the red zone.
 const TAIL: usize = 16;
 
-/// Objects at the start of a page that are given to nobody, for this size.
-pub(crate) const fn withheld(size: usize) -> usize {
-    if ENABLED && FRAME_SIZE / size >= 8 {
-        1
-    } else {
-        0
-    }
-}
-
-/// The class for an object of `size` bytes and what belongs behind it, aligned as one without that
-/// would be; none for a whole page.
+/// The class for an object of `size` bytes and its tail, aligned as one without a tail would be; none for
+/// an object that takes a page.
 pub(crate) fn class_of(size: usize) -> Option<usize> {
     let align = 1usize.checked_shl(size.trailing_zeros())?;
     let room = size.checked_add(TAIL)?;
@@ -47,46 +37,68 @@ pub(crate) fn class_of(size: usize) -> Option<usize> {
     (0..CLASSES).find(|&index| TABLE.get(index).is_some_and(fits))
 }
 
-/// Makes all objects of a slab free ones. The page is the caller's alone.
-pub(crate) fn fill_slab(page: *mut u8, class: &Class) {
+/// Makes all objects of a slab free ones.
+///
+/// # Safety
+/// A page begins at `page`, which is the caller's alone.
+pub(crate) unsafe fn fill_slab(page: *mut u8, class: &Class) {
     // SAFETY: a page has so many bytes, and this one is the caller's.
     unsafe { page.write_bytes(POISON, FRAME_SIZE) };
-    for slot in slots(page, class) {
+    // SAFETY: the caller's promise.
+    for slot in unsafe { slots(page, class) } {
         slot.zone().store(RED_WORD, Ordering::Relaxed);
     }
 }
 
 /// Checks that all objects of a slab are as they were left when they became free.
 ///
+/// # Safety
+/// As for [`fill_slab`], which the page was filled by.
+///
 /// # Panics
 /// If not.
-pub(crate) fn check_slab(page: *mut u8, class: &Class) {
-    slots(page, class).for_each(|slot| slot.check_free());
+pub(crate) unsafe fn check_slab(page: *mut u8, class: &Class) {
+    // SAFETY: the caller's promise.
+    unsafe { slots(page, class) }.for_each(|slot| slot.check_free());
 }
 
-fn slots(page: *mut u8, class: &Class) -> impl Iterator<Item = Slot> {
-    let size = class.size;
-    (0..FRAME_SIZE / size).filter_map(move |number| {
-        let start = NonNull::new(page.wrapping_add(number * size))?;
-        Some(Slot { start, size })
+/// The slots of a slab.
+///
+/// # Safety
+/// As for [`fill_slab`], while the slots are used.
+unsafe fn slots(page: *mut u8, class: &Class) -> impl Iterator<Item = Slot> {
+    (0..FRAME_SIZE / class.size).filter_map(move |number| {
+        let start = NonNull::new(page.wrapping_add(number * class.size))?;
+        // SAFETY: so many slots of this size lie in the page.
+        Some(unsafe { Slot::new(start, class) })
     })
 }
 
-/// A place for an object, which nobody has but the caller.
+/// The memory of one object of a slab, tail included, which nobody else has.
 pub(crate) struct Slot {
-    pub(crate) start: NonNull<u8>,
+    start: NonNull<u8>,
     /// Bytes of its class.
-    pub(crate) size: usize,
+    size: usize,
 }
 
 impl Slot {
+    /// # Safety
+    /// An object of a slab of this class begins at `start`, which `fill_slab` has filled or is about to.
+    /// While the slot lives, nobody else uses the object.
+    pub(crate) unsafe fn new(start: NonNull<u8>, class: &Class) -> Slot {
+        Slot {
+            start,
+            size: class.size,
+        }
+    }
+
     /// Makes the free object one in use, of `bytes` bytes.
     ///
     /// # Panics
     /// If it was written to since it became free.
     pub(crate) fn arm(&self, bytes: usize) {
         self.check_free();
-        self.paint(bytes, self.size - TAIL, RED);
+        self.paint(bytes, RED);
         let bytes = bytes as u32;
         let record = u64::from(bytes) | u64::from(!bytes) << 32;
         self.record().store(record, Ordering::Relaxed);
@@ -94,22 +106,22 @@ impl Slot {
 
     /// Makes the object in use a free one; what is wrong, and nothing done, if something in front of
     /// it or behind it was written to.
-    pub(crate) fn disarm(&self) -> Result<(), Place> {
+    pub(crate) fn disarm(&self) -> Result<(), Reason> {
         let class = self.size as u16;
         let Some(bytes) = self.bytes() else {
             let offset = (self.size - TAIL) as u16;
-            return Err(Place::Overrun {
+            return Err(Reason::Overrun {
                 offset,
                 size: offset,
                 class,
             });
         };
-        let overrun = |offset| Place::Overrun {
+        let overrun = |offset| Reason::Overrun {
             offset: offset as u16,
             size: bytes as u16,
             class,
         };
-        if let Some(offset) = stain(self.start, bytes, self.size - TAIL, RED) {
+        if let Some(offset) = self.changed(bytes, RED) {
             return Err(overrun(offset));
         }
         if let Some(byte) = wrong_byte(self.zone(), RED_WORD) {
@@ -120,22 +132,22 @@ impl Slot {
             .and_then(|zone| last_wrong_byte(zone, RED_WORD))
         {
             let before = (8 - byte) as u16;
-            return Err(Place::Underrun { before, class });
+            return Err(Reason::Underrun { before, class });
         }
-        self.paint(0, self.size - TAIL, POISON);
+        self.paint(0, POISON);
         self.record().store(POISON_WORD, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Bytes that were asked for, if this is an object in use.
+    /// Bytes that were asked for, if the record of them is intact.
     fn bytes(&self) -> Option<usize> {
         let record = self.record().load(Ordering::Relaxed);
         let bytes = record as u32;
-        let whole = !bytes == (record >> 32) as u32 && bytes as usize <= self.size - TAIL;
-        whole.then_some(bytes as usize)
+        let intact = !bytes == (record >> 32) as u32 && bytes as usize <= self.size - TAIL;
+        intact.then_some(bytes as usize)
     }
 
-    /// Bytes that were asked for; if it is free, those that could be.
+    /// Bytes that were asked for; of a free object, those that there is room for.
     pub(crate) fn room(&self) -> usize {
         self.bytes().unwrap_or(self.size - TAIL)
     }
@@ -144,7 +156,7 @@ impl Slot {
         let end = self.size - TAIL;
         let in_record = || wrong_byte(self.record(), POISON_WORD).map(|byte| end + byte);
         let in_zone = || wrong_byte(self.zone(), RED_WORD).map(|byte| end + 8 + byte);
-        let body = stain(self.start, 0, end, POISON);
+        let body = self.changed(0, POISON);
         if let Some(offset) = body.or_else(in_record).or_else(in_zone) {
             // SAFETY: the offset is one of the slot's; whoever wrote there is done, or is the bug
             // that is being told of.
@@ -158,9 +170,21 @@ impl Slot {
         }
     }
 
-    fn paint(&self, from: usize, to: usize, with: u8) {
-        // SAFETY: callers stay inside the slot, in front of the record, and have it for themselves.
-        unsafe { self.start.add(from).write_bytes(with, to - from) };
+    /// Fills the bytes from `from` to the tail.
+    fn paint(&self, from: usize, with: u8) {
+        let from = from.min(self.size - TAIL);
+        // SAFETY: the bytes are in the slot, which nobody else has.
+        unsafe {
+            self.start
+                .add(from)
+                .write_bytes(with, self.size - TAIL - from)
+        };
+    }
+
+    /// The first byte from `from` to the tail that is not as it was painted.
+    fn changed(&self, from: usize, with: u8) -> Option<usize> {
+        // SAFETY: the bytes are in the slot, which nobody else has.
+        (from..self.size - TAIL).find(|&offset| unsafe { self.start.add(offset).read() } != with)
     }
 
     fn record(&self) -> &AtomicU64 {
@@ -177,13 +201,17 @@ impl Slot {
     fn front(&self) -> Option<&AtomicU64> {
         let first = self.start.addr().get().is_multiple_of(FRAME_SIZE);
         // SAFETY: an object that is not the first of its page has another of its size in front,
-        // whose red zone is written by nobody.
+        // whose red zone is only ever read and written as an atomic.
         (!first).then(|| unsafe { self.start.sub(8).cast().as_ref() })
     }
 }
 
 /// Fills a page that is to be one object of `bytes` bytes.
-pub(crate) fn arm_page(start: NonNull<u8>, bytes: usize) {
+///
+/// # Safety
+/// A page begins at `start`, which is the caller's alone.
+pub(crate) unsafe fn arm_page(start: NonNull<u8>, bytes: usize) {
+    let bytes = bytes.min(FRAME_SIZE);
     // SAFETY: a page has so many bytes, and it is the caller's.
     unsafe {
         start.write_bytes(POISON, bytes);
@@ -192,9 +220,14 @@ pub(crate) fn arm_page(start: NonNull<u8>, bytes: usize) {
 }
 
 /// Fills the page of an object that goes, unless something behind its `bytes` bytes was written to.
-pub(crate) fn disarm_page(start: NonNull<u8>, bytes: usize) -> Result<(), Place> {
-    if let Some(offset) = stain(start, bytes, FRAME_SIZE, RED) {
-        return Err(Place::Overrun {
+///
+/// # Safety
+/// As for [`arm_page`].
+pub(crate) unsafe fn disarm_page(start: NonNull<u8>, bytes: usize) -> Result<(), Reason> {
+    // SAFETY: the bytes are in the page, which is the caller's.
+    let changed = |&offset: &usize| unsafe { start.add(offset).read() } != RED;
+    if let Some(offset) = (bytes..FRAME_SIZE).find(changed) {
+        return Err(Reason::Overrun {
             offset: offset as u16,
             size: bytes as u16,
             class: FRAME_SIZE as u16,
@@ -203,12 +236,6 @@ pub(crate) fn disarm_page(start: NonNull<u8>, bytes: usize) -> Result<(), Place>
     // SAFETY: as in `arm_page`.
     unsafe { start.write_bytes(POISON, FRAME_SIZE) };
     Ok(())
-}
-
-/// The first byte that is not as it was painted.
-fn stain(start: NonNull<u8>, from: usize, to: usize, with: u8) -> Option<usize> {
-    // SAFETY: callers stay inside an object or page that they have for themselves.
-    (from..to).find(|&offset| unsafe { start.add(offset).read() } != with)
 }
 
 fn wrong_byte(word: &AtomicU64, expected: u64) -> Option<usize> {

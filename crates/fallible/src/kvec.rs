@@ -1,4 +1,4 @@
-//! A row of values that grows.
+//! A vector.
 
 use crate::AllocError;
 use alloc::vec::{self, Vec};
@@ -8,7 +8,7 @@ use core::ops::{Deref, DerefMut};
 /// A `Vec` without the methods that abort when memory is short, or panic on a wrong index.
 ///
 /// ```
-/// # use kmalloc::{AllocError, KVec};
+/// # use fallible::{AllocError, KVec};
 /// let mut v = KVec::new();
 /// v.try_push(1)?;
 /// v.try_push(2)?;
@@ -56,7 +56,7 @@ impl<T> KVec<T> {
     /// then commit".
     ///
     /// ```
-    /// # use kmalloc::{AllocError, KVec};
+    /// # use fallible::{AllocError, KVec};
     /// let mut v = KVec::new();
     /// v.try_reserve(2)?; // all that can fail comes first
     /// assert_eq!((v.push_reserved('a'), v.push_reserved('b')), (Ok(()), Ok(())));

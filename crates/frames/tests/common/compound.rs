@@ -1,28 +1,28 @@
-//! The steps on blocks that can be parted, for the model.
+//! The steps on blocks that can be split, for the model.
 
 use crate::interface::Allocator;
 use crate::model::Model;
 use crate::steps::Step;
 use frames::{MAX_ORDER, Pfn, State, WrongFree};
 
-/// Blocks that the steps come back to, so that they are shared, parted and joined several times.
+/// Blocks that the steps come back to, so that they are shared, split and joined several times.
 const RECENT: usize = 4;
 
 /// What a block verb finds at a frame.
 enum Found {
-    Whole,
-    /// A single frame, perhaps the first of a block that was parted.
+    Compound,
+    /// A single frame, perhaps the first of a block that was split.
     Single,
     Neither,
 }
 
-pub trait Large {
-    /// A step on what can be parted.
-    fn large(&mut self, step: Step);
+pub trait Blocks {
+    /// A step on what can be split.
+    fn on_block(&mut self, step: Step);
 }
 
-impl<A: Allocator> Large for Model<'_, A> {
-    fn large(&mut self, step: Step) {
+impl<A: Allocator> Blocks for Model<'_, A> {
+    fn on_block(&mut self, step: Step) {
         match step {
             Step::TryAlloc { order } => try_alloc(self, order),
             Step::RetainBlock { which, order } => {
@@ -35,9 +35,9 @@ impl<A: Allocator> Large for Model<'_, A> {
                     release(self, cpu, first, order);
                 }
             }
-            Step::Part { which, order } => {
+            Step::Split { which, order } => {
                 if let Some((first, order)) = target(self, which, order) {
-                    part(self, first, order);
+                    split(self, first, order);
                 }
             }
             Step::Join { which, order } => {
@@ -50,7 +50,7 @@ impl<A: Allocator> Large for Model<'_, A> {
                     release_unless_last(self, first, refs);
                 }
             }
-            _ => unreachable!("{step:?} is on no block that can be parted"),
+            _ => unreachable!("{step:?} is on no block that can be split"),
         }
     }
 }
@@ -68,15 +68,15 @@ fn target<A: Allocator>(
     Some((first & !((1 << wanted.min(MAX_ORDER)) - 1), wanted))
 }
 
-fn is_whole<A: Allocator>(model: &mut Model<'_, A>, first: u32, order: usize) {
-    model.whole.insert(first);
+fn is_compound<A: Allocator>(model: &mut Model<'_, A>, first: u32, order: usize) {
+    model.compound.insert(first);
     model.recent.insert(0, (first, order));
     model.recent.truncate(RECENT);
 }
 
 fn found<A: Allocator>(model: &Model<'_, A>, first: u32, order: usize) -> Found {
     match model.live.get(&first) {
-        Some(&(o, _)) if o == order && model.whole.contains(&first) => Found::Whole,
+        Some(&(o, _)) if o == order && model.compound.contains(&first) => Found::Compound,
         Some((0, _)) if order <= MAX_ORDER => Found::Single,
         _ => Found::Neither,
     }
@@ -113,7 +113,7 @@ fn try_alloc<A: Allocator>(model: &mut Model<'_, A>, order: usize) {
             assert!(possible, "order {order} out of {blocks:?}");
             model.allocated(frame, order);
             if order > 0 {
-                is_whole(model, frame.get(), order);
+                is_compound(model, frame.get(), order);
             }
         }
         None => assert!(!possible, "no block of order {order}, but {blocks:?}"),
@@ -123,7 +123,7 @@ fn try_alloc<A: Allocator>(model: &mut Model<'_, A>, order: usize) {
 fn retain<A: Allocator>(model: &mut Model<'_, A>, first: u32, order: usize) {
     let result = model.frames.retain_block(Pfn::new(first), order);
     let (held, all) = match found(model, first, order) {
-        Found::Whole => (vec![first], true),
+        Found::Compound => (vec![first], true),
         Found::Single => singles(model, first, order),
         Found::Neither => return model.refused(first, result),
     };
@@ -138,7 +138,7 @@ fn release<A: Allocator>(model: &mut Model<'_, A>, cpu: usize, first: u32, order
     let unique = model.frames.is_block_unique(frame, order);
     let result = model.frames.release_block(cpu, frame, order);
     let (held, all) = match found(model, first, order) {
-        Found::Whole => (vec![first], true),
+        Found::Compound => (vec![first], true),
         Found::Single => singles(model, first, order),
         Found::Neither => {
             assert!(!unique, "{first:#x} is not of order {order}");
@@ -158,13 +158,13 @@ fn release<A: Allocator>(model: &mut Model<'_, A>, cpu: usize, first: u32, order
     went_through(model, first, good, all, result);
 }
 
-fn part<A: Allocator>(model: &mut Model<'_, A>, first: u32, order: usize) {
-    let result = model.frames.part(Pfn::new(first), order);
+fn split<A: Allocator>(model: &mut Model<'_, A>, first: u32, order: usize) {
+    let result = model.frames.split(Pfn::new(first), order);
     match found(model, first, order) {
-        Found::Whole => {
+        Found::Compound => {
             assert_eq!(result, Ok(()), "{first:#x}, order {order}");
             let (_, refs) = model.live[&first];
-            model.whole.remove(&first);
+            model.compound.remove(&first);
             for number in first..first + (1 << order) {
                 model.live.insert(number, (0, refs));
                 let state = model.frames.state(Pfn::new(number));
@@ -190,7 +190,7 @@ fn join<A: Allocator>(model: &mut Model<'_, A>, first: u32, order: usize) {
             let joined = first..first + (1 << order);
             model.live.retain(|number, _| !joined.contains(number));
             model.live.insert(first, (order, 1));
-            is_whole(model, first, order);
+            is_compound(model, first, order);
         }
     } else {
         // An error where it reaches out of what is managed, depending on where the records end.
@@ -200,7 +200,7 @@ fn join<A: Allocator>(model: &mut Model<'_, A>, first: u32, order: usize) {
 
 fn release_unless_last<A: Allocator>(model: &mut Model<'_, A>, first: u32, refs: u32) {
     let result = model.frames.release_unless_last(Pfn::new(first));
-    if model.whole.contains(&first) {
+    if model.compound.contains(&first) {
         return model.refused(first, result);
     }
     assert_eq!(result, Ok(refs > 1), "{refs} references to {first:#x}");

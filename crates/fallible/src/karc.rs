@@ -10,18 +10,18 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering, fence};
 
-/// A count above this means that owners were forgotten by the billion; the value then stays for
-/// ever instead of being freed under somebody.
-const MOST: usize = isize::MAX as usize;
-/// Where such a count is put, far from both ends of the range that is left.
-const STUCK: usize = MOST + MOST / 2;
+/// A count above this saturates: it stays near [`SATURATED`], and the value is never dropped. Otherwise
+/// references that leak could wrap the count around and drop a value in use.
+const MAX: usize = isize::MAX as usize;
+/// Far from both ends of the range above [`MAX`].
+const SATURATED: usize = MAX + MAX / 2;
 
 /// An `Arc` without weak references whose making can fail.
 ///
 /// The count stands right in front of the value, and a `KArc` is a pointer to the value itself.
 ///
 /// ```
-/// # use kmalloc::{AllocError, KArc};
+/// # use fallible::{AllocError, KArc};
 /// let a = KArc::try_new("shared")?;
 /// let b = a.clone();
 /// assert!(KArc::ptr_eq(&a, &b));
@@ -39,29 +39,26 @@ unsafe impl<T: ?Sized + Send + Sync> Send for KArc<T> {}
 // SAFETY: as above; a shared `KArc` can be cloned into an owned one.
 unsafe impl<T: ?Sized + Send + Sync> Sync for KArc<T> {}
 
-/// The layout of count and value together, and where in it the value is.
-fn shape(value: Layout) -> Result<(Layout, usize), AllocError> {
-    let (whole, offset) = Layout::new::<AtomicUsize>()
+/// The layout of count and value together, and the offset of the value.
+fn layout_of(value: Layout) -> Result<(Layout, usize), AllocError> {
+    let (both, offset) = Layout::new::<AtomicUsize>()
         .extend(value)
         .map_err(|_| AllocError)?;
-    Ok((whole.pad_to_align(), offset))
+    Ok((both.pad_to_align(), offset))
 }
 
 impl<T> KArc<T> {
     /// Moves `value` to the heap, with one owner. When there is no room, `value` is dropped.
     pub fn try_new(value: T) -> Result<KArc<T>, AllocError> {
-        let (layout, offset) = shape(Layout::new::<T>())?;
+        let (layout, offset) = layout_of(Layout::new::<T>())?;
         let start = allocate(layout)?;
         // SAFETY: `layout` has room for the value at `offset`, which is a multiple of its
         // alignment and at least the size of the count; the memory is nobody else's.
         let value = unsafe {
-            let place = start.add(offset).cast::<T>();
-            place.write(value);
-            place
-                .cast::<AtomicUsize>()
-                .sub(1)
-                .write(AtomicUsize::new(1));
-            place
+            let to = start.add(offset).cast::<T>();
+            to.write(value);
+            to.cast::<AtomicUsize>().sub(1).write(AtomicUsize::new(1));
+            to
         };
         Ok(KArc {
             value,
@@ -117,20 +114,32 @@ impl<T: ?Sized> KArc<T> {
         }
     }
 
-    /// Drops the value and frees its memory, when no owner is left.
     #[cold]
-    fn destroy(&mut self) {
-        // SAFETY: the last owner is going, so nobody else reads the layout or the value, and both
-        // are still whole.
+    fn saturate(&self) {
+        self.count().store(SATURATED, Ordering::Relaxed);
+    }
+
+    /// What is left to do when the count before was that of one owner, or was saturated: drops the value
+    /// and frees its memory, or lets the count stay.
+    ///
+    /// # Safety
+    /// The count went down from `before` for this owner, which is not used any more.
+    #[cold]
+    unsafe fn end(&mut self, before: usize) {
+        if before > MAX {
+            return self.saturate();
+        }
+        fence(Ordering::Acquire);
+        // SAFETY: the last owner is going, so nobody else uses the value, which was not dropped yet.
         let (size, align) = unsafe {
             let value = self.value.as_ref();
             (size_of_val(value), align_of_val(value))
         };
-        // SAFETY: as above; dropped once, because the count reaches zero once.
+        // SAFETY: as above.
         unsafe { self.value.drop_in_place() };
         let Ok((layout, offset)) = Layout::from_size_align(size, align)
             .map_err(|_| AllocError)
-            .and_then(shape)
+            .and_then(layout_of)
         else {
             return; // Not reached: the same sum came out when the value was made.
         };
@@ -146,8 +155,8 @@ impl<T: ?Sized> Clone for KArc<T> {
     #[inline]
     fn clone(&self) -> KArc<T> {
         // Relaxed: whoever clones has an owner already, so the value cannot go meanwhile.
-        if self.count().fetch_add(1, Ordering::Relaxed) > MOST {
-            self.count().store(STUCK, Ordering::Relaxed);
+        if self.count().fetch_add(1, Ordering::Relaxed) > MAX {
+            self.saturate();
         }
         KArc {
             value: self.value,
@@ -161,11 +170,10 @@ impl<T: ?Sized> Drop for KArc<T> {
     fn drop(&mut self) {
         // Release: what this owner did to the value is seen by the one that destroys it.
         let before = self.count().fetch_sub(1, Ordering::Release);
-        if before == 1 {
-            fence(Ordering::Acquire);
-            self.destroy();
-        } else if before > MOST {
-            self.count().store(STUCK, Ordering::Relaxed);
+        // With a sign, a count above `MAX` is below 1.
+        if before as isize <= 1 {
+            // SAFETY: this owner goes.
+            unsafe { self.end(before) };
         }
     }
 }
@@ -230,12 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_ran_over_stays() {
+    fn a_saturated_count_stays() {
         let a = ManuallyDrop::new(KArc::try_new(1).unwrap());
-        a.count().store(MOST + 1, Ordering::Relaxed);
+        a.count().store(MAX + 1, Ordering::Relaxed);
         drop(KArc::clone(&a));
         assert!(
-            KArc::strong_count(&a) > MOST,
+            KArc::strong_count(&a) > MAX,
             "count {}",
             KArc::strong_count(&a)
         );

@@ -1,4 +1,4 @@
-//! Two holders of a block of four frames, one of whom parts it or joins it meanwhile.
+//! Two holders of a block of four frames, one of whom splits or joins it meanwhile.
 
 use super::{FRAMES, Shared, Vec, both};
 use crate::{Pfn, State};
@@ -17,7 +17,7 @@ fn shared_block(frames: &Shared) -> Pfn {
 
 fn shared_parts(frames: &Shared) -> Pfn {
     let block = shared_block(frames);
-    frames.part(block, ORDER).expect("in use");
+    frames.split(block, ORDER).expect("in use");
     block
 }
 
@@ -29,22 +29,22 @@ fn all_is_free(frames: &Shared, block: Pfn) {
     for frame in each(block) {
         assert_eq!(frames.state(frame), State::Free, "{frame:?}");
     }
-    let numbers = (frames.free_count(), frames.whole_blocks());
+    let numbers = (frames.free_count(), frames.compound_blocks());
     assert_eq!(
         numbers,
         (FRAMES as usize, 0),
-        "free frames and whole blocks"
+        "free frames and compound blocks"
     );
 }
 
-/// One parts the block and gives its frames up one by one, the other gives it up as a block.
+/// One splits the block and gives its frames up one by one, the other gives it up as a block.
 #[test]
 fn a_block_is_parted_while_another_gives_it_up() {
     both(
         shared_block,
         |frames, cpu, block| {
             if cpu == 0 {
-                frames.part(block, ORDER).expect("in use");
+                frames.split(block, ORDER).expect("in use");
                 let last = |frame| frames.release(cpu, frame).expect("in use");
                 each(block).filter(|&frame| last(frame)).count()
             } else {
@@ -56,14 +56,14 @@ fn a_block_is_parted_while_another_gives_it_up() {
     );
 }
 
-/// One parts the block, the other gets a further reference to it, as a fork does, and gives both up.
+/// One splits the block, the other gets a further reference to it, as a fork does, and gives both up.
 #[test]
 fn a_block_is_parted_while_another_shares_it() {
     both(
         shared_block,
         |frames, cpu, block| {
             if cpu == 0 {
-                frames.part(block, ORDER).expect("in use");
+                frames.split(block, ORDER).expect("in use");
             } else {
                 frames.retain_block(block, ORDER).expect("in use");
                 frames.release_block(cpu, block, ORDER).expect("in use");
@@ -85,7 +85,7 @@ fn two_part_a_block() {
     both(
         shared_block,
         |frames, cpu, block| {
-            frames.part(block, ORDER).expect("in use");
+            frames.split(block, ORDER).expect("in use");
             let last = |frame| frames.release(cpu, frame).expect("in use");
             each(block).filter(|&frame| last(frame)).count()
         },
@@ -104,13 +104,13 @@ fn frames_are_joined_when_nobody_else_has_any() {
         |frames, cpu, block| {
             if cpu == 0 {
                 let joined = frames.join(block, ORDER).expect("aligned");
-                let whole = State::Whole {
+                let compound = State::Compound {
                     order: ORDER,
                     refs: 1,
                 };
                 if joined {
                     assert!(frames.is_block_unique(block, ORDER), "joined");
-                    assert_eq!(frames.state(block), whole);
+                    assert_eq!(frames.state(block), compound);
                 }
             } else {
                 frames.retain_block(block, ORDER).expect("in use");
@@ -159,18 +159,18 @@ fn of_two_releases_of_a_block_one_is_refused() {
     );
 }
 
-/// One parts its block while another gives up the first frame that it does not have: a bug, which is
+/// One splits its block while another gives up the first frame that it does not have: a bug, which is
 /// refused until that is a single frame.
 #[test]
 fn a_wrong_release_does_not_meet_a_block_half_parted() {
     both(
         block,
         |frames, cpu, block| match cpu {
-            0 => frames.part(block, ORDER).map(|()| false),
+            0 => frames.split(block, ORDER).map(|()| false),
             _ => frames.release(cpu, block),
         },
-        |frames, block, [parted, released]| {
-            assert_eq!(parted, Ok(false), "the wrong release: {released:?}");
+        |frames, block, [split, released]| {
+            assert_eq!(split, Ok(false), "the wrong release: {released:?}");
             let rest = each(block).skip(usize::from(released.is_ok()));
             for frame in rest {
                 assert_eq!(frames.release(0, frame), Ok(true), "{frame:?}");

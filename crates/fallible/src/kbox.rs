@@ -12,7 +12,7 @@ use zerocopy::{FromZeros, KnownLayout};
 /// A `Box` without the constructors that abort when memory is short.
 ///
 /// ```
-/// # use kmalloc::{AllocError, KBox};
+/// # use fallible::{AllocError, KBox};
 /// let mut b = KBox::try_new(41)?;
 /// *b += 1;
 /// assert_eq!(b.into_inner(), 42);
@@ -24,11 +24,24 @@ impl<T> KBox<T> {
     /// Moves `value` to the heap. When there is no room, `value` is dropped.
     #[inline]
     pub fn try_new(value: T) -> Result<KBox<T>, AllocError> {
+        KBox::try_new_with(|| value)
+    }
+
+    /// Makes a value when there is room for it; one that is large is then made there, and not on the stack,
+    /// as far as the compiler can.
+    ///
+    /// ```
+    /// let zeros = fallible::KBox::try_new_with(|| [0; 512])?;
+    /// assert_eq!(zeros.len(), 512);
+    /// # Ok::<(), fallible::AllocError>(())
+    /// ```
+    #[inline]
+    pub fn try_new_with(make: impl FnOnce() -> T) -> Result<KBox<T>, AllocError> {
         let place = allocate(Layout::new::<T>())?.cast::<T>();
         // SAFETY: `place` has the layout of `T` and is nobody else's (dangling but aligned for a
         // type without size); `Box` frees with the same global allocator and layout.
         Ok(KBox(unsafe {
-            place.write(value);
+            place.write(make());
             Box::from_raw(place.as_ptr())
         }))
     }
@@ -55,9 +68,9 @@ impl<T> KBox<[T]> {
     /// `len` values of zero bytes. Needs the feature `zerocopy`.
     ///
     /// ```
-    /// let zeros = kmalloc::KBox::<[u32]>::try_new_zeroed_slice(3)?;
+    /// let zeros = fallible::KBox::<[u32]>::try_new_zeroed_slice(3)?;
     /// assert_eq!(*zeros, [0, 0, 0]);
-    /// # Ok::<(), kmalloc::AllocError>(())
+    /// # Ok::<(), fallible::AllocError>(())
     /// ```
     pub fn try_new_zeroed_slice(len: usize) -> Result<KBox<[T]>, AllocError>
     where

@@ -1,0 +1,166 @@
+//! Reference counts of blocks, and the state of a frame.
+
+use crate::error::WrongFree;
+use crate::frames::Frames;
+use crate::tag::{self, State};
+use crate::{MAX_ORDER, Pfn};
+use core::sync::atomic::{AtomicU32, Ordering};
+use lock_api::RawMutex;
+
+/// A count above this saturates: it stays near [`SATURATED`], and the block is never freed. Otherwise
+/// references that leak could wrap the count around and free a block in use.
+const MAX: u32 = u32::MAX / 2;
+/// Far from both ends of the range above [`MAX`].
+const SATURATED: u32 = MAX + MAX / 2;
+
+/// A count of further references, less one; none if there are no further ones.
+pub(crate) fn one_less(count: u32) -> Option<u32> {
+    if count > MAX {
+        Some(SATURATED)
+    } else {
+        count.checked_sub(1)
+    }
+}
+
+/// Counts one further reference.
+#[inline]
+pub(crate) fn one_more(count: &AtomicU32) {
+    if count.fetch_add(1, Ordering::Relaxed) > MAX {
+        count.store(SATURATED, Ordering::Relaxed);
+    }
+}
+
+impl<R: RawMutex> Frames<R> {
+    pub(crate) fn wrong(&self, frame: Pfn) -> WrongFree {
+        WrongFree {
+            frame,
+            order: None,
+            state: self.state(frame),
+        }
+    }
+
+    /// Adds a reference to a block in use, named by its first frame. The caller has one.
+    ///
+    /// # Errors
+    /// When no block in use starts at `frame`, or a compound one does: [`Frames::retain_block`] is for that.
+    #[inline]
+    pub fn retain(&self, frame: Pfn) -> Result<(), WrongFree> {
+        let index = self.index(frame);
+        let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
+            return Err(self.wrong(frame));
+        };
+        let old = tag.load(Ordering::Relaxed);
+        match old & !0xf {
+            tag::SHARED => {}
+            // The count is zero. Others learn of the new reference after both changes. Of two that
+            // retain at once, one changes the tag; a caller that finds any other tag had no reference.
+            tag::LIVE => {
+                let shared = old & 0xf | tag::SHARED;
+                if !self.retag(index, old, shared) && tag.load(Ordering::Relaxed) != shared {
+                    return Err(self.wrong(frame));
+                }
+            }
+            _ => return Err(self.wrong(frame)),
+        }
+        one_more(count);
+        Ok(())
+    }
+
+    /// Gives up a reference; with the last one the block is freed, which is the result.
+    ///
+    /// # Errors
+    /// When no block in use starts at `frame`, or a compound one does: [`Frames::release_block`] is for that.
+    #[inline]
+    pub fn release(&self, cpu: usize, frame: Pfn) -> Result<bool, WrongFree> {
+        let index = self.index(frame);
+        let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
+            return Err(self.wrong(frame));
+        };
+        let old = tag.load(Ordering::Relaxed);
+        match old & !0xf {
+            tag::LIVE => {}
+            tag::SHARED => {
+                // Release, and acquire by the last one: what any holder did comes before the
+                // frame's next use. The count never goes below zero: of too many releases at once
+                // all but one find the tag changed.
+                let left = count.fetch_update(Ordering::Release, Ordering::Acquire, one_less);
+                if left.is_ok() {
+                    return Ok(false);
+                }
+            }
+            _ => return Err(self.wrong(frame)),
+        }
+        if !self.retag(index, old, tag::FREE) {
+            return Err(self.wrong(frame));
+        }
+        self.put(cpu, index, usize::from(old & 0xf));
+        Ok(true)
+    }
+
+    /// Gives up a reference, unless it is the last one: then the caller keeps it, and sees what the others
+    /// wrote before they gave theirs up. Whether it was given up.
+    ///
+    /// # Errors
+    /// When no block in use starts at `frame`, or a compound one does.
+    pub fn release_unless_last(&self, frame: Pfn) -> Result<bool, WrongFree> {
+        let index = self.index(frame);
+        let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
+            return Err(self.wrong(frame));
+        };
+        match tag.load(Ordering::Relaxed) & !0xf {
+            tag::LIVE => Ok(false),
+            tag::SHARED => Ok(count
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less)
+                .is_ok()),
+            _ => Err(self.wrong(frame)),
+        }
+    }
+
+    /// References to the block that starts at `frame`; 0 if no block in use does. A holder that sees 1 is
+    /// the only one, and sees what others wrote before they gave up theirs.
+    #[inline]
+    pub fn refs(&self, frame: Pfn) -> u32 {
+        let index = self.index(frame);
+        let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
+            return 0;
+        };
+        match tag.load(Ordering::Relaxed) & !0xf {
+            tag::LIVE => 1,
+            tag::SHARED | tag::COMPOUND => count.load(Ordering::Acquire).saturating_add(1),
+            _ => 0,
+        }
+    }
+
+    /// The state of a frame at this moment.
+    pub fn state(&self, frame: Pfn) -> State {
+        let index = self.index(frame);
+        let (Some(tag), Some(count)) = (self.tags.get(index), self.counts.get(index)) else {
+            return State::Outside;
+        };
+        let state = State::of(tag.load(Ordering::Relaxed), count.load(Ordering::Relaxed));
+        if state == State::Free {
+            self.around(index).unwrap_or(state)
+        } else {
+            state
+        }
+    }
+
+    /// The block in use that a frame without a tag of its own lies in.
+    fn around(&self, index: usize) -> Option<State> {
+        (1..=MAX_ORDER).find_map(|order| {
+            let first = index & !((1 << order) - 1);
+            let tag = self.tags.get(first)?.load(Ordering::Relaxed);
+            match State::of(tag, 0) {
+                State::Used { order: found, .. } | State::Compound { order: found, .. }
+                    if first != index && found >= order =>
+                {
+                    Some(State::Inside {
+                        offset: (index - first) as u32,
+                        order: found,
+                    })
+                }
+                _ => None,
+            }
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! The pool that slabs get their descriptors from: pages of descriptors, given out in runs of one, two
+//! or four. The first descriptor of each page is the page's header: its bits say which runs are free.
+
+use crate::descriptor::{DescriptorId, List, PAGE_ORDER, descriptor};
+use crate::pages::Pages;
+use core::num::NonZeroU64;
+use frames::Pfn;
+
+/// Lengths of runs, as powers of two: 0, 1 and 2.
+pub(crate) const RUN_ORDERS: usize = 3;
+
+/// Runs of one length.
+pub(crate) struct Pool {
+    /// Headers of the pages that have a free run.
+    partial: List,
+    /// Pages in all.
+    pages: usize,
+}
+
+/// Bits of the runs of a page, but of the first one, in which the header is.
+fn all_runs(order: u32) -> [u64; 2] {
+    let runs = 1u32 << (PAGE_ORDER - order);
+    let low = u64::MAX >> (64 - runs.min(64));
+    [low & !1, if runs > 64 { u64::MAX } else { 0 }]
+}
+
+impl Pool {
+    pub(crate) const EMPTY: Pool = Pool {
+        partial: List::EMPTY,
+        pages: 0,
+    };
+
+    /// Pages of descriptors.
+    pub(crate) fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// Adds a page of which all descriptors are unused, by the id of its first one.
+    pub(crate) fn add<P: Pages>(&mut self, pages: &P, header: DescriptorId, order: u32) {
+        descriptor(pages, header).set_bits(all_runs(order));
+        self.partial.push(pages, header);
+        self.pages += 1;
+    }
+
+    /// The first descriptor of a run; none when another page is needed.
+    pub(crate) fn take<P: Pages>(&mut self, pages: &P, order: u32) -> Option<DescriptorId> {
+        let id = self.partial.first()?;
+        let header = descriptor(pages, id);
+        let mut free = header.bits();
+        let word = usize::from(free[0] == 0);
+        let run = NonZeroU64::new(free[word])?.trailing_zeros() as usize + word * 64;
+        free[word] &= free[word] - 1;
+        header.set_bits(free);
+        if free == [0, 0] {
+            self.partial.remove(pages, id);
+        }
+        Some(id.plus((run << order) as u32))
+    }
+
+    /// Takes a run back; gives the page if that was the last run of it in use. The page is the caller's
+    /// then, and no longer the pool's.
+    pub(crate) fn give<P: Pages>(
+        &mut self,
+        pages: &P,
+        first: DescriptorId,
+        order: u32,
+    ) -> Option<Pfn> {
+        let id = first.first_in_page();
+        let header = descriptor(pages, id);
+        let mut free = header.bits();
+        if free == [0, 0] {
+            self.partial.push(pages, id);
+        }
+        let run = first.index() >> order;
+        free[run / 64] |= 1 << (run % 64);
+        header.set_bits(free);
+        if free != all_runs(order) {
+            return None;
+        }
+        self.partial.remove(pages, id);
+        self.pages -= 1;
+        Some(id.page())
+    }
+}
