@@ -6,6 +6,8 @@
 
 #[path = "../../crates/vm/tests/vm/alloc.rs"]
 mod alloc;
+#[path = "../../crates/vm/tests/vm/harts.rs"]
+mod harts;
 #[path = "../../crates/vm/tests/vm/ledger.rs"]
 mod ledger;
 #[path = "../../crates/vm/tests/vm/mapping.rs"]
@@ -42,6 +44,7 @@ std::thread_local! {
     /// Reused: all frames are free after each input.
     static MACHINES: [Ram; FRAMES.len()] = FRAMES.map(|frames| {
         let ram = Ram::new(frames);
+        ram.use_asids(3);
         if frames > 2000 {
             ram.set_aside();
         }
@@ -58,8 +61,8 @@ fuzz_target!(|data: &[u8]| {
             if matches!(&random, Random::Bytes(bytes) if bytes.is_empty()) {
                 break;
             }
-            let (p, op, failing) = ops::step(&mut random);
-            pair.step(p, op, failing);
+            let (hart, p, op, failing) = ops::step(&mut random);
+            pair.step(hart, p, op, failing);
         }
         pair.end();
     });

@@ -148,7 +148,13 @@ fn give_up(why: fmt::Arguments<'_>) -> ! {
 pub fn start_harts(platform: &Platform) {
     let boot = hart::this().id();
     let mut unused = None;
-    for &id in platform.harts().iter().filter(|&&id| id != boot) {
+    let others = platform.harts().iter().filter(|&&id| id != boot);
+    // Without remote fences a hart would go on in memory that others have freed.
+    let alone = !sbi::has_remote_fence();
+    if alone && others.clone().next().is_some() {
+        println!("the firmware has no remote fences: the other harts do not start");
+    }
+    for &id in others.filter(|_| !alone) {
         let Some(hart) = hart::HARTS.get(hart::count()) else {
             break;
         };

@@ -46,6 +46,16 @@ pub trait Tables {
         words.map(move |word| Slot { word, level })
     }
 
+    /// Whether a table has no entry but those for `range`, which is as for [`slots`](Self::slots).
+    fn is_empty_outside(&self, table: Pfn, level: Level, range: &Range<u64>) -> bool {
+        let (below, above) = self.table(table).split_at(level.index(range.start));
+        let above = above
+            .iter()
+            .skip(level.index(range.end - 1) - level.index(range.start) + 1);
+        let mut words = above.chain(below.iter().rev());
+        words.all(|word| word.load(Ordering::Relaxed) == 0)
+    }
+
     /// Whether a table has no entry. It looks at those around that for `near` first, where any are
     /// likely.
     fn is_empty(&self, table: Pfn, level: Level, near: u64) -> bool {

@@ -1,61 +1,75 @@
-//! Tags for translations, so that a switch of address spaces forgets nothing.
+//! Address space identifiers (ASIDs), and which harts a change of a page table concerns.
 //!
-//! The hardware marks each translation that it remembers with the number (on RISC-V: ASID) of the
-//! space it is from. Numbers are fewer than the spaces that a machine sees in a day, so they are
-//! given out in *generations*, as Linux does on arm64: a space gets the next number when a hart first
-//! switches to it; behind the last one the next generation begins with the first.
+//! The hardware tags each translation in a TLB with the ASID of its space, so that a switch of spaces
+//! flushes nothing. There are fewer ASIDs than spaces in a day. They are given out in *generations*, as
+//! Linux does on arm64: a space gets the next ASID when a hart first enters it; behind the last one the
+//! next generation begins with the first.
 //!
-//! A space runs on one hart at a time, and nobody but itself changes its table. With that, all there
-//! is to know is what each hart may remember, and three rules keep it true:
+//! A space is *active* on the harts that run it, any number of them. Its [`Tag`] has a bit for each hart
+//! that is active, one for each that may have translations under the ASID, and one for each whose
+//! translations are stale. Four rules keep a hart from using a stale one:
 //!
-//! - *One number, one space.* Within a generation a number is given out once.
-//! - *One generation on a hart.* A hart forgets everything before it goes over to another generation
-//!   ([`Forget::All`]), and uses none of an older one afterwards: a space that comes with such a
-//!   number gets a new one. Other harts may stay behind as long as they like; what they remember is
-//!   theirs alone.
-//! - *No translation from before a change.* The hart on which a space changes its table flushes. Other
-//!   harts that may remember something of the space are merely marked ([`Tag::changed`]): such a hart
-//!   forgets the space when it next switches to it ([`Forget::Space`]), and until then it cannot use
-//!   what it remembers. That is why nothing is ever sent to another hart.
+//! - *One ASID, one space.* Within a generation an ASID is given out once.
+//! - *One generation on a hart.* A hart flushes everything before it uses an ASID of another generation
+//!   ([`Flush::All`]), and then none of an older one: a space that has one gets a new one. Harts that run
+//!   the space meanwhile go on with the old one until they enter it again.
+//! - *A change reaches the harts that are active.* Whoever changes the table flushes those at once
+//!   ([`Tag::shoot_down`]). They may have different ASIDs for the space, so that is a flush for all ASIDs.
+//! - *A change waits for the other harts.* They are marked, and flush the space when they next enter it
+//!   ([`Flush::Space`]). Until then they cannot use what they have.
 //!
-//! Without numbers every switch forgets everything.
+//! A change may come while a hart enters. The hart first sets its active bit and then looks whether it is
+//! marked; who changes stores to the table first and then looks which harts are active. Sequentially
+//! consistent fences in between make at least one of them see the other: the hart is marked, or told, or
+//! walks the new table.
+//!
+//! Without ASIDs every switch flushes everything.
 
-use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+#[cfg(test)]
+mod interleaved;
 
-/// Bits of a number, as wide as the widest hardware's.
-const NUMBER_BITS: u32 = 16;
-/// The number of harts that [`Tag`] has room for.
-const MOST_HARTS: usize = 16;
+#[cfg(not(test))]
+use core::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
+#[cfg(test)]
+use shuttle::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
 
-/// What a hart must forget when it has taken the root table of the space into use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forget {
-    /// Nothing: what it remembers is true.
-    Nothing,
-    /// What it remembers under the space's number.
-    Space,
-    /// Everything.
-    All,
-}
+use crate::Flush;
+
+/// Bits of an ASID, as wide as the widest hardware's.
+const ASID_BITS: u32 = 16;
+/// The number of harts that [`Tag`] has room for, and so the bits of a set of harts.
+const MOST_HARTS: u32 = 16;
+const HARTS: u64 = (1 << MOST_HARTS) - 1;
+/// Where in [`Tag::harts`] the harts begin whose translations are stale, and the active ones.
+const STALE: u32 = MOST_HARTS;
+const ACTIVE: u32 = 2 * MOST_HARTS;
 
 /// How a hart enters a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entrance {
-    /// The number to run with; 0 where there are no numbers.
-    pub number: u16,
-    /// What to forget before anything of the space is touched: before the number is taken into use;
-    /// or, if the hart uses it already, after the root table has been.
-    pub forget: Forget,
+    /// The ASID to run with; 0 where there are none.
+    pub asid: u16,
+    /// What to flush before anything of the space is accessed: before the ASID is taken into use; or, if
+    /// the hart uses it already, after the root table has been.
+    pub flush: Flush,
 }
 
-/// What is known of the translations of one space. Only the hart that runs the space, or is about
-/// to, touches it.
+/// Harts that a change concerns at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concerned {
+    /// The one that made it.
+    pub here: bool,
+    /// A bit for each of the others.
+    pub others: u16,
+}
+
+/// The ASID of one space, and where it is in use.
 pub struct Tag {
-    /// Generation and number; 0 before the first.
+    /// Generation and ASID; 0 before the first.
     id: AtomicU64,
-    /// A bit for each hart that may remember translations under this number, and, 16 bits higher, for
-    /// each of those that has not heard of all changes.
-    harts: AtomicU32,
+    /// Three sets: harts that may have translations of the space; of these, those that are stale; and those
+    /// that are active.
+    harts: AtomicU64,
 }
 
 impl Default for Tag {
@@ -69,52 +83,69 @@ impl Tag {
     pub const fn new() -> Tag {
         Tag {
             id: AtomicU64::new(0),
-            harts: AtomicU32::new(0),
+            harts: AtomicU64::new(0),
         }
     }
 
-    /// True while no hart has entered the space.
-    pub fn is_new(&self) -> bool {
-        self.id.load(Ordering::Relaxed) == 0
+    /// The page table has changed: marks the harts that flush when they next enter the space, and tells
+    /// which must flush now. The caller, on hart `here`, stays there until they have.
+    #[inline]
+    pub fn shoot_down(&self, here: usize) -> Concerned {
+        // The change, before the look at who is active.
+        fence(Ordering::SeqCst);
+        let mut harts = self.harts.load(Ordering::Relaxed);
+        loop {
+            let active = harts >> ACTIVE & HARTS;
+            let marked = harts | (harts & HARTS & !active) << STALE;
+            if marked != harts {
+                let (ok, err) = (Ordering::AcqRel, Ordering::Relaxed);
+                if let Err(now) = self.harts.compare_exchange_weak(harts, marked, ok, err) {
+                    harts = now;
+                    continue;
+                }
+            }
+            let here = 1 << here;
+            return Concerned {
+                here: active & here != 0,
+                others: (active & !here) as u16,
+            };
+        }
     }
 
-    /// Another space takes the place of the one that this was for.
-    pub fn reset(&self) {
-        self.id.store(0, Ordering::Relaxed);
-        self.harts.store(0, Ordering::Relaxed);
-    }
-
-    /// Entries of the space's table have lost rights or changed frames, `hart` runs the space and
-    /// forgets them itself. To be called once that is so, or in the same breath.
-    pub fn changed(&self, hart: usize) {
-        let harts = self.harts.load(Ordering::Relaxed);
-        let others = harts & 0xffff & !(1 << hart);
-        self.harts.store(harts | others << 16, Ordering::Relaxed);
-    }
-
-    /// `hart` enters the space under the number it has; true if the hart remembers what is no
-    /// longer true.
+    /// `hart` is about to use translations of the space; true if those that it has are stale.
+    #[inline]
     fn enter(&self, hart: usize) -> bool {
-        let harts = self.harts.load(Ordering::Relaxed);
-        let stale = harts >> 16 & 1 << hart != 0;
-        let entered = (harts | 1 << hart) & !(1 << 16 << hart);
-        self.harts.store(entered, Ordering::Relaxed);
-        stale
+        let (bit, stale) = (1 << hart, 1 << hart << STALE);
+        let old = self.harts.fetch_or(bit | bit << ACTIVE, Ordering::AcqRel);
+        // The active bit, before any look at the table.
+        fence(Ordering::SeqCst);
+        // From now on the hart is told, and not marked any more.
+        if old & stale != 0 {
+            self.harts.fetch_and(!stale, Ordering::AcqRel);
+        }
+        old & stale != 0
     }
 
-    fn set(&self, id: u64, hart: usize) {
-        self.id.store(id, Ordering::Relaxed);
-        self.harts.store(1 << hart, Ordering::Relaxed);
+    /// `hart`, which is the caller, has taken another root table into use.
+    #[inline]
+    pub fn leave(&self, hart: usize) {
+        self.harts
+            .fetch_and(!(1 << hart << ACTIVE), Ordering::AcqRel);
+    }
+
+    /// Whether any hart runs the space.
+    pub fn is_active(&self) -> bool {
+        self.harts.load(Ordering::Acquire) >> ACTIVE & HARTS != 0
     }
 }
 
-/// The numbers of a machine with at most `HARTS` harts.
+/// The ASIDs of a machine with at most `HARTS` harts.
 pub struct Asids<const HARTS: usize> {
-    /// The highest number; 0 without any. The lowest is 1.
+    /// The highest ASID; 0 without any. The lowest is 1.
     last: AtomicU16,
-    /// Numbers given out so far, in all generations.
+    /// ASIDs given out so far, in all generations.
     given: AtomicU64,
-    /// The generation whose numbers each hart uses. Only the hart itself looks.
+    /// The generation whose ASIDs each hart uses. Only the hart itself looks.
     generation: [AtomicU64; HARTS],
 }
 
@@ -125,9 +156,9 @@ impl<const HARTS: usize> Default for Asids<HARTS> {
 }
 
 impl<const HARTS: usize> Asids<HARTS> {
-    /// None: every switch forgets everything until [`Asids::set_up`].
+    /// None: every switch flushes everything until [`Asids::set_up`].
     pub const fn new() -> Self {
-        const { assert!(HARTS <= MOST_HARTS) };
+        const { assert!(HARTS <= MOST_HARTS as usize) };
         Asids {
             last: AtomicU16::new(0),
             given: AtomicU64::new(0),
@@ -135,60 +166,64 @@ impl<const HARTS: usize> Asids<HARTS> {
         }
     }
 
-    /// Takes the numbers from 1 to `last`, which the hardware of every hart has, into use. To be
-    /// called before any space is entered.
+    /// Takes the ASIDs from 1 to `last`, which the hardware of every hart has, into use. To be called
+    /// before any space is entered.
     pub fn set_up(&self, last: u16) {
         self.last.store(last, Ordering::Relaxed);
     }
 
-    /// The highest number in use; 0 without any.
+    /// The highest ASID in use; 0 without any.
     pub fn last(&self) -> u16 {
         self.last.load(Ordering::Relaxed)
     }
 
-    /// Numbers given out so far, in all generations.
+    /// ASIDs given out so far, in all generations.
     pub fn given(&self) -> u64 {
         self.given.load(Ordering::Relaxed)
     }
 
-    /// `hart`, which is the caller, enters the space of this tag. It cannot be interrupted until it
-    /// has done what the answer says.
+    /// `hart`, which is the caller, enters the space of this tag, or runs it already. It cannot be
+    /// interrupted until it has done what the answer says; then it leaves the space before
+    /// ([`Tag::leave`]).
+    #[inline]
     pub fn enter(&self, hart: usize, tag: &Tag) -> Entrance {
+        let stale = tag.enter(hart);
         let last = self.last();
         let Some(generation) = self.generation.get(hart).filter(|_| last > 0) else {
             return Entrance {
-                number: 0,
-                forget: Forget::All,
+                asid: 0,
+                flush: Flush::All,
             };
         };
         let here = generation.load(Ordering::Relaxed);
         let mut id = tag.id.load(Ordering::Relaxed);
-        let mut stale = false;
-        if id == 0 || id >> NUMBER_BITS < here {
-            id = self.next(last);
-            tag.set(id, hart);
-        } else {
-            stale = tag.enter(hart);
+        // Never backwards: a new ASID is one of the newest generation.
+        while id == 0 || id >> ASID_BITS < here {
+            let (new, order) = (self.next(last), Ordering::Relaxed);
+            id = match tag.id.compare_exchange(id, new, order, order) {
+                Ok(_) => new,
+                Err(others) => others,
+            };
         }
-        // Never backwards: who is given a number now is given one of the newest generation.
-        let forget = if id >> NUMBER_BITS != here {
-            generation.store(id >> NUMBER_BITS, Ordering::Relaxed);
-            Forget::All
+        let flush = if id >> ASID_BITS != here {
+            generation.store(id >> ASID_BITS, Ordering::Relaxed);
+            Flush::All
         } else if stale {
-            Forget::Space
+            Flush::Space
         } else {
-            Forget::Nothing
+            Flush::Nothing
         };
         Entrance {
-            number: id as u16,
-            forget,
+            asid: id as u16,
+            flush,
         }
     }
 
-    /// A number that was not given out before in its generation, with the generation. The first is 1.
+    /// An ASID that was not given out before in its generation, with the generation. The first is 1.
+    #[cold]
     fn next(&self, last: u16) -> u64 {
         let given = self.given.fetch_add(1, Ordering::Relaxed);
         let last = u64::from(last);
-        (given / last + 1) << NUMBER_BITS | (given % last + 1)
+        (given / last + 1) << ASID_BITS | (given % last + 1)
     }
 }

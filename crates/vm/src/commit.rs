@@ -29,10 +29,11 @@ impl<M: Machine> AddressSpace<M> {
         result
     }
 
-    /// Gives back what was promised for regions that are gone.
+    /// Gives back what was promised for regions that are gone, and says how many there are now.
     pub(crate) fn settle(&mut self) {
         let needed = self.committed();
         self.promise.shrink(needed);
+        self.count_records();
     }
 
     /// What it takes more to let the pages of `range` have the account that `account` gives a region.

@@ -4,8 +4,8 @@
 use crate::access::Access;
 use crate::machine::Frame;
 use crate::region::{Region, Source};
-use crate::table::{PageTable, Stale, Whole};
-use crate::{AddressSpace, Error, Machine};
+use crate::table::{PageTable, Whole};
+use crate::{AddressSpace, Error, Flush, Machine};
 use abi::{Event, Prot};
 use core::ops::Range;
 use frames::Pfn;
@@ -88,15 +88,14 @@ impl<M: Machine> AddressSpace<M> {
         let region = region.ok_or(FaultError::Refused)?;
         let cursor = self.table.look_up(page);
         let Some(leaf) = cursor.entry().leaf() else {
-            return fill(&mut self.table, region, cursor, access, supply);
+            return fill(&self.table, region, cursor, access, supply);
         };
         if leaf.prot().contains(access.needs()) {
-            // The hardware went by an entry that it still remembered. It may remember a missing
-            // table too, so forgetting the one page is not enough.
-            self.table.flush(Stale::Many);
+            // The TLB had an entry with fewer rights, or that a table was missing.
+            self.table.flush_here(Flush::Space);
             self.machine().note(Event::Stale);
         } else {
-            unshare(&mut self.table, region, &cursor, leaf)?;
+            unshare(&self.table, region, &cursor, leaf)?;
         }
         Ok(Fault::Done)
     }
@@ -153,7 +152,7 @@ impl<M: Machine> AddressSpace<M> {
                     return false;
                 };
                 let cached = Frame::adopt(self.table.machine(), pfn);
-                let table = &mut self.table;
+                let table = &self.table;
                 let cursor = table.look_up(addr);
                 if fill_from(table, region, cursor, access, source, Some(cached)).is_err() {
                     return false;
@@ -174,7 +173,7 @@ impl<M: Machine> AddressSpace<M> {
 
 /// Gives a page its first frame.
 fn fill<M: Machine>(
-    table: &mut PageTable<M>,
+    table: &PageTable<M>,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
@@ -202,7 +201,7 @@ fn fill<M: Machine>(
 /// Gives a page its first frame, where `cached` is the page of the file if it shows one.
 #[inline(always)]
 fn fill_from<M: Machine>(
-    table: &mut PageTable<M>,
+    table: &PageTable<M>,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
@@ -246,7 +245,7 @@ fn fill_from<M: Machine>(
 /// A frame of zeroes for a page; and whether with it the 2 MiB around the page are full of frames
 /// that lie as in a large page.
 fn zeroed<M: Machine>(
-    table: &mut PageTable<M>,
+    table: &PageTable<M>,
     region: &Region<M>,
     page: u64,
 ) -> Result<(Frame<M>, bool), FaultError> {
@@ -273,40 +272,48 @@ fn copy<M: Machine>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, Fa
 }
 
 /// Gives a page that is there all its region's rights: with its own frame if it is the last user of
-/// it, with a copy otherwise. A large page that nobody else uses gets them as a whole.
+/// it, with a copy otherwise. A large page that nobody else uses gets them as a whole. Where the page has
+/// changed meanwhile, the program faults again.
 fn unshare<M: Machine>(
-    table: &mut PageTable<M>,
+    table: &PageTable<M>,
     region: &Region<M>,
     cursor: &Cursor<M>,
     leaf: Leaf,
 ) -> Result<(), FaultError> {
     let (page, level) = (cursor.addr(), cursor.level());
-    if level == Level::SUPERPAGE && table.machine().is_unique_large(leaf.pfn()) {
-        table.replace_superpage(page, Leaf::user(leaf.pfn(), region.prot()));
-        table.machine().note(Event::LastOwner);
+    let machine = table.machine();
+    let all_rights = |pfn| Leaf::user(pfn, region.prot());
+    if level == Level::SUPERPAGE && machine.is_unique_large(leaf.pfn()) {
+        table.grant(page, leaf, all_rights(leaf.pfn()));
+        machine.note(Event::LastOwner);
         return Ok(());
     }
     let range = page..page + PAGE;
     let spare = table.reserve(&range, Whole::Change)?;
-    let old = leaf.part(level, page).pfn();
-    let mut complete = false;
-    let machine = table.machine().clone();
-    let (pfn, event) = if old == machine.zero_page() {
-        let (frame, last) = zeroed(table, region, page)?;
-        complete = last;
-        (frame.into_pfn(), Event::ZeroFill)
-    } else if region.is_shared() || spare.is_empty() && machine.is_unique(old) {
-        (old, Event::LastOwner)
+    let old = leaf.part(level, page);
+    let zero = old.pfn() == machine.zero_page();
+    // A table or a large page that others have too is a reference of theirs to the frame.
+    let unique = || spare.is_empty() && machine.is_unique(old.pfn());
+    if !zero && (region.is_shared() || unique()) {
+        table.own(&range, Whole::Change, spare);
+        table.grant(page, old, all_rights(old.pfn()));
+        machine.note(Event::LastOwner);
+        return Ok(());
+    }
+    let (frame, complete, event) = if zero {
+        let (frame, complete) = zeroed(table, region, page)?;
+        (frame, complete, Event::ZeroFill)
     } else {
-        // A table or a large page that others have too is a reference of theirs to the frame.
-        let copied = copy(&machine, old, PAGE as usize)?;
-        (copied.into_pfn(), Event::Copy)
+        let frame = Frame::any(machine).ok_or(FaultError::OutOfMemory)?;
+        (frame, false, Event::Copy)
     };
     machine.note(event);
     table.own(&range, Whole::Change, spare);
-    table.replace(page, Leaf::user(pfn, region.prot()));
-    if complete {
-        table.promote(page);
+    if table.replace(page, old, all_rights(frame.pfn())) {
+        frame.into_pfn();
+        if complete {
+            table.promote(page);
+        }
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ impl<M: Machine> AddressSpace<M> {
     /// machine does not promise as much again. Nothing is lost then, and this space goes on as before.
     pub fn fork(&mut self) -> Result<Self, Error> {
         let regions = self.regions.try_clone()?;
-        let mut child = AddressSpace::with(self.machine().clone(), regions, self.heap)?;
+        let child = AddressSpace::with(self.machine().clone(), regions, self.heap)?;
         let private = |range| !self.regions.within(range).any(Region::is_shared);
         let mut sharing = Sharing::new(private);
         let mut elsewhere = 0;
@@ -22,10 +22,9 @@ impl<M: Machine> AddressSpace<M> {
                 elsewhere += self.table.pages_in(region.range());
                 return Ok(());
             }
-            self.table
-                .share(region.range(), &mut child.table, &mut sharing)
+            self.table.share(region.range(), &child.table, &mut sharing)
         });
-        self.table.flush(sharing.stale);
+        self.table.shoot_down(sharing.stale);
         child
             .table
             .set_resident(self.table.resident().saturating_sub(elsewhere));

@@ -26,7 +26,8 @@
 //!   comes with the next fault where somebody else may have the frame. A page without any right
 //!   keeps its frame in an entry that is not valid. (`protect.rs`)
 //! - Nothing stays behind: pages, and tables without entries, go back as soon as their region goes.
-//!   (`unmap.rs`, `table.rs`)
+//!   (`unmap.rs`, `table/clear.rs`)
+//! - A change of entries reaches every TLB before anything is freed. (`table.rs`, `asid.rs`)
 //!
 //! Every present entry of the table lies inside a region; a range without regions has neither
 //! entries nor tables. That is why tearing down walks regions and never searches a table.
@@ -39,6 +40,7 @@ mod advise;
 pub mod asid;
 mod commit;
 mod fault;
+mod flush;
 mod fork;
 mod heap;
 mod look;
@@ -58,11 +60,13 @@ mod unmap;
 
 pub use access::Access;
 pub use fault::{Fault, FaultError, FilePage};
+pub use flush::Flush;
 pub use look::Usage;
-pub use machine::{Flush, Machine, Placed, SpaceId};
+pub use machine::{Machine, Placed};
 pub use region::{Region, RegionKind};
 pub use reserve::{Reserve, SETS};
 pub use space::{AddressSpace, Stats};
+pub use table::PageTable;
 pub use tree::Regions;
 
 /// Why an operation on an address space failed. It has changed nothing then.

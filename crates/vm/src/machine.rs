@@ -1,9 +1,11 @@
 //! What an address space needs of the machine it runs on.
 
+use crate::Flush;
 use abi::Event;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use frames::Pfn;
+use lock_api::RawMutex;
 use paging::Tables;
 
 /// A frame at its place in a block that is set aside.
@@ -13,27 +15,6 @@ pub struct Placed {
     pub pfn: Pfn,
     /// Whether it was the block's last.
     pub complete: bool,
-}
-
-/// Which address space a flush is for: a name that its owner gave it with
-/// [`AddressSpace::set_id`](crate::AddressSpace::set_id). It may be the number that the hardware tags
-/// its translations with, or lead to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpaceId(pub u16);
-
-impl SpaceId {
-    /// The space was given no name: it has not been in use yet, or a switch of spaces flushes
-    /// everything.
-    pub const UNTAGGED: SpaceId = SpaceId(0);
-}
-
-/// Which translations the hardware must forget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flush {
-    /// That of the one page at this address.
-    Page(u64),
-    /// All of the space.
-    All,
 }
 
 /// The machine, as far as an address space is concerned: frames, their reference counts, and a view
@@ -49,6 +30,17 @@ pub enum Flush {
 pub unsafe trait Machine: Clone + Tables {
     /// Handle of a cached file.
     type File: Clone + PartialEq;
+
+    /// A spin lock, for the entries of one page table. The kernel's allocators may be called with it held
+    /// to give memory back, never to get any.
+    type EntriesLock: RawMutex;
+
+    /// What it takes to run in an address space: its root table, its ASID, the harts it is active on
+    /// (such as [`asid::Tag`](crate::asid::Tag)).
+    type Context;
+
+    /// That of a new space, which no hart has run yet.
+    fn new_context(&self, root: Pfn) -> Self::Context;
 
     /// A frame with one reference and any content; `None` when memory has ended.
     fn alloc(&self) -> Option<Pfn>;
@@ -127,9 +119,13 @@ pub unsafe trait Machine: Clone + Tables {
     /// Puts the kernel half's entries into a zeroed root table.
     fn init_root(&self, root: Pfn);
 
-    /// Makes this hart forget translations of a space: where entries lose rights or change frames,
-    /// before a table goes back that was linked, and where an entry that a fault is about gains rights.
-    fn flush(&self, space: SpaceId, range: Flush);
+    /// TLB shootdown: entries of a space have lost rights or changed frames, or a table is not linked any
+    /// more. When it returns, no hart uses what the table does not have any more. The entries may be locked.
+    fn shoot_down(&self, context: &Self::Context, stale: Flush);
+
+    /// Flushes this hart only, if it runs the space: where the entry that it has faulted on has more rights
+    /// than its TLB may know of. Others that do not know fault too.
+    fn flush_here(&self, context: &Self::Context, stale: Flush);
 
     /// Hears what came of a fault, for those who count.
     fn note(&self, event: Event) {

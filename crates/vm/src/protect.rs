@@ -47,8 +47,7 @@ impl<M: Machine> AddressSpace<M> {
             self.regions.change(first, |region| region.set_prot(prot));
         }
         self.regions.join_all(range.clone());
-        let stale = self.table.protect(range, prot);
-        self.table.flush(stale);
+        self.table.protect(range, prot);
         Ok(())
     }
 

@@ -125,8 +125,7 @@ impl<M: Machine> AddressSpace<M> {
             return Err(error);
         }
         self.table.own(&old, Whole::Change, spare);
-        let stale = self.table.relocate(&old, start);
-        self.table.flush(stale);
+        self.table.relocate(&old, start);
         self.take_records_out(&old);
         // Before the old place is cleared: a table that both places are in must not count as free.
         self.regions.insert_merged(moved);

@@ -2,10 +2,10 @@
 
 use crate::heap::Heap;
 use crate::promise::Promise;
-use crate::table::PageTable;
 use crate::tree::{Node, RegionTree};
-use crate::{Error, Machine, Region, Regions, SpaceId};
+use crate::{Error, Machine, PageTable, Region, Regions};
 use abi::Prot;
+use fallible::KArc;
 use frames::Pfn;
 use paging::page_down;
 
@@ -30,9 +30,10 @@ pub struct Stats {
 
 /// A process's memory. Dropping it gives everything back; no hart may run on its table then.
 ///
-/// It has no lock: whoever shares it wraps it in one. All addresses are user addresses.
+/// It has no lock but that of the table's entries: whoever shares it wraps it in one. All addresses are user
+/// addresses.
 pub struct AddressSpace<M: Machine> {
-    pub(crate) table: PageTable<M>,
+    pub(crate) table: KArc<PageTable<M>>,
     pub(crate) regions: RegionTree<M>,
     pub(crate) heap: Heap,
     /// Taken back last, when the frames are.
@@ -52,12 +53,14 @@ impl<M: Machine> AddressSpace<M> {
     /// A space with these regions and nothing in its table.
     pub(crate) fn with(machine: M, regions: RegionTree<M>, heap: Heap) -> Result<Self, Error> {
         let promise = Promise::new(machine.clone(), regions.committed() + 1)?;
-        Ok(AddressSpace {
-            table: PageTable::new(machine)?,
+        let space = AddressSpace {
+            table: PageTable::try_new(machine)?,
             regions,
             heap,
             promise,
-        })
+        };
+        space.count_records();
+        Ok(space)
     }
 
     /// The frame of the root table, for the hardware.
@@ -65,17 +68,11 @@ impl<M: Machine> AddressSpace<M> {
         self.table.root()
     }
 
-    /// The number that flushes name this space by.
-    pub fn id(&self) -> SpaceId {
-        self.table.id()
-    }
-
-    /// Gives the space a name for its flushes, so that a switch of spaces need not flush. A new space,
-    /// a forked one too, is [`SpaceId::UNTAGGED`]. Whoever gives out the numbers that the hardware
-    /// tags translations with (as [`asid`](crate::asid) does) sees to it that no hart remembers any
-    /// from another space: dropping a space flushes nothing.
-    pub fn set_id(&mut self, id: SpaceId) {
-        self.table.set_id(id);
+    /// The page table, for who runs the space, reads its counts, or takes pages out of it. Dropping the
+    /// space flushes nothing: who gives out ASIDs (as [`asid`](crate::asid) does) sees to it that a TLB
+    /// has nothing under one that another space gets.
+    pub fn page_table(&self) -> &KArc<PageTable<M>> {
+        &self.table
     }
 
     /// Pages with a frame behind them: [`Stats::resident`] without the walk over the regions that
@@ -84,9 +81,10 @@ impl<M: Machine> AddressSpace<M> {
         self.table.resident()
     }
 
-    /// Pages that the records of its regions take, rounded down.
-    pub fn record_pages(&self) -> usize {
-        self.regions.len() * size_of::<Node<M>>() / abi::PAGE_SIZE
+    /// Keeps the count of the pages that the records of its regions take.
+    pub(crate) fn count_records(&self) {
+        let bytes = self.regions.len() * size_of::<Node<M>>();
+        self.table.set_records(bytes / abi::PAGE_SIZE);
     }
 
     /// Sizes, as they are now.

@@ -1,5 +1,15 @@
 //! The page table of a space: putting pages in, taking them out, and what that means for references,
-//! counts and flushes. Tables are walked and entries changed with the cursor of the crate `paging`.
+//! counts and TLBs. Tables are walked with the cursor of the crate `paging`.
+//!
+//! Entries change under a lock of their own ([`PageTable::change`]), because others than the owner of
+//! the space may change them too: who holds a page that the space maps can take it out. The owner alone
+//! puts entries where there are none, and links and unlinks tables. So it may walk without the lock, and
+//! finds at most that an entry has gone or has lost rights when it has taken it. Nobody allocates or
+//! waits with the lock held: what it takes is reserved first.
+//!
+//! What goes is freed in three steps, as by Linux's `mmu_gather`: change the entries; flush every TLB that
+//! may have them; then free. A hart may walk a table, and store to a page, as long as its TLB has the way
+//! there.
 //!
 //! 2 MiB are a large page, or a table of pages. After a fork such a table may belong to several
 //! spaces. It has one reference to each of its pages then, no matter how many spaces have it; none
@@ -10,111 +20,151 @@ mod clear;
 mod large;
 mod own;
 mod protect;
+mod put;
 mod relocate;
 mod share;
 
 pub(crate) use own::Whole;
 pub(crate) use share::Sharing;
 
-use crate::machine::{Frame, Spare};
-use crate::{Error, Flush, Machine, SpaceId};
+use crate::machine::Frame;
+use crate::{Error, Flush, Machine};
 use abi::Prot;
 use core::ops::Range;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use fallible::KArc;
 use frames::Pfn;
+use lock_api::{Mutex, MutexGuard};
 use paging::{Cursor, Entry, Leaf, Level, PAGE, Slot};
 
-/// A page table with its root, and counts of what is in it.
-pub(crate) struct PageTable<M: Machine> {
+/// The page table of an address space, with counts of what it has. It can be held by others than the
+/// space: they see it empty when the space has gone.
+pub struct PageTable<M: Machine> {
     machine: M,
     root: Pfn,
-    id: SpaceId,
+    context: M::Context,
+    entries: Mutex<M::EntriesLock, ()>,
     /// Tables below the root, those that other spaces have too among them.
-    tables: usize,
+    tables: Count,
     /// Large pages.
-    large: usize,
+    large: Count,
     /// Pages with a frame, those of the zero page not among them.
-    resident: usize,
+    resident: Count,
+    /// Pages of the records of the space's regions.
+    records: Count,
     /// Whether frames may be set aside for this space.
-    placed: bool,
+    placed: AtomicBool,
 }
 
-/// What was taken out of a table, as far as flushing is concerned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stale {
-    Nothing,
-    Page(u64),
-    /// Several pages; or a table, whose pointer a flush by address may leave in the hardware.
-    Many,
-}
+/// A count that anybody may read at any time, of what is fewer than the pages of user addresses.
+#[derive(Default)]
+struct Count(AtomicU32);
 
-impl Stale {
-    fn and_page(self, addr: u64) -> Stale {
-        if self == Stale::Nothing {
-            Stale::Page(addr)
-        } else {
-            Stale::Many
-        }
+impl Count {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed) as usize
+    }
+
+    fn set(&self, count: usize) {
+        self.0.store(count as u32, Ordering::Relaxed);
+    }
+
+    fn add(&self, more: usize) {
+        self.0.fetch_add(more as u32, Ordering::Relaxed);
+    }
+
+    fn sub(&self, fewer: usize) {
+        self.0.fetch_sub(fewer as u32, Ordering::Relaxed);
     }
 }
 
-/// Where the entry of one page goes, with frames for the tables that it takes: they become tables when
-/// the entry is set, and go back if that never comes.
-pub(crate) struct Room<M: Machine> {
-    cursor: Cursor<M>,
-    spare: Spare<M>,
-}
+const _: () = assert!(abi::MAXVA / PAGE < u32::MAX as u64);
 
 impl<M: Machine> PageTable<M> {
-    pub(crate) fn new(machine: M) -> Result<PageTable<M>, Error> {
-        let root = machine.alloc_zeroed().ok_or(Error::NoMemory)?;
-        machine.init_root(root);
-        Ok(PageTable {
+    /// A table with the kernel's half.
+    pub(crate) fn try_new(machine: M) -> Result<KArc<PageTable<M>>, Error> {
+        let root = Frame::zeroed(&machine).ok_or(Error::NoMemory)?;
+        machine.init_root(root.pfn());
+        let context = machine.new_context(root.pfn());
+        Ok(KArc::try_new(PageTable {
             machine,
-            root,
-            id: SpaceId::UNTAGGED,
-            tables: 0,
-            large: 0,
-            resident: 0,
-            placed: false,
-        })
+            root: root.into_pfn(),
+            context,
+            entries: Mutex::new(()),
+            tables: Count::default(),
+            large: Count::default(),
+            resident: Count::default(),
+            records: Count::default(),
+            placed: AtomicBool::new(false),
+        })?)
+    }
+
+    /// What it takes to run in the space.
+    pub fn context(&self) -> &M::Context {
+        &self.context
+    }
+
+    /// The frame of the root table.
+    pub fn root(&self) -> Pfn {
+        self.root
+    }
+
+    /// Pages of table, the root among them.
+    pub fn tables(&self) -> usize {
+        self.tables.get() + 1
+    }
+
+    /// Pages with a frame behind them.
+    pub fn resident(&self) -> usize {
+        self.resident.get()
+    }
+
+    /// Pages that the records of the space's regions take, rounded down.
+    pub fn records(&self) -> usize {
+        self.records.get()
+    }
+
+    pub(crate) fn set_records(&self, pages: usize) {
+        self.records.set(pages);
+    }
+
+    /// Large pages.
+    pub(crate) fn large(&self) -> usize {
+        self.large.get()
     }
 
     pub(crate) fn machine(&self) -> &M {
         &self.machine
     }
 
-    pub(crate) fn root(&self) -> Pfn {
-        self.root
+    /// The right to change entries. Who takes rights or frames away has TLBs flushed before it lets the
+    /// space go on, or frees anything.
+    fn lock(&self) -> MutexGuard<'_, M::EntriesLock, ()> {
+        self.entries.lock()
     }
 
-    pub(crate) fn id(&self) -> SpaceId {
-        self.id
+    /// Changes entries. `act` tells what that makes stale; when this returns no TLB has it any more, and what
+    /// `act` has taken out can be freed.
+    #[inline(always)]
+    fn change<R>(&self, act: impl FnOnce(&mut Flush) -> R) -> R {
+        let _entries = self.lock();
+        let mut stale = Flush::Nothing;
+        let gone = act(&mut stale);
+        self.shoot_down(stale);
+        gone
     }
 
-    pub(crate) fn set_id(&mut self, id: SpaceId) {
-        self.id = id;
-    }
-
-    /// Pages of table, the root among them.
-    pub(crate) fn tables(&self) -> usize {
-        self.tables + 1
-    }
-
-    pub(crate) fn resident(&self) -> usize {
-        self.resident
-    }
-
-    /// Large pages.
-    pub(crate) fn large(&self) -> usize {
-        self.large
-    }
-
-    pub(crate) fn flush(&self, stale: Stale) {
-        match stale {
-            Stale::Nothing => {}
-            Stale::Page(addr) => self.machine.flush(self.id, Flush::Page(addr)),
-            Stale::Many => self.machine.flush(self.id, Flush::All),
+    /// Flushes TLBs wherever the space is active or was.
+    #[inline]
+    pub(crate) fn shoot_down(&self, stale: Flush) {
+        if stale != Flush::Nothing {
+            self.machine.shoot_down(&self.context, stale);
         }
+    }
+
+    /// Flushes this hart's TLB, for an entry that has more rights than the TLB may have.
+    pub(crate) fn flush_here(&self, stale: Flush) {
+        self.machine.flush_here(&self.context, stale);
     }
 
     /// The entry of `level` for `addr`, or the one above that the walk ends at.
@@ -185,88 +235,13 @@ impl<M: Machine> PageTable<M> {
         });
         pages.sum()
     }
-
-    /// Reserves what it takes to set the entry that was looked up, which is empty.
-    pub(crate) fn reserve_room(&self, cursor: Cursor<M>) -> Result<Room<M>, Error> {
-        let missing = match cursor.level() {
-            // A table that other spaces have too is copied.
-            Level::LEAF => usize::from(!self.machine.is_unique(cursor.table())),
-            above => above.number() as usize,
-        };
-        let spare = Spare::new(&self.machine, missing).ok_or(Error::NoMemory)?;
-        Ok(Room { cursor, spare })
-    }
-
-    /// Sets the entry of a page to a frame whose reference passes to the table. Nothing was changed
-    /// since its place was looked up.
-    pub(crate) fn put(&mut self, room: Room<M>, leaf: Leaf) {
-        let cursor = self.make_room(room);
-        cursor.slot().set(Entry::Leaf(leaf));
-        self.resident += usize::from(self.counts(&leaf));
-    }
-
-    /// Makes the tables that were reserved; returns where the entry goes.
-    #[inline(always)]
-    fn make_room(&mut self, Room { cursor, mut spare }: Room<M>) -> Cursor<M> {
-        if spare.is_empty() {
-            return cursor;
-        }
-        let addr = cursor.addr();
-        self.make_tables(cursor, &mut spare);
-        self.look_up(addr)
-    }
-
-    #[inline(never)]
-    fn make_tables(&mut self, mut cursor: Cursor<M>, spare: &mut Spare<M>) {
-        if cursor.level() == Level::LEAF {
-            if let Some(frame) = spare.take() {
-                self.own_table(cursor.addr(), cursor.table(), frame);
-            }
-            return;
-        }
-        let frame = || {
-            let frame = spare.take().ok_or(Error::NoMemory)?;
-            self.tables += 1;
-            Ok(frame.into_pfn())
-        };
-        let made: Result<(), Error> = cursor.make_room(Level::LEAF, frame);
-        debug_assert_eq!(made, Ok(()), "too few frames were reserved");
-    }
-
-    /// The entry for the superpage at `addr`, with the table for it if that was missing.
-    #[inline(never)]
-    fn make_superpage_room(&mut self, addr: u64) -> Result<Cursor<M>, Error> {
-        let mut cursor = Cursor::new(self.machine.clone(), self.root, addr);
-        cursor.make_room(Level::SUPERPAGE, || {
-            let frame = Frame::any(&self.machine).ok_or(Error::NoMemory)?;
-            self.tables += 1;
-            Ok::<_, Error>(frame.into_pfn())
-        })?;
-        Ok(cursor)
-    }
-
-    /// Replaces the entry of a page, in a table that is this space's own, by another, whose frame's
-    /// reference passes to the table; that of the old frame goes back if it is another.
-    pub(crate) fn replace(&mut self, addr: u64, leaf: Leaf) {
-        let cursor = self.look_up(addr);
-        debug_assert!(cursor.level() == Level::LEAF, "no page is at {addr:#x}");
-        let old = cursor.slot().replace(Entry::Leaf(leaf));
-        // Also when nothing but rights was gained: the hardware may remember that there were fewer,
-        // and the program would be here once more.
-        self.flush(Stale::Page(addr));
-        match old.leaf().filter(|old| old.pfn() != leaf.pfn()) {
-            None => {}
-            Some(old) if self.counts(&old) => self.machine.release(old.pfn()),
-            Some(_) => self.resident += 1,
-        }
-    }
 }
 
 /// Gives back the root. Everything below must have been cleared.
 impl<M: Machine> Drop for PageTable<M> {
     fn drop(&mut self) {
         debug_assert_eq!(
-            (self.tables, self.large, self.resident),
+            (self.tables.get(), self.large.get(), self.resident.get()),
             (0, 0, 0),
             "something is left in the table"
         );

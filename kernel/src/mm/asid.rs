@@ -1,67 +1,47 @@
-//! Which address space a hart runs in, and what it forgets of them when.
+//! Which address space a hart runs in, and when TLBs are flushed. The rules are those of [`vm::asid`].
 //!
-//! The rules are those of [`vm::asid`], which needs two things of the kernel: a process, and with it
-//! its space, is on one hart at a time (see `sched/run.rs`); and only a process itself changes its
-//! page table, in a call or a fault of its own. Whoever kills a process, collects it or wants its
-//! memory asks and waits; the page cache gives back only pages that no table shows. So a space in use
-//! on one hart is in use on no other, and the only fences that harts send each other are those for
-//! kernel stacks, which are mapped in all spaces (`mm/kernel_space.rs`).
-//!
-//! A process may be preempted between a change of its table and the flush for it, and go on on
-//! another hart. The flush then counts for the first one too, since that may remember something of
-//! the space, and comes before the process is back in user mode.
+//! A shootdown flushes this hart's TLB with `sfence.vma` if the space is active here, and those of the other
+//! harts where it is active through the firmware (SBI's remote fences). Where it was and is not active, the
+//! hart flushes when it enters the space again. A space that is active on no other hart costs no message.
 
 use super::kernel_space;
-use crate::arch::hart::{Hart, MAX_HARTS};
-use crate::arch::paging;
-use crate::sync::Once;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use crate::arch::hart::{self, Hart, MAX_HARTS};
+use crate::arch::{paging, sbi};
+use frames::{FRAME_SIZE, Pfn};
 use vm::Flush;
-use vm::asid::{Asids, Entrance, Forget, Tag};
+use vm::asid::{Asids, Concerned, Entrance, Tag};
 
-/// What it takes to run in an address space: its root table, and what harts may remember of it.
-pub struct Handle {
-    satp: AtomicUsize,
+/// What it takes to run in an address space.
+pub struct Context {
+    /// The root table, with no ASID.
+    satp: usize,
     tag: Tag,
 }
 
-impl Handle {
-    /// The space with this value of `satp`, which has no number in it.
-    pub fn new(satp: usize) -> Handle {
-        Handle {
-            satp: AtomicUsize::new(satp),
+impl Context {
+    /// That of a space with this root table, which no hart has run.
+    pub fn new(root: Pfn) -> Context {
+        Context {
+            satp: paging::satp(root.addr()),
             tag: Tag::new(),
         }
     }
+}
 
-    /// Another space takes the place of this one, on the hart that runs in it.
-    pub fn change(&self, satp: usize) {
-        self.satp.store(satp, Ordering::Relaxed);
-        self.tag.reset();
-    }
-
-    /// The hart changes the space's page table and flushes by itself; what others remember counts as
-    /// stale.
-    pub fn changed(&self, hart: &Hart) {
-        self.tag.changed(hart.index());
+impl Drop for Context {
+    fn drop(&mut self) {
+        debug_assert!(!self.tag.is_active(), "a hart runs in a space that goes");
     }
 }
 
 static ASIDS: Asids<MAX_HARTS> = Asids::new();
-static KERNEL: Once<Handle> = Once::new();
 
-/// Takes the numbers of the boot hart into use.
+/// Takes the ASIDs of the boot hart into use.
 pub fn init() {
-    ASIDS.set_up(paging::highest_number());
-    KERNEL.set(Handle::new(kernel_space::satp()));
+    ASIDS.set_up(paging::highest_asid());
 }
 
-/// The kernel's own space.
-pub fn kernel() -> &'static Handle {
-    KERNEL.get()
-}
-
-/// Takes only numbers up to `limit` into use, and with 0 none; before any process runs.
+/// Takes only ASIDs up to `limit` into use, and with 0 none; before any process runs.
 pub fn set_limit(limit: usize) {
     let highest = usize::from(ASIDS.last());
     ASIDS.set_up(limit.min(highest) as u16);
@@ -70,51 +50,98 @@ pub fn set_limit(limit: usize) {
 /// A hart is about to begin.
 ///
 /// # Panics
-/// If it has fewer numbers than the boot hart: it would take spaces for each other.
+/// If it has fewer ASIDs than the boot hart: it would take spaces for each other.
 pub fn check() {
-    let (here, all) = (paging::highest_number(), ASIDS.last());
+    let (here, all) = (paging::highest_asid(), ASIDS.last());
     assert!(here >= all, "this hart has {here} ASIDs, not {all}");
 }
 
-/// This hart goes on in a space. Interrupts are off.
-pub fn enter(hart: &Hart, space: &Handle) {
-    let satp = space.satp.load(Ordering::Relaxed);
-    if satp == kernel_space::satp() {
+/// This hart goes on in a space; in the kernel's own, where there is none. Interrupts are off.
+///
+/// # Safety
+/// The space, and its page table, stay until the hart has entered another.
+pub unsafe fn enter(hart: &Hart, space: Option<&Context>) {
+    let Some(space) = space else {
         return enter_kernel(hart);
+    };
+    let Entrance { asid, flush } = ASIDS.enter(hart.index(), &space.tag);
+    load(hart, paging::with_asid(space.satp, asid), flush);
+    let new: *const Context = space;
+    if hart.space.get() != new.cast() {
+        leave(hart, new);
     }
-    let Entrance { number, forget } = ASIDS.enter(hart.index(), &space.tag);
-    load(hart, paging::with_number(satp, number), forget);
 }
 
 /// This hart goes on in the kernel's own space. Interrupts are off.
 pub fn enter_kernel(hart: &Hart) {
-    // It maps no user address and has number 0, under which there are translations of user addresses
-    // only where there are no other numbers.
-    let forget = match ASIDS.last() {
-        0 => Forget::All,
-        _ => Forget::Nothing,
+    // It maps no user address and has ASID 0, under which there are translations of user addresses
+    // only where there are no other ASIDs.
+    let flush = match ASIDS.last() {
+        0 => Flush::All,
+        _ => Flush::Nothing,
     };
-    load(hart, kernel_space::satp(), forget);
+    load(hart, kernel_space::satp(), flush);
+    leave(hart, core::ptr::null());
 }
 
-fn load(hart: &Hart, satp: usize, mut forget: Forget) {
+/// The hart does not use the table of the space any more that it was in: `new` is active here now.
+fn leave(hart: &Hart, new: *const Context) {
+    let old: *const Context = hart.space.replace(new.cast()).cast();
+    // SAFETY: `enter` was promised that the space stays until here.
+    if let Some(old) = unsafe { old.as_ref() } {
+        old.tag.leave(hart.index());
+    }
+}
+
+fn load(hart: &Hart, satp: usize, mut flush: Flush) {
     let mappings = kernel_space::mappings();
     if hart.heard_of.replace(mappings) != mappings {
-        forget = Forget::All;
+        flush = Flush::All;
     }
-    if hart.loaded.replace(satp) == satp && forget == Forget::Nothing {
+    if hart.loaded.replace(satp) == satp && flush == Flush::Nothing {
         return;
     }
-    // SAFETY: a process's root table lives until the process has left it, the kernel's for ever; both
-    // map the kernel half; what must be forgotten is.
-    unsafe { paging::load(satp, forget) };
+    // SAFETY: a space's root table lives until the hart has left it, the kernel's for ever; both
+    // map the kernel half; what is stale is flushed.
+    unsafe { paging::load(satp, flush) };
 }
 
-/// Flushes what this hart remembers of the space that it runs in. Interrupts are off.
-pub fn flush(hart: &Hart, range: Flush) {
-    let number = paging::number_of(hart.loaded.get());
-    match range {
-        Flush::Page(address) => paging::flush_page(address as usize, number),
-        Flush::All => paging::flush_space(number),
+/// Flushes every TLB of what its page table does not have any more, or sees to it that this comes before
+/// the hart uses it.
+#[inline(never)]
+pub fn shoot_down(space: &Context, stale: Flush) {
+    let _off = hart::off();
+    let hart = hart::this();
+    let Concerned { here, others } = space.tag.shoot_down(hart.index());
+    if here {
+        flush_loaded(hart, stale);
     }
+    if others != 0 {
+        flush_others(others, stale);
+    }
+}
+
+/// Flushes this hart's TLB, if it runs in the space.
+pub fn flush_here(space: &Context, stale: Flush) {
+    let _off = hart::off();
+    let hart = hart::this();
+    if core::ptr::eq(hart.space.get().cast(), space) {
+        flush_loaded(hart, stale);
+    }
+}
+
+#[inline(never)]
+fn flush_loaded(hart: &Hart, stale: Flush) {
+    paging::flush(paging::asid_of(hart.loaded.get()), stale);
+}
+
+#[cold]
+fn flush_others(harts: u16, stale: Flush) {
+    let (start, size) = match stale {
+        Flush::Page(address) => (address as usize, FRAME_SIZE),
+        _ => (0, usize::MAX),
+    };
+    let concerned = |hart: &&Hart| harts >> hart.index() & 1 != 0;
+    let mut ids = hart::all().iter().filter(concerned).map(Hart::id);
+    sbi::remote_fence(&mut ids, start, size);
 }

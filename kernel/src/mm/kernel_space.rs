@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use fallible::AllocError;
 use frames::{FRAME_SIZE, Pfn};
 use paging::{Cursor, ENTRIES, Entry, Leaf, Level, Tables};
-use vm::asid::Forget;
+use vm::Flush;
 
 const RX: Prot = Prot::READ.union(Prot::EXEC);
 const RW: Prot = Prot::READ.union(Prot::WRITE);
@@ -90,7 +90,7 @@ fn boot_frame() -> Pfn {
 pub fn activate() {
     hart::this().loaded.set(satp());
     // SAFETY: it maps the kernel as the boot table did, with only the needless rights missing.
-    unsafe { mmu::load(satp(), Forget::All) };
+    unsafe { mmu::load(satp(), Flush::All) };
 }
 
 /// Maps RAM at its place in the direct map, in pages as large as go.
@@ -276,7 +276,6 @@ fn clear(address: usize, count: usize, mut each: impl FnMut(Frame)) {
 fn flush_everywhere(address: usize, size: usize) {
     mmu::flush_all();
     let here = hart::this().index();
-    for other in hart::all().iter().filter(|other| other.index() != here) {
-        sbi::remote_fence(1, other.id(), address, size);
-    }
+    let others = hart::all().iter().filter(|other| other.index() != here);
+    sbi::remote_fence(&mut others.map(hart::Hart::id), address, size);
 }

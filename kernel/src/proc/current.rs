@@ -29,8 +29,10 @@ impl Current {
     /// Puts another address space in the place of the process's own, takes it into use, and gives the old
     /// one back.
     pub fn replace_space(&self, space: Option<Space>) -> Option<Space> {
-        let (old, satp) = self.mm().replace(space);
-        self.thread().change_space(satp);
+        let old = self.mm().replace(space);
+        // SAFETY: the table keeps the process, and so its `Mm`, until the thread has ended; the `Mm` keeps the
+        // space until it is replaced, and the old one goes only behind this.
+        unsafe { self.thread().change_space(self.mm().context()) };
         old
     }
 }

@@ -112,10 +112,11 @@ impl Process {
             own: SleepLock::new(Awaited::FilesLock, own),
             name: SpinLock::new(name),
         })?;
-        // SAFETY: the table keeps the process, and so its `Mm`, until `exit::tell` has been called.
+        // SAFETY: the table keeps the process, and so its `Mm`, until `exit::tell` has been called; the thread
+        // itself replaces the space.
         unsafe {
             let owner = KArc::as_ptr(&process);
-            process.thread.set_owner(owner, process.mm.handle());
+            process.thread.set_owner(owner, process.mm.context());
         }
         Ok(process)
     }

@@ -1,11 +1,9 @@
-//! Threads of the kernel's own, which no process has and which never end.
+//! Kernel threads: they belong to no process, run in the kernel's own address space, and never end.
 
 use super::run::start;
 use super::thread::{Start, Thread};
 use crate::arch::trap::TrapFrame;
-use crate::mm::asid;
 use crate::sync::Once;
-use core::ptr;
 use fallible::{AllocError, KArc};
 
 /// Most of them.
@@ -41,8 +39,6 @@ pub fn spawn(name: &'static str, body: extern "C" fn(usize)) -> Result<(), Alloc
         frame: &TrapFrame::user(0, 0, [0, 0]),
         ended: never,
     })?;
-    // SAFETY: it has no owner, and the kernel's own space stays for ever.
-    unsafe { thread.set_owner(ptr::null::<()>(), asid::kernel()) };
     place.set(KernelThread {
         name,
         thread: thread.clone(),

@@ -135,7 +135,7 @@ fn switch_to(next: Option<KArc<Thread>>) {
             thread.arrive();
             thread.last_hart.store(hart.index(), Ordering::Relaxed);
             hart.set_kernel_sp(thread.stack_top());
-            asid::enter(hart, thread.space());
+            thread.enter_space(hart);
             let to = thread.context();
             let owner = thread.owner();
             hart.set_current(KArc::into_raw(thread).cast(), owner);

@@ -89,8 +89,8 @@ pub struct Thread {
     context: UnsafeCell<Context>,
     floats: UnsafeCell<FloatRegisters>,
     stack: KernelStack,
-    /// The address space it runs in, which its owner has.
-    space: AtomicPtr<asid::Handle>,
+    /// The address space it runs in, which its owner has; null for the kernel's own.
+    space: AtomicPtr<asid::Context>,
     /// When a sleeping thread wants to go on.
     pub(super) deadline: AtomicU64,
     /// What it runs for; nothing that this folder knows.
@@ -150,14 +150,14 @@ impl Thread {
         })
     }
 
-    /// Says what the thread runs for and in which address space, before it runs.
+    /// Says what the thread runs for and in which address space, before it runs; null for the kernel's own.
     ///
     /// # Safety
-    /// Both stay where they are until `Start::ended` was called, which takes such an owner.
-    pub unsafe fn set_owner<T>(&self, owner: *const T, space: &asid::Handle) {
+    /// Both stay where they are until `Start::ended` was called, which takes such an owner; the space only
+    /// until the thread has changed to another.
+    pub unsafe fn set_owner<T>(&self, owner: *const T, space: *const asid::Context) {
         self.owner.store(owner.cast_mut().cast(), Ordering::Relaxed);
-        self.space
-            .store((&raw const *space).cast_mut(), Ordering::Relaxed);
+        self.space.store(space.cast_mut(), Ordering::Relaxed);
     }
 
     /// What the thread runs for.
@@ -171,11 +171,12 @@ impl Thread {
         (self.ended, self.owner())
     }
 
-    /// The address space it runs in.
+    /// This hart goes on in the thread's address space. Interrupts are off, and the thread runs here next.
     #[inline]
-    pub fn space(&self) -> &asid::Handle {
-        // SAFETY: the owner has it until the thread has ended.
-        unsafe { &*self.space.load(Ordering::Relaxed) }
+    pub(super) fn enter_space(&self, hart: &hart::Hart) {
+        // SAFETY: the owner has the space until the thread has ended or has changed to another, and the hart
+        // enters another space before either.
+        unsafe { asid::enter(hart, self.space.load(Ordering::Relaxed).as_ref()) };
     }
 
     /// Top of the kernel stack.
@@ -357,11 +358,14 @@ impl Current {
         self.presence.store(LEAVES, Ordering::Relaxed);
     }
 
-    /// Takes another address space, with this value of `satp`, into use.
-    pub fn change_space(&self, satp: usize) {
+    /// Takes another address space into use; null for the kernel's own.
+    ///
+    /// # Safety
+    /// As for [`Thread::set_owner`].
+    pub unsafe fn change_space(&self, space: *const asid::Context) {
         let _off = hart::off();
-        self.space().change(satp);
-        asid::enter(hart::this(), self.space());
+        self.space.store(space.cast_mut(), Ordering::Relaxed);
+        self.enter_space(hart::this());
     }
 
     /// Turns the floating point unit on, with its registers zero.

@@ -1,17 +1,16 @@
 //! What the crate `vm` needs of this machine.
 
 use super::reserve;
-use crate::arch::{self, hart};
+use crate::arch::hart;
 use crate::fs::MappedFile;
 use crate::mm::ram::{self, DirectMap, Frame, address_of, frames};
 use crate::mm::{asid, commit, kernel_space};
-use crate::sched;
-use crate::sync::Once;
+use crate::sync::{Once, RawSpin, rank};
 use abi::Event;
 use core::ops::Range;
 use frames::{FRAME_SIZE, Pfn, Shrinker, WrongFree};
 use paging::{Table, Tables};
-use vm::{AddressSpace, Flush, Placed, SpaceId};
+use vm::{AddressSpace, Flush, Placed};
 
 /// This machine's RAM and page tables. It has no state of its own.
 #[derive(Clone)]
@@ -19,6 +18,9 @@ pub struct Machine;
 
 /// An address space of a process.
 pub type Space = AddressSpace<Machine>;
+
+/// Its page table.
+pub type PageTable = vm::PageTable<Machine>;
 
 static ZERO_PAGE: Once<Pfn> = Once::new();
 
@@ -44,11 +46,6 @@ fn checked<T>(result: Result<T, WrongFree>) -> T {
     }
 }
 
-/// The value of `satp` for an address space.
-pub fn satp_of(space: &Space) -> usize {
-    arch::paging::satp(space.root().addr())
-}
-
 impl Tables for Machine {
     #[inline]
     fn table(&self, pfn: Pfn) -> &Table {
@@ -60,6 +57,12 @@ impl Tables for Machine {
 // at all times; frames come from and go to the allocator, which gives each to one owner.
 unsafe impl vm::Machine for Machine {
     type File = MappedFile;
+    type EntriesLock = RawSpin<{ rank::ENTRIES }>;
+    type Context = asid::Context;
+
+    fn new_context(&self, root: Pfn) -> asid::Context {
+        asid::Context::new(root)
+    }
 
     fn alloc(&self) -> Option<Pfn> {
         ram::alloc(0)
@@ -151,14 +154,12 @@ unsafe impl vm::Machine for Machine {
         kernel_space::copy_kernel_half(root);
     }
 
-    /// The running thread changes the table that it runs with, or one that nobody uses.
-    fn flush(&self, _: SpaceId, range: Flush) {
-        let _off = hart::off();
-        let hart = hart::this();
-        if let Some(thread) = sched::try_current() {
-            thread.space().changed(hart);
-        }
-        asid::flush(hart, range);
+    fn shoot_down(&self, context: &asid::Context, stale: Flush) {
+        asid::shoot_down(context, stale);
+    }
+
+    fn flush_here(&self, context: &asid::Context, stale: Flush) {
+        asid::flush_here(context, stale);
     }
 
     #[inline]

@@ -1,104 +1,74 @@
 //! The address space of a process, with what others may know of it without waiting for its lock.
 
-use super::machine::{Space, satp_of};
-use crate::mm::asid::Handle;
-use crate::mm::kernel_space;
+use super::machine::{PageTable, Space};
+use crate::mm::asid::Context;
 use crate::sched::{Awaited, SleepGuard, SleepLock};
-use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{SpinLock, rank};
+use core::mem::replace;
 use fallible::{AllocError, KArc};
 
 /// An address space.
 pub struct Mm {
-    /// What it takes to run in it.
-    handle: Handle,
+    /// The page table of the space.
+    table: SpinLock<Option<KArc<PageTable>>, { rank::ENTRIES }>,
     /// None before the first `exec` and after the end.
     space: SleepLock<Option<Space>>,
-    resident: AtomicUsize,
-    page_tables: AtomicUsize,
-    /// Pages of the records of its regions.
-    records: AtomicUsize,
+}
+
+fn table_of(space: Option<&Space>) -> Option<KArc<PageTable>> {
+    space.map(|space| space.page_table().clone())
 }
 
 impl Mm {
     /// Takes a space over.
     pub fn try_new(space: Option<Space>) -> Result<KArc<Mm>, AllocError> {
-        let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
-        let mm = KArc::try_new(Mm {
-            handle: Handle::new(satp),
+        KArc::try_new(Mm {
+            table: SpinLock::new(table_of(space.as_ref())),
             space: SleepLock::new(Awaited::SpaceLock, space),
-            resident: AtomicUsize::new(0),
-            page_tables: AtomicUsize::new(0),
-            records: AtomicUsize::new(0),
-        })?;
-        drop(mm.lock());
-        Ok(mm)
-    }
-
-    /// What it takes to run in it.
-    pub fn handle(&self) -> &Handle {
-        &self.handle
+        })
     }
 
     /// Locks the space.
-    pub fn lock(&self) -> Locked<'_> {
-        Locked {
-            space: self.space.lock(),
-            mm: self,
-        }
+    pub fn lock(&self) -> SleepGuard<'_, Option<Space>> {
+        self.space.lock()
     }
 
-    /// Puts another space in the place of this one, and gives that back. `satp` for the other comes with
-    /// it: who runs here has to take it into use before the old space goes.
-    pub fn replace(&self, space: Option<Space>) -> (Option<Space>, usize) {
-        let satp = space.as_ref().map_or(kernel_space::satp(), satp_of);
-        (core::mem::replace(&mut *self.lock(), space), satp)
+    /// Puts another space in the place of this one, and gives that back. Who runs here enters the other
+    /// ([`context`](Self::context)) before the old one goes.
+    pub fn replace(&self, space: Option<Space>) -> Option<Space> {
+        let table = table_of(space.as_ref());
+        let mut place = self.lock();
+        // The old space has its table too.
+        let _old = replace(&mut *self.table.lock(), table);
+        replace(&mut *place, space)
     }
 
-    /// Pages of memory that it has, as of the last time that somebody had it locked.
+    /// What it takes to run in the space; null for none, where the kernel's own does. It is good until the
+    /// space that was replaced, or this, is dropped.
+    pub fn context(&self) -> *const Context {
+        let context = |table: &KArc<PageTable>| -> *const Context { table.context() };
+        let table = self.table.lock();
+        table.as_ref().map_or(core::ptr::null(), context)
+    }
+
+    /// Asks the page table, if there is one.
+    #[inline(never)]
+    fn ask(&self, what: fn(&PageTable) -> usize) -> usize {
+        self.table.lock().as_ref().map_or(0, |table| what(table))
+    }
+
+    /// Pages of memory that it has.
     pub fn resident(&self) -> usize {
-        self.resident.load(Ordering::Relaxed)
+        self.ask(PageTable::resident)
     }
 
-    /// Pages of its page table, as of the same time.
+    /// Pages of its page table.
     pub fn page_tables(&self) -> usize {
-        self.page_tables.load(Ordering::Relaxed)
+        self.ask(PageTable::tables)
     }
 
     /// All pages that would come back with it, if it shares none with others.
     pub fn pages(&self) -> usize {
-        self.resident() + self.page_tables() + self.records.load(Ordering::Relaxed)
-    }
-}
-
-/// The right to use the space. What is known without the lock is brought up to date at its end.
-pub struct Locked<'a> {
-    space: SleepGuard<'a, Option<Space>>,
-    mm: &'a Mm,
-}
-
-impl Deref for Locked<'_> {
-    type Target = Option<Space>;
-    fn deref(&self) -> &Option<Space> {
-        &self.space
-    }
-}
-
-impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut Option<Space> {
-        &mut self.space
-    }
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        let space = self.space.as_ref();
-        let counts = space.map_or([0; 3], |space| {
-            [space.resident(), space.page_tables(), space.record_pages()]
-        });
-        let places = [&self.mm.resident, &self.mm.page_tables, &self.mm.records];
-        for (place, count) in places.into_iter().zip(counts) {
-            place.store(count, Ordering::Relaxed);
-        }
+        self.ask(|table| table.resident() + table.tables() + table.records())
     }
 }

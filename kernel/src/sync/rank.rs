@@ -13,6 +13,8 @@ pub const TABLE: u8 = 10;
 pub const CACHE: u8 = 15;
 /// Sleepers in the order of their time.
 pub const TIMER: u8 = 20;
+/// The entries of a page table; which one an address space has.
+pub const ENTRIES: u8 = 25;
 /// A device or its buffers.
 pub const DEVICE: u8 = 30;
 /// kmalloc.
@@ -37,6 +39,7 @@ pub fn name(rank: u8) -> &'static str {
         TABLE => "process table",
         CACHE => "list of a cache",
         TIMER => "sleepers",
+        ENTRIES => "page-table entries",
         DEVICE => "device or sleeping lock",
         KMALLOC => "kmalloc",
         RESERVE => "memory set aside",

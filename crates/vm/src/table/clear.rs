@@ -1,206 +1,207 @@
 //! Taking pages and empty tables out.
 
+use super::PageTable;
 use super::large::FRAMES;
-use super::{PageTable, Stale};
-use crate::Machine;
-use core::mem::replace;
+use crate::{Flush, Machine};
+use core::mem::take;
 use core::ops::Range;
 use frames::Pfn;
-use paging::{Entry, Level};
+use paging::{Entry, Level, PAGE};
 
-/// Tables that wait for one flush at most.
-const BATCH: usize = 16;
+/// Tables and large pages that wait for one flush at most.
+const TABLES: usize = 16;
+/// Pages that wait for one flush at most, apart from those in tables that go as a whole.
+const PAGES: usize = 64;
 
-/// A table that no entry leads to any more.
-struct Unlinked {
-    table: Pfn,
-    /// Whether other spaces had it too when it was taken out; otherwise it is empty.
-    common: bool,
+/// What no entry leads to any more.
+#[derive(Clone, Copy)]
+enum Unlinked {
+    /// A table without entries.
+    Empty(Pfn),
+    /// A table of pages, and the first and the last place in it that may have one.
+    Pages(Pfn, u16, u16),
+    /// A large page.
+    Large(Pfn),
 }
 
-/// How a range is cleared.
-struct Clearing<'a> {
-    /// A range around it that has no entries but those of the range.
+impl Unlinked {
+    fn pages(table: Pfn, range: &Range<u64>) -> Unlinked {
+        let place = |addr| Level::LEAF.index(addr) as u16;
+        Unlinked::Pages(table, place(range.start), place(range.end - 1))
+    }
+}
+
+/// What was taken out and is freed after a flush.
+struct Gather<'a> {
+    /// A range that has no entries but those that go.
     free: &'a Range<u64>,
-    /// Whether all that the space has goes, one range after the other.
+    /// Whether all that the space has goes, one range after the other, and no TLB matters any more.
     all: bool,
-    /// Pages that went; not counted when all goes.
-    pages: usize,
-    stale: Stale,
-    /// What waits for the flush.
-    unlinked: [Option<Unlinked>; BATCH],
+    stale: Flush,
+    /// Where it waits; nowhere if no TLB matters.
+    unlinked: &'a mut [Option<Unlinked>],
     waiting: usize,
 }
 
-impl Clearing<'_> {
-    fn new(free: &Range<u64>, all: bool) -> Clearing<'_> {
-        Clearing {
-            free,
-            all,
-            pages: 0,
-            stale: Stale::Nothing,
-            unlinked: [const { None }; BATCH],
-            waiting: 0,
-        }
-    }
-}
-
 impl<M: Machine> PageTable<M> {
-    /// Takes out every page of `range` and every table that has nothing else in it. `free` is a
-    /// range around it that has no entries but those of `range`: a table inside it is known to be
-    /// empty afterwards without looking. Tables of which only a part goes must be this space's own.
-    /// The hardware has forgotten all that when it returns.
-    ///
-    /// Tables go back after the flush. Hardware walks ahead of any access, by the way to a table that
-    /// it remembers; what it found in a frame with other contents it might keep, even for all spaces,
-    /// and where it sets the bits for "accessed" itself, it might write there.
-    ///
-    /// Frames of pages go back before the flush. Whatever the hardware remembers of a page, only an
-    /// access to its address comes to the frame: none by the program, which is in the kernel and on
-    /// no other hart; none by the kernel, which copies to and from a program while nothing changes
-    /// its table; and one that the hardware only tries is a load, for stores wait until they are
-    /// certain, and the bits for "accessed" and "dirty" are set from the start.
-    pub(crate) fn clear(&mut self, range: Range<u64>, free: &Range<u64>) {
-        if range.is_empty() {
-            return;
-        }
-        self.close_placed(&range);
-        let mut clearing = Clearing::new(free, false);
-        self.clear_in(Level::ROOT, self.root, &range, &mut clearing);
-        self.resident -= clearing.pages;
-        self.settle(&mut clearing);
+    /// Takes out and frees every page of `range` and every table that has nothing else in it. `free` is a
+    /// range around it that has no entries but those of `range`: a table inside it goes as a whole. Tables
+    /// of which only a part goes must be this space's own.
+    pub(crate) fn clear(&self, range: Range<u64>, free: &Range<u64>) {
+        self.clear_range(range, free, &mut [None; TABLES]);
     }
 
     /// As [`clear`](Self::clear), when all that is left in the table goes, from the lowest address
-    /// upwards and until [`cleared`](Self::cleared) ends it. It takes no memory: a table that other
-    /// spaces have too goes with the first of its ranges. It flushes nothing, for no hart walks these
-    /// tables any more, and whatever one remembers of them has a number that no space will get
-    /// before the hart forgets it.
-    pub(crate) fn tear_down(&mut self, range: Range<u64>, free: &Range<u64>) {
+    /// upwards and until [`cleared`](Self::cleared) ends it. No hart runs on the table any more, so it
+    /// flushes nothing: what a TLB has of it is tagged with an ASID that no other space gets before the TLB
+    /// is flushed. It takes no memory: a table that other spaces have too goes with the first of its ranges.
+    pub(crate) fn tear_down(&self, range: Range<u64>, free: &Range<u64>) {
+        self.clear_range(range, free, &mut []);
+    }
+
+    /// Nothing is left after [`tear_down`](Self::tear_down), which counts no pages in tables that others
+    /// keep: it need not look into them.
+    pub(crate) fn cleared(&self) {
+        self.resident.set(0);
+    }
+
+    fn clear_range(&self, range: Range<u64>, free: &Range<u64>, unlinked: &mut [Option<Unlinked>]) {
         if range.is_empty() {
             return;
         }
         self.close_placed(&range);
-        let mut clearing = Clearing::new(free, true);
-        self.clear_in(Level::ROOT, self.root, &range, &mut clearing);
-    }
-
-    /// Nothing is left after [`tear_down`](Self::tear_down), which counts no pages: it need not look
-    /// into tables that others keep.
-    pub(crate) fn cleared(&mut self) {
-        self.resident = 0;
+        let mut gather = Gather {
+            free,
+            all: unlinked.is_empty(),
+            stale: Flush::Nothing,
+            unlinked,
+            waiting: 0,
+        };
+        self.clear_in(Level::ROOT, self.root, &range, &mut gather);
+        self.flush_and_free(&mut gather);
     }
 
     /// Clears the part of a table above the leaf level that `range`, not empty and inside its span,
     /// covers.
-    fn clear_in(
-        &mut self,
-        level: Level,
-        table: Pfn,
-        range: &Range<u64>,
-        clearing: &mut Clearing<'_>,
-    ) {
-        let machine = self.machine.clone();
-        for (addr, slot) in machine.slots(table, level, range) {
+    fn clear_in(&self, level: Level, table: Pfn, range: &Range<u64>, gather: &mut Gather<'_>) {
+        for (addr, slot) in self.machine.slots(table, level, range) {
             let part = addr.max(range.start)..(addr + level.entry_span()).min(range.end);
-            let gone = match slot.get() {
+            let unlinked = match slot.get() {
                 Entry::Empty => continue,
-                Entry::Branch(table) => match self.clear_below(level, table, &part, clearing) {
-                    Some(unlinked) => Some(unlinked),
+                Entry::Branch(table) => match self.clear_below(level, table, &part, gather) {
+                    Some(unlinked) => unlinked,
                     None => continue,
                 },
-                Entry::Leaf(leaf) => {
-                    self.machine.release_large(leaf.pfn());
-                    self.large -= 1;
-                    clearing.pages += FRAMES;
-                    None
-                }
+                Entry::Leaf(leaf) => Unlinked::Large(leaf.pfn()),
             };
-            slot.take();
-            clearing.stale = Stale::Many;
-            if let Some(unlinked) = gone {
-                self.part_with(unlinked, clearing);
+            self.change(|_| slot.take());
+            if gather.all {
+                self.free(unlinked, true);
+                continue;
+            }
+            gather.stale = Flush::Space;
+            if gather.waiting == TABLES {
+                self.flush_and_free(gather);
+            }
+            if let Some(place) = gather.unlinked.get_mut(gather.waiting) {
+                *place = Some(unlinked);
+                gather.waiting += 1;
             }
         }
     }
 
-    /// Clears the part of a table below `level` that `range` covers; returns the table if nothing else
+    /// Clears the part of a table below `level` that `range` covers, or returns the table if nothing else
     /// is in it.
     fn clear_below(
-        &mut self,
+        &self,
         level: Level,
         table: Pfn,
         range: &Range<u64>,
-        clearing: &mut Clearing<'_>,
+        gather: &mut Gather<'_>,
     ) -> Option<Unlinked> {
         let level = level.below()?;
         let span = level.table_around(range.start);
-        let free = lies_in(&span, clearing.free);
-        let common = level == Level::LEAF && !self.machine.is_unique(table);
-        if common && !clearing.all {
-            if span != *range && !free {
-                // Nobody made it the space's own, so nothing in it is the range's.
-                return None;
-            }
-            clearing.pages += self.pages_among(table, &span);
+        let free = lies_in(&span, gather.free);
+        if level != Level::LEAF {
+            self.clear_in(level, table, range, gather);
+            let empty = || !gather.all && self.machine.is_empty(table, level, range.start);
+            return (free || empty()).then_some(Unlinked::Empty(table));
         }
-        if !common {
-            match level {
-                Level::LEAF => self.clear_pages(table, range, clearing),
-                _ => self.clear_in(level, table, range, clearing),
-            }
-            if !free && !self.machine.is_empty(table, level, range.start) {
-                return None;
-            }
+        if !free && !self.machine.is_unique(table) {
+            // Unless all goes, nobody made it the space's own, so nothing in it is the range's.
+            return gather.all.then(|| Unlinked::pages(table, &span));
         }
-        self.tables -= 1;
-        Some(Unlinked { table, common })
+        if free || !gather.all && self.machine.is_empty_outside(table, level, range) {
+            return Some(Unlinked::pages(table, range));
+        }
+        match gather.all {
+            true => drop(self.release_pages(table, range)),
+            false => self.clear_pages(table, range),
+        }
+        None
     }
 
-    /// Gives back a table, now or with the next flush.
-    fn part_with(&self, unlinked: Unlinked, clearing: &mut Clearing<'_>) {
-        if clearing.all {
-            return self.give_back(unlinked);
-        }
-        if clearing.waiting == BATCH {
-            self.settle(clearing);
-        }
-        if let Some(place) = clearing.unlinked.get_mut(clearing.waiting) {
-            *place = Some(unlinked);
-            clearing.waiting += 1;
+    /// Takes out and frees pages of a table that stays.
+    #[inline(never)]
+    fn clear_pages(&self, table: Pfn, range: &Range<u64>) {
+        let mut pages = self.pages(table, range);
+        let mut next = pages.find(|(_, slot)| slot.get() != Entry::Empty);
+        while let Some((start, _)) = next {
+            let (mut frames, mut count) = ([Pfn::new(0); PAGES], 0);
+            next = self.change(|stale| {
+                for (addr, slot) in self.pages(table, &(start..range.end)) {
+                    if slot.get() == Entry::Empty {
+                        continue;
+                    }
+                    let Some(place) = frames.get_mut(count) else {
+                        return Some((addr, slot));
+                    };
+                    if let Some(leaf) = slot.take().leaf().filter(|leaf| self.counts(leaf)) {
+                        *place = leaf.pfn();
+                        count += 1;
+                    }
+                    *stale = stale.and_page(addr);
+                }
+                None
+            });
+            let frames = frames.iter().take(count);
+            frames.for_each(|&pfn| self.machine.release(pfn));
+            self.resident.sub(count);
         }
     }
 
-    /// Flushes, and gives back what waited for it.
-    fn settle(&self, clearing: &mut Clearing<'_>) {
-        self.flush(replace(&mut clearing.stale, Stale::Nothing));
-        let waiting = clearing.unlinked.iter_mut().take(clearing.waiting);
-        waiting
-            .filter_map(Option::take)
-            .for_each(|unlinked| self.give_back(unlinked));
-        clearing.waiting = 0;
-    }
-
-    fn give_back(&self, Unlinked { table, common }: Unlinked) {
-        if common {
-            self.let_go(table);
-        } else {
-            self.machine.release(table);
-        }
+    /// Flushes, and frees what has waited for it.
+    fn flush_and_free(&self, gather: &mut Gather<'_>) {
+        self.shoot_down(take(&mut gather.stale));
+        let waiting = gather.unlinked.iter_mut().take(gather.waiting);
+        let waiting = waiting.filter_map(Option::take);
+        waiting.for_each(|unlinked| self.free(unlinked, false));
+        gather.waiting = 0;
     }
 
     #[inline(never)]
-    fn clear_pages(&self, table: Pfn, range: &Range<u64>, clearing: &mut Clearing<'_>) {
-        for (addr, slot) in self.pages(table, range) {
-            if slot.get() == Entry::Empty {
-                continue;
+    fn free(&self, unlinked: Unlinked, all: bool) {
+        match unlinked {
+            Unlinked::Large(block) => {
+                self.machine.release_large(block);
+                self.large.sub(1);
+                return self.resident.sub(FRAMES);
             }
-            if let Some(leaf) = slot.take().leaf().filter(|leaf| self.counts(leaf)) {
-                self.machine.release(leaf.pfn());
-                clearing.pages += 1;
+            Unlinked::Empty(table) => self.machine.release(table),
+            Unlinked::Pages(table, first, last) => {
+                let range = u64::from(first) * PAGE..(u64::from(last) + 1) * PAGE;
+                if self.machine.is_unique(table) {
+                    self.resident.sub(self.release_pages(table, &range));
+                    self.machine.release(table);
+                } else {
+                    if !all {
+                        self.resident.sub(self.pages_among(table, &range));
+                    }
+                    self.let_go(table, &range);
+                }
             }
-            clearing.stale = clearing.stale.and_page(addr);
         }
+        self.tables.sub(1);
     }
 }
 

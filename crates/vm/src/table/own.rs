@@ -1,12 +1,12 @@
 //! Getting hold of entries one by one: tables that other spaces have too, and large pages, must
 //! become a table of this space's own before an entry for one page can change.
 
-use super::{PageTable, Stale};
+use super::PageTable;
 use crate::machine::{Frame, Spare};
-use crate::{Error, Machine};
+use crate::{Error, Flush, Machine};
 use core::ops::Range;
 use frames::Pfn;
-use paging::{Entry, Level, Slot};
+use paging::{Entry, Level};
 
 /// What will happen to tables that lie in a range as a whole.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl<M: Machine> PageTable<M> {
 
     /// Makes sure that every entry for pages of `range` is this space's to change, with frames that
     /// were reserved for that range. Large pages that lie in it as a whole stay.
-    pub(crate) fn own(&mut self, range: &Range<u64>, whole: Whole, mut spare: Spare<M>) {
+    pub(crate) fn own(&self, range: &Range<u64>, whole: Whole, mut spare: Spare<M>) {
         if spare.is_empty() {
             return;
         }
@@ -57,7 +57,7 @@ impl<M: Machine> PageTable<M> {
 
     /// Replaces a table that other spaces have too by one with the same pages.
     #[inline(never)]
-    pub(super) fn own_table(&mut self, addr: u64, old: Pfn, new: Frame<M>) {
+    pub(super) fn own_table(&self, addr: u64, old: Pfn, new: Frame<M>) {
         let new = new.into_pfn();
         for (slot, copy) in self.all_pages(old).zip(self.all_pages(new)) {
             if let Some(leaf) = slot.leaf().filter(|leaf| self.counts(leaf)) {
@@ -66,22 +66,28 @@ impl<M: Machine> PageTable<M> {
             copy.init_like(slot);
         }
         let branch = self.at(Level::SUPERPAGE, addr);
-        branch.slot().replace(Entry::Branch(new));
-        // The hardware may remember the way to the old table, which may be somebody else's next.
-        self.flush(Stale::Many);
-        self.let_go(old);
+        self.change(|stale| {
+            branch.slot().replace(Entry::Branch(new));
+            *stale = Flush::Space;
+        });
+        self.let_go(old, &Level::LEAF.table_around(addr));
     }
 
     /// Gives up a table that other spaces may have too, and that no hart walks for this space any
-    /// more; with the last reference to it go those to its pages.
+    /// more. With the last reference to it go those to its pages, which are all in `range`.
     #[inline(never)]
-    pub(super) fn let_go(&self, table: Pfn) {
-        if self.machine.release_unless_last(table) {
-            return;
+    pub(super) fn let_go(&self, table: Pfn, range: &Range<u64>) {
+        if !self.machine.release_unless_last(table) {
+            self.release_pages(table, range);
+            self.machine.release(table);
         }
-        let leaves = self.all_pages(table).filter_map(Slot::leaf);
+    }
+
+    /// Releases the pages that an unlinked table has in `range`; how many.
+    #[inline(never)]
+    pub(super) fn release_pages(&self, table: Pfn, range: &Range<u64>) -> usize {
+        let leaves = self.pages(table, range).filter_map(|(_, slot)| slot.leaf());
         let counted = leaves.filter(|leaf| self.counts(leaf));
-        counted.for_each(|leaf| self.machine.release(leaf.pfn()));
-        self.machine.release(table);
+        counted.map(|leaf| self.machine.release(leaf.pfn())).count()
     }
 }

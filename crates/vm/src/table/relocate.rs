@@ -1,7 +1,7 @@
 //! Moving pages to other addresses.
 
-use super::{PageTable, Stale};
-use crate::{Error, Machine};
+use super::PageTable;
+use crate::{Error, Flush, Machine};
 use core::ops::Range;
 use paging::{Entry, Leaf, Level, PAGE, SUPERPAGE};
 
@@ -14,7 +14,7 @@ impl<M: Machine> PageTable<M> {
     /// Makes the tables that the pages of `range` need when they move to `to`, where nothing is, and
     /// makes those that are there the space's own. What was made when it fails is empty, and goes by
     /// clearing the place.
-    pub(crate) fn make_way(&mut self, range: &Range<u64>, to: u64) -> Result<(), Error> {
+    pub(crate) fn make_way(&self, range: &Range<u64>, to: u64) -> Result<(), Error> {
         for (entry, inside) in self.chunks(range) {
             let new = to + (inside.start - range.start);
             if entry.leaf().is_some() && stays_large(&inside, new) {
@@ -40,10 +40,12 @@ impl<M: Machine> PageTable<M> {
     }
 
     /// Moves the pages of `range`, which the space owns, to `to`, which way was made for. Their
-    /// tables stay, empty ones too, until the range is cleared.
-    pub(crate) fn relocate(&mut self, range: &Range<u64>, to: u64) -> Stale {
-        let mut stale = Stale::Nothing;
+    /// tables stay, empty ones too, until the range is cleared. No hart has them at the old place when it
+    /// returns.
+    pub(crate) fn relocate(&self, range: &Range<u64>, to: u64) {
+        let mut stale = Flush::Nothing;
         for (entry, inside) in self.chunks(range) {
+            let _entries = self.lock();
             match entry {
                 Entry::Empty => {}
                 Entry::Branch(table) => {
@@ -56,11 +58,11 @@ impl<M: Machine> PageTable<M> {
                 }
                 Entry::Leaf(leaf) => {
                     self.move_large(&inside, to + (inside.start - range.start), leaf);
-                    stale = Stale::Many;
+                    stale = Flush::Space;
                 }
             }
         }
-        stale
+        self.shoot_down(stale);
     }
 
     /// Puts an entry at its new place.
@@ -73,7 +75,7 @@ impl<M: Machine> PageTable<M> {
 
     /// Moves a large page, which becomes 512 small ones where it cannot lie as one.
     #[inline(never)]
-    fn move_large(&mut self, inside: &Range<u64>, new: u64, leaf: Leaf) {
+    fn move_large(&self, inside: &Range<u64>, new: u64, leaf: Leaf) {
         self.at(Level::SUPERPAGE, inside.start).slot().take();
         if stays_large(inside, new) {
             self.at(Level::SUPERPAGE, new).slot().set(Entry::Leaf(leaf));
@@ -83,6 +85,6 @@ impl<M: Machine> PageTable<M> {
         for page in (0..SUPERPAGE).step_by(PAGE as usize) {
             self.arrive(new + page, leaf.part(Level::SUPERPAGE, page));
         }
-        self.large -= 1;
+        self.large.sub(1);
     }
 }

@@ -1,7 +1,7 @@
 //! Letting a child have the same pages, copy on write.
 
-use super::{PageTable, Stale};
-use crate::{Error, Machine};
+use super::PageTable;
+use crate::{Error, Flush, Machine};
 use core::ops::Range;
 use frames::Pfn;
 use paging::{Entry, Leaf, Level};
@@ -19,7 +19,7 @@ pub(crate) struct Sharing<F> {
     /// Whether the child has it.
     whole: bool,
     /// What of the parent changed.
-    pub(crate) stale: Stale,
+    pub(crate) stale: Flush,
 }
 
 impl<F: Fn(Range<u64>) -> bool> Sharing<F> {
@@ -28,7 +28,7 @@ impl<F: Fn(Range<u64>) -> bool> Sharing<F> {
             private,
             end: 0,
             whole: false,
-            stale: Stale::Nothing,
+            stale: Flush::Nothing,
         }
     }
 }
@@ -36,12 +36,12 @@ impl<F: Fn(Range<u64>) -> bool> Sharing<F> {
 impl<M: Machine> PageTable<M> {
     /// Maps the pages of `range`, which are private, in `child` too, read-only on both sides: as whole
     /// tables where there are many and nothing but private pages, and otherwise each with a reference
-    /// more. Ranges come in order of address. The child does not count what it gets, see
-    /// [`set_resident`](Self::set_resident); as much as was done is undone by tearing it down.
+    /// more. Ranges come in order of address. The child, which nobody else knows yet, does not count what it
+    /// gets, see [`set_resident`](Self::set_resident); as much as was done is undone by tearing it down.
     pub(crate) fn share<F: Fn(Range<u64>) -> bool>(
         &self,
         range: Range<u64>,
-        child: &mut PageTable<M>,
+        child: &PageTable<M>,
         sharing: &mut Sharing<F>,
     ) -> Result<(), Error> {
         for (entry, inside) in self.chunks(&range) {
@@ -69,8 +69,8 @@ impl<M: Machine> PageTable<M> {
     }
 
     /// The pages that a fork gave this table.
-    pub(crate) fn set_resident(&mut self, pages: usize) {
-        self.resident = pages;
+    pub(crate) fn set_resident(&self, pages: usize) {
+        self.resident.set(pages);
     }
 
     fn has_many(&self, table: Pfn) -> bool {
@@ -85,16 +85,17 @@ impl<M: Machine> PageTable<M> {
         &self,
         addr: u64,
         leaf: Leaf,
-        child: &mut PageTable<M>,
-        stale: &mut Stale,
+        child: &PageTable<M>,
+        stale: &mut Flush,
     ) -> Result<(), Error> {
         let room = child.make_superpage_room(addr)?;
         self.machine.retain_large(leaf.pfn());
         room.slot().set(Entry::Leaf(leaf.without_write()));
-        child.large += 1;
+        child.large.add(1);
+        let _entries = self.lock();
         let own = self.at(Level::SUPERPAGE, addr);
         if own.slot().forbid_write() {
-            *stale = Stale::Many;
+            *stale = Flush::Space;
         }
         Ok(())
     }
@@ -103,16 +104,17 @@ impl<M: Machine> PageTable<M> {
         &self,
         addr: u64,
         table: Pfn,
-        child: &mut PageTable<M>,
-        stale: &mut Stale,
+        child: &PageTable<M>,
+        stale: &mut Flush,
     ) -> Result<(), Error> {
         let room = child.make_superpage_room(addr)?;
+        let _entries = self.lock();
         if self.machine.is_unique(table) && self.forbid_writes(table) {
-            *stale = Stale::Many;
+            *stale = Flush::Space;
         }
         self.machine.retain(table);
         room.slot().set(Entry::Branch(table));
-        child.tables += 1;
+        child.tables.add(1);
         Ok(())
     }
 
@@ -128,8 +130,8 @@ impl<M: Machine> PageTable<M> {
         &self,
         table: Pfn,
         range: Range<u64>,
-        child: &mut PageTable<M>,
-        stale: &mut Stale,
+        child: &PageTable<M>,
+        stale: &mut Flush,
     ) -> Result<(), Error> {
         let mut present = self
             .pages(table, &range)
@@ -141,6 +143,7 @@ impl<M: Machine> PageTable<M> {
         let room = child.reserve_room(child.look_up(first))?;
         let copies = child.make_room(room).table();
         let copies = child.pages(copies, &range);
+        let _entries = self.lock();
         for ((addr, slot), (_, copy)) in self.pages(table, &range).zip(copies) {
             let Some(leaf) = slot.leaf() else { continue };
             if self.counts(&leaf) {

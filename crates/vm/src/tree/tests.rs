@@ -4,11 +4,30 @@ extern crate std;
 
 use super::*;
 use crate::region::{Backing, RegionKind};
-use crate::{Flush, SpaceId};
+
+use crate::Flush;
 use abi::Prot;
 use frames::Pfn;
 use paging::{Table, Tables};
 use std::vec::Vec;
+
+/// A lock that nobody takes.
+pub(crate) struct Unlocked;
+
+// SAFETY: it cannot be taken.
+#[allow(unsafe_code)]
+unsafe impl lock_api::RawMutex for Unlocked {
+    #[allow(clippy::declare_interior_mutable_const)]
+    const INIT: Unlocked = Unlocked;
+    type GuardMarker = lock_api::GuardNoSend;
+    fn lock(&self) {
+        unreachable!("the tree has no tables")
+    }
+    fn try_lock(&self) -> bool {
+        false
+    }
+    unsafe fn unlock(&self) {}
+}
 
 /// A machine that is never asked for anything.
 #[derive(Clone)]
@@ -24,6 +43,8 @@ impl Tables for Nowhere {
 #[allow(unsafe_code)]
 unsafe impl Machine for Nowhere {
     type File = u32;
+    type EntriesLock = Unlocked;
+    type Context = ();
     fn alloc(&self) -> Option<Pfn> {
         None
     }
@@ -53,7 +74,9 @@ unsafe impl Machine for Nowhere {
     fn copy_page(&self, _: Pfn, _: Pfn) {}
     fn clear_tail(&self, _: Pfn, _: usize) {}
     fn init_root(&self, _: Pfn) {}
-    fn flush(&self, _: SpaceId, _: Flush) {}
+    fn new_context(&self, _: Pfn) {}
+    fn shoot_down(&self, (): &(), _: Flush) {}
+    fn flush_here(&self, (): &(), _: Flush) {}
 }
 
 const PAGE: u64 = 4096;

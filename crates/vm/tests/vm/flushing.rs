@@ -1,6 +1,5 @@
-//! What the hart must have forgotten, and when. The machine watches two rules at every step of every
-//! test (see `ram.rs`): no access by what is remembered reaches a frame that is free, and no table
-//! goes back that the hart may still walk.
+//! What TLBs must not have any more, and when. The machine watches two rules at every step of every test
+//! (see `ram.rs`): no frame is freed that a TLB leads to, and no table that a hart may still walk.
 
 use crate::mapping::PRIVATE;
 use crate::world::{PAGE, RW, World};
@@ -63,7 +62,7 @@ fn a_parent_forgets_that_it_could_write_to_large_pages() {
     let mut world = World::with_space(2000);
     let filled = PRIVATE | MapFlags::POPULATE;
     assert_eq!(world.space().mmap(0, LARGE, RW, filled), Ok(BASE));
-    world.tag(0);
+    world.ram.use_asids(100);
     touch(&mut world, 0, 0..512);
     let child = world.fork(0).expect("memory");
     for page in [0, 7, 511] {

@@ -2,7 +2,7 @@
 
 use crate::world::{PAGE, RW, RX, World, regions};
 use abi::{MMAP_BASE, Prot};
-use vm::{Access, FaultError, Machine, RegionKind, SpaceId};
+use vm::{Access, FaultError, Machine, RegionKind};
 
 const AT: u64 = MMAP_BASE;
 
@@ -165,13 +165,11 @@ fn the_childs_heap_is_its_own() {
 }
 
 #[test]
-fn a_switch_of_numbered_spaces_flushes_nothing_and_shows_nothing_old() {
+fn a_switch_of_spaces_with_asids_flushes_nothing_and_shows_nothing_old() {
     let mut world = world();
-    world.tag(0);
+    world.ram.use_asids(100);
     world.store(0, AT, 1).expect("writable");
     world.fork(0).expect("memory");
-    assert_eq!(world.spaces[1].id(), SpaceId::UNTAGGED, "not inherited");
-    world.tag(1);
     let flushes = world.ram.tlb().flushes;
     for _ in 0..3 {
         assert_eq!((world.load(0, AT), world.load(1, AT)), (Ok(1), Ok(1)));

@@ -1,13 +1,32 @@
 //! The test's own MMU, read from the privileged specification (chapter "Supervisor-Level ISA",
-//! Sv32/Sv39 translation) without a look at the crate's module for the same format. It remembers
-//! translations until it is told to forget them, so a missing flush shows.
+//! Sv32/Sv39 translation) without a look at the crate's module for the same format. Each hart has a TLB
+//! that keeps translations until it is flushed, so a missing flush shows.
 
 use crate::ram::Ram;
 use frames::Pfn;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
-use vm::{Access, Flush, SpaceId};
+use vm::asid::Entrance;
+use vm::{Access, Flush};
+
+/// Harts of every machine.
+pub(crate) const HARTS: usize = 2;
+
+thread_local! {
+    static HERE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The hart that this thread is.
+pub(crate) fn here() -> usize {
+    HERE.get()
+}
+
+/// From now on this thread is that hart.
+pub(crate) fn go_to(hart: usize) {
+    HERE.set(hart);
+}
 
 /// A leaf entry that allowed something once.
 #[derive(Clone, Copy)]
@@ -16,7 +35,7 @@ struct Leaf {
     bits: u64,
 }
 
-/// What the hart remembers of one space.
+/// What a TLB has under one ASID.
 #[derive(Default)]
 struct Memory {
     leaves: HashMap<u64, Leaf>,
@@ -25,48 +44,72 @@ struct Memory {
     tables: HashMap<u64, Pfn>,
 }
 
-/// The translations that the hart remembers, by the number of the space.
+impl Memory {
+    fn flush(&mut self, stale: Flush) {
+        match stale {
+            Flush::Nothing => {}
+            Flush::Page(addr) => {
+                assert_eq!(addr % 4096, 0, "a flush of the page at {addr:#x}");
+                self.leaves.remove(&addr);
+            }
+            Flush::Space | Flush::All => {
+                self.leaves.clear();
+                self.tables.clear();
+            }
+        }
+    }
+}
+
+/// One hart's.
 #[derive(Default)]
 pub(crate) struct Tlb {
+    /// The root table that the hart walks, if it runs a space, and the ASID.
     root: Option<Pfn>,
-    current: u16,
+    asid: u16,
     spaces: HashMap<u16, Memory>,
-    /// The numbers of spaces that have one, by their roots.
-    numbers: HashMap<Pfn, u16>,
-    /// How often it was told to forget one page, or all.
+    /// How often this hart saw to it that a page, or a space, was flushed.
     pub(crate) flushes: (usize, usize),
 }
 
 impl Tlb {
-    pub(crate) fn flush(&mut self, space: SpaceId, range: Flush) {
-        match range {
-            Flush::Page(addr) => {
-                assert_eq!(addr % 4096, 0, "a flush of the page at {addr:#x}");
-                self.flushes.0 += 1;
-            }
-            Flush::All => self.flushes.1 += 1,
-        }
-        // Nothing here may allocate: allocations may be failing at this moment.
-        let Some(memory) = self.spaces.get_mut(&space.0) else {
-            return;
-        };
-        match range {
-            Flush::Page(addr) => drop(memory.leaves.remove(&addr)),
-            Flush::All => {
-                memory.leaves.clear();
-                memory.tables.clear();
-            }
+    pub(crate) fn count(&mut self, stale: Flush) {
+        match stale {
+            Flush::Page(_) => self.flushes.0 += 1,
+            _ => self.flushes.1 += 1,
         }
     }
 
-    /// The hart leaves the space it runs on; translations without a tag go.
-    pub(crate) fn leave(&mut self) {
-        self.root = None;
-        self.spaces.remove(&SpaceId::UNTAGGED.0);
+    /// The hart flushes what is stale in the space that it runs. Nothing here may allocate: allocations may
+    /// be failing at this moment.
+    pub(crate) fn flush(&mut self, stale: Flush) {
+        if let Some(memory) = self.spaces.get_mut(&self.asid) {
+            memory.flush(stale);
+        }
     }
 
-    /// All that is remembered goes, numbers too.
-    pub(crate) fn forget(&mut self) {
+    /// Another hart has it flushed, under any ASID.
+    pub(crate) fn flush_all_asids(&mut self, stale: Flush) {
+        let spaces = self.spaces.values_mut();
+        spaces.for_each(|memory| memory.flush(stale));
+    }
+
+    /// The root table that the hart walks, if it runs a space.
+    pub(crate) fn root(&self) -> Option<Pfn> {
+        self.root
+    }
+
+    /// The hart runs this space from now on, or none. Returns the one before.
+    pub(crate) fn load(&mut self, root: Option<Pfn>, entrance: Entrance) -> Option<Pfn> {
+        self.asid = entrance.asid;
+        match entrance.flush {
+            Flush::All => self.spaces.clear(),
+            stale => self.flush(stale),
+        }
+        std::mem::replace(&mut self.root, root)
+    }
+
+    /// All that it has goes.
+    pub(crate) fn reset(&mut self) {
         let flushes = self.flushes;
         *self = Tlb {
             flushes,
@@ -74,34 +117,50 @@ impl Tlb {
         };
     }
 
-    /// The space with this root has a number that no other had before.
-    pub(crate) fn tag(&mut self, root: Pfn, number: SpaceId) {
-        self.numbers.insert(root, number.0);
-        if self.root == Some(root) {
-            self.leave();
-        }
-    }
-
-    /// The hart goes on in another space. What it remembers of spaces with a number stays.
-    pub(crate) fn switch(&mut self, root: Pfn) {
-        if self.root != Some(root) {
-            self.leave();
-            self.root = Some(root);
-            self.current = self.numbers.get(&root).copied().unwrap_or(0);
-        }
+    fn active(&self) -> Option<(Pfn, &Memory)> {
+        Some((self.root?, self.spaces.get(&self.asid)?))
     }
 
     /// By which root, and for which 2 MiB, the hart may walk a table as it runs now.
     pub(crate) fn way_to(&self, table: Pfn) -> Option<(Pfn, u64)> {
-        let memory = self.root.and_then(|_| self.spaces.get(&self.current))?;
+        let (root, memory) = self.active()?;
         let mut tables = memory.tables.iter();
         let found = tables.find(|&(_, &known)| known == table)?;
-        Some((self.root?, *found.0))
+        Some((root, *found.0))
+    }
+
+    /// Whether an access of what the hart runs may come to this frame, without a look at the table.
+    pub(crate) fn reaches(&self, pfn: Pfn) -> bool {
+        let leaves =
+            |(_, memory): (Pfn, &Memory)| memory.leaves.values().any(|leaf| leaf.pfn == pfn);
+        self.active().is_some_and(leaves)
     }
 
     fn memory(&mut self) -> &mut Memory {
-        self.spaces.entry(self.current).or_default()
+        self.spaces.entry(self.asid).or_default()
     }
+
+    /// Everything that the hart may use is what the page table of its space says, with no more rights.
+    pub(crate) fn check(&self, ram: &Ram) {
+        let Some((root, memory)) = self.active() else {
+            return;
+        };
+        for (&page, &leaf) in &memory.leaves {
+            let now = walk_from(ram, (root, 3), page, |_, _| {});
+            check_leaf(leaf, now, page);
+        }
+    }
+}
+
+/// What a TLB has of a page must be there still, with no fewer rights.
+fn check_leaf(leaf: Leaf, now: Option<Leaf>, page: u64) {
+    let fine = now.is_some_and(|now| now.pfn == leaf.pfn && leaf.bits & 0xe & !now.bits == 0);
+    let now = now.map(|now| (now.pfn, now.bits));
+    assert!(
+        fine,
+        "a TLB has {:?} with {:#x} for {page:#x}, where the table has {now:x?}",
+        leaf.pfn, leaf.bits
+    );
 }
 
 fn permits(bits: u64, access: Access) -> bool {
@@ -114,9 +173,22 @@ fn permits(bits: u64, access: Access) -> bool {
     bits & needs == needs && bits & 1 << 4 != 0 && bits & 1 << 6 != 0
 }
 
-fn walk(ram: &Ram, root: Pfn, addr: u64) -> Option<Leaf> {
-    let known = ram.tlb().memory().tables.get(&(addr >> 21)).copied();
-    let (mut table, levels) = known.map_or((root, 3), |table| (table, 1));
+fn walk(ram: &Ram, tlb: &mut Tlb, root: Pfn, addr: u64) -> Option<Leaf> {
+    let memory = tlb.memory();
+    let known = memory.tables.get(&(addr >> 21)).copied();
+    let from = known.map_or((root, 3), |table| (table, 1));
+    walk_from(ram, from, addr, |chunk, table| {
+        memory.tables.insert(chunk, table);
+    })
+}
+
+/// Walks from a table of a level, counted from 1; tells of the table of pages that it comes to.
+fn walk_from(
+    ram: &Ram,
+    (mut table, levels): (Pfn, u32),
+    addr: u64,
+    mut tell: impl FnMut(u64, Pfn),
+) -> Option<Leaf> {
     for level in (0..levels).rev() {
         let shift = 12 + 9 * level;
         let entry = ram.words(table)[(addr >> shift) as usize % 512].load(Relaxed);
@@ -142,29 +214,45 @@ fn walk(ram: &Ram, root: Pfn, addr: u64) -> Option<Leaf> {
         }
         table = pfn;
         if level == 1 {
-            ram.tlb().memory().tables.insert(addr >> 21, table);
+            tell(addr >> 21, table);
         }
     }
     None
 }
 
-/// The frame that an access of a user program reaches, or `None` for a page fault.
+/// The frame that an access of a user program reaches on this hart, or `None` for a page fault. The hart
+/// enters the space with this root first.
 pub(crate) fn reach(ram: &Ram, root: Pfn, addr: u64, access: Access) -> Option<Pfn> {
+    reach_with(ram, root, addr, access, |pfn| pfn)
+}
+
+/// As [`reach`]; the access is over when `act` is, and no flush of the TLB comes in between.
+pub(crate) fn reach_with<R>(
+    ram: &Ram,
+    root: Pfn,
+    addr: u64,
+    access: Access,
+    act: impl FnOnce(Pfn) -> R,
+) -> Option<R> {
     let sign = (addr as i64) << 25 >> 25;
     if sign as u64 != addr || sign < 0 {
         // Not canonical, or the kernel half, whose entries have no U bit.
         return None;
     }
     let page = addr & !4095;
-    ram.tlb().switch(root);
-    let remembered = ram.tlb().memory().leaves.get(&page).copied();
-    if let Some(leaf) = remembered {
+    ram.enter(root);
+    let mut tlb = ram.tlb();
+    let remembered = tlb.memory().leaves.get(&page).copied();
+    let leaf = match remembered {
         // Without another look at the tables, also where the rights do not suffice.
-        return permits(leaf.bits, access).then_some(leaf.pfn);
+        Some(leaf) => Some(leaf),
+        None => walk(ram, &mut tlb, root, addr),
+    };
+    let leaf = leaf.filter(|leaf| permits(leaf.bits, access))?;
+    if remembered.is_none() {
+        tlb.memory().leaves.insert(page, leaf);
     }
-    let leaf = walk(ram, root, addr).filter(|leaf| permits(leaf.bits, access))?;
-    ram.tlb().memory().leaves.insert(page, leaf);
-    Some(leaf.pfn)
+    Some(act(leaf.pfn))
 }
 
 /// All that a root reaches in the user half.

@@ -4,6 +4,7 @@
 //! A sequence that fails is shortened to what it takes to fail and printed with its seed;
 //! `VM_SEED=seed cargo test -p vm --test vm model_test` runs that one alone.
 
+use crate::mmu::go_to;
 use crate::ops::{Step, step};
 use crate::pair::Pair;
 use crate::ram::Ram;
@@ -32,15 +33,17 @@ fn steps(seed: u64) -> Vec<Step> {
 /// Runs the steps; tells how often large pages and tables of several processes were seen.
 fn run(ram: &Ram, steps: &[Step]) -> (u64, u64) {
     let mut pair = Pair::new(ram);
-    for &(p, op, failing) in steps {
-        pair.step(p, op, failing);
+    for &(hart, p, op, failing) in steps {
+        pair.step(hart, p, op, failing);
     }
+    go_to(0);
     pair.end()
 }
 
-/// A machine; the largest sets frames aside.
+/// A machine; the largest sets frames aside. ASIDs are fewer than the processes.
 fn machine(frames: usize) -> Ram {
     let ram = Ram::new(frames);
+    ram.use_asids(3);
     if frames > 2000 {
         ram.set_aside();
     }

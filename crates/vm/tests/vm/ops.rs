@@ -1,6 +1,7 @@
 //! Random operations.
 
 use crate::mapping::{FIXED, PRIVATE};
+use crate::mmu::HARTS;
 use crate::random::Random;
 use crate::world::{PAGE, RW};
 use abi::{Advice, MAXVA, MMAP_BASE, MapFlags, Prot, USER_TOP};
@@ -33,8 +34,8 @@ pub(crate) enum Failing {
     Record(usize),
 }
 
-/// One step: which process, what, and what fails.
-pub(crate) type Step = (usize, Op, Failing);
+/// One step: on which hart, which process, what, and what fails.
+pub(crate) type Step = (usize, usize, Op, Failing);
 
 pub(crate) fn step(random: &mut Random) -> Step {
     let failing = match random.below(10) {
@@ -42,7 +43,8 @@ pub(crate) fn step(random: &mut Random) -> Step {
         1 => Failing::Record(random.below(4) as usize),
         _ => Failing::Nothing,
     };
-    (random.below(8) as usize, op(random), failing)
+    let hart = random.below(HARTS as u64) as usize;
+    (hart, random.below(8) as usize, op(random), failing)
 }
 
 #[rustfmt::skip]

@@ -3,6 +3,7 @@
 
 use crate::alloc;
 use crate::ledger::Ledger;
+use crate::mmu::go_to;
 use crate::model::{FILE, HEAP, Model, PROGRAM, STACK};
 use crate::ops::{Failing, Op};
 use crate::page::word_of;
@@ -33,7 +34,6 @@ impl Pair {
         world
             .spaces
             .push(program(ram).expect("memory for a program"));
-        world.tag(0);
         Pair {
             world,
             models: vec![Model::new()],
@@ -42,14 +42,14 @@ impl Pair {
         }
     }
 
-    /// One operation on both. An operation that says that memory ended must have had a reason, and
+    /// One operation on both, on this hart. An operation that says that memory ended must have had a reason, and
     /// then the model stays as it is.
     #[rustfmt::skip]
-    pub(crate) fn step(&mut self, p: usize, op: Op, failing: Failing) {
+    pub(crate) fn step(&mut self, hart: usize, p: usize, op: Op, failing: Failing) {
         let p = p % self.models.len();
         self.steps += 1;
-        let root = self.world.spaces[p].root();
-        self.world.ram.tlb().switch(root);
+        go_to(hart);
+        self.world.ram.enter(self.world.spaces[p].root());
         match op {
             Op::Mmap { len, .. } | Op::Mremap { new: len, .. } if !affordable(len) => {}
             Op::Mmap { hint, len, prot, flags } => self.both(p, op, failing,
@@ -83,6 +83,7 @@ impl Pair {
         } else {
             self.look_at(p.min(self.models.len() - 1));
         }
+        self.world.ram.check_tlbs();
         let hidden = self.shared_frames() + self.world.ram.frames_aside();
         self.ledger.balance(&self.world, hidden);
         let ram = &self.world.ram;
@@ -129,7 +130,6 @@ impl Pair {
         }
         match self.run(failing, |world| world.fork(p)) {
             (Ok(child), _) => {
-                self.world.tag(child);
                 self.models.push(self.models[p].fork());
                 self.look_at(child);
             }
@@ -140,9 +140,8 @@ impl Pair {
     fn exec(&mut self, p: usize, failing: Failing) {
         match self.run(failing, |world| program(&world.ram)) {
             (Ok(space), _) => {
-                self.world.ram.tlb().leave();
+                self.world.ram.leave_everywhere();
                 self.world.spaces[p] = space;
-                self.world.tag(p);
                 self.models[p] = Model::new();
             }
             (Err(error), reason) => assert_eq!((error, reason), (Error::NoMemory, true)),

@@ -1,15 +1,16 @@
-//! A machine of pages in a vector, with reference counts, frames that fail on request, and one
-//! translation cache as a hart has it.
+//! A machine of pages in a vector, with reference counts, frames that fail on request, and harts with a
+//! TLB each.
 
-use crate::mmu::Tlb;
+use crate::harts::{Harts, Spin};
 use frames::Pfn;
 use paging::{Table, Tables};
 use std::ops::Range;
 use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+    AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Relaxed},
 };
 use std::sync::{Arc, Mutex, MutexGuard};
-use vm::{Flush, Machine, Placed, Reserve, SpaceId};
+use vm::{Flush, Machine, Placed, Reserve};
 
 /// What fills frames that nobody asked to be zeroed.
 pub(crate) const JUNK: u64 = 0xdead_beef_dead_beef;
@@ -38,7 +39,7 @@ pub(crate) struct Inner {
     /// Frames promised, and the most that may be.
     committed: AtomicU64,
     limit: AtomicU64,
-    tlb: Mutex<Tlb>,
+    harts: Harts,
     /// What somebody else does when the next common reference is about to be given up.
     meanwhile: Mutex<Option<Meanwhile>>,
 }
@@ -70,7 +71,7 @@ impl Ram {
             refused: AtomicUsize::new(0),
             committed: AtomicU64::new(0),
             limit: AtomicU64::new(u64::MAX),
-            tlb: Mutex::default(),
+            harts: Harts::new(frames),
             meanwhile: Mutex::default(),
         };
         inner.pages[0]
@@ -78,6 +79,10 @@ impl Ram {
             .for_each(|word| word.store(0, Relaxed));
         inner.refs[0].store(1, Relaxed);
         Ram(Arc::new(inner))
+    }
+
+    pub(crate) fn harts(&self) -> &Harts {
+        &self.0.harts
     }
 
     fn index(&self, pfn: Pfn) -> usize {
@@ -112,28 +117,13 @@ impl Ram {
         index..index + LARGE
     }
 
-    /// A frame that is given up must be no table that the hart may walk: whoever else has it may give
-    /// it back at any time. Unless another space gives it up, and that which the hart runs has it.
-    fn check_not_walked(&self, index: usize) {
-        let pfn = Pfn::new(BASE + index as u32);
-        let way = self.tlb().way_to(pfn);
-        let Some((root, chunk)) = way else { return };
-        let entry = |table: Pfn, index| self.words(table)[index as usize % 512].load(Relaxed);
-        let middle = entry(root, chunk >> 9);
-        let linked = middle & 1 == 1
-            && entry(Pfn::new((middle >> 10) as u32), chunk) == u64::from(pfn.get()) << 10 | 1;
-        let last = self.0.refs[index].load(Relaxed) == 1;
-        assert!(
-            linked && !last,
-            "{pfn:?} is given up, and the hart may walk it as a table"
-        );
-    }
-
     fn let_go(&self, index: usize) {
+        let pfn = Pfn::new(BASE + index as u32);
         if self.0.refs[index].load(Relaxed) == 1 {
-            self.check_not_walked(index);
+            self.check_not_walked(pfn, true);
+            self.check_not_reached(pfn);
         }
-        if self.0.refs[index].fetch_sub(1, Relaxed) == 1 {
+        if self.0.refs[index].fetch_sub(1, AcqRel) == 1 {
             self.0.pages[index]
                 .iter()
                 .for_each(|word| word.store(JUNK, Relaxed));
@@ -151,10 +141,6 @@ impl Ram {
 
     pub(crate) fn words(&self, pfn: Pfn) -> &Table {
         &self.0.pages[self.index(pfn)]
-    }
-
-    pub(crate) fn tlb(&self) -> MutexGuard<'_, Tlb> {
-        self.0.tlb.lock().expect("no test panicked")
     }
 
     /// Frames in use, but for the page of zeroes.
@@ -272,6 +258,14 @@ impl Tables for Ram {
 // to account, and all memory is atomics.
 unsafe impl Machine for Ram {
     type File = u32;
+    type EntriesLock = Spin;
+    /// The root.
+    type Context = Pfn;
+
+    fn new_context(&self, root: Pfn) -> Pfn {
+        self.begin(root);
+        root
+    }
 
     fn alloc(&self) -> Option<Pfn> {
         if self.0.slow.load(Relaxed) {
@@ -345,8 +339,8 @@ unsafe impl Machine for Ram {
             work();
         }
         let index = self.single(pfn);
-        self.check_not_walked(index);
         let refs = &self.0.refs[index];
+        self.check_not_walked(pfn, refs.load(Relaxed) == 1);
         refs.fetch_update(Relaxed, Relaxed, |refs| (refs > 1).then(|| refs - 1))
             .is_ok()
     }
@@ -441,7 +435,11 @@ unsafe impl Machine for Ram {
             .for_each(|entry| entry.store(KERNEL, Relaxed));
     }
 
-    fn flush(&self, space: SpaceId, range: Flush) {
-        self.tlb().flush(space, range);
+    fn shoot_down(&self, root: &Pfn, stale: Flush) {
+        self.flush_everywhere(*root, stale);
+    }
+
+    fn flush_here(&self, root: &Pfn, stale: Flush) {
+        self.flush_this_hart(*root, stale);
     }
 }

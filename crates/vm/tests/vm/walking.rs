@@ -38,7 +38,7 @@ fn granted(world: &World, level: usize, frame: Pfn, high: u64) -> [usize; 3] {
         slot.store(high | u64::from(frame.get()) << 10 | bits, Relaxed);
         let said = world.spaces[0].translate(AT);
         for (n, (access, right)) in RIGHTS.into_iter().enumerate() {
-            world.ram.tlb().leave();
+            world.ram.leave();
             let reached = reach(&world.ram, root, AT, access);
             let said = said
                 .filter(|said| said.1.contains(right))
@@ -51,7 +51,7 @@ fn granted(world: &World, level: usize, frame: Pfn, high: u64) -> [usize; 3] {
         }
     }
     slot.store(saved, Relaxed);
-    world.ram.tlb().leave();
+    world.ram.leave();
     counts
 }
 

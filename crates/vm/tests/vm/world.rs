@@ -6,7 +6,7 @@ use abi::Prot;
 use frames::Pfn;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
-use vm::{Access, AddressSpace, Error, Fault, FaultError, FilePage, Machine, RegionKind, SpaceId};
+use vm::{Access, AddressSpace, Error, Fault, FaultError, FilePage, Machine, RegionKind};
 
 pub(crate) type Space = AddressSpace<Ram>;
 
@@ -24,8 +24,6 @@ pub(crate) struct World {
     pub(crate) ram: Ram,
     pub(crate) cache: HashMap<(u32, u64), Pfn>,
     pub(crate) spaces: Vec<Space>,
-    /// Numbers given out to spaces.
-    numbers: u16,
     /// Accesses that faulted twice.
     pub(crate) stale: usize,
 }
@@ -37,12 +35,11 @@ impl World {
 
     /// On a machine whose frames are free.
     pub(crate) fn on(ram: Ram) -> World {
-        ram.tlb().forget();
+        ram.reset_tlbs();
         World {
             ram,
             cache: HashMap::new(),
             spaces: vec![],
-            numbers: 0,
             stale: 0,
         }
     }
@@ -60,15 +57,6 @@ impl World {
         &mut self.spaces[0]
     }
 
-    /// Gives process `p` a number that no space had before.
-    pub(crate) fn tag(&mut self, p: usize) {
-        self.numbers += 1;
-        let number = SpaceId(self.numbers);
-        let space = &mut self.spaces[p];
-        space.set_id(number);
-        self.ram.tlb().tag(space.root(), number);
-    }
-
     /// Forks process `parent`; the child gets the next number.
     pub(crate) fn fork(&mut self, parent: usize) -> Result<usize, Error> {
         let child = self.spaces[parent].fork()?;
@@ -78,7 +66,7 @@ impl World {
 
     /// Ends process `p`; the last one takes its number.
     pub(crate) fn exit(&mut self, p: usize) {
-        self.ram.tlb().leave();
+        self.ram.leave_everywhere();
         self.spaces.swap_remove(p);
     }
 
@@ -200,7 +188,7 @@ impl World {
 
     /// Drops all processes; then no frame may be in use but those of the cache.
     pub(crate) fn end(mut self) {
-        self.ram.tlb().leave();
+        self.ram.leave_everywhere();
         self.spaces.clear();
         self.drop_cache();
         assert_eq!(self.ram.used(), 0, "frames still in use at the end");
@@ -217,7 +205,7 @@ impl Drop for World {
                 .into_iter()
                 .for_each(std::mem::forget);
         } else {
-            self.ram.tlb().leave();
+            self.ram.leave_everywhere();
         }
     }
 }

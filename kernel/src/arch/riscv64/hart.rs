@@ -48,6 +48,8 @@ pub struct Hart {
     pub expired: Cell<bool>,
     /// What is in `satp`.
     pub loaded: Cell<usize>,
+    /// The address space that is active here, as whoever loads it has named it; null for the kernel's own.
+    pub space: Cell<*const ()>,
     /// True while the hart waits for an interrupt.
     pub idle: AtomicBool,
     /// By how much `instret` went on while the hart waited for a device or an interrupt.
@@ -95,6 +97,7 @@ impl Hart {
             asked: AtomicU8::new(0),
             expired: Cell::new(false),
             loaded: Cell::new(0),
+            space: Cell::new(ptr::null()),
             idle: AtomicBool::new(false),
             waited: AtomicU64::new(0),
             heard_of: Cell::new(0),

@@ -17,9 +17,39 @@ pub fn set_timer(time: u64) {
     let _ = sbi_rt::set_timer(time);
 }
 
-/// Makes other harts forget the translations of `size` bytes at `start`.
-pub fn remote_fence(mask: usize, base: usize, start: usize, size: usize) {
-    let _ = sbi_rt::remote_sfence_vma(HartMask::from_mask_base(mask, base), start, size);
+/// Whether the firmware flushes the TLBs of other harts.
+pub fn has_remote_fence() -> bool {
+    sbi_rt::probe_extension(sbi_rt::Fence).is_available()
+}
+
+/// Flushes the translations of `size` bytes at `start` from the TLBs of other harts, given by the firmware's
+/// numbers, under any ASID; of all addresses where `size` is `usize::MAX`. They have been flushed when it
+/// returns. The firmware interrupts them even where their interrupts are off.
+///
+/// # Panics
+/// If the firmware refuses: somebody would go on in memory that is not theirs.
+#[inline(never)]
+pub fn remote_fence(harts: &mut dyn Iterator<Item = usize>, start: usize, size: usize) {
+    let fence = |(base, mask): (usize, usize)| {
+        let done = sbi_rt::remote_sfence_vma(HartMask::from_mask_base(mask, base), start, size);
+        assert!(done.is_ok(), "the firmware did not flush other harts");
+    };
+    // One call for as many as fit into a mask.
+    let mut next: Option<(usize, usize)> = None;
+    for id in harts {
+        let bit = |base: usize| {
+            id.checked_sub(base)
+                .filter(|&bit| bit < usize::BITS as usize)
+        };
+        next = match next {
+            Some((base, mask)) if let Some(bit) = bit(base) => Some((base, mask | 1 << bit)),
+            full => {
+                full.map(fence);
+                Some((id, 1))
+            }
+        };
+    }
+    next.map(fence);
 }
 
 /// Ends the machine. The firmware's interface has no exit status, only "failure".
