@@ -181,9 +181,9 @@ lanes(
     [
         (0, ["file::write", "File::write: offset lock"]),
         (0, ["write_inode", "user bytes to a buffer"]),
-        (0, ["Inode::write", "content, file system locks"]),
+        (0, ["Inode::write", "file system lock"]),
         (1, ["Fs::write, transaction", "write_data: pinned blocks"]),
-        (0, ["Inode::write", "update cached pages", "size grows; the call returns"]),
+        (0, ["Inode::write", "Object::write: cached pages", "size grows; the call returns"]),
         (0, ["writeback", "the machine idles, or 5 s later"]),
         (1, ["Fs::checkpoint", "Log::commit"]),
         (2, ["write, flush", "transfer sleeps"]),

@@ -7,7 +7,7 @@ use crate::{
     resolver::Resolver,
     session::{Event, Session, Stderr},
     toolchain::Toolchain,
-    typist::Typist,
+    typist::{self, Typist},
 };
 use anyhow::{Context, Result, ensure};
 use std::{
@@ -58,7 +58,7 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     )?;
     let boot = match lines {
         None => boot_args(&cmd),
-        Some(_) => String::new(),
+        Some(_) => typist::BOOT.into(),
     };
     let qemu = qemu::command(
         &guest.kernel,

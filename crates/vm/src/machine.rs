@@ -28,8 +28,8 @@ pub struct Placed {
 /// `clear_tail` touch nothing but the frames named.
 #[allow(unsafe_code)]
 pub unsafe trait Machine: Clone + Tables {
-    /// Handle of a cached file.
-    type File: Clone + PartialEq;
+    /// The lock of a memory object. Whoever waits for it may sleep.
+    type ObjectLock: RawMutex;
 
     /// A spin lock, for the entries of one page table. The kernel's allocators may be called with it held
     /// to give memory back, never to get any.
@@ -134,7 +134,7 @@ pub unsafe trait Machine: Clone + Tables {
 }
 
 /// One reference to a frame, released when dropped.
-pub(crate) struct Frame<M: Machine> {
+pub struct Frame<M: Machine> {
     machine: M,
     pfn: Pfn,
     held: bool,
@@ -151,7 +151,17 @@ impl<M: Machine> Frame<M> {
         machine.alloc_zeroed().map(|pfn| Frame::adopt(machine, pfn))
     }
 
+    /// Takes over a reference, such as [`Frame::into_pfn`] gave.
+    ///
+    /// # Safety
+    /// The reference is the caller's, who does not use it any more.
+    #[allow(unsafe_code)]
+    pub unsafe fn from_pfn(machine: &M, pfn: Pfn) -> Frame<M> {
+        Frame::adopt(machine, pfn)
+    }
+
     /// Takes over a reference that somebody else obtained.
+    #[inline]
     pub(crate) fn adopt(machine: &M, pfn: Pfn) -> Frame<M> {
         Frame {
             machine: machine.clone(),
@@ -161,12 +171,14 @@ impl<M: Machine> Frame<M> {
     }
 
     /// The frame; the reference stays here.
-    pub(crate) fn pfn(&self) -> Pfn {
+    #[inline]
+    pub fn pfn(&self) -> Pfn {
         self.pfn
     }
 
     /// Hands the reference on.
-    pub(crate) fn into_pfn(mut self) -> Pfn {
+    #[inline]
+    pub fn into_pfn(mut self) -> Pfn {
         self.held = false;
         self.pfn
     }
@@ -188,12 +200,17 @@ pub(crate) struct Spare<M: Machine> {
 }
 
 impl<M: Machine> Spare<M> {
-    /// `count` frames, or none.
-    pub(crate) fn new(machine: &M, count: usize) -> Option<Spare<M>> {
-        let mut spare = Spare {
+    /// No frames.
+    pub(crate) fn none(machine: &M) -> Spare<M> {
+        Spare {
             machine: machine.clone(),
             top: 0,
-        };
+        }
+    }
+
+    /// `count` frames, or none.
+    pub(crate) fn new(machine: &M, count: usize) -> Option<Spare<M>> {
+        let mut spare = Spare::none(machine);
         for _ in 0..count {
             let frame = Frame::any(machine)?.into_pfn();
             machine.table(frame)[0].store(spare.top, Ordering::Relaxed);

@@ -2,14 +2,13 @@
 //! rights.
 
 use crate::heap::Heap;
-use crate::region::Backing;
 use crate::table::Whole;
 use crate::tree::Node;
-use crate::{AddressSpace, Error, Machine, Region, RegionKind};
+use crate::{AddressSpace, Error, Files, Region, RegionKind};
 use abi::Prot;
 use paging::{page_down, page_up};
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// The break starts here, at any byte; a heap that was there before is given back. A page that
     /// `base` lies in the middle of belongs to the heap unless a region has it.
     ///
@@ -79,7 +78,7 @@ impl<M: Machine> AddressSpace<M> {
             return Err(Error::NoMemory);
         }
         let prot = Prot::READ | Prot::WRITE;
-        let heap = Region::new(old_end..end, prot, RegionKind::Heap, Backing::Anonymous);
+        let heap = Region::new(old_end..end, prot, RegionKind::Heap, None);
         let before = self.regions.starting_below(old_end);
         match before.filter(|before| before.continues_in(&heap)) {
             Some(before) => {

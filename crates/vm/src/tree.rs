@@ -7,21 +7,21 @@ mod node;
 pub(crate) mod tests;
 
 use crate::account::{Extent, between};
-use crate::{Machine, Region};
+use crate::{Error, Files, PageTable, Region};
 use core::ops::Range;
-use fallible::{AllocError, KBox};
+use fallible::{AllocError, KArc, KBox};
 pub(crate) use node::Node;
-use node::{Link, Search, change, gap_below, insert, remove, try_clone};
+use node::{Link, Search, change, forked, gap_below, insert, remove};
 
 /// The regions of one space.
-pub(crate) struct RegionTree<M: Machine> {
+pub(crate) struct RegionTree<M: Files> {
     root: Link<M>,
     len: usize,
     /// Frames that all regions together may come to have, with their tables.
     committed: u64,
 }
 
-impl<M: Machine> RegionTree<M> {
+impl<M: Files> RegionTree<M> {
     pub(crate) const fn new() -> RegionTree<M> {
         RegionTree {
             root: None,
@@ -30,10 +30,10 @@ impl<M: Machine> RegionTree<M> {
         }
     }
 
-    /// A copy of every record.
-    pub(crate) fn try_clone(&self) -> Result<RegionTree<M>, AllocError> {
+    /// A copy of every record, for another space with this page table.
+    pub(crate) fn forked(&self, table: &KArc<PageTable<M>>) -> Result<RegionTree<M>, Error> {
         Ok(RegionTree {
-            root: try_clone(&self.root)?,
+            root: forked(&self.root, table)?,
             len: self.len,
             committed: self.committed,
         })
@@ -191,7 +191,7 @@ impl<M: Machine> RegionTree<M> {
             return Ok(false);
         };
         let start = region.start();
-        let tail = Node::try_new(region.tail(at))?;
+        let tail = Node::try_new(region.over(at..region.end()))?;
         self.change(start, |region| region.set_end(at));
         self.insert(tail);
         Ok(true)
@@ -225,12 +225,12 @@ impl<M: Machine> RegionTree<M> {
 }
 
 /// Regions in order of address.
-pub struct Regions<'a, M: Machine> {
+pub struct Regions<'a, M: Files> {
     tree: &'a RegionTree<M>,
     range: Range<u64>,
 }
 
-impl<'a, M: Machine> Iterator for Regions<'a, M> {
+impl<'a, M: Files> Iterator for Regions<'a, M> {
     type Item = &'a Region<M>;
 
     fn next(&mut self) -> Option<&'a Region<M>> {
