@@ -180,6 +180,11 @@ impl<T> SleepLock<T> {
         self.raw.lock();
         SleepGuard { lock: self }
     }
+
+    /// Takes the lock if it is free; never waits.
+    pub fn try_lock(&self) -> Option<SleepGuard<'_, T>> {
+        self.raw.try_lock().then(|| SleepGuard { lock: self })
+    }
 }
 
 /// The right to use the value of a [`SleepLock`].
