@@ -119,7 +119,8 @@ impl<D: BlockDevice> Fs<D> {
         self.cache.device
     }
 
-    /// Has each operation commit before it returns, or not; at first it does not.
+    /// Has each operation commit, and write its blocks to where they belong, before it returns, or not; at
+    /// first it does not.
     pub fn set_sync(&mut self, sync: bool) {
         self.sync = sync;
     }
@@ -170,6 +171,10 @@ impl<D: BlockDevice> Fs<D> {
             match result {
                 Ok(value) => {
                     self.cache.accept();
+                    if self.sync {
+                        // It is committed: the next checkpoint retries a failed one.
+                        let _ = self.log.checkpoint(&mut self.cache);
+                    }
                     return Ok(value);
                 }
                 Err(error) => {
