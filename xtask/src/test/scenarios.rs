@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Time limit of each.
-pub(super) const LIMIT: Duration = Duration::from_secs(90);
+pub(super) const LIMIT: Duration = Duration::from_secs(180);
 
 /// A check that runs `make` or `scripts/xtask`.
 pub(super) fn check(name: &str, work: fn(&Bench, &mut Log) -> Result<()>) -> Check {
