@@ -17,8 +17,6 @@ pub const TIMER: u8 = 20;
 pub const ENTRIES: u8 = 25;
 /// A device or its buffers.
 pub const DEVICE: u8 = 30;
-/// The disk's bounce buffers.
-pub const BOUNCE: u8 = 35;
 /// kmalloc.
 pub const KMALLOC: u8 = 40;
 /// Memory set aside for large pages.
@@ -43,7 +41,6 @@ pub fn name(rank: u8) -> &'static str {
         TIMER => "sleepers",
         ENTRIES => "page-table entries",
         DEVICE => "device or sleeping lock",
-        BOUNCE => "bounce buffers",
         KMALLOC => "kmalloc",
         RESERVE => "memory set aside",
         KEPT => "pages kept for kmalloc",
