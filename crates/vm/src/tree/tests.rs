@@ -57,6 +57,7 @@ unsafe impl Machine for Nowhere {
     type File = NoFile;
     type ObjectLock = Unlocked;
     type EntriesLock = Unlocked;
+    type TableLock = Unlocked;
     type Context = ();
     fn alloc(&self) -> Option<Pfn> {
         None
@@ -88,6 +89,9 @@ unsafe impl Machine for Nowhere {
     fn clear_tail(&self, _: Pfn, _: usize) {}
     fn init_root(&self, _: Pfn) {}
     fn new_context(&self, _: Pfn) {}
+    fn table_lock(&self, _: Pfn) -> &lock_api::Mutex<Unlocked, ()> {
+        unreachable!("no table is common")
+    }
     fn shoot_down(&self, (): &(), _: Flush) {}
     fn flush_here(&self, (): &(), _: Flush) {}
 }
