@@ -2,10 +2,10 @@
 
 use crate::table::Whole;
 use crate::unmap::pages_or_none;
-use crate::{AddressSpace, Error, Machine, Region};
+use crate::{AddressSpace, Error, Files, Region};
 use abi::Advice;
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Follows advice about the pages from `start` for `len` bytes, rounded up to pages, of whatever
     /// regions. A length of 0 concerns none.
     ///
@@ -38,6 +38,8 @@ impl<M: Machine> AddressSpace<M> {
             Advice::DontNeed | Advice::Free => {
                 let spare = self.table.reserve(&range, Whole::Go)?;
                 self.table.own(&range, Whole::Go, spare);
+                let shared = self.regions.within(range.clone());
+                shared.for_each(|region| region.keep_shared(&self.table, &range));
                 self.table.clear(range.clone(), &range);
             }
         }

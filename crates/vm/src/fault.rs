@@ -6,7 +6,7 @@ use crate::machine::Frame;
 use crate::object::LockedPage;
 use crate::region::{Region, Source};
 use crate::table::{PageTable, Room, Whole};
-use crate::{AddressSpace, Error, Flush, Machine};
+use crate::{AddressSpace, Error, Files, Flush};
 use abi::{Event, Prot};
 use frames::Pfn;
 use paging::{Cursor, Leaf, Level, PAGE, SUPERPAGE, page_down};
@@ -40,7 +40,7 @@ impl From<Error> for FaultError {
     }
 }
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Makes the page at `addr` fit for an access that faulted, if the space's regions allow it.
     ///
     /// [`Fault::NeedPage`] asks for a page of a file: the caller unlocks the space, has the page come into
@@ -78,7 +78,7 @@ impl<M: Machine> AddressSpace<M> {
 
 /// Gives a page its first frame.
 #[inline(always)]
-fn fill<M: Machine>(
+fn fill<M: Files>(
     table: &PageTable<M>,
     region: &Region<M>,
     cursor: Cursor<M>,
@@ -106,7 +106,7 @@ fn fill<M: Machine>(
 
 /// Gives a page of zeroes its first frame: that of zeroes which all share, where that will do.
 #[inline(always)]
-fn fill_with_zeroes<M: Machine>(
+fn fill_with_zeroes<M: Files>(
     table: &PageTable<M>,
     region: &Region<M>,
     cursor: Cursor<M>,
@@ -133,7 +133,7 @@ fn fill_with_zeroes<M: Machine>(
 /// Puts a page of an object in, of which the first `valid` bytes count: the object's frame where that will
 /// do, and otherwise a copy. The object stays locked until its frame is in the table, so that who takes the
 /// page out of all tables misses none.
-pub(crate) fn put_page<M: Machine>(
+pub(crate) fn put_page<M: Files>(
     table: &PageTable<M>,
     region: &Region<M>,
     (access, valid): (Access, u64),
@@ -161,7 +161,7 @@ pub(crate) fn put_page<M: Machine>(
 
 /// A frame of zeroes for a page; and whether with it the 2 MiB around the page are full of frames
 /// that lie as in a large page.
-fn zeroed<M: Machine>(
+fn zeroed<M: Files>(
     table: &PageTable<M>,
     region: &Region<M>,
     page: u64,
@@ -179,7 +179,7 @@ fn zeroed<M: Machine>(
 }
 
 /// A frame with the first `valid` bytes of another, and zeroes.
-fn copy<M: Machine>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, FaultError> {
+fn copy<M: Files>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, FaultError> {
     let frame = Frame::any(machine).ok_or(FaultError::OutOfMemory)?;
     machine.copy_page(from, frame.pfn());
     if (valid as u64) < PAGE {
@@ -191,7 +191,7 @@ fn copy<M: Machine>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, Fa
 /// Gives a page that is there all its region's rights: with its own frame if it is the last user of
 /// it, with a copy otherwise. A large page that nobody else uses gets them as a whole. Where the page has
 /// changed meanwhile, the program faults again.
-fn unshare<M: Machine>(
+fn unshare<M: Files>(
     table: &PageTable<M>,
     region: &Region<M>,
     cursor: &Cursor<M>,

@@ -69,6 +69,6 @@ impl Mm {
 
     /// All pages that would come back with it, if it shares none with others.
     pub fn pages(&self) -> usize {
-        self.ask(|table| table.resident() + table.tables() + table.records())
+        self.ask(|table| table.resident() + table.kept() + table.tables() + table.records())
     }
 }
