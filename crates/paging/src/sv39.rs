@@ -64,8 +64,8 @@ pub(crate) fn kernel(pfn: Pfn, prot: Prot) -> u64 {
 }
 
 /// What can be written can be read, as the format has no other way. "Accessed" and "dirty" are set
-/// from the start: nothing reads them, and hardware that leaves them to software would fault for
-/// each. Without any right the entry only keeps the frame: a valid one would be a branch.
+/// from the start: a page is put in when it is used, and hardware that leaves them to software would fault
+/// for each. Without any right the entry only keeps the frame: a valid one would be a branch.
 #[inline(always)]
 fn page(pfn: Pfn, prot: Prot, whose: Bits) -> u64 {
     let mut bits = Bits::VALID | Bits::ACCESSED | whose;

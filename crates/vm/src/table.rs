@@ -64,12 +64,13 @@ pub struct PageTable<M: Machine> {
     placed: AtomicBool,
 }
 
-/// What becomes of a table.
-#[derive(PartialEq, Eq)]
-enum State {
-    InUse,
+/// What the lock of the entries guards besides them.
+#[derive(Default)]
+struct State {
     /// Its space goes, and nobody else looks into it any more.
-    Gone,
+    gone: bool,
+    /// How many of the [resident](PageTable::resident) pages others than the owner have taken out.
+    taken: u64,
 }
 
 /// A count that anybody may read at any time, of what is fewer than the pages of user addresses.
@@ -106,7 +107,7 @@ impl<M: Machine> PageTable<M> {
             machine,
             root: root.into_pfn(),
             context,
-            entries: Mutex::new(State::InUse),
+            entries: Mutex::default(),
             unflushed: AtomicBool::new(false),
             tables: Count::default(),
             large: Count::default(),
@@ -138,6 +139,19 @@ impl<M: Machine> PageTable<M> {
     /// [`AddressSpace::usage`]: crate::AddressSpace::usage
     pub fn resident(&self) -> usize {
         self.resident.get()
+    }
+
+    /// [`resident`](Self::resident) without those that `shared` counts, pages of shared mappings: at one
+    /// moment, as others may take some of these out at any time.
+    pub(crate) fn private(&self, shared: impl Fn() -> usize) -> usize {
+        loop {
+            let before = self.lock().taken;
+            let shared = shared();
+            let state = self.lock();
+            if state.taken == before {
+                return self.resident.get() - shared;
+            }
+        }
     }
 
     /// Pages that the records of the space's regions take, rounded down.

@@ -24,7 +24,8 @@ pub struct Mappings {
     pub entries: usize,
     /// Whether a program has accessed a page through any since [`Object::test_and_clear`].
     pub accessed: bool,
-    /// Whether one has written one since then, or since [`Object::write_protect`].
+    /// Whether one has written one since then, or since [`Object::write_protect`], and no `mprotect` has
+    /// taken the right away again.
     pub dirty: bool,
 }
 

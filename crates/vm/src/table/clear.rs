@@ -1,7 +1,7 @@
 //! Taking pages and empty tables out.
 
+use super::PageTable;
 use super::large::FRAMES;
-use super::{PageTable, State};
 use crate::{Flush, Machine};
 use core::mem::take;
 use core::ops::Range;
@@ -53,13 +53,14 @@ impl<M: Machine> PageTable<M> {
 
     /// Others do not look into the table any more, for the space goes.
     pub(crate) fn close(&self) {
-        *self.lock() = State::Gone;
+        self.lock().gone = true;
     }
 
     /// As [`clear`](Self::clear), when all that is left in the table goes, from the lowest address
     /// upwards and until [`cleared`](Self::cleared) ends it. No hart runs on the table any more, so it
-    /// flushes nothing, and takes no lock as the table is [closed](Self::close): what a TLB has of it is tagged with an ASID that no other space gets before the TLB
-    /// is flushed. It takes no memory: a table that other spaces have too goes with the first of its ranges.
+    /// flushes nothing, and takes no lock as the table is [closed](Self::close): what a TLB has of it is
+    /// tagged with an ASID that no other space gets before the TLB is flushed. It takes no memory: a table
+    /// that other spaces have too goes with the first of its ranges.
     pub(crate) fn tear_down(&self, range: Range<u64>, free: &Range<u64>) {
         self.clear_range(range, free, &mut []);
     }

@@ -1,6 +1,6 @@
 //! What others than the owner of a table do in it: changing the entries of an object's pages.
 
-use super::{PageTable, State};
+use super::PageTable;
 use crate::object::Mappings;
 use crate::{Flush, Machine};
 use core::ops::Range;
@@ -82,8 +82,8 @@ impl<M: Machine> PageTable<M> {
     pub(crate) fn visit(&self, delta: u64, walk: &mut Walk<'_>) {
         let Range { mut start, end } = walk.addresses(delta);
         loop {
-            let state = self.lock();
-            if *state == State::Gone {
+            let mut state = self.lock();
+            if state.gone {
                 return;
             }
             let mut cursor = Cursor::new(self.machine.clone(), self.root, start);
@@ -102,14 +102,15 @@ impl<M: Machine> PageTable<M> {
             let inside = cursor.addr().max(start)..span.end.min(end);
             // Large pages have nothing of an object.
             if let Entry::Branch(table) = entry {
-                self.visit_pages(table, &inside, delta, walk);
+                state.taken += self.visit_pages(table, &inside, delta, walk);
             }
             start = inside.end;
         }
     }
 
-    /// Changes entries in a table of pages, while the entries are locked.
-    fn visit_pages(&self, table: Pfn, range: &Range<u64>, delta: u64, walk: &mut Walk<'_>) {
+    /// Changes entries in a table of pages, while the entries are locked. How many resident pages it took out.
+    fn visit_pages(&self, table: Pfn, range: &Range<u64>, delta: u64, walk: &mut Walk<'_>) -> u64 {
+        let mut taken = 0;
         let common = self.lock_common(table);
         let mut stale = Flush::Nothing;
         for (addr, slot) in self.pages(table, range) {
@@ -131,9 +132,11 @@ impl<M: Machine> PageTable<M> {
                 // Not the last reference: the object has one.
                 self.machine.release(was.pfn());
                 // Pages of shared mappings are in tables of one space only.
-                self.resident.sub(usize::from(!was.is_borrowed()));
+                taken += u64::from(!was.is_borrowed());
             }
         }
         self.shoot_down(stale);
+        self.resident.sub(taken as usize);
+        taken
     }
 }

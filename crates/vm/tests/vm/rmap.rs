@@ -3,7 +3,7 @@
 
 use crate::mmu::{go_to, survey};
 use crate::ram::Ram;
-use crate::world::{FILE_PAGES, PAGE, RW, World};
+use crate::world::{FILE_PAGES, PAGE, RW, World, check_numbers};
 use abi::{Advice, MMAP_BASE, MapFlags, Prot};
 use frames::Pfn;
 use std::hint::spin_loop;
@@ -296,6 +296,9 @@ fn nothing_is_mapped_whatever_the_owner_does_meanwhile() {
                 assert_eq!(entries(&world, pfn), 0, "{name}, round {round}: {pfn:?}");
             }
             ram.check_tlbs();
+            for space in &world.spaces {
+                check_numbers(space, &survey(&ram, space.root()), ram.zero_page());
+            }
             if world.spaces.len() > 3 {
                 world.spaces.truncate(2);
             }
