@@ -16,6 +16,7 @@ mod rmap;
 
 use crate::Error;
 use crate::machine::{Frame, Machine};
+pub use crate::table::Mappings;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use fallible::KVec;
 use frames::Pfn;
@@ -23,7 +24,6 @@ use lock_api::{Mutex, MutexGuard};
 pub use mapped::Mapped;
 use pages::{Pages, Room, frames_for};
 use paging::PAGE;
-pub use rmap::Mappings;
 
 /// How often a file has changed, by writes and truncations. Who reads a page takes the version first, so
 /// that what was read before a change does not come into the object after it.

@@ -27,6 +27,7 @@ mod share;
 
 pub(crate) use own::Whole;
 pub(crate) use put::Room;
+pub use rmap::Mappings;
 pub(crate) use rmap::{Act, Walk};
 pub(crate) use share::Sharing;
 

@@ -14,20 +14,8 @@
 
 use super::Object;
 use crate::Machine;
-use crate::table::{Act, Walk};
+use crate::table::{Act, Mappings, Walk};
 use core::ops::Range;
-
-/// What the entries of the pages said, in all spaces together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mappings {
-    /// Entries. One of a table that fork left to several spaces counts once.
-    pub entries: usize,
-    /// Whether a program has accessed a page through any since [`Object::test_and_clear`].
-    pub accessed: bool,
-    /// Whether one has written one since then, or since [`Object::write_protect`], and no `mprotect` has
-    /// taken the right away again.
-    pub dirty: bool,
-}
 
 impl<M: Machine> Object<M> {
     /// Takes pages, by their numbers, out of every space that maps them. They stay in the object, and come

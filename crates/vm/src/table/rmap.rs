@@ -1,12 +1,23 @@
 //! What others than the owner of a table do in it: changing the entries of an object's pages.
 
 use super::PageTable;
-use crate::object::Mappings;
 use crate::{Flush, Machine};
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use frames::Pfn;
 use paging::{Cursor, Entry, Leaf, Level, PAGE, Slot};
+
+/// What the entries of the pages said, in all spaces together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mappings {
+    /// Entries. One of a table that fork left to several spaces counts once.
+    pub entries: usize,
+    /// Whether a program has accessed a page through any since `Object::test_and_clear`.
+    pub accessed: bool,
+    /// Whether one has written one since then, or since `Object::write_protect`, and no `mprotect` has
+    /// taken the right away again.
+    pub dirty: bool,
+}
 
 /// What is done to the entries.
 #[derive(Clone, Copy, PartialEq, Eq)]
