@@ -87,7 +87,13 @@ impl<'a> Terminal<'a> {
     fn log_state(&mut self) {
         let _ = self.press(CTRL_P);
         let end = Some("end of state\r\n");
-        let _ = read_for(STATE_LIMIT, &mut self.session, self.log, &mut self.shown, end);
+        let _ = read_for(
+            STATE_LIMIT,
+            &mut self.session,
+            self.log,
+            &mut self.shown,
+            end,
+        );
     }
 
     /// Types the keys; the output must be exactly `answer`.
