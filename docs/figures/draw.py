@@ -181,7 +181,7 @@ lanes(
     [
         (0, ["file::write", "File::write: offset lock"]),
         (0, ["write_inode", "user bytes to a buffer"]),
-        (0, ["Inode::write", "content, file system locks"]),
+        (0, ["Inode::write", "file system lock"]),
         (1, ["Fs::write, transaction", "write_data: pinned blocks"]),
         (1, ["Log::commit", "Log::write"]),
         (2, ["write, flush", "transfer sleeps"]),
@@ -192,6 +192,6 @@ lanes(
         (3, ["blocks at home"], "frame"),
         (2, ["write, flush"]),
         (3, ["the header cleared"], "frame"),
-        (0, ["Inode::write", "update cached pages", "size grows"]),
+        (0, ["Inode::write", "Object::write: cached pages", "size grows"]),
     ],
 )

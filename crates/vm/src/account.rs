@@ -86,14 +86,3 @@ pub(crate) fn between(
         None => -(common(before, after) as i64),
     }
 }
-
-/// Frames that a tree of shared pages takes with all of them: pages, and tables of 512 above.
-pub(crate) fn tree(pages: u64) -> u64 {
-    let mut sum = pages;
-    let mut level = pages;
-    while level > 1 {
-        level = level.div_ceil(512);
-        sum += level;
-    }
-    sum
-}

@@ -7,20 +7,8 @@ use crate::region::{Region, Source};
 use crate::table::{PageTable, Whole};
 use crate::{AddressSpace, Error, Flush, Machine};
 use abi::{Event, Prot};
-use core::ops::Range;
 use frames::Pfn;
 use paging::{Cursor, Leaf, Level, PAGE, SUPERPAGE, page_down};
-
-/// A page of a cached file, with a reference to its frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FilePage<F> {
-    /// The file.
-    pub file: F,
-    /// Which page of it.
-    pub index: u64,
-    /// The cache's frame.
-    pub pfn: Pfn,
-}
 
 /// What came of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,35 +39,17 @@ impl From<Error> for FaultError {
     }
 }
 
-/// A page that the caller supplied; its reference goes back unless the page is used.
-struct Supply<M: Machine> {
-    file: M::File,
-    index: u64,
-    frame: Frame<M>,
-}
-
 impl<M: Machine> AddressSpace<M> {
     /// Makes the page at `addr` fit for an access that faulted, if the space's regions allow it.
     ///
-    /// [`Fault::NeedPage`] asks for a page of a file: the caller unlocks the space, gets the page
-    /// from the cache with a reference for this call to own, and calls again with it in `supply`. A
-    /// page that no longer fits goes back and the fault starts over, whatever has happened to the
-    /// space in between.
+    /// [`Fault::NeedPage`] asks for a page of a file: the caller unlocks the space, has the page come into
+    /// the file's object, holds it there, and calls again. Whatever has happened to the space or the
+    /// file in between, the fault starts over.
     ///
     /// # Errors
     ///
     /// See [`FaultError`]. Either way the space is as before.
-    pub fn fault(
-        &mut self,
-        addr: u64,
-        access: Access,
-        supply: Option<FilePage<M::File>>,
-    ) -> Result<Fault<M::File>, FaultError> {
-        let supply = supply.map(|FilePage { file, index, pfn }| Supply {
-            file,
-            index,
-            frame: Frame::adopt(self.machine(), pfn),
-        });
+    pub fn fault(&mut self, addr: u64, access: Access) -> Result<Fault<M::File>, FaultError> {
         let page = page_down(addr);
         let region = self
             .regions
@@ -88,7 +58,7 @@ impl<M: Machine> AddressSpace<M> {
         let region = region.ok_or(FaultError::Refused)?;
         let cursor = self.table.look_up(page);
         let Some(leaf) = cursor.entry().leaf() else {
-            return fill(&self.table, region, cursor, access, supply);
+            return fill(&self.table, region, cursor, access);
         };
         if leaf.prot().contains(access.needs()) {
             // The TLB had an entry with fewer rights, or that a table was missing.
@@ -99,147 +69,83 @@ impl<M: Machine> AddressSpace<M> {
         }
         Ok(Fault::Done)
     }
-
-    /// Gives every page of `range` what its first access would give it, a write where it can be
-    /// written, until there is no frame any more. Pages of files are left out: the space cannot be
-    /// locked while they are read.
-    ///
-    /// Where all of an aligned 2 MiB is asked for and nothing is there, it becomes one large page if a
-    /// block is free: that takes no memory that the caller did not ask to have.
-    pub(crate) fn populate(&mut self, range: Range<u64>) {
-        let mut from = range.start;
-        while let Some(region) = self.regions.first_in(&(from..range.end)) {
-            let part = region.start().max(from)..region.end().min(range.end);
-            from = part.end;
-            let Some(access) = Access::of_most_use(region.prot()) else {
-                continue;
-            };
-            let prot = region.prot();
-            let large = access == Access::Write && region.is_private_anonymous();
-            let mut page = part.start;
-            while page < part.end {
-                let whole = page.is_multiple_of(SUPERPAGE) && part.end - page >= SUPERPAGE;
-                if large && whole && self.table.put_large(page, prot).is_ok() {
-                    page += SUPERPAGE;
-                    continue;
-                }
-                if self.is_wanting(page, access)
-                    && self.fault(page, access, None) == Err(FaultError::OutOfMemory)
-                {
-                    return;
-                }
-                page += PAGE;
-            }
-        }
-    }
-
-    /// Maps, of a space that has not run yet, the pages of files that its regions show, as a read or
-    /// the fetch of an instruction would; `page` gives one from the cache, with a reference. It ends
-    /// with the first page that cannot be had: the rest comes when it is touched. Tells whether all are
-    /// mapped.
-    pub fn map_ahead(&mut self, mut page: impl FnMut(&M::File, u64) -> Option<Pfn>) -> bool {
-        for region in self.regions.within(0..abi::MAXVA) {
-            let access = [Access::Read, Access::Execute];
-            let Some(access) = access.into_iter().find(|&access| region.allows(access)) else {
-                continue;
-            };
-            for addr in region.range().step_by(abi::PAGE_SIZE) {
-                let source = region.source(addr);
-                let Source::File { file, index, .. } = source else {
-                    break;
-                };
-                let Some(pfn) = page(file, index) else {
-                    return false;
-                };
-                let cached = Frame::adopt(self.table.machine(), pfn);
-                let table = &self.table;
-                let cursor = table.look_up(addr);
-                if fill_from(table, region, cursor, access, source, Some(cached)).is_err() {
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
-    /// Whether the page has no frame yet that is good for the access.
-    fn is_wanting(&self, page: u64, access: Access) -> bool {
-        match self.table.leaf(page) {
-            None => true,
-            Some(leaf) => access == Access::Write && leaf.pfn() == self.machine().zero_page(),
-        }
-    }
 }
 
 /// Gives a page its first frame.
+#[inline(always)]
 fn fill<M: Machine>(
     table: &PageTable<M>,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
-    supply: Option<Supply<M>>,
 ) -> Result<Fault<M::File>, FaultError> {
-    let source = region.source(cursor.addr());
-    let cached = match &source {
-        Source::File { file, index, .. } => {
-            match supply.filter(|s| s.index == *index && s.file == **file) {
-                Some(supply) => Some(supply.frame),
-                None => {
+    match region.source(cursor.addr()) {
+        Source::Zero => fill_with_zeroes(table, region, cursor, access)?,
+        Source::Object { window, valid } => {
+            let page = cursor.addr();
+            let room = table.reserve_room(cursor)?;
+            match (window.page(page)?, window.file()) {
+                (Some(found), _) => {
+                    let leaf = leaf_for(table.machine(), region, access, valid, found.frame)?;
+                    table.put(room, leaf);
+                }
+                (None, Some(file)) => {
                     return Ok(Fault::NeedPage {
-                        file: (*file).clone(),
-                        index: *index,
+                        file: file.clone(),
+                        index: window.offset(page) / PAGE,
                     });
                 }
+                (None, None) => return Err(FaultError::Refused),
             }
         }
-        _ => None,
-    };
-    fill_from(table, region, cursor, access, source, cached)?;
+    }
     Ok(Fault::Done)
 }
 
-/// Gives a page its first frame, where `cached` is the page of the file if it shows one.
+/// Gives a page of zeroes its first frame: that of zeroes which all share, where that will do.
 #[inline(always)]
-fn fill_from<M: Machine>(
+fn fill_with_zeroes<M: Machine>(
     table: &PageTable<M>,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
-    source: Source<'_, M>,
-    cached: Option<Frame<M>>,
 ) -> Result<(), FaultError> {
     let page = cursor.addr();
     let room = table.reserve_room(cursor)?;
-    let own = access == Access::Write || !region.reads_zero_page();
-    if own && matches!(source, Source::Zero) {
-        let (frame, complete) = zeroed(table, region, page)?;
-        table.machine().note(Event::ZeroFill);
-        table.put(room, Leaf::user(frame.into_pfn(), region.prot()));
-        if complete {
-            table.promote(page);
-        }
+    if access != Access::Write && region.reads_zero_page() {
+        let zero = table.machine().zero_page();
+        table.machine().note(Event::ZeroPage);
+        table.put(room, Leaf::user(zero, region.prot() - Prot::WRITE));
         return Ok(());
     }
-    let machine = table.machine();
-    let read_only = region.prot() - Prot::WRITE;
-    let (pfn, prot, event) = match (source, cached) {
-        (Source::Shared { pages, index }, _) => {
-            let page = pages.page(index)?;
-            (page.into_pfn(), region.prot(), Event::SharedMap)
-        }
-        (Source::File { valid, .. }, Some(cached)) => {
-            if access != Access::Write && valid as u64 == PAGE {
-                (cached.into_pfn(), read_only, Event::FileMap)
-            } else {
-                let copied = copy(machine, cached.pfn(), valid)?;
-                (copied.into_pfn(), region.prot(), Event::FileCopy)
-            }
-        }
-        _ => (machine.zero_page(), read_only, Event::ZeroPage),
+    let (frame, complete) = zeroed(table, region, page)?;
+    table.machine().note(Event::ZeroFill);
+    table.put(room, Leaf::user(frame.into_pfn(), region.prot()));
+    if complete {
+        table.promote(page);
+    }
+    Ok(())
+}
+
+/// The entry for a page of an object, of which the first `valid` bytes count: the object's frame where that
+/// will do, and otherwise a copy.
+pub(crate) fn leaf_for<M: Machine>(
+    machine: &M,
+    region: &Region<M>,
+    access: Access,
+    valid: u64,
+    frame: Frame<M>,
+) -> Result<Leaf, FaultError> {
+    let (frame, prot, event) = if region.is_shared() {
+        (frame, region.prot(), Event::SharedMap)
+    } else if access != Access::Write && valid == PAGE {
+        (frame, region.prot() - Prot::WRITE, Event::FileMap)
+    } else {
+        let copied = copy(machine, frame.pfn(), valid as usize)?;
+        (copied, region.prot(), Event::FileCopy)
     };
     machine.note(event);
-    table.put(room, Leaf::user(pfn, prot));
-    Ok(())
+    Ok(Leaf::user(frame.into_pfn(), prot))
 }
 
 /// A frame of zeroes for a page; and whether with it the 2 MiB around the page are full of frames

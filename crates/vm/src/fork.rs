@@ -1,5 +1,6 @@
 //! Forking: two spaces with the same contents, at the price of records and tables.
 
+use crate::PageTable;
 use crate::table::Sharing;
 use crate::{AddressSpace, Error, Machine, Region};
 
@@ -12,8 +13,9 @@ impl<M: Machine> AddressSpace<M> {
     /// [`Error::NoMemory`] without frames for the tables or records for the regions, or where the
     /// machine does not promise as much again. Nothing is lost then, and this space goes on as before.
     pub fn fork(&mut self) -> Result<Self, Error> {
-        let regions = self.regions.try_clone()?;
-        let child = AddressSpace::with(self.machine().clone(), regions, self.heap)?;
+        let table = PageTable::try_new(self.machine().clone())?;
+        let regions = self.regions.forked(&table)?;
+        let child = AddressSpace::with(table, regions, self.heap)?;
         let private = |range| !self.regions.within(range).any(Region::is_shared);
         let mut sharing = Sharing::new(private);
         let mut elsewhere = 0;

@@ -9,6 +9,7 @@
 //! - Pages are shared as long as nobody writes: fork shares what is private, a program file's
 //!   pages are those of the page cache, and the last owner of a page writes without a copy.
 //!   (`fork.rs`, `fault.rs`)
+//! - What is not private anonymous memory is a window of a memory object. (`object.rs`, `window.rs`)
 //! - So are tables: after a fork, parent and child have tables with many private pages together,
 //!   until one of them changes something there; ending or replacing a program lets go of them
 //!   without a look inside. (`table/share.rs`, `table/own.rs`) The idea is On-demand-fork's (Zhao,
@@ -46,28 +47,32 @@ mod heap;
 mod look;
 mod machine;
 mod map;
+pub mod object;
+mod populate;
 mod promise;
 mod protect;
 mod region;
 mod remap;
 mod reserve;
 mod sbrk;
-mod shared;
 mod space;
 mod table;
 mod tree;
 mod unmap;
+mod window;
 
 pub use access::Access;
-pub use fault::{Fault, FaultError, FilePage};
+pub use fault::{Fault, FaultError};
 pub use flush::Flush;
 pub use look::Usage;
-pub use machine::{Machine, Placed};
+pub use machine::{Frame, Machine, Placed};
+pub use object::Object;
 pub use region::{Region, RegionKind};
 pub use reserve::{Reserve, SETS};
 pub use space::{AddressSpace, Stats};
 pub use table::PageTable;
 pub use tree::Regions;
+pub use window::{Mappable, Part};
 
 /// Why an operation on an address space failed. It has changed nothing then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

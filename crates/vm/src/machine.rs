@@ -1,6 +1,6 @@
 //! What an address space needs of the machine it runs on.
 
-use crate::Flush;
+use crate::{Flush, Object};
 use abi::Event;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
@@ -28,8 +28,11 @@ pub struct Placed {
 /// `clear_tail` touch nothing but the frames named.
 #[allow(unsafe_code)]
 pub unsafe trait Machine: Clone + Tables {
-    /// Handle of a cached file.
-    type File: Clone + PartialEq;
+    /// A file in use, which leads to its object: what a window keeps, and what a fault asks for a page of.
+    type File: Clone + AsRef<Object<Self>>;
+
+    /// The lock of a memory object. Whoever waits for it may sleep.
+    type ObjectLock: RawMutex;
 
     /// A spin lock, for the entries of one page table. The kernel's allocators may be called with it held
     /// to give memory back, never to get any.
@@ -134,7 +137,7 @@ pub unsafe trait Machine: Clone + Tables {
 }
 
 /// One reference to a frame, released when dropped.
-pub(crate) struct Frame<M: Machine> {
+pub struct Frame<M: Machine> {
     machine: M,
     pfn: Pfn,
     held: bool,
@@ -151,7 +154,17 @@ impl<M: Machine> Frame<M> {
         machine.alloc_zeroed().map(|pfn| Frame::adopt(machine, pfn))
     }
 
+    /// Takes over a reference, such as [`Frame::into_pfn`] gave.
+    ///
+    /// # Safety
+    /// The reference is the caller's, who does not use it any more.
+    #[allow(unsafe_code)]
+    pub unsafe fn from_pfn(machine: &M, pfn: Pfn) -> Frame<M> {
+        Frame::adopt(machine, pfn)
+    }
+
     /// Takes over a reference that somebody else obtained.
+    #[inline]
     pub(crate) fn adopt(machine: &M, pfn: Pfn) -> Frame<M> {
         Frame {
             machine: machine.clone(),
@@ -161,12 +174,14 @@ impl<M: Machine> Frame<M> {
     }
 
     /// The frame; the reference stays here.
-    pub(crate) fn pfn(&self) -> Pfn {
+    #[inline]
+    pub fn pfn(&self) -> Pfn {
         self.pfn
     }
 
     /// Hands the reference on.
-    pub(crate) fn into_pfn(mut self) -> Pfn {
+    #[inline]
+    pub fn into_pfn(mut self) -> Pfn {
         self.held = false;
         self.pfn
     }
@@ -188,12 +203,17 @@ pub(crate) struct Spare<M: Machine> {
 }
 
 impl<M: Machine> Spare<M> {
-    /// `count` frames, or none.
-    pub(crate) fn new(machine: &M, count: usize) -> Option<Spare<M>> {
-        let mut spare = Spare {
+    /// No frames.
+    pub(crate) fn none(machine: &M) -> Spare<M> {
+        Spare {
             machine: machine.clone(),
             top: 0,
-        };
+        }
+    }
+
+    /// `count` frames, or none.
+    pub(crate) fn new(machine: &M, count: usize) -> Option<Spare<M>> {
+        let mut spare = Spare::none(machine);
         for _ in 0..count {
             let frame = Frame::any(machine)?.into_pfn();
             machine.table(frame)[0].store(spare.top, Ordering::Relaxed);

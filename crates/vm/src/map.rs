@@ -1,10 +1,10 @@
 //! Making regions: those of a program, and mappings.
 
-use crate::region::Backing;
-use crate::shared::SharedPages;
+use crate::object::Object;
 use crate::table::Whole;
 use crate::tree::Node;
 use crate::unmap::pages;
+use crate::window::{Part, Window};
 use crate::{AddressSpace, Error, Machine, Region, RegionKind};
 use abi::{MapFlags, Prot};
 use core::ops::Range;
@@ -12,29 +12,26 @@ use fallible::KArc;
 use paging::{PAGE, page_down};
 
 impl<M: Machine> AddressSpace<M> {
-    /// Shows a file privately: `len_in_memory` bytes from `start`, rounded up to pages, of which the
-    /// first `file_len` come from the file at `file_offset` and the rest are zero. Pages are taken
-    /// from the cache when they are touched, and copied when they are written. A page that holds the
-    /// end of `file_len` is copied too, for what follows must read as zero; where that does not
-    /// matter, a `file_len` rounded up to pages avoids the copy.
+    /// Shows a part of an object privately: `len` bytes from `start`, rounded up to pages, first the part
+    /// and behind it zeroes. Pages are mapped when they are touched, and copied when they are written.
+    /// The page that holds the part's end is copied too, for what follows must read as zero; where that
+    /// does not matter, a length rounded up to pages avoids the copy.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] when `start` or `file_offset` is no multiple of the page, the range is
-    /// empty or leaves the user half, or `file_len` exceeds its pages; [`Error::Occupied`] when
+    /// [`Error::Invalid`] when `start` or the part's offset is no multiple of the page, the range is
+    /// empty or leaves the user half, or the part exceeds its pages; [`Error::Occupied`] when
     /// something is there; [`Error::NoMemory`] without a record.
-    pub fn map_file(
+    pub fn map_object(
         &mut self,
         start: u64,
-        len_in_memory: u64,
+        len: u64,
         prot: Prot,
-        file: M::File,
-        file_offset: u64,
-        file_len: u64,
+        part: Part<M>,
     ) -> Result<(), Error> {
-        let range = pages(start, len_in_memory)?;
-        let beyond = file_offset.checked_add(file_len).is_none();
-        if !file_offset.is_multiple_of(PAGE) || file_len > range.end - range.start || beyond {
+        let range = pages(start, len)?;
+        let fits = part.len <= range.end - range.start;
+        if !part.offset.is_multiple_of(PAGE) || !fits || part.end().is_none() {
             return Err(Error::Invalid);
         }
         let kind = if prot.contains(Prot::WRITE) {
@@ -42,12 +39,8 @@ impl<M: Machine> AddressSpace<M> {
         } else {
             RegionKind::Text
         };
-        let backing = Backing::File {
-            file,
-            offset: file_offset,
-            len: file_len,
-        };
-        self.add_fixed(Region::new(range, prot, kind, backing))
+        let window = Window::private(part, start, &self.table)?;
+        self.add_fixed(Region::new(range, prot, kind, Some(window)))
     }
 
     /// Makes a region of zeroes for the program's own use: `len` bytes from `start`, rounded up to
@@ -67,12 +60,7 @@ impl<M: Machine> AddressSpace<M> {
         if kind == RegionKind::Heap {
             return Err(Error::Invalid);
         }
-        self.add_fixed(Region::new(
-            pages(start, len)?,
-            prot,
-            kind,
-            Backing::Anonymous,
-        ))
+        self.add_fixed(Region::new(pages(start, len)?, prot, kind, None))
     }
 
     fn add_fixed(&mut self, region: Region<M>) -> Result<(), Error> {
@@ -134,16 +122,11 @@ impl<M: Machine> AddressSpace<M> {
             self.check_mappings(&range)?;
         }
         let start = range.start;
-        let backing = if flags.contains(MapFlags::SHARED) {
-            let pages = SharedPages::new(self.machine().clone(), range.end - range.start)?;
-            Backing::Shared {
-                pages: KArc::try_new(pages)?,
-                first: 0,
-            }
-        } else {
-            Backing::Anonymous
+        let window = match flags.contains(MapFlags::SHARED) {
+            true => Some(self.shared_window(&range)?),
+            false => None,
         };
-        let mapping = Region::new(range.clone(), prot, RegionKind::Mapping, backing);
+        let mapping = Region::new(range.clone(), prot, RegionKind::Mapping, window);
         // What gives way gives its promises to what comes.
         let replaced = self.regions.within(range.clone());
         let replaced: u64 = replaced.map(|region| region.own_pages_in(&range)).sum();
@@ -165,6 +148,12 @@ impl<M: Machine> AddressSpace<M> {
             self.populate(range);
         }
         Ok(start)
+    }
+
+    /// New shared memory, for a range.
+    fn shared_window(&self, range: &Range<u64>) -> Result<KArc<Window<M>>, Error> {
+        let object = Object::anonymous(self.machine().clone(), range.end - range.start)?;
+        Window::shared(KArc::try_new(object)?, range.start, &self.table)
     }
 
     /// A free range of `len` bytes: at the hint if that is possible, or else in the area.

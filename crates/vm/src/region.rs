@@ -1,8 +1,9 @@
 //! A region: a range of pages that a process may use in one way, and where their contents are from.
 
 use crate::account::{Account, Extent};
-use crate::shared::SharedPages;
-use crate::{Access, Error, Machine};
+use crate::object::{Mapped, Object};
+use crate::window::Window;
+use crate::{Access, Error, Machine, PageTable};
 use abi::Prot;
 use core::ops::Range;
 use fallible::KArc;
@@ -25,74 +26,11 @@ pub enum RegionKind {
 }
 
 /// Where the contents of a page come from when it is touched first.
-pub(crate) enum Backing<M: Machine> {
-    /// Zeroes.
-    Anonymous,
-    /// A file, from `offset` (a multiple of the page) for `len` bytes; zeroes behind them.
-    File {
-        file: M::File,
-        offset: u64,
-        len: u64,
-    },
-    /// Memory shared with other spaces, from its page `first` on.
-    Shared {
-        pages: KArc<SharedPages<M>>,
-        first: u64,
-    },
-}
-
-impl<M: Machine> Clone for Backing<M> {
-    fn clone(&self) -> Self {
-        match self {
-            Backing::Anonymous => Backing::Anonymous,
-            Backing::File { file, offset, len } => Backing::File {
-                file: file.clone(),
-                offset: *offset,
-                len: *len,
-            },
-            Backing::Shared { pages, first } => Backing::Shared {
-                pages: pages.clone(),
-                first: *first,
-            },
-        }
-    }
-}
-
-impl<M: Machine> Backing<M> {
-    /// The backing of what lies `by` bytes (whole pages) further on.
-    fn advanced(&self, by: u64) -> Backing<M> {
-        let mut backing = self.clone();
-        backing.advance(by);
-        backing
-    }
-
-    fn advance(&mut self, by: u64) {
-        match self {
-            Backing::Anonymous => {}
-            Backing::File { offset, len, .. } => {
-                *offset = offset.saturating_add(by);
-                *len = len.saturating_sub(by);
-            }
-            Backing::Shared { first, .. } => *first = first.saturating_add(by / PAGE),
-        }
-    }
-}
-
-/// The contents of one page.
 pub(crate) enum Source<'a, M: Machine> {
     /// Zeroes.
     Zero,
-    /// Page `index` of the file, of which the first `valid` bytes count.
-    File {
-        file: &'a M::File,
-        index: u64,
-        valid: usize,
-    },
-    /// A page of shared memory.
-    Shared {
-        pages: &'a SharedPages<M>,
-        index: u64,
-    },
+    /// The first `valid` bytes of the object's page, and zeroes.
+    Object { window: &'a Window<M>, valid: u64 },
 }
 
 /// A range of pages that are used in one way.
@@ -103,16 +41,8 @@ pub struct Region<M: Machine> {
     kind: RegionKind,
     /// The most that its rights have ever allowed: frames stay when rights go.
     account: Account,
-    backing: Backing<M>,
-}
-
-impl<M: Machine> Clone for Region<M> {
-    fn clone(&self) -> Self {
-        Region {
-            backing: self.backing.clone(),
-            ..*self
-        }
-    }
+    /// The part of an object that it shows; none for private anonymous memory.
+    window: Option<KArc<Window<M>>>,
 }
 
 impl<M: Machine> Region<M> {
@@ -121,7 +51,7 @@ impl<M: Machine> Region<M> {
         range: Range<u64>,
         prot: Prot,
         kind: RegionKind,
-        backing: Backing<M>,
+        window: Option<KArc<Window<M>>>,
     ) -> Region<M> {
         let mut region = Region {
             start: range.start,
@@ -129,23 +59,55 @@ impl<M: Machine> Region<M> {
             prot: with_read(prot),
             kind,
             account: Account::Nothing,
-            backing,
+            window,
         };
         region.account = region.account_with(region.prot);
         region
     }
 
+    /// A region like this one, over `range`, which shows the same at each address.
+    pub(crate) fn over(&self, range: Range<u64>) -> Region<M> {
+        self.with(range, self.window.clone())
+    }
+
+    fn with(&self, range: Range<u64>, window: Option<KArc<Window<M>>>) -> Region<M> {
+        Region {
+            start: range.start,
+            end: range.end,
+            window,
+            ..*self
+        }
+    }
+
+    /// The region, in another space with this page table.
+    pub(crate) fn forked(&self, table: &KArc<PageTable<M>>) -> Result<Region<M>, Error> {
+        let window = self.window.as_ref();
+        let window = window.map(|window| window.forked(table)).transpose()?;
+        Ok(self.with(self.range(), window))
+    }
+
+    /// What is at `from` and behind it, at another place.
+    pub(crate) fn moved(&self, from: u64, to: Range<u64>) -> Result<Region<M>, Error> {
+        let window = self.window.as_ref();
+        let window = window.map(|window| window.moved(from, to.start));
+        Ok(self.with(to, window.transpose()?))
+    }
+
+    /// The window, if stores do not go to its object.
+    fn private_window(&self) -> Option<&Window<M>> {
+        self.window.as_deref().filter(|window| !window.is_shared())
+    }
+
     /// What the region can take with these rights.
     pub(crate) fn account_with(&self, prot: Prot) -> Account {
-        let own = match &self.backing {
-            Backing::Anonymous if self.reads_zero_page() => prot.contains(Prot::WRITE),
-            Backing::Anonymous => !prot.is_empty(),
-            Backing::File { .. } => prot.contains(Prot::WRITE),
-            Backing::Shared { .. } => false,
+        let own = match &self.window {
+            None if self.reads_zero_page() => prot.contains(Prot::WRITE),
+            None => !prot.is_empty(),
+            Some(window) => !window.is_shared() && prot.contains(Prot::WRITE),
         };
         let small = self.end - self.start < SUPERPAGE;
         // What a file does not fill counts whatever the rights.
-        let file = matches!(self.backing, Backing::File { .. });
+        let file = self.private_window().is_some();
         match own {
             true => Account::Pages,
             false if small || file || !prot.is_empty() => Account::Tables,
@@ -157,10 +119,10 @@ impl<M: Machine> Region<M> {
     /// the file fills are the cache's.
     pub(crate) fn extent(&self) -> Extent {
         let size = self.end - self.start;
-        let pages = match &self.backing {
+        let pages = match self.private_window() {
             _ if self.account == Account::Pages => size / PAGE,
-            Backing::File { len, .. } => (size - (*len).min(size) / PAGE * PAGE) / PAGE,
-            _ => 0,
+            Some(window) => (size - window.len_from(self.start).min(size) / PAGE * PAGE) / PAGE,
+            None => 0,
         };
         Extent {
             first: self.start,
@@ -197,15 +159,19 @@ impl<M: Machine> Region<M> {
 
     /// The file whose contents show here, and the offset in it of the region's first byte.
     pub fn file(&self) -> Option<(&M::File, u64)> {
-        match &self.backing {
-            Backing::File { file, offset, .. } => Some((file, *offset)),
-            _ => None,
-        }
+        let window = self.window.as_deref()?;
+        Some((window.file()?, window.offset(self.start)))
+    }
+
+    /// The object that shows here, and how it lists the window; none for private anonymous memory.
+    pub fn object(&self) -> Option<(&Object<M>, &Mapped<M>)> {
+        let window = self.window.as_deref()?;
+        Some((window.object(), window.mapped()))
     }
 
     /// Whether writes are seen by other spaces.
     pub fn is_shared(&self) -> bool {
-        matches!(self.backing, Backing::Shared { .. })
+        self.window.as_deref().is_some_and(Window::is_shared)
     }
 
     /// Whether the program may access the region so.
@@ -215,38 +181,19 @@ impl<M: Machine> Region<M> {
 
     /// Where the contents of the page at `page`, one of the region's, come from.
     pub(crate) fn source(&self, page: u64) -> Source<'_, M> {
-        let at = page.saturating_sub(self.start);
-        match &self.backing {
-            Backing::Anonymous => Source::Zero,
-            Backing::File { file, offset, len } => match len.saturating_sub(at).min(PAGE) {
+        match self.window.as_deref() {
+            None => Source::Zero,
+            Some(window) => match window.len_from(page).min(PAGE) {
                 0 => Source::Zero,
-                valid => Source::File {
-                    file,
-                    index: offset.saturating_add(at) / PAGE,
-                    valid: valid as usize,
-                },
+                valid => Source::Object { window, valid },
             },
-            Backing::Shared { pages, first } => Source::Shared {
-                pages,
-                index: first.saturating_add(at / PAGE),
-            },
-        }
-    }
-
-    /// The part from `at` on, as a region of its own.
-    pub(crate) fn tail(&self, at: u64) -> Region<M> {
-        let backing = self.backing.advanced(at.saturating_sub(self.start));
-        Region {
-            start: at,
-            backing,
-            ..*self
         }
     }
 
     /// What it takes more when the end moves up to `end`.
     pub(crate) fn cost_of_growth(&self, end: u64) -> u64 {
         let old = self.extent();
-        let file = matches!(self.backing, Backing::File { .. });
+        let file = self.private_window().is_some();
         let own = old.account == Account::Pages || file;
         let pages = if own { (end - self.end) / PAGE } else { 0 };
         let new = Extent {
@@ -285,21 +232,20 @@ impl<M: Machine> Region<M> {
         end: u64,
         act: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let Backing::Shared { pages, first } = &self.backing else {
+        let Some(window) = self.window.as_deref().filter(|window| window.is_shared()) else {
             return act();
         };
-        let wanted = first + (end - self.start) / PAGE;
-        let old = pages.promise(wanted)?;
-        act().inspect_err(|_| pages.unpromise(wanted, old))
+        let (object, wanted) = (window.object(), window.offset(end) / PAGE);
+        let old = object.promise(wanted)?;
+        act().inspect_err(|_| object.unpromise(wanted, old))
     }
 
     /// Takes away what lies before `start`.
     pub(crate) fn trim_front(&mut self, start: u64) {
-        self.backing.advance(start.saturating_sub(self.start));
         self.start = start;
     }
 
-    /// Moves the end; the contents of what is gained are the backing's.
+    /// Moves the end; what is gained shows what follows.
     pub(crate) fn set_end(&mut self, end: u64) {
         self.end = end;
     }
@@ -312,15 +258,6 @@ impl<M: Machine> Region<M> {
         self.prot = with_read(prot);
     }
 
-    /// The part from `from` on, as a region at another place.
-    pub(crate) fn moved(&self, from: u64, to: Range<u64>) -> Region<M> {
-        Region {
-            start: to.start,
-            end: to.end,
-            ..self.tail(from)
-        }
-    }
-
     /// Whether a page of zeroes that is only read shows the common one. xv6's tests count on it that
     /// reading the heap, the data and the stack takes memory; mappings are where programs keep what is
     /// mostly empty.
@@ -330,35 +267,19 @@ impl<M: Machine> Region<M> {
 
     /// Whether the contents are zeroes first and then what this space alone wrote.
     pub(crate) fn is_private_anonymous(&self) -> bool {
-        matches!(self.backing, Backing::Anonymous)
+        self.window.is_none()
     }
 
-    /// Whether `next`, right behind, could be the same region. Two parts of a file are, when the
-    /// second shows what the first would show there.
+    /// Whether `next`, right behind, could be the same region: for parts of an object, when the second
+    /// shows what the first would show there.
     pub(crate) fn continues_in(&self, next: &Region<M>) -> bool {
-        let span = self.end - self.start;
         self.end == next.start
             && self.kind == next.kind
             && self.prot == next.prot
             && self.account == next.account
-            && match (&self.backing, &next.backing) {
-                (Backing::Anonymous, Backing::Anonymous) => true,
-                (
-                    Backing::Shared { pages: a, first: i },
-                    Backing::Shared { pages: b, first: j },
-                ) => KArc::ptr_eq(a, b) && i.saturating_add(span / PAGE) == *j,
-                (
-                    Backing::File {
-                        file: a,
-                        offset: i,
-                        len: m,
-                    },
-                    Backing::File {
-                        file: b,
-                        offset: j,
-                        len: n,
-                    },
-                ) => a == b && i.saturating_add(span) == *j && m.saturating_sub(span) == *n,
+            && match (&self.window, &next.window) {
+                (None, None) => true,
+                (Some(a), Some(b)) => a.is_like(b),
                 _ => false,
             }
     }
@@ -379,28 +300,36 @@ mod tests {
 
     use super::*;
     use crate::tree::tests::Nowhere;
+    use crate::window::{Mappable, Part};
 
     /// Pages 10 to 19; the file's pages 3 to 6, and 100 bytes of its page 7.
     fn region() -> Region<Nowhere> {
-        let backing = Backing::File {
-            file: 1,
+        let object = Object::anonymous(Nowhere, 10 * PAGE).expect("memory");
+        let part = Part {
+            of: Mappable::Anonymous(KArc::try_new(object).expect("memory")),
             offset: 3 * PAGE,
             len: 4 * PAGE + 100,
         };
-        Region::new(10 * PAGE..20 * PAGE, Prot::READ, RegionKind::Text, backing)
+        let table = PageTable::try_new(Nowhere).expect("a root");
+        let window = Window::private(part, 10 * PAGE, &table).expect("memory");
+        let window = Some(window);
+        Region::new(10 * PAGE..20 * PAGE, Prot::READ, RegionKind::Text, window)
     }
 
     /// Page of the file and bytes of it, for each page from `first` to 19.
-    fn shown(region: &Region<Nowhere>, first: u64) -> [Option<(u64, usize)>; 10] {
+    fn shown(region: &Region<Nowhere>, first: u64) -> [Option<(u64, u64)>; 10] {
         core::array::from_fn(|n| match region.source((10 + n as u64) * PAGE) {
-            Source::File { index, valid, .. } if n as u64 + 10 >= first => Some((index, valid)),
+            Source::Object { window, valid } if n as u64 + 10 >= first => {
+                let addr = (10 + n as u64) * PAGE;
+                Some((window.offset(addr) / PAGE, valid))
+            }
             _ => None,
         })
     }
 
     #[test]
     fn pages_of_a_file() {
-        let whole = |n| Some((n, PAGE as usize));
+        let whole = |n| Some((n, PAGE));
         let mut all = [None; 10];
         all[..5].copy_from_slice(&[whole(3), whole(4), whole(5), whole(6), Some((7, 100))]);
         assert_eq!(shown(&region(), 10), all);
@@ -408,7 +337,7 @@ mod tests {
             all[..first - 10].fill(None);
             let first = first as u64;
             assert_eq!(
-                shown(&region().tail(first * PAGE), first),
+                shown(&region().over(first * PAGE..20 * PAGE), first),
                 all,
                 "tail from {first}"
             );
@@ -419,9 +348,12 @@ mod tests {
             if first > 10 {
                 let mut front = region();
                 front.set_end(first * PAGE);
+                assert!(!front.continues_in(&trimmed), "each in a file of its own");
+                let trimmed = front.over(trimmed.range());
                 assert!(front.continues_in(&trimmed), "parts at {first} fit");
-                trimmed.backing.advance(PAGE);
-                assert!(!front.continues_in(&trimmed), "other parts of the file");
+                let moved = trimmed.moved(first * PAGE - PAGE, trimmed.range());
+                let moved = moved.expect("memory");
+                assert!(!front.continues_in(&moved), "other parts of the file");
             }
         }
     }

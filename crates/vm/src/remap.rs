@@ -51,7 +51,7 @@ impl<M: Machine> AddressSpace<M> {
         }
         let free = end <= abi::USER_TOP && self.regions.first_in(&(old.end..end)).is_none();
         if region.end() == old.end && free {
-            let (region, more) = (region.clone(), region.cost_of_growth(end));
+            let (region, more) = (region.over(region.range()), region.cost_of_growth(end));
             return region.promising_shared(end, || {
                 self.committing(more, |space| {
                     let first = region.start();
@@ -100,12 +100,13 @@ impl<M: Machine> AddressSpace<M> {
         let start = gap.ok_or(Error::NoMemory)?;
         let new = start..start + size;
         let region = self.regions.find(old.start).ok_or(Error::NotMapped)?;
-        let moved = region.moved(old.start, new.clone());
+        let moved = region.moved(old.start, new.clone())?;
         // Frames that it has move with it.
         let own = region.own_pages_in(&old);
         let more = moved.extent().cost_of_insertion().saturating_sub(own);
         let end = new.end;
-        moved.clone().promising_shared(end, || {
+        let shown = moved.over(new.clone());
+        shown.promising_shared(end, || {
             self.committing(more, |space| space.move_to(old, new, moved))
         })
     }

@@ -2,7 +2,6 @@
 //! rights.
 
 use crate::heap::Heap;
-use crate::region::Backing;
 use crate::table::Whole;
 use crate::tree::Node;
 use crate::{AddressSpace, Error, Machine, Region, RegionKind};
@@ -79,7 +78,7 @@ impl<M: Machine> AddressSpace<M> {
             return Err(Error::NoMemory);
         }
         let prot = Prot::READ | Prot::WRITE;
-        let heap = Region::new(old_end..end, prot, RegionKind::Heap, Backing::Anonymous);
+        let heap = Region::new(old_end..end, prot, RegionKind::Heap, None);
         let before = self.regions.starting_below(old_end);
         match before.filter(|before| before.continues_in(&heap)) {
             Some(before) => {

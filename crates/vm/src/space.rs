@@ -47,14 +47,19 @@ impl<M: Machine> AddressSpace<M> {
     ///
     /// [`Error::NoMemory`] without a frame for the root.
     pub fn new(machine: M) -> Result<Self, Error> {
-        AddressSpace::with(machine, RegionTree::new(), Heap::default())
+        let table = PageTable::try_new(machine)?;
+        AddressSpace::with(table, RegionTree::new(), Heap::default())
     }
 
     /// A space with these regions and nothing in its table.
-    pub(crate) fn with(machine: M, regions: RegionTree<M>, heap: Heap) -> Result<Self, Error> {
-        let promise = Promise::new(machine.clone(), regions.committed() + 1)?;
+    pub(crate) fn with(
+        table: KArc<PageTable<M>>,
+        regions: RegionTree<M>,
+        heap: Heap,
+    ) -> Result<Self, Error> {
+        let promise = Promise::new(table.machine().clone(), regions.committed() + 1)?;
         let space = AddressSpace {
-            table: PageTable::try_new(machine)?,
+            table,
             regions,
             heap,
             promise,

@@ -7,11 +7,11 @@ mod node;
 pub(crate) mod tests;
 
 use crate::account::{Extent, between};
-use crate::{Machine, Region};
+use crate::{Error, Machine, PageTable, Region};
 use core::ops::Range;
-use fallible::{AllocError, KBox};
+use fallible::{AllocError, KArc, KBox};
 pub(crate) use node::Node;
-use node::{Link, Search, change, gap_below, insert, remove, try_clone};
+use node::{Link, Search, change, forked, gap_below, insert, remove};
 
 /// The regions of one space.
 pub(crate) struct RegionTree<M: Machine> {
@@ -30,10 +30,10 @@ impl<M: Machine> RegionTree<M> {
         }
     }
 
-    /// A copy of every record.
-    pub(crate) fn try_clone(&self) -> Result<RegionTree<M>, AllocError> {
+    /// A copy of every record, for another space with this page table.
+    pub(crate) fn forked(&self, table: &KArc<PageTable<M>>) -> Result<RegionTree<M>, Error> {
         Ok(RegionTree {
-            root: try_clone(&self.root)?,
+            root: forked(&self.root, table)?,
             len: self.len,
             committed: self.committed,
         })
@@ -191,7 +191,7 @@ impl<M: Machine> RegionTree<M> {
             return Ok(false);
         };
         let start = region.start();
-        let tail = Node::try_new(region.tail(at))?;
+        let tail = Node::try_new(region.over(at..region.end()))?;
         self.change(start, |region| region.set_end(at));
         self.insert(tail);
         Ok(true)

@@ -32,9 +32,10 @@ pub fn counts() -> usize {
     INODES.lock().len()
 }
 
-/// Cached pages of files, mapped ones among them, but those of files in use at this moment.
+/// Cached pages of files, mapped ones among them.
 pub fn pages() -> usize {
-    INODES.lock().iter().map(|inode| inode.cached()).sum()
+    let inodes = INODES.lock();
+    inodes.iter().map(|inode| inode.object().resident()).sum()
 }
 
 fn position(inodes: &[KArc<Inode>], inum: u32) -> Result<usize, usize> {
@@ -48,7 +49,7 @@ pub fn get(fs: &mut Fs<Disk>, inum: u32) -> Result<InodeRef, Errno> {
         return Ok(InodeRef::new(inode));
     }
     let info = fs.stat(inum)?;
-    let inode = KArc::try_new(Inode::new(inum, &info))?;
+    let inode = Inode::try_new(inum, &info)?;
     let reference = InodeRef::new(inode.clone());
     let mut inodes = INODES.lock();
     if let Err(position) = position(&inodes, inum) {
@@ -105,7 +106,8 @@ pub fn try_pages() -> Option<(usize, usize)> {
     let inodes = INODES.try_lock()?;
     let each = inodes
         .iter()
-        .map(|inode| (inode.reclaimable(), inode.cached()));
+        .map(|inode| inode.object())
+        .map(|object| (object.reclaimable(), object.resident()));
     Some(each.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1)))
 }
 
@@ -127,14 +129,16 @@ impl Shrinker for PageCache {
         }
         inodes.retain(|inode| {
             let idle = KArc::strong_count(inode) == 1 && inode.users().load(Ordering::SeqCst) == 0;
-            !idle || inode.reclaimable() > 0
+            !idle || inode.object().reclaimable() > 0
         });
         inodes.shrink();
         freed
     }
 
     fn reclaimable(&self) -> usize {
-        INODES.lock().iter().map(|inode| inode.reclaimable()).sum()
+        let inodes = INODES.lock();
+        let objects = inodes.iter().map(|inode| inode.object());
+        objects.map(|object| object.reclaimable()).sum()
     }
 }
 

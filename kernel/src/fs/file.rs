@@ -79,7 +79,7 @@ impl File {
             },
             FileType::File => {
                 if writable {
-                    inode.begin_write()?;
+                    inode.text().begin_write()?;
                 }
                 Source::Inode {
                     inode,
@@ -95,9 +95,9 @@ impl File {
             if writable {
                 inode.truncate()?;
             } else {
-                inode.begin_write()?;
+                inode.text().begin_write()?;
                 let done = inode.truncate();
-                inode.end_write();
+                inode.text().end_write();
                 done?;
             }
         }
@@ -194,7 +194,7 @@ impl Drop for File {
         if let Source::Inode { inode, .. } = &self.source
             && self.writable
         {
-            inode.end_write();
+            inode.text().end_write();
         }
     }
 }

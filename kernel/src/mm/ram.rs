@@ -176,14 +176,8 @@ impl Frame {
         ManuallyDrop::new(self).0
     }
 
-    /// One more reference to the same page.
-    pub fn share(&self) -> Frame {
-        retain(self.0);
-        Frame(self.0)
-    }
-
     /// True if nobody else has a reference.
-    pub fn is_unique(&self) -> bool {
+    fn is_unique(&self) -> bool {
         frames().refs(self.0) == 1
     }
 

@@ -6,10 +6,10 @@
 use super::{Name, current};
 use crate::arch::paging;
 use crate::arch::trap::TrapFrame;
-use crate::fs::{self, InodeRef, MappedFile};
+use crate::fs::{self, InodeRef};
 use crate::mm::ram::address_of;
-use crate::mm::{Commit, Frame, commit};
-use crate::space::{Machine, Space};
+use crate::mm::{Commit, Frame, Machine, commit};
+use crate::space::Space;
 use abi::{Errno, FileType, MAXARG, PAGE_SIZE, Prot, USER_TOP};
 use elf::abi as elf_abi;
 use elf::endian::LittleEndian;
@@ -98,7 +98,7 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let program = load(&mut space, &inode)?;
     // They are in the cache or come from neighbouring blocks, and most will be touched. And so what a
     // program needs of its file does not change while it runs.
-    let all = space.map_ahead(|file, index| file.page(index).ok().map(Frame::into_pfn));
+    let all = space.map_ahead(|file, index| Some(file.page(index).ok()??.frame));
     if !all && commit::is_strict() {
         // To list a page in the cache takes memory that nobody has promised.
         return Err(Errno::NoMemory);
@@ -133,10 +133,11 @@ struct Headers {
 
 fn load(space: &mut Space, inode: &InodeRef) -> Result<Program, Errno> {
     let _commit = Commit::try_new(1)?;
-    let first = inode.page(0)?;
-    let length = usize::try_from(inode.size())
+    let first = inode.page(0)?.ok_or(Errno::NotExecutable)?;
+    let length = usize::try_from(first.size)
         .unwrap_or(usize::MAX)
         .min(PAGE_SIZE);
+    let first = Frame::from(first.frame);
     let bytes = first.bytes().get(..length).unwrap_or_default();
     let headers = map_segments(space, inode, bytes)?;
 
@@ -231,23 +232,14 @@ fn map_segment(space: &mut Space, inode: &InodeRef, segment: &ProgramHeader) -> 
             RegionKind::Data,
         )?);
     }
-    let aligned = segment.p_offset.is_multiple_of(PAGE);
-    let direct = aligned.then(|| MappedFile::new(inode).ok()).flatten();
-    let (file, offset) = match direct {
-        Some(file) => (file, segment.p_offset),
-        None => (
-            MappedFile::copy_of(inode, segment.p_offset, segment.p_filesz)?,
-            0,
-        ),
-    };
+    let mut part = fs::part_to_run(inode, segment.p_offset, segment.p_filesz)?;
     // What follows in the last page needs to be zero only where it is part of the segment; the whole
     // page is the cache's, and no copy.
     let read_only = !prot.contains(Prot::WRITE) && segment.p_filesz == segment.p_memsz;
-    let shown = match read_only {
-        true => segment.p_filesz.next_multiple_of(PAGE),
-        false => segment.p_filesz,
-    };
-    Ok(space.map_file(segment.p_vaddr, segment.p_memsz, prot, file, offset, shown)?)
+    if read_only {
+        part.len = part.len.next_multiple_of(PAGE);
+    }
+    Ok(space.map_object(segment.p_vaddr, segment.p_memsz, prot, part)?)
 }
 
 fn protection(flags: u32) -> Prot {
@@ -292,7 +284,7 @@ fn store(space: &mut Space, address: u64, bytes: &[u8]) -> Result<(), Errno> {
         let at = address + done as u64;
         let in_page = (at % PAGE) as usize;
         let count = (PAGE_SIZE - in_page).min(bytes.len() - done);
-        match space.fault(at, Access::Write, None) {
+        match space.fault(at, Access::Write) {
             Ok(Fault::Done) => {}
             Ok(Fault::NeedPage { .. }) | Err(vm::FaultError::Refused) => {
                 return Err(Errno::BadAddress);

@@ -26,13 +26,13 @@ pub enum Awaited {
     PipeLock,
     /// The lock of an open file's offset.
     OffsetLock,
-    /// The lock of an inode's content.
-    ContentLock,
     /// The lock of the file system.
     FileSystemLock,
+    /// The lock of a memory object.
+    ObjectLock,
 }
 
-const NAMES: [&str; Awaited::FileSystemLock as usize + 1] = [
+const NAMES: [&str; Awaited::ObjectLock as usize + 1] = [
     "child",
     "line of input",
     "bytes in a pipe",
@@ -44,8 +44,8 @@ const NAMES: [&str; Awaited::FileSystemLock as usize + 1] = [
     "lock of a process's files",
     "lock of a pipe",
     "lock of a file offset",
-    "lock of an inode's content",
     "lock of the file system",
+    "lock of a memory object",
 ];
 
 impl Awaited {

@@ -12,7 +12,7 @@ mod wait;
 
 pub use awaited::Awaited;
 pub use run::{end, enter_new_context, idle_loop, interrupt, start, yield_now};
-pub use sleep::{SleepGuard, SleepLock};
+pub use sleep::{ObjectLock, SleepGuard, SleepLock};
 pub use thread::{Current, Start, State, Thread, current};
 pub use timer::{sleep_until, tick};
 pub use wait::WaitQueue;

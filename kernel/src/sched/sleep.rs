@@ -6,9 +6,11 @@ use super::wait::{Interrupted, WaitQueue};
 use crate::arch::held::Taken;
 use crate::arch::{hart, unwind};
 use crate::symbols::Place;
-use crate::sync::{SpinGuard, SpinLock, rank};
+use crate::sync::{SpinLock, rank};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicU32, Ordering};
+use lock_api::{GuardNoSend, RawMutex};
 
 const RANK: u8 = rank::DEVICE;
 
@@ -18,49 +20,65 @@ pub struct SleepLock<T> {
     value: UnsafeCell<T>,
 }
 
-/// The part of the lock that does not know the value.
+/// The part of the lock that does not know the value. Without contention it is one atomic operation to
+/// take it and one to release it (as in Drepper, "Futexes Are Tricky").
 struct RawSleep {
-    state: SpinLock<State, RANK>,
+    state: AtomicU32,
+    /// Taken from the look at a lock that is held until the thread is in the queue.
+    gate: SpinLock<(), RANK>,
     waiting: WaitQueue,
 }
 
-struct State {
-    held: bool,
-    /// Threads in the queue, or on their way into it or out of it.
-    waiters: u32,
-}
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+/// Held, and there may be somebody in the queue.
+const CONTENDED: u32 = 2;
 
 impl RawSleep {
+    const fn new(name: Awaited) -> RawSleep {
+        RawSleep {
+            state: AtomicU32::new(FREE),
+            gate: SpinLock::new(()),
+            waiting: WaitQueue::new(name),
+        }
+    }
+
     #[inline(never)]
     fn lock(&self) {
-        let mut state = self.state.lock();
-        if state.held {
+        if cfg!(debug_assertions) {
+            // Checks that the thread holds no spin lock that comes after.
+            drop(self.gate.lock());
+        }
+        if !self.acquire() {
             if cfg!(debug_assertions) {
                 self.check_not_own(unwind::return_address());
             }
-            state = self.wait(state);
+            self.wait();
         }
-        state.held = true;
         if cfg!(debug_assertions) {
             self.record(unwind::return_address());
         }
     }
 
+    #[inline(always)]
+    fn acquire(&self) -> bool {
+        let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
+        let taken = self.state.compare_exchange(FREE, HELD, success, failure);
+        taken.is_ok()
+    }
+
     #[cold]
     #[inline(never)]
-    fn wait<'a>(&'a self, mut state: SpinGuard<'a, State, RANK>) -> SpinGuard<'a, State, RANK> {
-        state.waiters += 1;
-        while state.held {
-            state = self.waiting.wait_uninterruptible(state);
+    fn wait(&self) {
+        let mut gate = self.gate.lock();
+        while self.state.swap(CONTENDED, Ordering::Acquire) != FREE {
+            gate = self.waiting.wait_uninterruptible(gate);
         }
-        state.waiters -= 1;
-        state
     }
 
     #[inline(never)]
     fn try_lock(&self) -> bool {
-        let state = self.state.try_lock();
-        let taken = state.is_some_and(|mut state| !core::mem::replace(&mut state.held, true));
+        let taken = self.acquire();
         if cfg!(debug_assertions) && taken {
             self.record(unwind::return_address());
         }
@@ -101,13 +119,46 @@ impl RawSleep {
             let _off = hart::off();
             thread.held_locks().pop(self.waiting.address());
         }
-        let mut state = self.state.lock();
-        state.held = false;
-        let waited_for = state.waiters > 0;
-        drop(state);
-        if waited_for {
-            self.waiting.wake_one();
+        if self.state.swap(FREE, Ordering::Release) == CONTENDED {
+            self.wake();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake(&self) {
+        // Whoever found the lock held is in the queue behind this.
+        drop(self.gate.lock());
+        self.waiting.wake_one();
+    }
+}
+
+/// The lock of a memory object, as the crate `vm` takes it.
+pub struct ObjectLock(RawSleep);
+
+// SAFETY: `RawSleep` lets one holder in at a time.
+unsafe impl RawMutex for ObjectLock {
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "how lock_api makes new locks"
+    )]
+    const INIT: Self = ObjectLock(RawSleep::new(Awaited::ObjectLock));
+    type GuardMarker = GuardNoSend;
+
+    #[inline(always)]
+    fn lock(&self) {
+        self.0.lock();
+    }
+
+    /// Never waits, so it may be called with spin locks held.
+    #[inline(always)]
+    fn try_lock(&self) -> bool {
+        self.0.try_lock()
+    }
+
+    #[inline(always)]
+    unsafe fn unlock(&self) {
+        self.0.unlock();
     }
 }
 
@@ -118,13 +169,7 @@ impl<T> SleepLock<T> {
     /// An unlocked value; `name` is what those wait for who want the lock.
     pub const fn new(name: Awaited, value: T) -> SleepLock<T> {
         SleepLock {
-            raw: RawSleep {
-                state: SpinLock::new(State {
-                    held: false,
-                    waiters: 0,
-                }),
-                waiting: WaitQueue::new(name),
-            },
+            raw: RawSleep::new(name),
             value: UnsafeCell::new(value),
         }
     }
@@ -134,12 +179,6 @@ impl<T> SleepLock<T> {
     pub fn lock(&self) -> SleepGuard<'_, T> {
         self.raw.lock();
         SleepGuard { lock: self }
-    }
-
-    /// Takes the lock if it is free; never waits, so it may be called with spin locks held.
-    #[inline(always)]
-    pub fn try_lock(&self) -> Option<SleepGuard<'_, T>> {
-        self.raw.try_lock().then(|| SleepGuard { lock: self })
     }
 }
 

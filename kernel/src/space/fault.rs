@@ -34,14 +34,16 @@ pub fn resolve(mm: &Mm, address: u64, access: Access) -> Result<(), Denied> {
 }
 
 fn try_resolve(mm: &Mm, address: u64, access: Access) -> Result<(), Denied> {
-    let mut supply = None;
+    // Keeps the page that was needed in memory until the space has it.
+    let mut held = None;
     loop {
         let outcome = match mm.lock().as_mut() {
-            Some(space) => space.fault(address, access, supply.take()),
+            Some(space) => space.fault(address, access),
             None => return Err(Denied::Refused),
         };
         match outcome {
             Ok(Fault::Done) => {
+                drop(held);
                 // A page that is read first may be run next, without another fault.
                 if access != Access::Write {
                     paging::see_new_code();
@@ -54,11 +56,7 @@ fn try_resolve(mm: &Mm, address: u64, access: Access) -> Result<(), Denied> {
                     abi::Errno::NoMemory => Denied::OutOfMemory,
                     _ => Denied::Io,
                 })?;
-                supply = Some(vm::FilePage {
-                    file,
-                    index,
-                    pfn: page.into_pfn(),
-                });
+                held = Some(page.ok_or(Denied::Refused)?);
             }
             Err(FaultError::Refused) => return Err(Denied::Refused),
             Err(FaultError::OutOfMemory) => return Err(Denied::OutOfMemory),

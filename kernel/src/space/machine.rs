@@ -2,19 +2,16 @@
 
 use super::reserve;
 use crate::arch::hart;
-use crate::fs::MappedFile;
+use crate::fs::TextFile;
 use crate::mm::ram::{self, DirectMap, Frame, address_of, frames};
-use crate::mm::{asid, commit, kernel_space};
+use crate::mm::{Machine, asid, commit, kernel_space};
+use crate::sched::ObjectLock;
 use crate::sync::{Once, RawSpin, rank};
 use abi::Event;
 use core::ops::Range;
 use frames::{FRAME_SIZE, Pfn, Shrinker, WrongFree};
 use paging::{Table, Tables};
 use vm::{AddressSpace, Flush, Placed};
-
-/// This machine's RAM and page tables. It has no state of its own.
-#[derive(Clone)]
-pub struct Machine;
 
 /// An address space of a process.
 pub type Space = AddressSpace<Machine>;
@@ -56,7 +53,8 @@ impl Tables for Machine {
 // SAFETY: `table` and the copying functions reach frames through the direct map, which has all RAM
 // at all times; frames come from and go to the allocator, which gives each to one owner.
 unsafe impl vm::Machine for Machine {
-    type File = MappedFile;
+    type File = TextFile;
+    type ObjectLock = ObjectLock;
     type EntriesLock = RawSpin<{ rank::ENTRIES }>;
     type Context = asid::Context;
 

@@ -7,5 +7,5 @@ mod mm;
 pub mod reserve;
 
 pub use fault::{Denied, resolve};
-pub use machine::{Machine, Space, init, init_reserve};
+pub use machine::{Space, init, init_reserve};
 pub use mm::Mm;

@@ -5,9 +5,10 @@
 //! may be that very one. So a long listing is made of parts, between which the process goes on.
 
 use super::arguments::Arguments;
+use crate::mm::Machine;
 use crate::mm::user::UserRange;
 use crate::proc::{Process, TABLE};
-use crate::space::{Machine, Space};
+use crate::space::Space;
 use abi::{Errno, PAGE_SIZE, ProcInfo, ProcInfoFlags, RegionInfo, RegionUse, TableEntry};
 use fallible::KArc;
 use vm::{RegionKind, Usage};

@@ -73,6 +73,7 @@ impl<M: Machine> PageTable<M> {
         self.resident.set(pages);
     }
 
+    #[inline(never)]
     fn has_many(&self, table: Pfn) -> bool {
         let many = || {
             let present = self.all_pages(table).filter(|slot| slot.leaf().is_some());

@@ -1,8 +1,8 @@
 //! A node of the tree of regions, and what keeps a tree of them in order, in balance and up to date.
 
-use crate::{Machine, Region};
+use crate::{Error, Machine, PageTable, Region};
 use core::cmp::Ordering;
-use fallible::{AllocError, KBox};
+use fallible::{AllocError, KArc, KBox};
 
 /// A record in the tree; made before an operation changes anything, for making it can fail.
 pub(crate) struct Node<M: Machine> {
@@ -171,11 +171,14 @@ pub(super) fn change<M: Machine>(
     node.update();
 }
 
-pub(super) fn try_clone<M: Machine>(link: &Link<M>) -> Result<Link<M>, AllocError> {
+pub(super) fn forked<M: Machine>(
+    link: &Link<M>,
+    table: &KArc<PageTable<M>>,
+) -> Result<Link<M>, Error> {
     let Some(node) = link else { return Ok(None) };
-    let mut copy = Node::try_new(node.region.clone())?;
-    copy.left = try_clone(&node.left)?;
-    copy.right = try_clone(&node.right)?;
+    let mut copy = Node::try_new(node.region.forked(table)?)?;
+    copy.left = forked(&node.left, table)?;
+    copy.right = forked(&node.right, table)?;
     copy.update();
     Ok(Some(copy))
 }

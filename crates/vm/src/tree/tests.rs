@@ -3,33 +3,45 @@
 extern crate std;
 
 use super::*;
-use crate::region::{Backing, RegionKind};
-
-use crate::Flush;
+use crate::region::RegionKind;
+use crate::{Flush, Object, PageTable};
 use abi::Prot;
 use frames::Pfn;
+use lock_api::{GuardNoSend, RawMutex};
 use paging::{Table, Tables};
 use std::vec::Vec;
 
-/// A lock that nobody takes.
+/// A lock for one thread.
 pub(crate) struct Unlocked;
 
-// SAFETY: it cannot be taken.
+// SAFETY: nobody else is there.
 #[allow(unsafe_code)]
-unsafe impl lock_api::RawMutex for Unlocked {
+unsafe impl RawMutex for Unlocked {
     #[allow(clippy::declare_interior_mutable_const)]
     const INIT: Unlocked = Unlocked;
-    type GuardMarker = lock_api::GuardNoSend;
-    fn lock(&self) {
-        unreachable!("the tree has no tables")
-    }
+    type GuardMarker = GuardNoSend;
+    fn lock(&self) {}
     fn try_lock(&self) -> bool {
-        false
+        true
     }
     unsafe fn unlock(&self) {}
 }
 
-/// A machine that is never asked for anything.
+pub(crate) enum NoFile {}
+
+impl Clone for NoFile {
+    fn clone(&self) -> NoFile {
+        match *self {}
+    }
+}
+
+impl AsRef<Object<Nowhere>> for NoFile {
+    fn as_ref(&self) -> &Object<Nowhere> {
+        match *self {}
+    }
+}
+
+/// A machine whose spaces have a root table and nothing else.
 #[derive(Clone)]
 pub(crate) struct Nowhere;
 
@@ -42,14 +54,15 @@ impl Tables for Nowhere {
 // SAFETY: it gives out no frame.
 #[allow(unsafe_code)]
 unsafe impl Machine for Nowhere {
-    type File = u32;
+    type File = NoFile;
+    type ObjectLock = Unlocked;
     type EntriesLock = Unlocked;
     type Context = ();
     fn alloc(&self) -> Option<Pfn> {
         None
     }
     fn alloc_zeroed(&self) -> Option<Pfn> {
-        None
+        Some(Pfn::new(1))
     }
     fn retain(&self, _: Pfn) {}
     fn release(&self, _: Pfn) {}
@@ -83,9 +96,13 @@ const PAGE: u64 = 4096;
 /// Pages in the range that the tests use.
 const SPAN: u64 = 4000;
 
+fn table() -> KArc<PageTable<Nowhere>> {
+    PageTable::try_new(Nowhere).expect("a root")
+}
+
 fn node(range: Range<u64>) -> KBox<Node<Nowhere>> {
     let range = range.start * PAGE..range.end * PAGE;
-    let region = Region::new(range, Prot::READ, RegionKind::Data, Backing::Anonymous);
+    let region = Region::new(range, Prot::READ, RegionKind::Data, None);
     Node::try_new(region).expect("memory")
 }
 
@@ -112,9 +129,9 @@ fn check(link: &Link<Nowhere>) -> (u8, usize) {
         right.0
     );
     let (height, first, last, gap) = (node.height, node.first, node.last, node.gap);
-    let mut copy = Node::try_new(node.region.clone()).expect("memory");
-    copy.left = try_clone(&node.left).expect("memory");
-    copy.right = try_clone(&node.right).expect("memory");
+    let mut copy = Node::try_new(node.region.over(node.region.range())).expect("memory");
+    copy.left = forked(&node.left, &table()).expect("memory");
+    copy.right = forked(&node.right, &table()).expect("memory");
     copy.update();
     assert_eq!(
         (height, first, last, gap),
@@ -244,7 +261,7 @@ fn stays_flat_however_it_grows() {
 fn a_copy_is_whole_and_apart() {
     let mut tree = RegionTree::<Nowhere>::new();
     (0..100).for_each(|n| tree.insert(node(3 * n..3 * n + 2)));
-    let copy = tree.try_clone().expect("memory");
+    let copy = tree.forked(&table()).expect("memory");
     (0..50).for_each(|n| tree.remove(3 * n * PAGE));
     assert_eq!(
         (tree.len(), copy.len(), check(&copy.root).1),

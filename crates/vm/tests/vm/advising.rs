@@ -101,8 +101,7 @@ fn shared_memory_keeps_its_contents() {
 fn a_file_shows_itself_again() {
     let mut world = World::with_space(64);
     world
-        .space()
-        .map_file(0, 2 * PAGE, RW, 4, 0, PAGE)
+        .map_file(0, 2 * PAGE, RW, (4, 0, PAGE))
         .expect("a region");
     world.store(0, 0, 1).expect("writable");
     world.store(0, PAGE, 1).expect("writable");
@@ -149,8 +148,7 @@ fn what_will_be_needed_is_there_as_far_as_frames_go() {
 fn filling_copies_nothing_and_leaves_files_and_refused_pages_alone() {
     let mut world = world(2, PRIVATE);
     world
-        .space()
-        .map_file(0, 2 * PAGE, RX, 4, 0, PAGE)
+        .map_file(0, 2 * PAGE, RX, (4, 0, PAGE))
         .expect("a region");
     world
         .space()

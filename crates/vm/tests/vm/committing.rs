@@ -63,8 +63,8 @@ fn what_shows_zeroes_or_a_file_counts_with_its_tables_alone() {
     assert_eq!(committed(&world), 2 + TABLES, "frames stay when rights go");
     let space = world.space();
     space.munmap(AT, 8 * PAGE).expect("mapped");
-    space
-        .map_file(AT, 4 * PAGE, RX, 3, 0, 2 * PAGE + 1)
+    world
+        .map_file(AT, 4 * PAGE, RX, (3, 0, 2 * PAGE + 1))
         .expect("room");
     assert_eq!(
         committed(&world),
@@ -92,7 +92,7 @@ fn what_cannot_be_touched_counts_not_at_all() {
 fn shared_memory_counts_once_and_a_fork_as_much_again() {
     let mut world = World::with_space(64);
     world.space().mmap(AT, 4 * PAGE, RW, SHARED).expect("room");
-    let object = 4 + 1; // and a table that names its frames
+    let object = 4;
     assert_eq!(world.ram.committed(), TABLES + object);
     world.fork(0).expect("memory");
     assert_eq!(world.ram.committed(), 2 * TABLES + object);
@@ -173,8 +173,9 @@ fn what_a_file_does_not_fill_counts_whatever_the_rights() {
     let mut world = World::with_space(64);
     let at = 16 * PAGE;
     let none = Prot::empty();
-    let space = world.space();
-    space.map_file(at, 4 * MIB, none, 3, 0, PAGE).expect("room");
+    world
+        .map_file(at, 4 * MIB, none, (3, 0, PAGE))
+        .expect("room");
     let before = committed(&world);
     let last = at + 4 * MIB - 8 * PAGE;
     for (start, length) in [(last, 8 * PAGE), (at, 4 * MIB)] {

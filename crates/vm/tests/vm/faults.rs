@@ -48,9 +48,10 @@ fn the_first_read_of_heap_data_and_stack_takes_a_frame_to_write() {
             .map_anonymous_fixed(start, PAGE, RW, kind)
             .expect("a region");
     }
-    space
-        .map_file(AT + 2 * PAGE, 2 * PAGE, RW, 4, 0, PAGE)
+    world
+        .map_file(AT + 2 * PAGE, 2 * PAGE, RW, (4, 0, PAGE))
         .expect("a file with zeroes behind it");
+    let space = world.space();
     space.set_heap(AT + 4 * PAGE).expect("no heap before");
     space.sbrk(PAGE as i64).expect("room");
     for (resident, page) in [(1, 0), (2, 1), (3, 3), (4, 4)] {
@@ -170,10 +171,7 @@ fn a_fault_without_a_reason_forgets_what_the_hart_remembers() {
     let mut world = world(RW);
     world.store(0, AT, 1).expect("writable");
     let before = world.ram.tlb().flushes;
-    assert_eq!(
-        world.spaces[0].fault(AT, Access::Write, None),
-        Ok(Fault::Done)
-    );
+    assert_eq!(world.spaces[0].fault(AT, Access::Write), Ok(Fault::Done));
     assert_eq!(world.ram.tlb().flushes, (before.0, before.1 + 1));
     world.end();
 }

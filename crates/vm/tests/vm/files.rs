@@ -1,28 +1,35 @@
 //! Regions that show a file.
 
+use crate::ram::File;
 use crate::world::{PAGE, RW, RX, World, file_word};
 use abi::Prot;
-use vm::{Access, Error, Fault, FaultError, FilePage, Machine, RegionKind};
+use fallible::KArc;
+use std::sync::atomic::Ordering::Relaxed;
+use vm::object::Zeroes;
+use vm::{Access, Error, Fault, FaultError, Mappable, Object, Part, RegionKind};
 
 const FILE: u32 = 9;
 
-fn needs(index: u64) -> Fault<u32> {
-    Fault::NeedPage { file: FILE, index }
+/// The file and the page that a fault asks for.
+fn needed(fault: Result<Fault<File>, FaultError>) -> Option<(u32, u64)> {
+    match fault {
+        Ok(Fault::NeedPage { file, index }) => Some((file.number, index)),
+        _ => None,
+    }
 }
 
 #[test]
 fn whole_pages_are_those_of_the_cache() {
     let mut world = World::with_space(64);
     world
-        .space()
-        .map_file(0, 3 * PAGE, RX, FILE, 2 * PAGE, 3 * PAGE)
+        .map_file(0, 3 * PAGE, RX, (FILE, 2 * PAGE, 3 * PAGE))
         .expect("a region");
     assert_eq!(
-        world.spaces[0].fault(PAGE + 4, Access::Execute, None),
-        Ok(needs(3))
+        needed(world.spaces[0].fault(PAGE + 4, Access::Execute)),
+        Some((FILE, 3))
     );
     assert_eq!(world.load(0, PAGE + 8), Ok(file_word(FILE, 3 * PAGE + 8)));
-    let pfn = world.cache[&(FILE, 3)];
+    let pfn = world.frame_of(FILE, 3).expect("cached");
     assert_eq!(
         world.spaces[0].translate(PAGE),
         Some((pfn, RX)),
@@ -43,8 +50,7 @@ fn a_write_copies_and_leaves_the_file_alone() {
     for read_first in [false, true] {
         let mut world = World::with_space(64);
         world
-            .space()
-            .map_file(0, PAGE, RW, FILE, 0, PAGE)
+            .map_file(0, PAGE, RW, (FILE, 0, PAGE))
             .expect("a region");
         if read_first {
             assert_eq!(world.load(0, 8), Ok(file_word(FILE, 8)));
@@ -52,7 +58,7 @@ fn a_write_copies_and_leaves_the_file_alone() {
         assert_eq!(world.store(0, 8, 77), Ok(()));
         assert_eq!(world.load(0, 8), Ok(77));
         assert_eq!(world.load(0, 16), Ok(file_word(FILE, 16)));
-        let cached = world.cache[&(FILE, 0)];
+        let cached = world.frame_of(FILE, 0).expect("cached");
         assert_eq!(
             world.ram.words(cached)[1].value(),
             file_word(FILE, 8),
@@ -80,8 +86,7 @@ fn behind_the_files_part_there_is_zero() {
         let mut world = World::with_space(64);
         let prot = Prot::all();
         world
-            .space()
-            .map_file(0, 4 * PAGE, prot, FILE, PAGE, valid)
+            .map_file(0, 4 * PAGE, prot, (FILE, PAGE, valid))
             .expect("a region");
         assert_eq!(world.access(0, PAGE, first).map(|_| ()), Ok(()));
         assert_eq!(
@@ -100,15 +105,15 @@ fn behind_the_files_part_there_is_zero() {
             "end of the page, {first:?}"
         );
         assert_eq!(
-            world.spaces[0].fault(3 * PAGE, first, None),
+            world.spaces[0].fault(3 * PAGE, first),
             Ok(Fault::Done),
             "no file there"
         );
         assert_eq!(world.load(0, 3 * PAGE), Ok(0));
-        let cached = world.cache[&(FILE, 2)];
+        let cached = world.frame_of(FILE, 2);
         assert_ne!(
             world.spaces[0].translate(PAGE).map(|t| t.0),
-            Some(cached),
+            cached,
             "a private copy"
         );
         world.audit(false);
@@ -120,8 +125,7 @@ fn behind_the_files_part_there_is_zero() {
 fn the_tail_may_end_inside_a_word() {
     let mut world = World::with_space(64);
     world
-        .space()
-        .map_file(0, PAGE, Prot::READ, FILE, 0, 13)
+        .map_file(0, PAGE, Prot::READ, (FILE, 0, 13))
         .expect("a region");
     let whole = file_word(FILE, 8);
     assert_eq!(
@@ -133,26 +137,33 @@ fn the_tail_may_end_inside_a_word() {
 }
 
 #[test]
-fn a_page_that_does_not_fit_goes_back_and_the_fault_starts_over() {
+fn a_page_that_is_gone_again_is_asked_for_again() {
     let mut world = World::with_space(64);
     world
-        .space()
-        .map_file(0, 2 * PAGE, RX, FILE, 0, 2 * PAGE)
+        .map_file(0, 2 * PAGE, RX, (FILE, 0, 2 * PAGE))
         .expect("a region");
     for (file, index) in [(FILE, 1), (FILE + 1, 0)] {
-        let other = world.cached(file, index);
-        assert_eq!(world.spaces[0].fault(0, Access::Read, other), Ok(needs(0)));
-        world.audit(false);
+        world.cached(file, index).expect("memory");
+        assert_eq!(
+            needed(world.spaces[0].fault(0, Access::Read)),
+            Some((FILE, 0))
+        );
     }
-    let page = world.cached(FILE, 0);
-    let result = world.spaces[0].fault(0, Access::Write, page);
-    assert_eq!(result, Err(FaultError::Refused), "text is not for writing");
     world.audit(false);
     let page = world.cached(FILE, 0);
+    world.drop_cache();
     assert_eq!(
-        world.spaces[0].fault(9 * PAGE, Access::Read, page),
-        Err(FaultError::Refused)
+        needed(world.spaces[0].fault(0, Access::Read)),
+        Some((FILE, 0))
     );
+    drop(page);
+    world.audit(false);
+    let page = world.cached(FILE, 0);
+    let result = world.spaces[0].fault(0, Access::Write);
+    assert_eq!(result, Err(FaultError::Refused), "text is not for writing");
+    let result = world.spaces[0].fault(9 * PAGE, Access::Read);
+    assert_eq!(result, Err(FaultError::Refused));
+    drop(page);
     world.audit(false);
     world.end();
 }
@@ -161,30 +172,25 @@ fn a_page_that_does_not_fit_goes_back_and_the_fault_starts_over() {
 fn a_page_that_comes_too_late_goes_back() {
     let mut world = World::with_space(64);
     world
-        .space()
-        .map_file(0, PAGE, RW, FILE, 0, PAGE)
+        .map_file(0, PAGE, RW, (FILE, 0, PAGE))
         .expect("a region");
     world.store(0, 0, 5).expect("writable");
-    let page = world.cached(FILE, 0);
-    assert_eq!(
-        world.spaces[0].fault(0, Access::Read, page),
-        Ok(Fault::Done)
-    );
+    world.cached(FILE, 0).expect("memory");
+    assert_eq!(world.spaces[0].fault(0, Access::Read), Ok(Fault::Done));
     assert_eq!(world.load(0, 0), Ok(5), "what was written meanwhile stays");
     world.audit(false);
     world.end();
 }
 
 #[test]
-fn no_frame_for_the_copy_gives_the_page_back() {
+fn no_frame_for_the_copy_leaves_the_page_to_the_file() {
     let mut world = World::with_space(64);
     world
-        .space()
-        .map_file(0, PAGE, RW, FILE, 0, PAGE)
+        .map_file(0, PAGE, RW, (FILE, 0, PAGE))
         .expect("a region");
-    let page = world.cached(FILE, 0);
+    world.cached(FILE, 0).expect("memory");
     let ram = world.ram.clone();
-    let fault = || world.spaces[0].fault(0, Access::Write, page);
+    let fault = || world.spaces[0].fault(0, Access::Write);
     assert_eq!(
         ram.failing_after(2, fault),
         (Err(FaultError::OutOfMemory), true)
@@ -198,8 +204,7 @@ fn no_frame_for_the_copy_gives_the_page_back() {
 fn the_last_owner_of_a_cached_page_takes_it() {
     let mut world = World::with_space(64);
     world
-        .space()
-        .map_file(0, PAGE, RW, FILE, 0, PAGE)
+        .map_file(0, PAGE, RW, (FILE, 0, PAGE))
         .expect("a region");
     let before = world.access(0, 0, Access::Read);
     world.drop_cache();
@@ -217,11 +222,12 @@ fn two_spaces_show_one_page() {
     let mut world = World::with_space(64);
     let other = vm::AddressSpace::new(world.ram.clone()).expect("memory");
     world.spaces.push(other);
-    for space in &mut world.spaces {
-        space
-            .map_file(0, PAGE, RX, FILE, 0, PAGE)
-            .expect("a region");
+    for p in 0..2 {
+        let part = world.part(FILE, 0, PAGE);
+        let mapped = world.spaces[p].map_object(0, PAGE, RX, part);
+        mapped.expect("a region");
     }
+    world.check_windows();
     let (a, b) = (
         world.access(0, 0, Access::Execute),
         world.access(1, 0, Access::Execute),
@@ -234,9 +240,8 @@ fn two_spaces_show_one_page() {
 #[test]
 fn senseless_file_regions_are_refused() {
     let mut world = World::with_space(16);
-    let mut map = |start, len, offset, file_len| {
-        world.spaces[0].map_file(start, len, RX, FILE, offset, file_len)
-    };
+    let mut map =
+        |start, len, offset, file_len| world.map_file(start, len, RX, (FILE, offset, file_len));
     assert_eq!(
         map(1, PAGE, 0, PAGE),
         Err(Error::Invalid),
@@ -273,28 +278,30 @@ fn senseless_file_regions_are_refused() {
     let region = world.spaces[0]
         .regions()
         .next()
-        .map(|r| (r.kind(), r.file() == Some((&FILE, 0))));
-    assert_eq!(region, Some((RegionKind::Text, true)));
+        .map(|r| (r.kind(), r.file().map(|(file, at)| (file.number, at))));
+    assert_eq!(region, Some((RegionKind::Text, Some((FILE, 0)))));
     world.end();
 }
 
 #[test]
-fn a_supplied_page_needs_no_cache_behind_it() {
+fn anonymous_memory_can_be_shown_privately() {
     let mut world = World::with_space(16);
-    world
-        .space()
-        .map_file(0, PAGE, RX, FILE, 0, PAGE)
-        .expect("a region");
-    let pfn = world.ram.alloc_zeroed().expect("a frame");
-    let page = Some(FilePage {
-        file: FILE,
-        index: 0,
-        pfn,
-    });
-    assert_eq!(
-        world.spaces[0].fault(0, Access::Read, page),
-        Ok(Fault::Done)
-    );
-    assert_eq!(world.load(0, 0), Ok(0));
+    let object = Object::anonymous(world.ram.clone(), 2 * PAGE).expect("memory");
+    let object = KArc::try_new(object).expect("memory");
+    let first = object.page(0, &Zeroes).expect("memory").expect("no end");
+    world.ram.words(first.frame.pfn())[1].store(7, Relaxed);
+    drop(first);
+    let part = Part {
+        of: Mappable::Anonymous(object),
+        offset: 0,
+        len: 2 * PAGE,
+    };
+    let mapped = world.space().map_object(0, 2 * PAGE, RW, part);
+    assert_eq!(mapped, Ok(()));
+    world.fork(0).expect("memory");
+    assert_eq!(world.load(0, 8), Ok(7), "what was there");
+    assert_eq!(world.load(0, PAGE), Ok(0), "what was not");
+    world.store(0, 8, 1).expect("writable");
+    assert_eq!((world.load(0, 8), world.load(1, 8)), (Ok(1), Ok(7)));
     world.end();
 }

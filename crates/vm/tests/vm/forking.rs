@@ -117,10 +117,7 @@ fn three_generations_share_and_part() {
 #[test]
 fn the_page_of_zeroes_and_the_files_pages_are_shared_too() {
     let mut world = world();
-    world
-        .space()
-        .map_file(0, PAGE, RX, 3, 0, PAGE)
-        .expect("a region");
+    world.map_file(0, PAGE, RX, (3, 0, PAGE)).expect("a region");
     world.load(0, AT).expect("readable");
     let text = world.access(0, 0, Access::Execute);
     world.fork(0).expect("memory");

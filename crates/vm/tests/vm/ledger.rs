@@ -94,7 +94,7 @@ impl Ledger {
     /// Every reference to a frame must be known, but for those of frames of shared memory, of which
     /// there must be `hidden`.
     pub(crate) fn balance(&mut self, world: &World, hidden: usize) {
-        let cache: Vec<Pfn> = world.cache.values().copied().collect();
+        let cache = world.cache();
         self.enter(&cache);
         let old = std::mem::replace(&mut self.cache, cache);
         self.strike(&old);

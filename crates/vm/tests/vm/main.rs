@@ -19,6 +19,7 @@ mod mapping;
 mod mmu;
 mod model;
 mod model_test;
+mod objects;
 mod ops;
 mod page;
 mod pair;

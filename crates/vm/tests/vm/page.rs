@@ -28,7 +28,7 @@ pub(crate) struct Object {
     pub(crate) words: RefCell<BTreeMap<u64, Words>>,
     /// Pages that were made.
     pub(crate) made: RefCell<BTreeSet<u64>>,
-    /// Levels of tables that its size at first asks for.
+    /// Levels of tables, below an array of 512 links, that its size at first asks for.
     levels: u32,
 }
 
@@ -55,7 +55,7 @@ impl Object {
 }
 
 fn levels_for(pages: u64) -> u32 {
-    (0..).find(|level| pages <= 1 << (9 * level)).unwrap_or(0)
+    (0..).find(|level| pages <= 512 << (9 * level)).unwrap_or(0)
 }
 
 #[derive(Clone)]

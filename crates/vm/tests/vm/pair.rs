@@ -31,9 +31,8 @@ impl Pair {
     pub(crate) fn new(ram: &Ram) -> Pair {
         let mut world = World::on(ram.clone());
         world.spaces.reserve(PROCESSES);
-        world
-            .spaces
-            .push(program(ram).expect("memory for a program"));
+        let first = program(&mut world).expect("memory for a program");
+        world.spaces.push(first);
         Pair {
             world,
             models: vec![Model::new()],
@@ -80,6 +79,7 @@ impl Pair {
         }
         if self.steps.is_multiple_of(ROUND) {
             (0..self.models.len()).for_each(|p| self.look_at(p));
+            self.world.check_windows();
         } else {
             self.look_at(p.min(self.models.len() - 1));
         }
@@ -90,7 +90,7 @@ impl Pair {
         if !ram.is_strict() {
             return;
         }
-        let used = ram.used() - ram.frames_aside() - self.world.cache.len();
+        let used = ram.used() - ram.frames_aside() - self.world.cached_pages();
         assert!(
             used as u64 <= ram.committed(),
             "{used} frames in use, {} promised",
@@ -138,7 +138,7 @@ impl Pair {
     }
 
     fn exec(&mut self, p: usize, failing: Failing) {
-        match self.run(failing, |world| program(&world.ram)) {
+        match self.run(failing, program) {
             (Ok(space), _) => {
                 self.world.ram.leave_everywhere();
                 self.world.spaces[p] = space;
@@ -258,10 +258,10 @@ impl Pair {
 }
 
 /// What every process runs at first.
-fn program(ram: &Ram) -> Result<Space, Error> {
-    let mut space = Space::new(ram.clone())?;
+fn program(world: &mut World) -> Result<Space, Error> {
+    let mut space = Space::new(world.ram.clone())?;
     for (start, len, prot, offset, file_len) in PROGRAM {
-        space.map_file(start, len, prot, FILE, offset, file_len)?;
+        space.map_object(start, len, prot, world.part(FILE, offset, file_len))?;
     }
     let guard = STACK - PAGE;
     space.map_anonymous_fixed(STACK, PAGE, RW, RegionKind::Stack)?;

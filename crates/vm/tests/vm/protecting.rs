@@ -167,10 +167,10 @@ fn shared_memory_has_rights_of_its_own_in_each_space() {
 #[test]
 fn the_program_and_the_heap_too() {
     let mut world = World::with_space(64);
-    let space = world.space();
-    space
-        .map_file(0, 4 * PAGE, RX, 1, 0, 3 * PAGE + 8)
+    world
+        .map_file(0, 4 * PAGE, RX, (1, 0, 3 * PAGE + 8))
         .expect("a region");
+    let space = world.space();
     space.set_heap(8 * PAGE).expect("nothing to give back");
     space.sbrk(3 * PAGE as i64).expect("room");
     let whole = regions(space);

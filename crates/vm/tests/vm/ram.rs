@@ -10,7 +10,7 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Relaxed},
 };
 use std::sync::{Arc, Mutex, MutexGuard};
-use vm::{Flush, Machine, Placed, Reserve};
+use vm::{Flush, Machine, Object, Placed, Reserve};
 
 /// What fills frames that nobody asked to be zeroed.
 pub(crate) const JUNK: u64 = 0xdead_beef_dead_beef;
@@ -42,6 +42,31 @@ pub(crate) struct Inner {
     harts: Harts,
     /// What somebody else does when the next common reference is about to be given up.
     meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+/// A file in use: its number and its object.
+#[derive(Clone)]
+pub(crate) struct File {
+    pub(crate) number: u32,
+    pub(crate) object: Arc<Object<Ram>>,
+}
+
+impl AsRef<Object<Ram>> for File {
+    fn as_ref(&self) -> &Object<Ram> {
+        &self.object
+    }
+}
+
+impl PartialEq for File {
+    fn eq(&self, other: &File) -> bool {
+        self.number == other.number
+    }
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "file {}", self.number)
+    }
 }
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
@@ -257,7 +282,8 @@ impl Tables for Ram {
 // SAFETY: a frame is in the free list or has references, never both; the checks of `index` hold that
 // to account, and all memory is atomics.
 unsafe impl Machine for Ram {
-    type File = u32;
+    type File = File;
+    type ObjectLock = Spin;
     type EntriesLock = Spin;
     /// The root.
     type Context = Pfn;

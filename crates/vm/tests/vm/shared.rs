@@ -146,7 +146,7 @@ fn harts_that_touch_a_page_at_once_get_one_page() {
             scope.spawn(|| {
                 barrier.wait();
                 for page in 0..64 {
-                    let fault = space.fault(BASE + page * PAGE, Access::Write, None);
+                    let fault = space.fault(BASE + page * PAGE, Access::Write);
                     assert_eq!(fault, Ok(Fault::Done));
                 }
             });
@@ -183,7 +183,7 @@ fn harts_that_make_it_grow_at_once_get_one_page() {
                     assert_eq!(grown, Ok(BASE));
                     barrier.wait();
                     for page in [last, 0] {
-                        let fault = space.fault(BASE + page * PAGE, Access::Write, None);
+                        let fault = space.fault(BASE + page * PAGE, Access::Write);
                         assert_eq!(fault, Ok(Fault::Done));
                     }
                 });

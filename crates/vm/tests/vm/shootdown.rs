@@ -213,7 +213,7 @@ fn a_hart_that_walks_while_another_changes() {
             round += 1;
             for page in 0..PAGES {
                 let space = world.space();
-                let faulted = space.fault(BASE + page * PAGE, Access::Write, None);
+                let faulted = space.fault(BASE + page * PAGE, Access::Write);
                 assert_eq!(faulted, Ok(Fault::Done), "page {page}");
             }
             let (half, all) = (PAGES / 2 * PAGE, PAGES * PAGE);

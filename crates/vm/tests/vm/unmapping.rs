@@ -103,10 +103,7 @@ fn nothing_there_or_nothing_sensible() {
 #[test]
 fn heap_stack_and_program_stay() {
     let mut world = world(1);
-    world
-        .space()
-        .map_file(0, PAGE, RX, 1, 0, PAGE)
-        .expect("a region");
+    world.map_file(0, PAGE, RX, (1, 0, PAGE)).expect("a region");
     world
         .space()
         .map_anonymous_fixed(PAGE, PAGE, RW, RegionKind::Stack)

@@ -1,12 +1,17 @@
 //! Processes on one machine with a page cache: what a kernel does around an address space.
 
 use crate::mmu::{Survey, reach, survey};
-use crate::ram::Ram;
+use crate::ram::{File, Ram};
 use abi::Prot;
 use frames::Pfn;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use vm::{Access, AddressSpace, Error, Fault, FaultError, FilePage, Machine, RegionKind};
+use vm::object::{Mapped, Page, Pager, Version};
+use vm::{
+    Access, AddressSpace, Error, Fault, FaultError, Frame, Machine, Mappable, Object, Part,
+    RegionKind,
+};
 
 pub(crate) type Space = AddressSpace<Ram>;
 
@@ -19,10 +24,32 @@ pub(crate) fn file_word(file: u32, offset: u64) -> u64 {
     u64::from(file) << 48 | offset | 1
 }
 
-/// A machine, its page cache, and the processes that a test keeps by number.
+/// Pages of each file.
+const FILE_PAGES: u64 = 64;
+
+/// Reads a file, whose number it is.
+struct Reader(u32);
+
+impl Pager<Ram> for Reader {
+    type Error = Error;
+
+    fn page_in(&self, object: &Object<Ram>, index: u64) -> Result<(Frame<Ram>, Version), Error> {
+        let version = object.version();
+        let frame = object.machine().alloc().ok_or(Error::NoMemory)?;
+        for (n, word) in object.machine().words(frame).iter().enumerate() {
+            word.store(file_word(self.0, index * PAGE + n as u64 * 8), Relaxed);
+        }
+        // SAFETY: it was allocated just now.
+        let frame = unsafe { Frame::from_pfn(object.machine(), frame) };
+        Ok((frame, version))
+    }
+}
+
+/// A machine, its files with the pages that are cached of them, and the processes that a test keeps by
+/// number.
 pub(crate) struct World {
     pub(crate) ram: Ram,
-    pub(crate) cache: HashMap<(u32, u64), Pfn>,
+    files: HashMap<u32, File>,
     pub(crate) spaces: Vec<Space>,
     /// Accesses that faulted twice.
     pub(crate) stale: usize,
@@ -38,7 +65,7 @@ impl World {
         ram.reset_tlbs();
         World {
             ram,
-            cache: HashMap::new(),
+            files: HashMap::new(),
             spaces: vec![],
             stale: 0,
         }
@@ -70,36 +97,83 @@ impl World {
         self.spaces.swap_remove(p);
     }
 
-    /// The page of the file, read into the cache if need be, with a reference.
-    pub(crate) fn cached(&mut self, file: u32, index: u64) -> Option<FilePage<u32>> {
-        let pfn = match self.cache.get(&(file, index)) {
-            Some(&pfn) => pfn,
-            None => {
-                let pfn = self.ram.alloc()?;
-                for (n, word) in self.ram.words(pfn).iter().enumerate() {
-                    word.store(file_word(file, index * PAGE + n as u64 * 8), Relaxed);
-                }
-                self.cache.insert((file, index), pfn);
-                pfn
-            }
+    /// A file, made when it is asked for first.
+    pub(crate) fn file(&mut self, number: u32) -> File {
+        let new = || File {
+            number,
+            object: Arc::new(Object::file(self.ram.clone(), FILE_PAGES * PAGE)),
         };
-        self.ram.retain(pfn);
-        Some(FilePage { file, index, pfn })
+        self.files.entry(number).or_insert_with(new).clone()
     }
 
+    /// The part of a file, for a region.
+    pub(crate) fn part(&mut self, file: u32, offset: u64, len: u64) -> Part<Ram> {
+        Part {
+            of: Mappable::File(self.file(file)),
+            offset,
+            len,
+        }
+    }
+
+    /// Maps a file privately in process 0.
+    pub(crate) fn map_file(
+        &mut self,
+        start: u64,
+        len: u64,
+        prot: Prot,
+        (file, offset, file_len): (u32, u64, u64),
+    ) -> Result<(), Error> {
+        let part = self.part(file, offset, file_len);
+        self.space().map_object(start, len, prot, part)
+    }
+
+    /// The page of the file, read if need be.
+    pub(crate) fn cached(&mut self, file: u32, index: u64) -> Option<Page<Ram>> {
+        self.file(file)
+            .object
+            .page(index, &Reader(file))
+            .ok()
+            .flatten()
+    }
+
+    /// The frame of a page that the file's object has.
+    pub(crate) fn frame_of(&mut self, file: u32, index: u64) -> Option<Pfn> {
+        let page = self.file(file).object.find(index)?;
+        Some(page.frame.pfn())
+    }
+
+    /// Pages of files that are cached.
+    pub(crate) fn cached_pages(&self) -> usize {
+        self.files.values().map(|file| file.object.resident()).sum()
+    }
+
+    /// Their frames.
+    pub(crate) fn cache(&self) -> Vec<Pfn> {
+        let pages = |File { object, .. }: &File| {
+            let found = (0..FILE_PAGES).filter_map(|index| object.find(index));
+            found.map(|page| page.frame.pfn()).collect::<Vec<Pfn>>()
+        };
+        self.files.values().flat_map(pages).collect()
+    }
+
+    /// The files let go of all pages, also of those that are mapped.
     pub(crate) fn drop_cache(&mut self) {
-        self.cache
-            .drain()
-            .for_each(|(_, pfn)| self.ram.release(pfn));
+        for File { object, .. } in self.files.values() {
+            let size = object.size();
+            object.truncate(0);
+            object.write(size..size, |_, _, _| ());
+        }
     }
 
     /// A fault with whatever page it asks for.
     pub(crate) fn fault(&mut self, p: usize, addr: u64, access: Access) -> Result<(), FaultError> {
-        match self.spaces[p].fault(addr, access, None)? {
+        match self.spaces[p].fault(addr, access)? {
             Fault::Done => Ok(()),
             Fault::NeedPage { file, index } => {
-                let page = self.cached(file, index).ok_or(FaultError::OutOfMemory)?;
-                let again = self.spaces[p].fault(addr, access, Some(page))?;
+                let _page = self
+                    .cached(file.number, index)
+                    .ok_or(FaultError::OutOfMemory)?;
+                let again = self.spaces[p].fault(addr, access)?;
                 assert_eq!(
                     again,
                     Fault::Done,
@@ -147,11 +221,12 @@ impl World {
     /// reference; and what the spaces say of themselves must be so. Shared memory has frames that no
     /// table shows: with `hidden`, they are let pass.
     pub(crate) fn audit(&self, hidden: bool) {
+        self.check_windows();
         let zero = self.ram.zero_page();
         let mut expected: HashMap<Pfn, u32> = HashMap::new();
-        self.cache
-            .values()
-            .for_each(|&pfn| *expected.entry(pfn).or_default() += 1);
+        self.cache()
+            .into_iter()
+            .for_each(|pfn| *expected.entry(pfn).or_default() += 1);
         // A table that several spaces have has one reference to each of its pages.
         let mut tables = HashSet::new();
         for space in &self.spaces {
@@ -190,9 +265,48 @@ impl World {
     pub(crate) fn end(mut self) {
         self.ram.leave_everywhere();
         self.spaces.clear();
+        self.check_windows();
         self.drop_cache();
         assert_eq!(self.ram.used(), 0, "frames still in use at the end");
         assert_eq!(self.ram.committed(), 0, "frames still promised at the end");
+    }
+}
+
+impl World {
+    /// The windows that objects list must be those of the spaces.
+    pub(crate) fn check_windows(&self) {
+        let mut listed = HashSet::new();
+        let name = |object: &Object<Ram>| std::ptr::from_ref(object).addr();
+        let mut list = |object: &Object<Ram>| {
+            let name = name(object);
+            object.for_each_mapped(|Mapped { table, delta }| {
+                listed.insert((name, table.root(), *delta));
+            });
+        };
+        let files = self.files.values();
+        files.for_each(|file| list(&file.object));
+        let mut shown = HashSet::new();
+        for space in &self.spaces {
+            for region in space.regions() {
+                let Some((object, Mapped { table, delta })) = region.object() else {
+                    continue;
+                };
+                assert_eq!(table.root(), space.root(), "{:x?}", region.range());
+                if let Some((_, offset)) = region.file() {
+                    assert_eq!(
+                        region.start().wrapping_sub(*delta),
+                        offset,
+                        "offset of the file"
+                    );
+                }
+                list(object);
+                shown.insert((name(object), table.root(), *delta));
+            }
+        }
+        assert_eq!(
+            listed, shown,
+            "windows: listed by objects, those of regions"
+        );
     }
 }
 

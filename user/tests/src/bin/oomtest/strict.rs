@@ -37,6 +37,8 @@ pub(crate) const TESTS: &[Test] = tests! {
 
 /// Allocation step.
 const PIECE: usize = 256;
+/// Pages of a mapping with two page tables of its own, and of an object with two page lists.
+const LONG: usize = 1024;
 
 /// Runs a hog in a child until it is refused; the child must exit normally, and a witness must not
 /// notice.
@@ -285,16 +287,16 @@ fn kept_after_fork() -> Outcome {
 fn come_back() -> Outcome {
     let before = committable()?;
     for _ in 0..3 {
-        let base = map(PIECE, MapFlags::PRIVATE).ok_or("expected a mapping, saw -1")?;
-        let shared = map(PIECE, MapFlags::SHARED).ok_or("expected a mapping, saw -1")?;
+        let base = map(LONG, MapFlags::PRIVATE).ok_or("expected a mapping, saw -1")?;
+        let shared = map(LONG, MapFlags::SHARED).ok_or("expected a mapping, saw -1")?;
         expect_eq!(
             before - committable()?,
-            2 * PIECE as u64 + 3,
-            "pages committed for two mappings, their page tables and the object's page list"
+            2 * LONG as u64 + 5 + 2,
+            "pages committed for two mappings, their page tables and the object's page lists"
         );
         for at in [base, shared] {
             // SAFETY: nobody uses the memory.
-            let answer = unsafe { sys::munmap(at, PIECE * PAGE_SIZE) };
+            let answer = unsafe { sys::munmap(at, LONG * PAGE_SIZE) };
             expect_eq!(answer, 0, "munmap");
         }
         let top = mem::grow(PIECE * PAGE_SIZE).or_fail("grow the heap")?;

@@ -1,0 +1,85 @@
+//! Where an object is mapped: the list of its windows, for reverse mapping.
+
+use super::Object;
+use crate::{Error, Machine, PageTable};
+use fallible::{KArc, KVec};
+
+/// A place where an object is mapped: in the space with this page table, the entry for page `n` can only
+/// be at `delta + n * PAGE`. Whether it is the object's is to be seen by its frame.
+pub struct Mapped<M: Machine> {
+    /// The page table.
+    pub table: KArc<PageTable<M>>,
+    /// Address less offset, modulo 2^64.
+    pub delta: u64,
+}
+
+impl<M: Machine> Clone for Mapped<M> {
+    fn clone(&self) -> Mapped<M> {
+        Mapped {
+            table: self.table.clone(),
+            delta: self.delta,
+        }
+    }
+}
+
+impl<M: Machine> PartialEq for Mapped<M> {
+    fn eq(&self, other: &Mapped<M>) -> bool {
+        KArc::ptr_eq(&self.table, &other.table) && self.delta == other.delta
+    }
+}
+
+impl<M: Machine> Object<M> {
+    /// Lists a window.
+    pub(crate) fn link(&self, window: &Mapped<M>) -> Result<(), Error> {
+        loop {
+            let mut state = self.state.lock();
+            let count = state.mapped.len();
+            if count < state.mapped.capacity() {
+                let added = state.mapped.push_reserved(window.clone());
+                debug_assert!(added.is_ok(), "there was room for the window");
+                return Ok(());
+            }
+            drop(state);
+            self.refit((2 * count).max(4))?;
+        }
+    }
+
+    /// Takes a window off the list.
+    pub(crate) fn unlink(&self, window: &Mapped<M>) {
+        let mut state = self.state.lock();
+        let place = state.mapped.iter().rposition(|other| other == window);
+        debug_assert!(place.is_some(), "the window is not on the list");
+        // The window has the page table too.
+        place.map(|place| state.mapped.swap_remove(place));
+        let (count, room) = (state.mapped.len(), state.mapped.capacity());
+        if count == 0 {
+            state.mapped = KVec::new();
+        } else if room > 8 && count <= room / 4 {
+            drop(state);
+            // Without memory for a shorter list it stays as it is.
+            let _ = self.refit(room / 2);
+        }
+    }
+
+    /// Gives the list room for so many windows, if it fits them.
+    #[cold]
+    fn refit(&self, room: usize) -> Result<(), Error> {
+        let mut other = KVec::try_with_capacity(room)?;
+        let mut state = self.state.lock();
+        if state.mapped.len() <= room {
+            core::mem::swap(&mut state.mapped, &mut other);
+            while let Some(window) = other.pop() {
+                let moved = state.mapped.push_reserved(window);
+                debug_assert!(moved.is_ok(), "the new list has no room");
+            }
+        }
+        // What is left of the old list is dropped without the lock.
+        drop(state);
+        Ok(())
+    }
+
+    /// Tells of every window, in no order. The object is locked meanwhile.
+    pub fn for_each_mapped(&self, tell: impl FnMut(&Mapped<M>)) {
+        self.state.lock().mapped.iter().for_each(tell);
+    }
+}

@@ -1,0 +1,177 @@
+//! Windows: what a region shows of a memory object.
+
+use crate::machine::Machine;
+use crate::object::{Mapped, Object, Page, Zeroes};
+use crate::{Error, PageTable};
+use fallible::KArc;
+use paging::PAGE;
+
+/// What can be mapped.
+pub enum Mappable<M: Machine> {
+    /// A file's object. The file is asked for pages that it does not have, and is in use while it is mapped.
+    File(M::File),
+    /// Anonymous memory.
+    Anonymous(KArc<Object<M>>),
+}
+
+impl<M: Machine> Mappable<M> {
+    fn object(&self) -> &Object<M> {
+        match self {
+            Mappable::File(file) => file.as_ref(),
+            Mappable::Anonymous(object) => object,
+        }
+    }
+}
+
+impl<M: Machine> Clone for Mappable<M> {
+    fn clone(&self) -> Mappable<M> {
+        match self {
+            Mappable::File(file) => Mappable::File(file.clone()),
+            Mappable::Anonymous(object) => Mappable::Anonymous(object.clone()),
+        }
+    }
+}
+
+/// A part of an object, as a private mapping shows it.
+pub struct Part<M: Machine> {
+    /// Whose part.
+    pub of: Mappable<M>,
+    /// Where in the object it begins.
+    pub offset: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+impl<M: Machine> Part<M> {
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.offset.checked_add(self.len)
+    }
+}
+
+/// A part of an object, at the place in a space where regions show it. Its offset in the object follows from
+/// the address; so regions that are cut, trimmed, stretched or joined go on to share it. Its object lists
+/// it for as long as it lives.
+pub(crate) struct Window<M: Machine> {
+    of: Mappable<M>,
+    mapped: Mapped<M>,
+    /// Offset in the object from which on the window shows zeroes.
+    end: u64,
+    /// Whether stores go to the object. Otherwise a page is copied before it is written.
+    shared: bool,
+}
+
+impl<M: Machine> Window<M> {
+    /// A private window whose part of the object begins at `addr` of the space with this page table.
+    pub(crate) fn private(
+        part: Part<M>,
+        addr: u64,
+        table: &KArc<PageTable<M>>,
+    ) -> Result<KArc<Window<M>>, Error> {
+        let end = part.end().ok_or(Error::Invalid)?;
+        let delta = addr.wrapping_sub(part.offset);
+        let table = table.clone();
+        Window::try_new(part.of, Mapped { table, delta }, end, false)
+    }
+
+    /// A shared window on anonymous memory, which begins at `addr` of the space with this page table.
+    pub(crate) fn shared(
+        object: KArc<Object<M>>,
+        addr: u64,
+        table: &KArc<PageTable<M>>,
+    ) -> Result<KArc<Window<M>>, Error> {
+        let mapped = Mapped {
+            table: table.clone(),
+            delta: addr,
+        };
+        Window::try_new(Mappable::Anonymous(object), mapped, u64::MAX, true)
+    }
+
+    fn try_new(
+        of: Mappable<M>,
+        mapped: Mapped<M>,
+        end: u64,
+        shared: bool,
+    ) -> Result<KArc<Window<M>>, Error> {
+        of.object().link(&mapped)?;
+        // A window that is dropped is taken off the list.
+        Ok(KArc::try_new(Window {
+            of,
+            mapped,
+            end,
+            shared,
+        })?)
+    }
+
+    /// The same part of the object at the same address of another space.
+    pub(crate) fn forked(&self, table: &KArc<PageTable<M>>) -> Result<KArc<Window<M>>, Error> {
+        self.copy(table, self.mapped.delta)
+    }
+
+    /// What this shows at `from`, at `to` of the same space.
+    pub(crate) fn moved(&self, from: u64, to: u64) -> Result<KArc<Window<M>>, Error> {
+        let delta = self.mapped.delta.wrapping_add(to).wrapping_sub(from);
+        self.copy(&self.mapped.table, delta)
+    }
+
+    fn copy(&self, table: &KArc<PageTable<M>>, delta: u64) -> Result<KArc<Window<M>>, Error> {
+        let table = table.clone();
+        Window::try_new(
+            self.of.clone(),
+            Mapped { table, delta },
+            self.end,
+            self.shared,
+        )
+    }
+
+    pub(crate) fn object(&self) -> &Object<M> {
+        self.of.object()
+    }
+
+    pub(crate) fn mapped(&self) -> &Mapped<M> {
+        &self.mapped
+    }
+
+    pub(crate) fn file(&self) -> Option<&M::File> {
+        match &self.of {
+            Mappable::File(file) => Some(file),
+            Mappable::Anonymous(_) => None,
+        }
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// The offset in the object that an address has.
+    pub(crate) fn offset(&self, addr: u64) -> u64 {
+        addr.wrapping_sub(self.mapped.delta)
+    }
+
+    /// Bytes of the object that the window shows from an address on.
+    pub(crate) fn len_from(&self, addr: u64) -> u64 {
+        self.end.saturating_sub(self.offset(addr))
+    }
+
+    /// Whether both show the same in any region.
+    pub(crate) fn is_like(&self, other: &Window<M>) -> bool {
+        core::ptr::eq(self.object(), other.object())
+            && self.mapped == other.mapped
+            && (self.end, self.shared) == (other.end, other.shared)
+    }
+
+    /// The object's page for an address, if nobody has to wait for it.
+    #[inline]
+    pub(crate) fn page(&self, addr: u64) -> Result<Option<Page<M>>, Error> {
+        let index = self.offset(addr) / PAGE;
+        match &self.of {
+            Mappable::File(file) => Ok(file.as_ref().find(index)),
+            Mappable::Anonymous(object) => object.page(index, &Zeroes),
+        }
+    }
+}
+
+impl<M: Machine> Drop for Window<M> {
+    fn drop(&mut self) {
+        self.object().unlink(&self.mapped);
+    }
+}

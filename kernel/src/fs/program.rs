@@ -1,0 +1,103 @@
+//! Programs: files as address spaces map them to run them. A file that is open for writing cannot be mapped,
+//! but a copy of it can.
+
+use super::cache::InodeRef;
+use super::inode::Inode;
+use crate::mm::{Commit, Frame, Machine};
+use abi::Errno;
+use core::ops::Deref;
+use fallible::KArc;
+use frames::FRAME_SIZE;
+use vm::object::{Pager, Version};
+use vm::{Mappable, Object, Part};
+
+/// A file that some address space runs.
+pub struct TextFile(InodeRef);
+
+impl TextFile {
+    /// Fails while the file is open for writing.
+    pub fn new(inode: &InodeRef) -> Result<TextFile, Errno> {
+        inode.text().begin_run(inode.object())?;
+        Ok(TextFile(inode.clone()))
+    }
+}
+
+impl Deref for TextFile {
+    type Target = Inode;
+    fn deref(&self) -> &Inode {
+        &self.0
+    }
+}
+
+impl AsRef<Object<Machine>> for TextFile {
+    fn as_ref(&self) -> &Object<Machine> {
+        self.object()
+    }
+}
+
+impl Clone for TextFile {
+    fn clone(&self) -> TextFile {
+        self.0.text().share_run();
+        TextFile(self.0.clone())
+    }
+}
+
+impl Drop for TextFile {
+    fn drop(&mut self) {
+        self.0.text().end_run();
+    }
+}
+
+/// What a program shows of its file: `length` bytes from `offset` on. It is the file's own pages if they can
+/// be mapped as they are, and otherwise a copy.
+pub fn part_to_run(inode: &InodeRef, offset: u64, length: u64) -> Result<Part<Machine>, Errno> {
+    let aligned = offset.is_multiple_of(FRAME_SIZE as u64);
+    if let Some(file) = aligned.then(|| TextFile::new(inode).ok()).flatten() {
+        return Ok(Part {
+            of: Mappable::File(file),
+            offset,
+            len: length,
+        });
+    }
+    let _reading = Commit::try_new(1)?;
+    let object = KArc::try_new(Object::anonymous(Machine, length)?)?;
+    let copier = Copier {
+        inode,
+        offset,
+        length,
+    };
+    for index in 0..length.div_ceil(FRAME_SIZE as u64) {
+        object.page(index, &copier)?;
+    }
+    Ok(Part {
+        of: Mappable::Anonymous(object),
+        offset: 0,
+        len: length,
+    })
+}
+
+/// Makes pages of what a file has from `offset` on, for `length` bytes.
+struct Copier<'a> {
+    inode: &'a Inode,
+    offset: u64,
+    length: u64,
+}
+
+impl Pager<Machine> for Copier<'_> {
+    type Error = Errno;
+
+    fn page_in(
+        &self,
+        object: &Object<Machine>,
+        index: u64,
+    ) -> Result<(vm::Frame<Machine>, Version), Errno> {
+        let version = object.version();
+        let mut page = Frame::try_new_zeroed()?;
+        let first = index * FRAME_SIZE as u64;
+        let length = (self.length - first).min(FRAME_SIZE as u64) as usize;
+        let bytes = page.bytes_mut().and_then(|page| page.get_mut(..length));
+        let bytes = bytes.ok_or(Errno::Invalid)?;
+        self.inode.copy_to(self.offset + first, bytes)?;
+        Ok((page.into(), version))
+    }
+}
