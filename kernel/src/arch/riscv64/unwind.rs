@@ -35,7 +35,7 @@ pub fn callers(fp: usize, stack: Range<usize>) -> impl Iterator<Item = usize> + 
 
 /// All stacks of this kernel, with the holes between them: for the running code's own frames.
 pub fn all_stacks() -> Range<usize> {
-    layout::STACKS..layout::DEVICES
+    layout::STACKS..layout::LARGE_DEVICES.start
 }
 
 fn record(fp: usize, stack: &Range<usize>) -> Option<(usize, usize)> {
