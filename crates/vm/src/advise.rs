@@ -2,10 +2,10 @@
 
 use crate::table::Whole;
 use crate::unmap::pages_or_none;
-use crate::{AddressSpace, Error, Machine, Region};
+use crate::{AddressSpace, Error, Files, Region};
 use abi::Advice;
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Follows advice about the pages from `start` for `len` bytes, rounded up to pages, of whatever
     /// regions. A length of 0 concerns none.
     ///

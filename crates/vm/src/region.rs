@@ -3,7 +3,7 @@
 use crate::account::{Account, Extent};
 use crate::object::{Mapped, Object};
 use crate::window::Window;
-use crate::{Access, Error, Machine, PageTable};
+use crate::{Access, Error, Files, PageTable};
 use abi::Prot;
 use core::ops::Range;
 use fallible::KArc;
@@ -26,7 +26,7 @@ pub enum RegionKind {
 }
 
 /// Where the contents of a page come from when it is touched first.
-pub(crate) enum Source<'a, M: Machine> {
+pub(crate) enum Source<'a, M: Files> {
     /// Zeroes.
     Zero,
     /// The first `valid` bytes of the object's page, and zeroes.
@@ -34,7 +34,7 @@ pub(crate) enum Source<'a, M: Machine> {
 }
 
 /// A range of pages that are used in one way.
-pub struct Region<M: Machine> {
+pub struct Region<M: Files> {
     start: u64,
     end: u64,
     prot: Prot,
@@ -45,7 +45,7 @@ pub struct Region<M: Machine> {
     window: Option<KArc<Window<M>>>,
 }
 
-impl<M: Machine> Region<M> {
+impl<M: Files> Region<M> {
     /// A region over `range`, whose ends are multiples of the page.
     pub(crate) fn new(
         range: Range<u64>,

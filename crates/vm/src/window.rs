@@ -6,15 +6,21 @@ use crate::{Error, PageTable};
 use fallible::KArc;
 use paging::PAGE;
 
+/// A machine with files that can be mapped.
+pub trait Files: Machine {
+    /// A file in use, which leads to its object: what a window keeps, and what a fault asks for a page of.
+    type File: Clone + AsRef<Object<Self>>;
+}
+
 /// What can be mapped.
-pub enum Mappable<M: Machine> {
+pub enum Mappable<M: Files> {
     /// A file's object. The file is asked for pages that it does not have, and is in use while it is mapped.
     File(M::File),
     /// Anonymous memory.
     Anonymous(KArc<Object<M>>),
 }
 
-impl<M: Machine> Mappable<M> {
+impl<M: Files> Mappable<M> {
     fn object(&self) -> &Object<M> {
         match self {
             Mappable::File(file) => file.as_ref(),
@@ -23,7 +29,7 @@ impl<M: Machine> Mappable<M> {
     }
 }
 
-impl<M: Machine> Clone for Mappable<M> {
+impl<M: Files> Clone for Mappable<M> {
     fn clone(&self) -> Mappable<M> {
         match self {
             Mappable::File(file) => Mappable::File(file.clone()),
@@ -33,7 +39,7 @@ impl<M: Machine> Clone for Mappable<M> {
 }
 
 /// A part of an object, as a private mapping shows it.
-pub struct Part<M: Machine> {
+pub struct Part<M: Files> {
     /// Whose part.
     pub of: Mappable<M>,
     /// Where in the object it begins.
@@ -42,7 +48,7 @@ pub struct Part<M: Machine> {
     pub len: u64,
 }
 
-impl<M: Machine> Part<M> {
+impl<M: Files> Part<M> {
     pub(crate) fn end(&self) -> Option<u64> {
         self.offset.checked_add(self.len)
     }
@@ -51,7 +57,7 @@ impl<M: Machine> Part<M> {
 /// A part of an object, at the place in a space where regions show it. Its offset in the object follows from
 /// the address; so regions that are cut, trimmed, stretched or joined go on to share it. Its object lists
 /// it for as long as it lives.
-pub(crate) struct Window<M: Machine> {
+pub(crate) struct Window<M: Files> {
     of: Mappable<M>,
     mapped: Mapped<M>,
     /// Offset in the object from which on the window shows zeroes.
@@ -60,7 +66,7 @@ pub(crate) struct Window<M: Machine> {
     shared: bool,
 }
 
-impl<M: Machine> Window<M> {
+impl<M: Files> Window<M> {
     /// A private window whose part of the object begins at `addr` of the space with this page table.
     pub(crate) fn private(
         part: Part<M>,
@@ -170,7 +176,7 @@ impl<M: Machine> Window<M> {
     }
 }
 
-impl<M: Machine> Drop for Window<M> {
+impl<M: Files> Drop for Window<M> {
     fn drop(&mut self) {
         self.object().unlink(&self.mapped);
     }
