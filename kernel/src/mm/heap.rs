@@ -191,6 +191,10 @@ pub unsafe fn free_block(block: Pfn, order: usize) {
 
 struct KernelHeap;
 
+/// What the kernel allocates for itself takes at least this. It has few smaller objects, and each of their
+/// size classes would take a page.
+const SMALLEST: usize = 64;
+
 #[global_allocator]
 static HEAP: KernelHeap = KernelHeap;
 
@@ -204,7 +208,10 @@ fn block_order(layout: Layout) -> Option<usize> {
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let object = match size_for(layout) {
-            Some(size) => return kmalloc(size).map_or(ptr::null_mut(), NonNull::as_ptr),
+            Some(size) => {
+                let object = kmalloc(size.max(SMALLEST));
+                return object.map_or(ptr::null_mut(), NonNull::as_ptr);
+            }
             None => block_order(layout).and_then(alloc_block),
         };
         object.map_or(ptr::null_mut(), pointer_to)

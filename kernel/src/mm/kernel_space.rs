@@ -6,7 +6,7 @@
 
 use super::ram::DirectMap;
 use super::{Commit, Frame, commit};
-use crate::arch::layout::{self, DEVICES, DEVICES_END, STACKS, phys_to_virt};
+use crate::arch::layout::{self, DEVICES, LARGE_DEVICES, STACKS, phys_to_virt};
 use crate::arch::{hart, paging as mmu, sbi};
 use crate::platform::{self, Platform};
 use crate::sync::{Once, SpinLock, rank};
@@ -23,8 +23,17 @@ const RX: Prot = Prot::READ.union(Prot::EXEC);
 const RW: Prot = Prot::READ.union(Prot::WRITE);
 
 static ROOT: Once<Pfn> = Once::new();
-/// Guards the tables below the root; holds the free addresses for devices.
-static TABLE: SpinLock<Range<usize>, { rank::DEVICE }> = SpinLock::new(DEVICES..DEVICES_END);
+/// Free addresses for devices.
+struct Free {
+    pages: Range<usize>,
+    superpages: Range<usize>,
+}
+
+/// Guards the tables below the root.
+static TABLE: SpinLock<Free, { rank::DEVICE }> = SpinLock::new(Free {
+    pages: DEVICES,
+    superpages: LARGE_DEVICES,
+});
 
 /// Counts what is mapped below [`STACKS`]' entry. A hart may remember that an address had nothing
 /// behind it; one that has not heard of all mappings forgets everything when it next switches, and
@@ -144,26 +153,19 @@ fn map(
 
 /// Maps device registers and gives their address. Devices stay mapped for ever.
 pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
-    let superpage = Level::SUPERPAGE.entry_span();
-    let level = match physical.is_multiple_of(superpage) && size >= superpage {
-        true => Level::SUPERPAGE,
-        false => Level::LEAF,
+    let mut free = TABLE.lock();
+    let (level, free) = match size < Level::SUPERPAGE.entry_span() {
+        true => (Level::LEAF, &mut free.pages),
+        false => (Level::SUPERPAGE, &mut free.superpages),
     };
     let span = level.entry_span();
     let start = physical / span * span;
     let length = ((physical + size).next_multiple_of(span) - start) as usize;
-    let mut free = TABLE.lock();
     if length > free.len() {
         return Err(AllocError);
     }
-    // Superpages from the other end, so that all pages share a table.
-    let base = if level == Level::LEAF {
-        free.start += length;
-        free.start - length
-    } else {
-        free.end -= length;
-        free.end
-    };
+    let base = free.start;
+    free.start += length;
     for offset in (0..length).step_by(span as usize) {
         let physical = start + offset as u64;
         map(base + offset, physical, RW, level, Frame::try_new)?;
