@@ -1,7 +1,7 @@
 //! What an address space needs of the machine it runs on.
 
 use crate::Flush;
-use abi::Event;
+use abi::{Event, Use};
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use frames::Pfn;
@@ -49,11 +49,23 @@ pub unsafe trait Machine: Clone + Tables {
     /// That of a new space, which no hart has run yet.
     fn new_context(&self, root: Pfn) -> Self::Context;
 
-    /// A frame with one reference and any content; `None` when memory has ended.
+    /// A frame with one reference and any content; `None` when memory has ended. As every new frame, it is
+    /// for [`Use::Anonymous`] until [`label`](Self::label) says otherwise.
     fn alloc(&self) -> Option<Pfn>;
 
     /// A frame with one reference, all zero.
     fn alloc_zeroed(&self) -> Option<Pfn>;
+
+    /// Hears what a frame, or a large block that is not parted, is used for from now on, for those who count.
+    /// The caller alone has a reference to it.
+    fn label(&self, pfn: Pfn, what: Use) {
+        let _ = (pfn, what);
+    }
+
+    /// As [`label`](Self::label), of a frame that others may have references to besides the caller.
+    fn relabel(&self, pfn: Pfn, what: Use) {
+        let _ = (pfn, what);
+    }
 
     /// One reference more.
     fn retain(&self, pfn: Pfn);
@@ -199,7 +211,7 @@ impl<M: Machine> Drop for Frame<M> {
     }
 }
 
-/// Frames put aside for an operation that must not fail any more: a stack, each with the number of
+/// Frames for tables, put aside for an operation that must not fail any more: a stack, each with the number of
 /// the next one, plus one, in its first word.
 pub(crate) struct Spare<M: Machine> {
     machine: M,
@@ -220,6 +232,7 @@ impl<M: Machine> Spare<M> {
         let mut spare = Spare::none(machine);
         for _ in 0..count {
             let frame = Frame::any(machine)?.into_pfn();
+            machine.label(frame, Use::PageTable);
             machine.table(frame)[0].store(spare.top, Ordering::Relaxed);
             spare.top = u64::from(frame.get()) + 1;
         }

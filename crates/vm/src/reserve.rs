@@ -8,6 +8,7 @@
 //! there is no room, and all go as soon as memory is asked back. So they count as free memory.
 
 use crate::machine::{Machine, Placed};
+use abi::Use;
 use core::ops::Range;
 use frames::Pfn;
 use paging::{PAGE, SUPERPAGE};
@@ -82,6 +83,7 @@ impl Reserve {
         let place = self.sets.get_mut(at)?;
         let set = place.as_mut()?;
         let pfn = set.give(addr)?;
+        machine.label(pfn, Use::Anonymous);
         let complete = set.rest() == 0;
         if complete {
             *place = None;
@@ -93,6 +95,7 @@ impl Reserve {
     #[inline(never)]
     fn open<M: Machine>(&mut self, machine: &M, space: Pfn, start: u64) -> Option<usize> {
         let block = machine.alloc_large()?;
+        machine.label(block, Use::Aside);
         machine.part_large(block);
         // A vacant place comes before all others, for `None` is less than any number.
         let before = |at: &usize| self.sets.get(*at)?.as_ref().map(|set| set.before);

@@ -33,7 +33,7 @@ pub(crate) use share::Sharing;
 
 use crate::machine::Frame;
 use crate::{Error, Flush, Machine};
-use abi::Prot;
+use abi::{Prot, Use};
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use fallible::KArc;
@@ -102,6 +102,7 @@ impl<M: Machine> PageTable<M> {
     /// A table with the kernel's half.
     pub(crate) fn try_new(machine: M) -> Result<KArc<PageTable<M>>, Error> {
         let root = Frame::zeroed(&machine).ok_or(Error::NoMemory)?;
+        machine.label(root.pfn(), Use::PageTable);
         machine.init_root(root.pfn());
         let context = machine.new_context(root.pfn());
         Ok(KArc::try_new(PageTable {

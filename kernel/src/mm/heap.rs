@@ -3,10 +3,10 @@
 use super::commit::{self, Commit};
 use super::ram::{self, KernelFrames, cpu, frame_of, frames, pointer_to};
 use crate::sync::{RawSpin, SpinLock, rank};
+use abi::Use;
 use core::alloc::{GlobalAlloc, Layout};
 use core::mem;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn, order_for};
 use kmalloc::{DirectMap, Kmalloc, Memory, Stats, size_for};
 
@@ -63,7 +63,7 @@ fn take_page() -> Option<Pfn> {
         if !commit::try_add(1) {
             return None;
         }
-        let page = ram::alloc(0);
+        let page = ram::alloc(0, Use::Slab);
         match page {
             Some(_) => KEPT.lock().held += 1,
             None => commit::sub(1),
@@ -104,7 +104,7 @@ unsafe impl Memory for Ram {
 pub fn init() {
     frames().register_shrinker(&KMALLOC);
     for _ in 0..LEAST {
-        let Some(page) = ram::alloc(0).filter(|_| commit::try_add(1)) else {
+        let Some(page) = ram::alloc(0, Use::Slab).filter(|_| commit::try_add(1)) else {
             panic!("no memory for kmalloc");
         };
         let mut kept = KEPT.lock();
@@ -156,21 +156,12 @@ pub fn try_pages() -> Option<usize> {
     KMALLOC.try_pages()
 }
 
-/// Pages in blocks for the kernel itself.
-static BLOCK_PAGES: AtomicUsize = AtomicUsize::new(0);
-
-/// Pages in blocks for the kernel itself: what is too large for kmalloc, and memory of devices.
-pub fn block_pages() -> usize {
-    BLOCK_PAGES.load(Ordering::Relaxed)
-}
-
 /// A block of `1 << order` frames for the kernel itself.
 #[cold]
 pub fn alloc_block(order: usize) -> Option<Pfn> {
     let commit = Commit::try_new(1 << order).ok()?;
-    let block = ram::alloc(order)?;
+    let block = ram::alloc(order, Use::Kernel)?;
     mem::forget(commit);
-    BLOCK_PAGES.fetch_add(1 << order, Ordering::Relaxed);
     Some(block)
 }
 
@@ -186,7 +177,6 @@ pub unsafe fn free_block(block: Pfn, order: usize) {
     // SAFETY: the caller's promise.
     unsafe { ram::free(block, order) };
     commit::sub(1 << order);
-    BLOCK_PAGES.fetch_sub(1 << order, Ordering::Relaxed);
 }
 
 struct KernelHeap;

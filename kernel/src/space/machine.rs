@@ -7,7 +7,7 @@ use crate::mm::ram::{self, DirectMap, Frame, address_of, frames};
 use crate::mm::{Machine, asid, commit, kernel_space};
 use crate::sched::ObjectLock;
 use crate::sync::{Once, RawSpin, SpinLock, rank};
-use abi::Event;
+use abi::{Event, Use};
 use core::ops::Range;
 use frames::{FRAME_SIZE, Pfn, Shrinker, WrongFree};
 use paging::{Table, Tables};
@@ -26,7 +26,7 @@ static ZERO_PAGE: Once<Pfn> = Once::new();
 
 /// Makes the page of zeros that all untouched memory shares.
 pub fn init() {
-    match Frame::try_new_zeroed() {
+    match Frame::try_new_zeroed(Use::Kernel) {
         Ok(frame) => ZERO_PAGE.set(frame.into_pfn()),
         Err(_) => panic!("no memory for the zero page"),
     }
@@ -74,11 +74,21 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn alloc(&self) -> Option<Pfn> {
-        ram::alloc(0)
+        ram::alloc(0, Use::Anonymous)
     }
 
     fn alloc_zeroed(&self) -> Option<Pfn> {
-        Frame::try_new_zeroed().ok().map(Frame::into_pfn)
+        Frame::try_new_zeroed(Use::Anonymous)
+            .ok()
+            .map(Frame::into_pfn)
+    }
+
+    fn label(&self, pfn: Pfn, what: Use) {
+        frames().label(pfn, what as u8);
+    }
+
+    fn relabel(&self, pfn: Pfn, what: Use) {
+        frames().relabel(pfn, what as u8);
     }
 
     fn retain(&self, pfn: Pfn) {
@@ -99,7 +109,9 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn alloc_large(&self) -> Option<Pfn> {
-        frames().try_alloc(LARGE_ORDER)
+        let block = frames().try_alloc(LARGE_ORDER)?;
+        frames().label(block, Use::Anonymous as u8);
+        Some(block)
     }
 
     fn retain_large(&self, block: Pfn) {

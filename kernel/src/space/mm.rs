@@ -62,11 +62,6 @@ impl Mm {
         self.ask(PageTable::resident)
     }
 
-    /// Pages of its page table.
-    pub fn page_tables(&self) -> usize {
-        self.ask(PageTable::tables)
-    }
-
     /// All pages that would come back with it, if it shares none with others.
     pub fn pages(&self) -> usize {
         self.ask(|table| table.resident() + table.kept() + table.tables() + table.records())

@@ -2,11 +2,12 @@
 //! TLB each.
 
 use crate::harts::{Harts, Spin};
+use abi::Use;
 use frames::Pfn;
 use paging::{Table, Tables};
 use std::ops::Range;
 use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,6 +25,8 @@ const LARGE: usize = 512;
 pub(crate) struct Inner {
     pages: Vec<Table>,
     refs: Vec<AtomicU32>,
+    /// What each frame in use is for.
+    uses: Vec<AtomicU8>,
     free: Mutex<Vec<u32>>,
     /// Of each 512 frames, whether they are a block whose references are counted as one. Here each
     /// frame has its count all the same, but nobody may ask for a single one's.
@@ -87,6 +90,7 @@ impl Ram {
         let inner = Inner {
             pages: (0..frames).map(page).collect(),
             refs: (0..frames).map(|_| AtomicU32::new(0)).collect(),
+            uses: (0..frames).map(|_| AtomicU8::new(0)).collect(),
             free: Mutex::new((1..frames as u32).rev().collect()),
             whole: (0..frames / LARGE)
                 .map(|_| AtomicBool::new(false))
@@ -106,6 +110,12 @@ impl Ram {
             .for_each(|word| word.store(0, Relaxed));
         inner.refs[0].store(1, Relaxed);
         Ram(Arc::new(inner))
+    }
+
+    /// What a frame is used for.
+    pub(crate) fn use_of(&self, pfn: Pfn) -> Option<Use> {
+        let number = self.0.uses[self.index(pfn)].load(Relaxed);
+        Use::ALL.get(usize::from(number)).copied()
     }
 
     pub(crate) fn harts(&self) -> &Harts {
@@ -318,7 +328,27 @@ unsafe impl Machine for Ram {
         };
         let old = self.0.refs[index as usize].swap(1, Relaxed);
         assert_eq!(old, 0, "a frame in the free list has references");
-        Some(Pfn::new(BASE + index))
+        let pfn = Pfn::new(BASE + index);
+        self.label(pfn, Use::Anonymous);
+        Some(pfn)
+    }
+
+    fn label(&self, pfn: Pfn, what: Use) {
+        let index = self.index(pfn);
+        let whole = self.0.whole.get(index / LARGE);
+        let frames = match whole.is_some_and(|whole| whole.load(Relaxed)) {
+            true => self.block(pfn),
+            false => index..index + 1,
+        };
+        for index in frames {
+            let refs = self.0.refs[index].load(Relaxed);
+            assert_eq!(refs, 1, "{pfn:?} is somebody else's too");
+            self.0.uses[index].store(what as u8, Relaxed);
+        }
+    }
+
+    fn relabel(&self, pfn: Pfn, what: Use) {
+        self.0.uses[self.single(pfn)].store(what as u8, Relaxed);
     }
 
     fn alloc_zeroed(&self) -> Option<Pfn> {
@@ -391,7 +421,9 @@ unsafe impl Machine for Ram {
             .iter()
             .for_each(|refs| refs.store(1, Relaxed));
         self.0.whole[found].store(true, Relaxed);
-        Some(Pfn::new(BASE + block.start as u32))
+        let block = Pfn::new(BASE + block.start as u32);
+        self.label(block, Use::Anonymous);
+        Some(block)
     }
 
     fn retain_large(&self, block: Pfn) {
