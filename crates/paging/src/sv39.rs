@@ -32,6 +32,8 @@ bitflags::bitflags! {
         /// One of the two bits that are the software's: the entry keeps a frame for a page that may
         /// not be accessed at present. Hardware stops at the missing `VALID`.
         const KEPT = 1 << 8;
+        /// The other one: whoever owns the tables marks entries for a purpose of its own.
+        const MARK = 1 << 9;
     }
 }
 
@@ -46,7 +48,7 @@ pub(crate) fn branch(table: Pfn) -> u64 {
 
 /// Whether an entry above the leaf level leads to a table.
 pub(crate) fn is_branch(entry: u64) -> bool {
-    let looked_at = Bits::all() - Bits::KEPT;
+    let looked_at = Bits::all() - Bits::KEPT - Bits::MARK;
     Bits::from_bits_truncate(entry) & looked_at == Bits::VALID && entry >> RESERVED_SHIFT == 0
 }
 
@@ -81,9 +83,9 @@ pub(crate) fn pfn(entry: u64) -> Pfn {
     Pfn::new((entry >> PFN_SHIFT) as u32)
 }
 
-/// The same page, so many frames further on.
+/// The same page, so many frames further on, and not marked.
 pub(crate) fn plus(entry: u64, frames: u64) -> u64 {
-    entry + (frames << PFN_SHIFT)
+    (entry & !MARK) + (frames << PFN_SHIFT)
 }
 
 /// What a user program may do with the page: nothing where the hardware would fault, for whatever
@@ -102,6 +104,9 @@ pub(crate) fn prot(entry: u64) -> Prot {
     prot.set(Prot::EXEC, bits.contains(Bits::EXEC));
     prot
 }
+
+/// The bit for the purposes of whoever owns the tables; hardware does not look at it.
+pub(crate) const MARK: u64 = Bits::MARK.bits();
 
 pub(crate) fn is_writable(entry: u64) -> bool {
     entry & Bits::WRITE.bits() != 0

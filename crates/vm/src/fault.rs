@@ -4,7 +4,7 @@
 use crate::access::Access;
 use crate::machine::Frame;
 use crate::region::{Region, Source};
-use crate::table::{PageTable, Whole};
+use crate::table::PageTable;
 use crate::{AddressSpace, Error, Flush, Machine};
 use abi::{Event, Prot};
 use frames::Pfn;
@@ -190,18 +190,21 @@ fn unshare<M: Machine>(
     let machine = table.machine();
     let all_rights = |pfn| Leaf::user(pfn, region.prot());
     if level == Level::SUPERPAGE && machine.is_unique_large(leaf.pfn()) {
+        table.release_spare(page);
+        let leaf = cursor.entry().leaf().unwrap_or(leaf);
         table.grant(page, leaf, all_rights(leaf.pfn()));
         machine.note(Event::LastOwner);
         return Ok(());
     }
     let range = page..page + PAGE;
-    let spare = table.reserve(&range, Whole::Change)?;
+    let spare = table.reserve(&range)?;
     let old = leaf.part(level, page);
     let zero = old.pfn() == machine.zero_page();
     // A table or a large page that others have too is a reference of theirs to the frame.
-    let unique = || spare.is_empty() && machine.is_unique(old.pfn());
+    let own = level == Level::LEAF && machine.is_unique(cursor.table());
+    let unique = || own && machine.is_unique(old.pfn());
     if !zero && (region.is_shared() || unique()) {
-        table.own(&range, Whole::Change, spare);
+        table.own(&range, spare);
         table.grant(page, old, all_rights(old.pfn()));
         machine.note(Event::LastOwner);
         return Ok(());
@@ -214,7 +217,7 @@ fn unshare<M: Machine>(
         (frame, false, Event::Copy)
     };
     machine.note(event);
-    table.own(&range, Whole::Change, spare);
+    table.own(&range, spare);
     if table.replace(page, old, all_rights(frame.pfn())) {
         frame.into_pfn();
         if complete {

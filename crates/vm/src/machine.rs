@@ -215,11 +215,26 @@ impl<M: Machine> Spare<M> {
     pub(crate) fn new(machine: &M, count: usize) -> Option<Spare<M>> {
         let mut spare = Spare::none(machine);
         for _ in 0..count {
-            let frame = Frame::any(machine)?.into_pfn();
-            machine.table(frame)[0].store(spare.top, Ordering::Relaxed);
-            spare.top = u64::from(frame.get()) + 1;
+            spare.put(Frame::any(machine)?);
         }
         Some(spare)
+    }
+
+    /// One more.
+    pub(crate) fn put(&mut self, frame: Frame<M>) {
+        let pfn = frame.into_pfn();
+        self.machine.table(pfn)[0].store(self.top, Ordering::Relaxed);
+        self.top = u64::from(pfn.get()) + 1;
+    }
+
+    /// Names them.
+    pub(crate) fn for_each(&self, mut act: impl FnMut(Pfn)) {
+        let mut top = self.top;
+        while let Some(number) = top.checked_sub(1) {
+            let pfn = Pfn::new(number as u32);
+            act(pfn);
+            top = self.machine.table(pfn)[0].load(Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -54,9 +54,10 @@ impl<M: Machine> AddressSpace<M> {
     /// A space with these regions and nothing in its table.
     pub(crate) fn with(
         table: KArc<PageTable<M>>,
-        regions: RegionTree<M>,
+        mut regions: RegionTree<M>,
         heap: Heap,
     ) -> Result<Self, Error> {
+        regions.refill()?;
         let promise = Promise::new(table.machine().clone(), regions.committed() + 1)?;
         let space = AddressSpace {
             table,

@@ -14,7 +14,7 @@
 //! 2 MiB are a large page, or a table of pages. After a fork such a table may belong to several
 //! spaces. It has one reference to each of its pages then, no matter how many spaces have it; none
 //! of its entries is writable; and nobody changes it: who needs to, gets a table of its own first
-//! (`own.rs`). Frames that a table which is nobody else's names once are this space's alone.
+//! (`own.rs`), from a frame that the fork has put aside (`spares.rs`). Frames that a table which is nobody else's names once are this space's alone.
 
 mod clear;
 mod large;
@@ -23,8 +23,8 @@ mod protect;
 mod put;
 mod relocate;
 mod share;
+mod spares;
 
-pub(crate) use own::Whole;
 pub(crate) use share::Sharing;
 
 use crate::machine::Frame;
@@ -36,6 +36,7 @@ use fallible::KArc;
 use frames::Pfn;
 use lock_api::{Mutex, MutexGuard};
 use paging::{Cursor, Entry, Leaf, Level, PAGE, Slot};
+use spares::Spares;
 
 /// The page table of an address space, with counts of what it has. It can be held by others than the
 /// space: they see it empty when the space has gone.
@@ -44,6 +45,7 @@ pub struct PageTable<M: Machine> {
     root: Pfn,
     context: M::Context,
     entries: Mutex<M::EntriesLock, ()>,
+    spares: Spares<M>,
     /// Tables below the root, those that other spaces have too among them.
     tables: Count,
     /// Large pages.
@@ -87,6 +89,7 @@ impl<M: Machine> PageTable<M> {
         machine.init_root(root.pfn());
         let context = machine.new_context(root.pfn());
         Ok(KArc::try_new(PageTable {
+            spares: Spares::none(&machine),
             machine,
             root: root.into_pfn(),
             context,

@@ -67,8 +67,13 @@ impl Mm {
         self.ask(PageTable::tables)
     }
 
+    /// Frames that forks put aside for it.
+    pub fn spares(&self) -> usize {
+        self.ask(PageTable::spares)
+    }
+
     /// All pages that would come back with it, if it shares none with others.
     pub fn pages(&self) -> usize {
-        self.ask(|table| table.resident() + table.tables() + table.records())
+        self.ask(|table| table.resident() + table.tables() + table.spares() + table.records())
     }
 }

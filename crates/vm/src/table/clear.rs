@@ -62,6 +62,7 @@ impl<M: Machine> PageTable<M> {
     /// Nothing is left after [`tear_down`](Self::tear_down), which counts no pages in tables that others
     /// keep: it need not look into them.
     pub(crate) fn cleared(&self) {
+        self.drop_spares();
         self.resident.set(0);
     }
 
@@ -94,6 +95,7 @@ impl<M: Machine> PageTable<M> {
                 },
                 Entry::Leaf(leaf) => Unlinked::Large(leaf.pfn()),
             };
+            self.unmark(slot);
             self.change(|_| slot.take());
             if gather.all {
                 self.free(unlinked, true);

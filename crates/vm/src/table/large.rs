@@ -6,7 +6,7 @@ use crate::{Error, Flush, Machine};
 use abi::Prot;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
-use paging::{Entry, Leaf, Level, PAGE, SUPERPAGE};
+use paging::{Cursor, Entry, Leaf, Level, PAGE, SUPERPAGE};
 
 /// Frames in a large page.
 pub(super) const FRAMES: usize = (SUPERPAGE / PAGE) as usize;
@@ -51,6 +51,7 @@ impl<M: Machine> PageTable<M> {
     /// all alike, and to this space alone.
     #[inline(never)]
     pub(crate) fn promote(&self, addr: u64) {
+        self.release_spare(addr);
         let cursor = self.look_up(addr);
         let table = cursor.table();
         if cursor.level() != Level::LEAF || !self.machine.is_unique(table) {
@@ -73,8 +74,7 @@ impl<M: Machine> PageTable<M> {
 
     /// Puts a table with the same pages in the place of a large one.
     #[inline(never)]
-    pub(super) fn split(&self, addr: u64, table: Frame<M>) {
-        let cursor = self.at(Level::SUPERPAGE, addr);
+    pub(super) fn split(&self, cursor: &Cursor<M>, table: Frame<M>) {
         if let Some(leaf) = cursor.entry().leaf() {
             self.machine.part_large(leaf.pfn());
         }

@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod flushing;
 mod forking;
+mod giving_back;
 mod harts;
 mod heap;
 mod large;

@@ -277,6 +277,8 @@ pub(crate) fn survey(ram: &Ram, root: Pfn) -> Survey {
 /// An entry must be of a form that a walker takes, whether any walker comes by or not.
 fn check_form(entry: u64, level: u32, addr: u64) {
     let (bits, number) = (entry & 0x3ff, entry >> 10);
+    // The software's mark, on entries for 2 MiB.
+    let bits = if level == 1 { bits & 0x1ff } else { bits };
     let kept = bits == 1 << 8 && number.is_multiple_of(1 << (9 * level));
     let pointer = bits == 1 && level > 0;
     // V, U and A, and nothing that is the kernel's or the software's; R or X; R and D with W.
