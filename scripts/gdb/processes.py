@@ -124,10 +124,14 @@ def regions(process):
 
 def backing(region):
     """Where a region's pages come from."""
-    name, value = variant(region["backing"])
-    if name == "File":
-        return "file from %#x" % int(value["offset"])
-    return "shared" if name == "Shared" else ""
+    window = some(region["window"])
+    if window is None:
+        return ""
+    window = target(window).dereference()
+    if window["shared"]:
+        return "shared"
+    offset = int(region["start"]) - int(window["mapped"]["delta"])
+    return "file from %#x" % (offset % (1 << 64))
 
 
 def rights(region):
@@ -179,7 +183,8 @@ class Ps(gdb.Command):
             print(line)
 
     def line(self, process, parent):
-        pages = int(bare(mm(process)["resident"]))
+        table = some(locked(mm(process)["table"])[0])
+        pages = int(bare(target(table).dereference()["resident"]["__0"])) if table is not None else 0
         name = text(locked(process["name"])[0])
         return "%5d %6d %6d %-16s %s" % (int(process["pid"]), parent, pages, name, state(process))
 

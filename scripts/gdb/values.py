@@ -72,7 +72,7 @@ def locked(lock):
     """The value in a spin or sleeping lock, and whether it is held."""
     if name_of(lock.type).startswith("lock_api::"):
         return bare(lock["data"]), bool(bare(lock["raw"]["locked"]))
-    return bare(lock["value"]), bool(locked(lock["raw"]["state"])[0]["held"])
+    return bare(lock["value"]), bool(bare(lock["raw"]["state"]))
 
 
 def text(name):

@@ -1,10 +1,10 @@
 //! What a program tells about its use of pages, and what it can ask.
 
 use crate::unmap::pages_or_none;
-use crate::{AddressSpace, Error, Machine, Region};
+use crate::{AddressSpace, Error, Files, Region};
 use abi::Advice;
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Follows advice about the pages from `start` for `len` bytes, rounded up to pages, of whatever
     /// regions. A length of 0 concerns none.
     ///
@@ -35,6 +35,8 @@ impl<M: Machine> AddressSpace<M> {
                 return Err(Error::Invalid);
             }
             Advice::DontNeed | Advice::Free => {
+                let shared = self.regions.within(range.clone());
+                shared.for_each(|region| region.keep_shared(&self.table, &range));
                 self.table.own_ends(&range);
                 self.table.clear(range.clone(), &range);
             }

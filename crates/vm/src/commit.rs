@@ -6,11 +6,11 @@
 //! The tree of regions keeps the sum of what each may take (`account.rs`), so that it costs no walk.
 
 use crate::account::{Account, tables};
-use crate::{AddressSpace, Error, Machine};
+use crate::{AddressSpace, Error, Files};
 use core::ops::Range;
 use paging::PAGE;
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Frames that the space may come to have, with its page tables and what forks put aside.
     pub fn committed(&self) -> u64 {
         self.needed() + self.table.spares() as u64

@@ -5,7 +5,7 @@ use crate::access::Access;
 use crate::machine::Frame;
 use crate::region::{Region, Source};
 use crate::table::PageTable;
-use crate::{AddressSpace, Error, Flush, Machine};
+use crate::{AddressSpace, Error, Files, Flush};
 use abi::{Event, Prot};
 use frames::Pfn;
 use paging::{Cursor, Leaf, Level, PAGE, SUPERPAGE, page_down};
@@ -39,7 +39,7 @@ impl From<Error> for FaultError {
     }
 }
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Makes the page at `addr` fit for an access that faulted, if the space's regions allow it.
     ///
     /// [`Fault::NeedPage`] asks for a page of a file: the caller unlocks the space, has the page come into
@@ -73,7 +73,7 @@ impl<M: Machine> AddressSpace<M> {
 
 /// Gives a page its first frame.
 #[inline(always)]
-fn fill<M: Machine>(
+fn fill<M: Files>(
     table: &PageTable<M>,
     region: &Region<M>,
     cursor: Cursor<M>,
@@ -104,7 +104,7 @@ fn fill<M: Machine>(
 
 /// Gives a page of zeroes its first frame: that of zeroes which all share, where that will do.
 #[inline(always)]
-fn fill_with_zeroes<M: Machine>(
+fn fill_with_zeroes<M: Files>(
     table: &PageTable<M>,
     region: &Region<M>,
     cursor: Cursor<M>,
@@ -129,7 +129,7 @@ fn fill_with_zeroes<M: Machine>(
 
 /// The entry for a page of an object, of which the first `valid` bytes count: the object's frame where that
 /// will do, and otherwise a copy.
-pub(crate) fn leaf_for<M: Machine>(
+pub(crate) fn leaf_for<M: Files>(
     machine: &M,
     region: &Region<M>,
     access: Access,
@@ -150,7 +150,7 @@ pub(crate) fn leaf_for<M: Machine>(
 
 /// A frame of zeroes for a page; and whether with it the 2 MiB around the page are full of frames
 /// that lie as in a large page.
-fn zeroed<M: Machine>(
+fn zeroed<M: Files>(
     table: &PageTable<M>,
     region: &Region<M>,
     page: u64,
@@ -168,7 +168,7 @@ fn zeroed<M: Machine>(
 }
 
 /// A frame with the first `valid` bytes of another, and zeroes.
-fn copy<M: Machine>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, FaultError> {
+fn copy<M: Files>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, FaultError> {
     let frame = Frame::any(machine).ok_or(FaultError::OutOfMemory)?;
     machine.copy_page(from, frame.pfn());
     if (valid as u64) < PAGE {
@@ -180,7 +180,7 @@ fn copy<M: Machine>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, Fa
 /// Gives a page that is there all its region's rights: with its own frame if it is the last user of
 /// it, with a copy otherwise. A large page that nobody else uses gets them as a whole. Where the page has
 /// changed meanwhile, the program faults again.
-fn unshare<M: Machine>(
+fn unshare<M: Files>(
     table: &PageTable<M>,
     region: &Region<M>,
     cursor: &Cursor<M>,

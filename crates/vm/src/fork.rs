@@ -2,9 +2,9 @@
 
 use crate::PageTable;
 use crate::table::Sharing;
-use crate::{AddressSpace, Error, Machine, Region};
+use crate::{AddressSpace, Error, Files, Region};
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// A space with the same regions and contents. Private pages are shared until either side
     /// writes; shared mappings stay shared, and their pages are found again when touched. For each table and
     /// large page that both have then, both have a frame put aside (see [`trim`](Self::trim)).

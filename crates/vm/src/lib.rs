@@ -72,7 +72,7 @@ pub use reserve::{Reserve, SETS};
 pub use space::{AddressSpace, Stats};
 pub use table::PageTable;
 pub use tree::Regions;
-pub use window::{Mappable, Part};
+pub use window::{Files, Mappable, Part};
 
 /// Why an operation on an address space failed. It has changed nothing then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

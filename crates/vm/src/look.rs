@@ -1,7 +1,7 @@
 //! Looking at a space from outside: how many pages a range has, and the entries of the page table
 //! one by one. It goes by what the format allows, pages of all sizes, not by what the crate makes.
 
-use crate::{AddressSpace, Machine, Regions};
+use crate::{AddressSpace, Files, Regions};
 use abi::TableEntry;
 use core::iter::from_fn;
 use core::ops::Range;
@@ -42,7 +42,7 @@ struct Found {
     entry: Entry,
 }
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// The regions that end above `from`, in order of address.
     pub fn regions_from(&self, from: u64) -> Regions<'_, M> {
         self.regions.within(from..abi::MAXVA)
@@ -148,7 +148,7 @@ impl<M: Machine> AddressSpace<M> {
 }
 
 /// The way through all entries.
-fn step<M: Machine>(cursor: &mut Cursor<M>) {
+fn step<M: Files>(cursor: &mut Cursor<M>) {
     if !cursor.enter() {
         cursor.advance();
     }

@@ -1,6 +1,6 @@
 //! What an address space needs of the machine it runs on.
 
-use crate::{Flush, Object};
+use crate::Flush;
 use abi::Event;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
@@ -28,9 +28,6 @@ pub struct Placed {
 /// `clear_tail` touch nothing but the frames named.
 #[allow(unsafe_code)]
 pub unsafe trait Machine: Clone + Tables {
-    /// A file in use, which leads to its object: what a window keeps, and what a fault asks for a page of.
-    type File: Clone + AsRef<Object<Self>>;
-
     /// The lock of a memory object. Whoever waits for it may sleep.
     type ObjectLock: RawMutex;
 

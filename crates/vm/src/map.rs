@@ -4,13 +4,13 @@ use crate::object::Object;
 use crate::tree::Node;
 use crate::unmap::pages;
 use crate::window::{Part, Window};
-use crate::{AddressSpace, Error, Machine, Region, RegionKind};
+use crate::{AddressSpace, Error, Files, Region, RegionKind};
 use abi::{MapFlags, Prot};
 use core::ops::Range;
 use fallible::KArc;
 use paging::{PAGE, page_down};
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Shows a part of an object privately: `len` bytes from `start`, rounded up to pages, first the part
     /// and behind it zeroes. Pages are mapped when they are touched, and copied when they are written.
     /// The page that holds the part's end is copied too, for what follows must read as zero; where that

@@ -4,11 +4,11 @@ use crate::access::Access;
 use crate::fault::{FaultError, leaf_for};
 use crate::machine::Frame;
 use crate::region::Source;
-use crate::{AddressSpace, Machine};
+use crate::{AddressSpace, Files};
 use core::ops::Range;
 use paging::{PAGE, SUPERPAGE};
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Gives every page of `range` what its first access would give it, a write where it can be
     /// written, until there is no frame any more. Pages of files that are not in memory are left out: the
     /// space cannot be locked while they are read.

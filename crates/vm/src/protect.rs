@@ -2,11 +2,11 @@
 
 use crate::region::with_read;
 use crate::unmap::pages_or_none;
-use crate::{AddressSpace, Error, Machine};
+use crate::{AddressSpace, Error, Files};
 use abi::Prot;
 use core::ops::Range;
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Gives all pages from `start` for `len` bytes, rounded up to pages, the rights `prot`: those of
     /// mappings, and of the heap, the stack and the program as well (a heap whose rights changed
     /// goes on growing with memory that can be read and written). Rights that go are gone at once;

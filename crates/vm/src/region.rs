@@ -3,7 +3,7 @@
 use crate::account::{Account, Extent};
 use crate::object::{Mapped, Object};
 use crate::window::Window;
-use crate::{Access, Error, Machine, PageTable};
+use crate::{Access, Error, Files, PageTable};
 use abi::Prot;
 use core::ops::Range;
 use fallible::KArc;
@@ -26,7 +26,7 @@ pub enum RegionKind {
 }
 
 /// Where the contents of a page come from when it is touched first.
-pub(crate) enum Source<'a, M: Machine> {
+pub(crate) enum Source<'a, M: Files> {
     /// Zeroes.
     Zero,
     /// The first `valid` bytes of the object's page, and zeroes.
@@ -34,7 +34,7 @@ pub(crate) enum Source<'a, M: Machine> {
 }
 
 /// A range of pages that are used in one way.
-pub struct Region<M: Machine> {
+pub struct Region<M: Files> {
     start: u64,
     end: u64,
     prot: Prot,
@@ -45,7 +45,7 @@ pub struct Region<M: Machine> {
     window: Option<KArc<Window<M>>>,
 }
 
-impl<M: Machine> Region<M> {
+impl<M: Files> Region<M> {
     /// A region over `range`, whose ends are multiples of the page.
     pub(crate) fn new(
         range: Range<u64>,
@@ -96,6 +96,14 @@ impl<M: Machine> Region<M> {
         let window = self.window.as_ref();
         let window = window.map(|window| window.moved(from, to.start));
         Ok(self.with(to, window.transpose()?))
+    }
+
+    /// The pages of `range` are unmapped, and the region stays.
+    pub(crate) fn keep_shared(&self, table: &PageTable<M>, range: &Range<u64>) {
+        if let Some(window) = self.window.as_ref().filter(|window| window.is_shared()) {
+            let unmapped = self.start.max(range.start)..self.end.min(range.end);
+            window.keep(table.pages_in(unmapped));
+        }
     }
 
     /// The window, if stores do not go to its object.

@@ -2,10 +2,10 @@
 
 use crate::tree::Node;
 use crate::unmap::pages;
-use crate::{AddressSpace, Error, Machine, Region};
+use crate::{AddressSpace, Error, Files, Region};
 use core::ops::Range;
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Makes the mapping from `start` for `old_len` bytes `new_len` bytes long, both rounded up to
     /// pages, and returns where it is then. It shrinks where it is; grows where it is when the
     /// addresses behind it are free; and moves to the lowest place that is free if it `may_move`.

@@ -3,11 +3,11 @@
 
 use crate::heap::Heap;
 use crate::tree::Node;
-use crate::{AddressSpace, Error, Machine, Region, RegionKind};
+use crate::{AddressSpace, Error, Files, Region, RegionKind};
 use abi::Prot;
 use paging::{page_down, page_up};
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// The break starts here, at any byte; a heap that was there before is given back. A page that
     /// `base` lies in the middle of belongs to the heap unless a region has it. It takes no memory.
     pub fn set_heap(&mut self, base: u64) {

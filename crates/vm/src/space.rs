@@ -3,7 +3,7 @@
 use crate::heap::Heap;
 use crate::promise::Promise;
 use crate::tree::{Node, RegionTree};
-use crate::{Error, Machine, PageTable, Region, Regions};
+use crate::{Error, Files, PageTable, Region, Regions};
 use abi::Prot;
 use fallible::KArc;
 use frames::Pfn;
@@ -32,7 +32,7 @@ pub struct Stats {
 ///
 /// It has no lock but that of the table's entries: whoever shares it wraps it in one. All addresses are user
 /// addresses.
-pub struct AddressSpace<M: Machine> {
+pub struct AddressSpace<M: Files> {
     pub(crate) table: KArc<PageTable<M>>,
     pub(crate) regions: RegionTree<M>,
     pub(crate) heap: Heap,
@@ -40,7 +40,7 @@ pub struct AddressSpace<M: Machine> {
     pub(crate) promise: Promise<M>,
 }
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// An empty space: a root table with the kernel's half. Its break is 0.
     ///
     /// # Errors
@@ -133,7 +133,7 @@ impl<M: Machine> AddressSpace<M> {
     }
 }
 
-impl<M: Machine> Drop for AddressSpace<M> {
+impl<M: Files> Drop for AddressSpace<M> {
     fn drop(&mut self) {
         let mut end = 0;
         while let Some(region) = self.regions.ending_after(end) {

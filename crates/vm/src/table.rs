@@ -54,6 +54,8 @@ pub struct PageTable<M: Machine> {
     resident: Count,
     /// Pages of the records of the space's regions.
     records: Count,
+    /// Pages of shared memory that the space keeps, because it maps them, but has no entry for any more.
+    kept: Count,
     /// Whether frames may be set aside for this space.
     placed: AtomicBool,
 }
@@ -98,6 +100,7 @@ impl<M: Machine> PageTable<M> {
             large: Count::default(),
             resident: Count::default(),
             records: Count::default(),
+            kept: Count::default(),
             placed: AtomicBool::new(false),
         })?)
     }
@@ -125,6 +128,19 @@ impl<M: Machine> PageTable<M> {
     /// Pages that the records of the space's regions take, rounded down.
     pub fn records(&self) -> usize {
         self.records.get()
+    }
+
+    /// Pages of shared memory that go with the space's mappings, though it has no entry for them any more.
+    pub fn kept(&self) -> usize {
+        self.kept.get()
+    }
+
+    pub(crate) fn add_kept(&self, pages: usize) {
+        self.kept.add(pages);
+    }
+
+    pub(crate) fn sub_kept(&self, pages: usize) {
+        self.kept.sub(pages);
     }
 
     pub(crate) fn set_records(&self, pages: usize) {

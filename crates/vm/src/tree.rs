@@ -7,14 +7,14 @@ mod node;
 pub(crate) mod tests;
 
 use crate::account::{Extent, between};
-use crate::{Error, Machine, PageTable, Region};
+use crate::{Error, Files, PageTable, Region};
 use core::ops::Range;
 use fallible::{AllocError, KArc, KBox};
 pub(crate) use node::Node;
 use node::{Link, Search, change, forked, gap_below, insert, remove};
 
 /// The regions of one space.
-pub(crate) struct RegionTree<M: Machine> {
+pub(crate) struct RegionTree<M: Files> {
     root: Link<M>,
     len: usize,
     /// Frames that all regions together may come to have, with their tables.
@@ -23,7 +23,7 @@ pub(crate) struct RegionTree<M: Machine> {
     spare: Link<M>,
 }
 
-impl<M: Machine> RegionTree<M> {
+impl<M: Files> RegionTree<M> {
     pub(crate) const fn new() -> RegionTree<M> {
         RegionTree {
             root: None,
@@ -257,12 +257,12 @@ impl<M: Machine> RegionTree<M> {
 }
 
 /// Regions in order of address.
-pub struct Regions<'a, M: Machine> {
+pub struct Regions<'a, M: Files> {
     tree: &'a RegionTree<M>,
     range: Range<u64>,
 }
 
-impl<'a, M: Machine> Iterator for Regions<'a, M> {
+impl<'a, M: Files> Iterator for Regions<'a, M> {
     type Item = &'a Region<M>;
 
     fn next(&mut self) -> Option<&'a Region<M>> {

@@ -1,6 +1,6 @@
 //! Taking mappings away.
 
-use crate::{AddressSpace, Error, Machine, Region, RegionKind};
+use crate::{AddressSpace, Error, Files, Region, RegionKind};
 use core::ops::Range;
 use paging::{PAGE, page_up};
 
@@ -23,7 +23,7 @@ pub(crate) fn pages_or_none(start: u64, len: u64) -> Result<Range<u64>, Error> {
     pages(start, len)
 }
 
-impl<M: Machine> AddressSpace<M> {
+impl<M: Files> AddressSpace<M> {
     /// Takes away all mappings, or parts of mappings, from `start` for `len` bytes, rounded up to
     /// pages. There may be holes between them. Pages and empty tables go back at once.
     ///

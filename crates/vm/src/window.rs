@@ -3,18 +3,25 @@
 use crate::machine::Machine;
 use crate::object::{Mapped, Object, Page, Zeroes};
 use crate::{Error, PageTable};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::KArc;
 use paging::PAGE;
 
+/// A machine with files that can be mapped.
+pub trait Files: Machine {
+    /// A file in use, which leads to its object: what a window keeps, and what a fault asks for a page of.
+    type File: Clone + AsRef<Object<Self>>;
+}
+
 /// What can be mapped.
-pub enum Mappable<M: Machine> {
+pub enum Mappable<M: Files> {
     /// A file's object. The file is asked for pages that it does not have, and is in use while it is mapped.
     File(M::File),
     /// Anonymous memory.
     Anonymous(KArc<Object<M>>),
 }
 
-impl<M: Machine> Mappable<M> {
+impl<M: Files> Mappable<M> {
     fn object(&self) -> &Object<M> {
         match self {
             Mappable::File(file) => file.as_ref(),
@@ -23,7 +30,7 @@ impl<M: Machine> Mappable<M> {
     }
 }
 
-impl<M: Machine> Clone for Mappable<M> {
+impl<M: Files> Clone for Mappable<M> {
     fn clone(&self) -> Mappable<M> {
         match self {
             Mappable::File(file) => Mappable::File(file.clone()),
@@ -33,7 +40,7 @@ impl<M: Machine> Clone for Mappable<M> {
 }
 
 /// A part of an object, as a private mapping shows it.
-pub struct Part<M: Machine> {
+pub struct Part<M: Files> {
     /// Whose part.
     pub of: Mappable<M>,
     /// Where in the object it begins.
@@ -42,7 +49,7 @@ pub struct Part<M: Machine> {
     pub len: u64,
 }
 
-impl<M: Machine> Part<M> {
+impl<M: Files> Part<M> {
     pub(crate) fn end(&self) -> Option<u64> {
         self.offset.checked_add(self.len)
     }
@@ -51,16 +58,18 @@ impl<M: Machine> Part<M> {
 /// A part of an object, at the place in a space where regions show it. Its offset in the object follows from
 /// the address; so regions that are cut, trimmed, stretched or joined go on to share it. Its object lists
 /// it for as long as it lives.
-pub(crate) struct Window<M: Machine> {
+pub(crate) struct Window<M: Files> {
     of: Mappable<M>,
     mapped: Mapped<M>,
     /// Offset in the object from which on the window shows zeroes.
     end: u64,
     /// Whether stores go to the object. Otherwise a page is copied before it is written.
     shared: bool,
+    /// Pages that the space has unmapped here and keeps. The owner of the space alone changes it.
+    kept: AtomicUsize,
 }
 
-impl<M: Machine> Window<M> {
+impl<M: Files> Window<M> {
     /// A private window whose part of the object begins at `addr` of the space with this page table.
     pub(crate) fn private(
         part: Part<M>,
@@ -99,6 +108,7 @@ impl<M: Machine> Window<M> {
             mapped,
             end,
             shared,
+            kept: AtomicUsize::new(0),
         })?)
     }
 
@@ -159,6 +169,15 @@ impl<M: Machine> Window<M> {
             && (self.end, self.shared) == (other.end, other.shared)
     }
 
+    /// The space unmaps so many pages and keeps the window. Of shared memory they stay, and count for who
+    /// maps it.
+    pub(crate) fn keep(&self, pages: usize) {
+        let old = self.kept.load(Ordering::Relaxed);
+        let more = pages.min(self.object().resident().saturating_sub(old));
+        self.kept.store(old + more, Ordering::Relaxed);
+        self.mapped.table.add_kept(more);
+    }
+
     /// The object's page for an address, if nobody has to wait for it.
     #[inline]
     pub(crate) fn page(&self, addr: u64) -> Result<Option<Page<M>>, Error> {
@@ -170,8 +189,9 @@ impl<M: Machine> Window<M> {
     }
 }
 
-impl<M: Machine> Drop for Window<M> {
+impl<M: Files> Drop for Window<M> {
     fn drop(&mut self) {
+        self.mapped.table.sub_kept(*self.kept.get_mut());
         self.object().unlink(&self.mapped);
     }
 }

@@ -1,13 +1,14 @@
 //! The terminal: line editing on input, output of programs and of the kernel.
 
-use super::uart;
+use super::{power, uart};
+use crate::arch::hart;
 use crate::mm::user::UserRange;
 use crate::platform::Platform;
 use crate::sched::{self, Awaited, WaitQueue};
 use crate::sync::{Once, SpinGuard, SpinLock, patiently, rank};
 use abi::{Errno, FIRST_GROUP};
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
 use line::{Input, control};
 
 const CAPACITY: usize = 1024;
@@ -50,14 +51,16 @@ static TYPED: SpinLock<Typed, { rank::DEVICE }> = SpinLock::new(Typed {
 static FOREGROUND: AtomicI32 = AtomicI32::new(FIRST_GROUP);
 static LINES: WaitQueue = WaitQueue::new(Awaited::Line);
 static OUTPUT: SpinLock<(), { rank::OUTPUT }> = SpinLock::new(());
-/// Set by a panic: from then on output asks for no lock.
-static PANICKED: AtomicBool = AtomicBool::new(false);
+/// The index of the hart that panicked. From then on it asks for no lock, and another hart that has
+/// something to print stops instead.
+static PANICKED: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
 
-/// From now on output goes out whoever holds the lock, but for what waits for it already.
+/// From now on only this hart's output goes out, whoever holds the lock.
 pub fn panicked() {
     // A line that is under way comes to its end.
     core::mem::forget(patiently(|| OUTPUT.try_lock()));
-    PANICKED.store(true, Ordering::SeqCst);
+    PANICKED.store(hart::this().index(), Ordering::SeqCst);
 }
 
 /// How output waits for the lock: until it is free, for a while, or not at all.
@@ -68,7 +71,7 @@ const GREAT: u8 = 2;
 
 /// Prints something that must come out even if the holder of the lock does nothing any more.
 pub fn in_a_hurry(print: impl FnOnce()) {
-    if PANICKED.load(Ordering::SeqCst) {
+    if PANICKED.load(Ordering::SeqCst) != NOBODY {
         return;
     }
     HASTE.store(SOME, Ordering::Relaxed);
@@ -76,9 +79,13 @@ pub fn in_a_hurry(print: impl FnOnce()) {
     HASTE.store(NONE, Ordering::Relaxed);
 }
 
+/// The lock of the output, or nothing for who must not wait for it.
 fn lock_output() -> Option<SpinGuard<'static, (), { rank::OUTPUT }>> {
-    if PANICKED.load(Ordering::SeqCst) {
-        return None;
+    match PANICKED.load(Ordering::SeqCst) {
+        NOBODY => {}
+        hart if hart == hart::this().index() => return None,
+        // The panic's message is to come out in one piece and to be the last one.
+        _ => power::stop(),
     }
     match HASTE.load(Ordering::Relaxed) {
         NONE => Some(OUTPUT.lock()),
@@ -166,10 +173,6 @@ pub fn write(from: UserRange) -> Result<usize, Errno> {
     while done < from.len() {
         if sched::current().is_interrupted() {
             return Err(Errno::Interrupted);
-        }
-        if PANICKED.load(Ordering::Relaxed) {
-            // Where the machine stays on, the panic's message is to remain the last one.
-            super::power::stop();
         }
         let part = from.part(done, CHUNK);
         let bytes = buffer.get_mut(..part.len()).ok_or(Errno::Invalid)?;

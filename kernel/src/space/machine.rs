@@ -50,10 +50,13 @@ impl Tables for Machine {
     }
 }
 
+impl vm::Files for Machine {
+    type File = TextFile;
+}
+
 // SAFETY: `table` and the copying functions reach frames through the direct map, which has all RAM
 // at all times; frames come from and go to the allocator, which gives each to one owner.
 unsafe impl vm::Machine for Machine {
-    type File = TextFile;
     type ObjectLock = ObjectLock;
     type EntriesLock = RawSpin<{ rank::ENTRIES }>;
     type Context = asid::Context;

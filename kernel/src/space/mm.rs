@@ -74,6 +74,9 @@ impl Mm {
 
     /// All pages that would come back with it, if it shares none with others.
     pub fn pages(&self) -> usize {
-        self.ask(|table| table.resident() + table.tables() + table.spares() + table.records())
+        self.ask(|table| {
+            let memory = table.resident() + table.kept();
+            memory + table.tables() + table.spares() + table.records()
+        })
     }
 }

@@ -34,7 +34,7 @@ fn check(name: &str, work: fn(&Bench, &mut Log, Debugger) -> Result<Outcome>) ->
     let name = name.to_owned();
     Check::new(
         name.clone(),
-        Layer::Guest(LIMIT),
+        Layer::Host,
         move |bench, log| match Debugger::find(&name) {
             Some(debugger) => work(bench, log, debugger),
             None => Ok(Outcome::Skipped(format!(

@@ -1,11 +1,11 @@
 //! A node of the tree of regions, and what keeps a tree of them in order, in balance and up to date.
 
-use crate::{Error, Machine, PageTable, Region};
+use crate::{Error, Files, PageTable, Region};
 use core::cmp::Ordering;
 use fallible::{AllocError, KArc, KBox};
 
 /// A record in the tree; made before an operation changes anything, for making it can fail.
-pub(crate) struct Node<M: Machine> {
+pub(crate) struct Node<M: Files> {
     pub(super) region: Region<M>,
     pub(super) left: Link<M>,
     pub(super) right: Link<M>,
@@ -18,7 +18,7 @@ pub(crate) struct Node<M: Machine> {
 
 pub(super) type Link<M> = Option<KBox<Node<M>>>;
 
-impl<M: Machine> Node<M> {
+impl<M: Files> Node<M> {
     /// A record for `region`, in no tree yet.
     pub(crate) fn try_new(region: Region<M>) -> Result<KBox<Node<M>>, AllocError> {
         KBox::try_new(Node::new(region))
@@ -55,16 +55,16 @@ impl<M: Machine> Node<M> {
     }
 }
 
-fn height<M: Machine>(link: &Link<M>) -> u8 {
+fn height<M: Files>(link: &Link<M>) -> u8 {
     link.as_ref().map_or(0, |node| node.height)
 }
 
 /// How much higher the left side is than the right.
-fn lean<M: Machine>(node: &Node<M>) -> i8 {
+fn lean<M: Files>(node: &Node<M>) -> i8 {
     height(&node.left) as i8 - height(&node.right) as i8
 }
 
-fn rotate_left<M: Machine>(mut node: KBox<Node<M>>) -> KBox<Node<M>> {
+fn rotate_left<M: Files>(mut node: KBox<Node<M>>) -> KBox<Node<M>> {
     let Some(mut top) = node.right.take() else {
         return node;
     };
@@ -75,7 +75,7 @@ fn rotate_left<M: Machine>(mut node: KBox<Node<M>>) -> KBox<Node<M>> {
     top
 }
 
-fn rotate_right<M: Machine>(mut node: KBox<Node<M>>) -> KBox<Node<M>> {
+fn rotate_right<M: Files>(mut node: KBox<Node<M>>) -> KBox<Node<M>> {
     let Some(mut top) = node.left.take() else {
         return node;
     };
@@ -87,7 +87,7 @@ fn rotate_right<M: Machine>(mut node: KBox<Node<M>>) -> KBox<Node<M>> {
 }
 
 /// Brings a node whose sides differ by at most two levels back into balance, and up to date.
-fn balance<M: Machine>(link: &mut Link<M>) {
+fn balance<M: Files>(link: &mut Link<M>) {
     let Some(node) = link else { return };
     node.update();
     if lean(node).abs() < 2 {
@@ -109,7 +109,7 @@ fn balance<M: Machine>(link: &mut Link<M>) {
     });
 }
 
-pub(super) fn insert<M: Machine>(link: &mut Link<M>, new: KBox<Node<M>>) {
+pub(super) fn insert<M: Files>(link: &mut Link<M>, new: KBox<Node<M>>) {
     match link {
         None => *link = Some(new),
         Some(node) => {
@@ -127,7 +127,7 @@ pub(super) fn insert<M: Machine>(link: &mut Link<M>, new: KBox<Node<M>>) {
     }
 }
 
-pub(super) fn remove<M: Machine>(link: &mut Link<M>, start: u64) -> Link<M> {
+pub(super) fn remove<M: Files>(link: &mut Link<M>, start: u64) -> Link<M> {
     let removed = match start.cmp(&link.as_ref()?.region.start()) {
         Ordering::Less => remove(&mut link.as_mut()?.left, start),
         Ordering::Greater => remove(&mut link.as_mut()?.right, start),
@@ -149,7 +149,7 @@ pub(super) fn remove<M: Machine>(link: &mut Link<M>, start: u64) -> Link<M> {
     removed
 }
 
-fn remove_first<M: Machine>(link: &mut Link<M>) -> Link<M> {
+fn remove_first<M: Files>(link: &mut Link<M>) -> Link<M> {
     if link.as_ref()?.left.is_some() {
         let first = remove_first(&mut link.as_mut()?.left);
         balance(link);
@@ -161,11 +161,7 @@ fn remove_first<M: Machine>(link: &mut Link<M>) -> Link<M> {
 }
 
 /// Changes the region that starts at `start`, and what the nodes above it know.
-pub(super) fn change<M: Machine>(
-    link: &mut Link<M>,
-    start: u64,
-    with: impl FnOnce(&mut Region<M>),
-) {
+pub(super) fn change<M: Files>(link: &mut Link<M>, start: u64, with: impl FnOnce(&mut Region<M>)) {
     let Some(node) = link else { return };
     match start.cmp(&node.region.start()) {
         Ordering::Less => change(&mut node.left, start, with),
@@ -175,7 +171,7 @@ pub(super) fn change<M: Machine>(
     node.update();
 }
 
-pub(super) fn forked<M: Machine>(
+pub(super) fn forked<M: Files>(
     link: &Link<M>,
     table: &KArc<PageTable<M>>,
 ) -> Result<Link<M>, Error> {
@@ -198,7 +194,7 @@ pub(super) enum Search {
 /// The lowest gap of `len` bytes below the last region of a subtree and not below `from`. A subtree
 /// that lies behind `from` is entered only when it has such a gap, so this is one way down, and one
 /// along the border of what `from` cuts off.
-pub(super) fn gap_below<M: Machine>(link: &Link<M>, len: u64, from: u64) -> Search {
+pub(super) fn gap_below<M: Files>(link: &Link<M>, len: u64, from: u64) -> Search {
     let Some(node) = link else {
         return Search::FreeFrom(from);
     };

@@ -4,12 +4,16 @@ extern crate std;
 
 use super::*;
 use crate::region::RegionKind;
-use crate::{Flush, Object, PageTable};
+use crate::{Flush, Machine, Object};
 use abi::Prot;
 use frames::Pfn;
 use lock_api::{GuardNoSend, RawMutex};
 use paging::{Table, Tables};
 use std::vec::Vec;
+
+impl Files for Nowhere {
+    type File = NoFile;
+}
 
 /// A lock for one thread.
 pub(crate) struct Unlocked;
@@ -54,7 +58,6 @@ impl Tables for Nowhere {
 // SAFETY: it gives out no frame.
 #[allow(unsafe_code)]
 unsafe impl Machine for Nowhere {
-    type File = NoFile;
     type ObjectLock = Unlocked;
     type EntriesLock = Unlocked;
     type Context = ();

@@ -10,7 +10,7 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Relaxed},
 };
 use std::sync::{Arc, Mutex, MutexGuard};
-use vm::{Flush, Machine, Object, Placed, Reserve};
+use vm::{Files, Flush, Machine, Object, Placed, Reserve};
 
 /// What fills frames that nobody asked to be zeroed.
 pub(crate) const JUNK: u64 = 0xdead_beef_dead_beef;
@@ -279,10 +279,13 @@ impl Tables for Ram {
     }
 }
 
+impl Files for Ram {
+    type File = File;
+}
+
 // SAFETY: a frame is in the free list or has references, never both; the checks of `index` hold that
 // to account, and all memory is atomics.
 unsafe impl Machine for Ram {
-    type File = File;
     type ObjectLock = Spin;
     type EntriesLock = Spin;
     /// The root.
