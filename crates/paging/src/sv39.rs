@@ -29,11 +29,12 @@ bitflags::bitflags! {
         const ACCESSED = 1 << 6;
         const DIRTY = 1 << 7;
         const READ_WRITE = Self::READ.bits() | Self::WRITE.bits();
-        /// One of the two bits that are the software's: the entry keeps a frame for a page that may
-        /// not be accessed at present. Hardware stops at the missing `VALID`.
-        const KEPT = 1 << 8;
-        /// The other one: whoever owns the tables marks entries for a purpose of its own.
-        const MARK = 1 << 9;
+        /// Hardware looks at no other bit where `VALID` is missing. This one alone keeps a frame for a page
+        /// that may not be accessed at present.
+        const KEPT = Self::USER.bits();
+        /// One of the two bits that are always the software's: whoever owns the tables marks entries for a
+        /// purpose of its own.
+        const MARK = 1 << 8;
     }
 }
 
@@ -48,7 +49,7 @@ pub(crate) fn branch(table: Pfn) -> u64 {
 
 /// Whether an entry above the leaf level leads to a table.
 pub(crate) fn is_branch(entry: u64) -> bool {
-    let looked_at = Bits::all() - Bits::KEPT - Bits::MARK;
+    let looked_at = Bits::all() - Bits::MARK;
     Bits::from_bits_truncate(entry) & looked_at == Bits::VALID && entry >> RESERVED_SHIFT == 0
 }
 

@@ -37,8 +37,6 @@ impl<M: Files> AddressSpace<M> {
     /// Gives back what was promised for regions that are gone, and says how many there are now.
     pub(crate) fn settle(&mut self) {
         self.promise.shrink(self.needed());
-        // Without memory, the next time.
-        let _ = self.regions.refill();
         self.count_records();
     }
 

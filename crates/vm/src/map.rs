@@ -135,6 +135,7 @@ impl<M: Files> AddressSpace<M> {
             .saturating_sub(replaced);
         self.committing(more, |space| {
             let mapping = Node::try_new(mapping)?;
+            space.regions.refill()?;
             if fixed {
                 space.cut_around(&range)?;
                 space.take_out(range.clone());

@@ -16,8 +16,8 @@ impl<M: Files> AddressSpace<M> {
     ///
     /// [`Error::Invalid`] when `start` is no page, the range leaves the user half, or `prot` is
     /// unknown; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] where the machine does
-    /// not promise memory that becomes writable, without the records that cuts at both ends need, or the tables for large pages
-    /// that are cut.
+    /// not promise memory that becomes writable, without the records that cuts at both ends need, or without
+    /// the tables for large pages that are cut.
     pub fn mprotect(&mut self, start: u64, len: u64, prot: Prot) -> Result<(), Error> {
         if !Prot::all().contains(prot) {
             return Err(Error::Invalid);

@@ -35,9 +35,7 @@ impl<M: Files> AddressSpace<M> {
         let end = start + size;
         if end <= old.end {
             let rest = end..old.end;
-            self.cut_around(&rest)?;
-            self.take_out(rest);
-            self.settle();
+            self.unmap_pages(rest)?;
             return Ok(start);
         }
         if self.regions.find(start).is_some_and(|r| r.end() < old.end) {

@@ -54,10 +54,9 @@ impl<M: Files> AddressSpace<M> {
     /// A space with these regions and nothing in its table.
     pub(crate) fn with(
         table: KArc<PageTable<M>>,
-        mut regions: RegionTree<M>,
+        regions: RegionTree<M>,
         heap: Heap,
     ) -> Result<Self, Error> {
-        regions.refill()?;
         let promise = Promise::new(table.machine().clone(), regions.committed() + 1)?;
         let space = AddressSpace {
             table,

@@ -14,7 +14,8 @@
 //! 2 MiB are a large page, or a table of pages. After a fork such a table may belong to several
 //! spaces. It has one reference to each of its pages then, no matter how many spaces have it; none
 //! of its entries is writable; and nobody changes it: who needs to, gets a table of its own first
-//! (`own.rs`), from a frame that the fork has put aside (`spares.rs`). Frames that a table which is nobody else's names once are this space's alone.
+//! (`own.rs`), from a frame that the fork has put aside (`spares.rs`). Frames that a table which is nobody
+//! else's names once are this space's alone.
 
 mod clear;
 mod large;

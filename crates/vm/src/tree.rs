@@ -19,7 +19,7 @@ pub(crate) struct RegionTree<M: Files> {
     len: usize,
     /// Frames that all regions together may come to have, with their tables.
     committed: u64,
-    /// A record for a cut that finds no memory.
+    /// A record for a cut that finds no memory. Who has mapped memory has one.
     spare: Link<M>,
 }
 
@@ -35,12 +35,16 @@ impl<M: Files> RegionTree<M> {
 
     /// A copy of every record, for another space with this page table.
     pub(crate) fn forked(&self, table: &KArc<PageTable<M>>) -> Result<RegionTree<M>, Error> {
-        Ok(RegionTree {
+        let mut tree = RegionTree {
             root: forked(&self.root, table)?,
             len: self.len,
             committed: self.committed,
             spare: None,
-        })
+        };
+        if self.spare.is_some() {
+            tree.refill()?;
+        }
+        Ok(tree)
     }
 
     /// Frames that the regions may come to have, with their page tables but the root.

@@ -39,9 +39,16 @@ impl<M: Files> AddressSpace<M> {
             return Err(Error::NotMapped);
         }
         self.check_mappings(&range)?;
+        self.unmap_pages(range)
+    }
+
+    /// Takes mappings in `range` away. Without the record for a cut, nothing is done.
+    pub(crate) fn unmap_pages(&mut self, range: Range<u64>) -> Result<(), Error> {
         self.cut_around(&range)?;
         self.take_out(range);
         self.settle();
+        // Without memory, the next time.
+        let _ = self.regions.refill();
         Ok(())
     }
 

@@ -278,8 +278,8 @@ pub(crate) fn survey(ram: &Ram, root: Pfn) -> Survey {
 fn check_form(entry: u64, level: u32, addr: u64) {
     let (bits, number) = (entry & 0x3ff, entry >> 10);
     // The software's mark, on entries for 2 MiB.
-    let bits = if level == 1 { bits & 0x1ff } else { bits };
-    let kept = bits == 1 << 8 && number.is_multiple_of(1 << (9 * level));
+    let bits = if level == 1 { bits & !(1 << 8) } else { bits };
+    let kept = bits == 1 << 4 && number.is_multiple_of(1 << (9 * level));
     let pointer = bits == 1 && level > 0;
     // V, U and A, and nothing that is the kernel's or the software's; R or X; R and D with W.
     let usable = bits & 0b11_0111_0001 == 0b101_0001 && bits & 0b1010 != 0;
