@@ -27,9 +27,8 @@ use platform::Platform;
 /// The boot hart's first Rust code, in the upper half, on the boot stack. `arch` calls it by its symbol.
 // SAFETY: nothing else has this symbol.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_start(hart_id: usize, device_tree: u64, direct_map_offset: usize) -> ! {
-    layout::set_direct_map_offset(direct_map_offset);
-    hart::this().prepare(0, hart_id);
+extern "C" fn kernel_start(hart_id: usize, device_tree: u64) -> ! {
+    hart::this().set_id(hart_id);
     arch::trap::init();
     let tree = layout::phys_to_virt(device_tree) as *const u8;
     // SAFETY: the firmware's promise (SBI: a1 is the device tree); the boot table maps all RAM.

@@ -12,15 +12,25 @@ pub struct Range {
     pub end: u64,
 }
 
-/// A device's registers and its interrupt.
+/// A device's registers and its interrupt, as the device tree has them: nobody else can make one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Registers {
-    /// Physical address.
-    pub base: u64,
-    /// Bytes.
-    pub size: u64,
+    base: u64,
+    size: u64,
     /// Number at the interrupt controller; 0 if it has none.
     pub interrupt: u32,
+}
+
+impl Registers {
+    /// Physical address.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 /// A list with a fixed number of places.

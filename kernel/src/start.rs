@@ -11,7 +11,7 @@ use crate::inspect::{memory, state};
 use crate::mm::{asid, commit, kernel_space, stack};
 use crate::platform::Platform;
 use crate::println;
-use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, exit, group};
+use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, group};
 use crate::sched::{self, Start, Thread};
 use crate::space::Mm;
 use crate::sync::{Once, SpinLock, rank};
@@ -48,7 +48,7 @@ pub fn read_arguments(platform: &Platform) {
             _ if text == "panic=stop" => power::stay_on_after_panic(),
             _ if text == "commit=strict" => commit::set_strict(true),
             _ if text == "commit=lazy" => commit::set_strict(false),
-            Some(("maxproc", Ok(limit))) => proc::set_limit(limit),
+            Some(("maxproc", Ok(limit))) => TABLE.lock().set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),
             _ if provoke(text) => {}
             _ => println!("boot argument {text} is not known"),
@@ -83,26 +83,24 @@ pub fn spawn_init(disk: Option<Disk>) {
         directory: None,
         objects: TestObjects::new(),
     };
-    let pid = TABLE.lock().next_number();
-    let made = make_init(pid, own);
-    let Ok(thread) = made else {
+    let pid = TABLE.lock().next_pid();
+    let Ok(init) = make_init(pid, own) else {
         panic!("no memory for the first process");
     };
-    sched::start(thread);
+    sched::start(init.thread().clone(), init);
 }
 
-fn make_init(pid: i32, own: Own) -> Result<KArc<Thread>, Errno> {
+fn make_init(pid: i32, own: Own) -> Result<KArc<Process>, Errno> {
     let mm = Mm::try_new(None)?;
     let start = Start {
         entry: run_init,
         argument: 0,
         frame: &TrapFrame::user(0, 0, [0, 0]),
-        ended: exit::tell,
     };
-    let thread = Thread::try_new(&start)?;
-    let init = Process::try_new(pid, Name::new(b"init"), own, mm, thread.clone())?;
-    TABLE.lock().add(init, None)?;
-    Ok(thread)
+    let thread = Thread::try_new::<Process>(&start)?;
+    let init = Process::try_new(pid, Name::new(b"init"), own, mm, thread)?;
+    TABLE.lock().add(init.clone(), None)?;
+    Ok(init)
 }
 
 extern "C" fn run_init(_: usize) {
@@ -159,15 +157,14 @@ pub fn start_harts(platform: &Platform) {
         };
         let stack = unused
             .take()
-            .map_or_else(|| stack::map_idle(hart::count()), Ok);
+            // SAFETY: of the hart that is to start, which has none if none is unused.
+            .map_or_else(|| unsafe { stack::map_idle(hart::count()) }, Ok);
         let Ok(top) = stack else {
             println!("no memory for hart {id}");
             break;
         };
-        hart.prepare(hart::count(), id);
-        hart.prepare_start(kernel_space::satp(), top);
-        let address: *const hart::Hart = hart;
-        if sbi::start_hart(id, boot::hart_entry(), address as usize) {
+        // SAFETY: the kernel's own table stays for ever, and so does the stack, which is nobody's.
+        if unsafe { boot::start_hart(hart, id, kernel_space::satp(), top) } {
             hart::add_started();
         } else {
             println!("hart {id} does not start");
@@ -184,15 +181,16 @@ pub fn start_harts(platform: &Platform) {
 /// Leaves the boot stack for the same memory with a guard below it, and idles there until there is
 /// something to run.
 pub fn idle_on_own_stack() -> ! {
-    let Ok(top) = stack::map_boot_stack() else {
+    // SAFETY: this is the one call, at the end of the boot hart's way.
+    let Ok(top) = (unsafe { stack::map_boot_stack() }) else {
         panic!("no memory for the idle stack")
     };
-    let mut left = switch::Context::new();
+    let left = switch::Context::new();
     let idle = switch::Context::start(enter_idle, 0, top);
     csr::interrupts_off();
     // SAFETY: the new stack is mapped. It overwrites the boot stack, which is never returned to: of
     // what stands there only the two contexts are still used, before the new stack is.
-    unsafe { switch::switch(&mut left, &idle) };
+    unsafe { switch::switch(&left, &idle) };
     unreachable!("back on the boot stack")
 }
 

@@ -3,7 +3,7 @@
 use core::fmt;
 use ksyms::{Name, Table};
 
-const SIZE: usize = 9 << 10;
+const SIZE: usize = 9 * 1024 + 512;
 
 #[unsafe(link_section = ".ksyms")]
 #[used]

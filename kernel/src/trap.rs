@@ -12,31 +12,32 @@ use crate::sched;
 use crate::space::{self, Denied};
 use crate::syscall;
 use abi::{Event, KILLED};
+use core::sync::atomic::Ordering;
 use vm::Access;
 
 /// A trap from user mode; returns when the process goes on.
 // SAFETY: nothing else has this symbol, and `arch` declares it with this type.
 #[unsafe(no_mangle)]
-fn trap_from_user(trap: &Trap) {
+fn trap_from_user(frame: &TrapFrame, trap: &Trap) {
     let process = proc::current();
     let killed = match trap.cause {
         Cause::Call => {
             hart::note(Event::Call);
             csr::interrupts_on();
-            syscall::dispatch(&process, process.frame());
+            syscall::dispatch(&process, frame);
             false
         }
         Cause::PageFault(access) => {
             csr::interrupts_on();
             user_fault(&process, trap, access)
         }
-        Cause::IllegalInstruction if process.frame().float_state() == 0 => {
+        Cause::IllegalInstruction if frame.float_state() == 0 => {
             // Perhaps the first floating point instruction; any other traps again.
             process.thread().enable_floats();
             false
         }
         Cause::Software | Cause::Timer | Cause::External => {
-            interrupt(process.frame(), trap.cause);
+            interrupt(frame, trap.cause);
             false
         }
         Cause::IllegalInstruction | Cause::Other(_) => {
@@ -46,7 +47,7 @@ fn trap_from_user(trap: &Trap) {
         }
     };
     csr::interrupts_off();
-    if hart::this().expired.get() {
+    if hart::this().expired.load(Ordering::Relaxed) {
         sched::yield_now();
     }
     if let Some(status) = process.killed_with().or(killed.then_some(KILLED)) {
@@ -72,7 +73,7 @@ fn user_fault(process: &Current, trap: &Trap, access: Access) -> bool {
 }
 
 fn report(process: &Current, trap: &Trap) {
-    let (pid, pc) = (process.pid, process.frame().pc());
+    let (pid, pc) = (process.pid, process.user_frame().pc());
     println!(
         "usertrap(): unexpected scause {:#018x} pid={pid}\n            sepc={:#018x} stval={:#018x}",
         trap.code, pc, trap.value
@@ -107,7 +108,7 @@ fn trap_from_kernel(frame: &TrapFrame, trap: &Trap) {
         _ => kernel_fault(frame, trap),
     }
     // Interrupts come through only where no spin lock is held, so the process may be preempted.
-    if hart::this().expired.get() && !hart::this().current().is_null() {
+    if hart::this().expired.load(Ordering::Relaxed) && !hart::this().current().is_null() {
         sched::yield_now();
     }
 }

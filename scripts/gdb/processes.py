@@ -63,11 +63,15 @@ def mm(process):
     return target(process["mm"]).dereference()
 
 
+def number_of(process):
+    return int(process["identity"]["pid"])
+
+
 def processes():
     """A pointer to each process, and its parent's ID."""
     table = locked(static(TABLE))[0]
     entries = {}
-    for number, piece in enumerate(elements(table["pieces"])):
+    for number, piece in enumerate(elements(table["places"]["pieces"])):
         piece = some(piece)
         if piece is None:
             continue
@@ -79,27 +83,27 @@ def processes():
     for entry in entries.values():
         parent = some(entry["parent"])
         parent = entries.get(int(parent)) if parent is not None else None
-        pid = int(target(parent["process"])["pid"]) if parent is not None else 0
+        pid = number_of(target(parent["process"])) if parent is not None else 0
         yield target(entry["process"]), pid
 
 
 def process(pid):
     """The process with this ID."""
     for pointer, _ in processes():
-        if int(pointer["pid"]) == pid:
+        if number_of(pointer) == pid:
             return pointer
     raise gdb.GdbError("no process %d" % pid)
 
 
-# As `Thread::state` has it.
+# As `RunState` of the crate `threads` has it.
 STATES = ["ready", "sleep", "wait", "ended"]
 ASLEEP = (1, 2)
 
 
 def state(process):
     its = thread(process)
-    state = int(bare(its["state"]))
-    if state == 0 and int(bare(its["presence"])) != 0:
+    state = int(bare(its["run"]["state"]))
+    if state == 0 and int(bare(its["run"]["stack"])) != 0:
         return "run on hart %d" % int(bare(its["last_hart"]))
     if state in ASLEEP:
         reasons = gdb.lookup_type("kernel::sched::awaited::Awaited").fields()
@@ -186,7 +190,7 @@ class Ps(gdb.Command):
         table = some(locked(mm(process)["table"])[0])
         pages = int(bare(target(table).dereference()["resident"]["__0"])) if table is not None else 0
         name = text(locked(process["name"])[0])
-        return "%5d %6d %6d %-16s %s" % (int(process["pid"]), parent, pages, name, state(process))
+        return "%5d %6d %6d %-16s %s" % (number_of(process), parent, pages, name, state(process))
 
 
 class Pmap(gdb.Command):
@@ -202,7 +206,7 @@ Without an ID, of the process that the selected hart runs."""
 
     def lines(self, argument):
         pointer = process(int(gdb.parse_and_eval(argument))) if argument else running()
-        lines = ["%s %s" % (int(pointer["pid"]), text(locked(pointer["name"])[0]))]
+        lines = ["%s %s" % (number_of(pointer), text(locked(pointer["name"])[0]))]
         lines.append("         start            end  pages prot kind")
         for region in regions(pointer):
             start, end = int(region["start"]), int(region["end"])
@@ -243,11 +247,11 @@ class Function(gdb.Function):
 
 
 def parent(pointer):
-    pid = int(pointer["pid"])
+    pid = number_of(pointer)
     for other, number in processes():
-        if int(other["pid"]) == pid and number == 0:
+        if number_of(other) == pid and number == 0:
             raise gdb.GdbError("process %d has no parent" % pid)
-        if int(other["pid"]) == pid:
+        if number_of(other) == pid:
             return process(number)
     raise gdb.GdbError("no process %d in the table" % pid)
 

@@ -72,7 +72,8 @@ def locked(lock):
     """The value in a spin or sleeping lock, and whether it is held."""
     if name_of(lock.type).startswith("lock_api::"):
         return bare(lock["data"]), bool(bare(lock["raw"]["locked"]))
-    return bare(lock["value"]), bool(bare(lock["raw"]["state"]))
+    mutex = lock["__0"]
+    return bare(mutex["data"]), bool(bare(mutex["raw"]["state"]))
 
 
 def text(name):

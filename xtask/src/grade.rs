@@ -124,7 +124,7 @@ pub(crate) fn grade(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         write(&results)?;
     }
     let (got, all) = results.score();
-    println!("Score: {got}/{all}");
+    say!("Score: {got}/{all}");
     Ok(u8::from(got != all))
 }
 
@@ -154,7 +154,7 @@ impl Part {
         let tests: Vec<Test> = self.checks.iter().map(|c| c.judge(&end, &text)).collect();
         let passed = |test: &Test| test.verdict == Verdict::Passed;
         let whole = tests.iter().all(passed);
-        println!(
+        say!(
             "{}: {} ({:.1} s)",
             self.program,
             word(whole),
@@ -163,10 +163,10 @@ impl Part {
         for test in &tests {
             let (name, points) = (test.name, test.points);
             let got = if passed(test) { points } else { 0 };
-            println!("{name}: {} ({got}/{points})", word(passed(test)));
+            say!("{name}: {} ({got}/{points})", word(passed(test)));
         }
         if !whole {
-            println!("    {end}; output: {}", log.display());
+            say!("    {end}; output: {}", log.display());
         }
         Ok(tests)
     }

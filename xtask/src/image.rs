@@ -202,11 +202,11 @@ pub(crate) fn fsck(path: &Path) -> Result<u8> {
         .and_then(problems)
         .with_context(|| path.display().to_string())?;
     for problem in &problems {
-        println!("{}: {problem}", path.display());
+        say!("{}: {problem}", path.display());
     }
     match problems.len() {
-        0 => println!("{}: clean", path.display()),
-        count => println!("{}: {count} problems", path.display()),
+        0 => say!("{}: clean", path.display()),
+        count => say!("{}: {count} problems", path.display()),
     }
     Ok(u8::from(!problems.is_empty()))
 }

@@ -1,6 +1,10 @@
 //! Builds Pagoda and its disk images, runs QEMU, drives the tests. `make` and `scripts/xtask` call
 //! it; `xtask` alone lists its commands.
 
+// First, for its macro.
+#[macro_use]
+mod output;
+
 mod build;
 mod c;
 mod floors;
@@ -90,7 +94,7 @@ fn dispatch() -> Result<u8> {
     ties::watch(options.above.clone());
     let toolchain = Toolchain::find();
     match options.verb.as_str() {
-        "" | "help" => print!("{HELP}"),
+        "" | "help" => say!("{}", HELP.trim_end()),
         "build" => drop(build::guest(
             &toolchain,
             options.profile,
@@ -134,7 +138,7 @@ fn image(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         files => format!(" and {} added", files.len()),
     };
     let programs = guest.programs.len();
-    println!("{}: {programs} programs{added}", path.display());
+    say!("{}: {programs} programs{added}", path.display());
     Ok(0)
 }
 

@@ -2,6 +2,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod call;
 mod errno;
 mod event;
 mod file;
@@ -11,6 +12,7 @@ mod memory;
 mod process;
 mod sys;
 
+pub use call::{Arguments, UserSpan};
 pub use errno::Errno;
 pub use event::Event;
 pub use file::{Dirent, FileType, OpenFlags, Stat};

@@ -25,8 +25,10 @@ pub fn print_from(pc: usize, fp: usize) {
     print_callers(fp);
 }
 
+/// From the frame with this frame pointer, of the code that runs or has failed, outwards.
 fn print_callers(fp: usize) {
-    for pc in unwind::callers(fp, unwind::all_stacks()).take(MOST) {
+    // SAFETY: the stack of code that runs, or did when it failed, is mapped.
+    for pc in unsafe { unwind::callers(fp, unwind::stack_with(fp)) }.take(MOST) {
         // The call is the instruction before the one returned to.
         line(pc - 1);
     }

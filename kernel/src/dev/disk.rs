@@ -3,6 +3,7 @@
 
 use super::plic;
 use crate::arch::{hart, layout};
+use crate::mm::device::Window;
 use crate::mm::heap;
 use crate::mm::kernel_space::map_device;
 use crate::mm::ram::{pointer_to, zero};
@@ -54,10 +55,10 @@ pub fn init(platform: &Platform) -> Option<Disk> {
 }
 
 fn probe(registers: &Registers) -> Option<(Device, u32)> {
-    let base = map_device(registers.base, registers.size).ok()?;
-    let header = NonNull::new(base as *mut VirtIOHeader)?;
+    let window = Window::map(registers).ok()?;
+    let header = NonNull::new(window.start() as *mut VirtIOHeader)?;
     // SAFETY: the registers of a virtio device, mapped for ever and used only here.
-    let transport = unsafe { MmioTransport::new(header, registers.size as usize) }.ok()?;
+    let transport = unsafe { MmioTransport::new(header, window.size()) }.ok()?;
     if transport.device_type() != DeviceType::Block {
         return None;
     }

@@ -2,11 +2,11 @@
 //! (RISC-V PLIC specification).
 
 use crate::arch::hart;
-use crate::mm::kernel_space::map_device;
+use crate::mm::device::Window;
 use crate::platform::Platform;
 use crate::sync::Once;
 
-static BASE: Once<usize> = Once::new();
+static WINDOW: Once<Window> = Once::new();
 
 const PRIORITY: usize = 0;
 const ENABLE: usize = 0x2000;
@@ -22,18 +22,12 @@ fn context() -> usize {
     2 * hart::this().id() + 1
 }
 
-fn register_at(offset: usize) -> *mut u32 {
-    (BASE.get() + offset) as *mut u32
-}
-
 fn write(offset: usize, value: u32) {
-    // SAFETY: the offsets are registers of the controller, which is mapped.
-    unsafe { register_at(offset).write_volatile(value) };
+    WINDOW.get().write(offset, value);
 }
 
 fn read(offset: usize) -> u32 {
-    // SAFETY: as in `write`.
-    unsafe { register_at(offset).read_volatile() }
+    WINDOW.get().read(offset)
 }
 
 /// Maps the controller.
@@ -41,8 +35,8 @@ pub fn init(platform: &Platform) {
     let Some(registers) = platform.plic else {
         panic!("no interrupt controller")
     };
-    match map_device(registers.base, registers.size) {
-        Ok(base) => BASE.set(base),
+    match Window::map(&registers) {
+        Ok(window) => WINDOW.set(window),
         Err(_) => panic!("no memory to map the interrupt controller"),
     }
 }

@@ -1,12 +1,12 @@
 //! Switching the machine off.
 
 use crate::arch::{csr, sbi};
-use crate::mm::kernel_space::map_device;
+use crate::mm::device::Window;
 use crate::platform::Platform;
 use crate::sync::Once;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-static TEST_DEVICE: Once<usize> = Once::new();
+static TEST_DEVICE: Once<Window> = Once::new();
 static STAYS_ON: AtomicBool = AtomicBool::new(false);
 
 const FINISH_PASS: u32 = 0x5555;
@@ -20,9 +20,9 @@ pub const CANNOT_START: u8 = 102;
 /// Maps the device with which QEMU's exit status can be chosen, where there is one.
 pub fn init(platform: &Platform) {
     if let Some(registers) = platform.test_device
-        && let Ok(base) = map_device(registers.base, registers.size)
+        && let Ok(window) = Window::map(&registers)
     {
-        TEST_DEVICE.set(base);
+        TEST_DEVICE.set(window);
     }
 }
 
@@ -52,14 +52,13 @@ pub fn stop() -> ! {
 /// asked as well: this hart runs on until QEMU looks, and the last to ask decides the status.
 pub fn off(status: u8) -> ! {
     csr::interrupts_off();
-    if let Some(base) = TEST_DEVICE.try_get() {
+    if let Some(window) = TEST_DEVICE.try_get() {
         let word = if status == 0 {
             FINISH_PASS
         } else {
             u32::from(status) << 16 | FINISH_FAIL
         };
-        // SAFETY: the device's one register, which is mapped.
-        unsafe { (*base as *mut u32).write_volatile(word) };
+        window.write(0, word);
     } else {
         sbi::shutdown(status != 0);
     }

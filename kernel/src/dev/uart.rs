@@ -2,13 +2,13 @@
 
 use super::plic;
 use crate::arch::sbi;
-use crate::mm::kernel_space::map_device;
+use crate::mm::device::Window;
 use crate::platform::Platform;
 use crate::sync::Once;
 use core::hint;
 
 struct Uart {
-    base: usize,
+    window: Window,
     interrupt: u32,
 }
 
@@ -22,26 +22,14 @@ const ON_INPUT: u8 = 1;
 const INPUT_READY: u8 = 1;
 const OUTPUT_EMPTY: u8 = 1 << 5;
 
-impl Uart {
-    fn read(&self, register: usize) -> u8 {
-        // SAFETY: one of the eight registers of the port, which is mapped.
-        unsafe { ((self.base + register) as *const u8).read_volatile() }
-    }
-
-    fn write(&self, register: usize, value: u8) {
-        // SAFETY: as in `read`.
-        unsafe { ((self.base + register) as *mut u8).write_volatile(value) };
-    }
-}
-
 /// Takes the port into use, with `on_input` to be called when there is input. The firmware has set the speed
 /// and turned the FIFOs on; to do so again would lose input that is waiting.
 pub fn init(platform: &Platform, on_input: fn()) {
     if let Some(registers) = platform.uart
-        && let Ok(base) = map_device(registers.base, registers.size)
+        && let Ok(window) = Window::map(&registers)
     {
         UART.set(Uart {
-            base,
+            window,
             interrupt: registers.interrupt,
         });
         plic::register(registers.interrupt, on_input);
@@ -51,7 +39,7 @@ pub fn init(platform: &Platform, on_input: fn()) {
 /// Lets the port interrupt this hart when there is input.
 pub fn enable_input() {
     if let Some(uart) = UART.try_get() {
-        uart.write(INTERRUPT_ENABLE, ON_INPUT);
+        uart.window.write(INTERRUPT_ENABLE, ON_INPUT);
         plic::enable(uart.interrupt);
     }
 }
@@ -60,15 +48,16 @@ pub fn enable_input() {
 /// in the line behind it.
 pub fn hold_input(hold: bool) {
     if let Some(uart) = UART.try_get() {
-        uart.write(INTERRUPT_ENABLE, if hold { 0 } else { ON_INPUT });
+        uart.window
+            .write(INTERRUPT_ENABLE, if hold { 0_u8 } else { ON_INPUT });
     }
 }
 
 /// The next byte of input, if there is one and `wanted` says that it may be taken.
 pub fn get(wanted: impl FnOnce() -> bool) -> Option<u8> {
     let uart = UART.try_get()?;
-    let ready = uart.read(LINE_STATUS) & INPUT_READY != 0;
-    (ready && wanted()).then(|| uart.read(DATA))
+    let ready = uart.window.read::<u8>(LINE_STATUS) & INPUT_READY != 0;
+    (ready && wanted()).then(|| uart.window.read(DATA))
 }
 
 /// Puts one byte out, waiting until the port takes it.
@@ -76,8 +65,8 @@ pub fn put(byte: u8) {
     let Some(uart) = UART.try_get() else {
         return sbi::put_byte(byte);
     };
-    while uart.read(LINE_STATUS) & OUTPUT_EMPTY == 0 {
+    while uart.window.read::<u8>(LINE_STATUS) & OUTPUT_EMPTY == 0 {
         hint::spin_loop();
     }
-    uart.write(DATA, byte);
+    uart.window.write(DATA, byte);
 }

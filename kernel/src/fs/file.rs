@@ -9,6 +9,7 @@ use crate::sched::{Awaited, SleepLock};
 use abi::{Errno, FileType, OpenFlags, PAGE_SIZE, Stat};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::{KArc, KBox};
+use files::{Descriptors, Open};
 
 /// Major numbers that a device file can be opened with, as in xv6.
 const MAJORS: core::ops::Range<i16> = 0..10;
@@ -41,15 +42,20 @@ enum Source {
     WriteEnd(WriteEnd),
 }
 
-impl File {
-    /// Bytes of memory that it takes, without those of its inode: a pipe's page is half its ends'.
-    pub fn bytes(&self) -> usize {
+impl Open for File {
+    /// Without those of its inode; a pipe's page is half its ends'.
+    fn bytes(&self) -> usize {
         match &self.source {
             Source::Inode { .. } | Source::Device { .. } => size_of::<File>(),
             Source::ReadEnd(_) | Source::WriteEnd(_) => size_of::<File>() + PAGE_SIZE / 2,
         }
     }
+}
 
+/// A process's open files.
+pub type FileTable = Descriptors<File>;
+
+impl File {
     fn try_new(source: Source, readable: bool, writable: bool) -> Result<KArc<File>, Errno> {
         // Counted first: where the allocation fails, dropping the file takes the count back.
         OPEN.fetch_add(1, Ordering::Relaxed);

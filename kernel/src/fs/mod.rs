@@ -10,14 +10,12 @@ mod inode;
 mod namei;
 mod pipe;
 mod program;
-mod table;
 mod text;
 mod volume;
 
 pub use cache::{InodeRef, counts, init as init_cache, pages, try_pages};
-pub use file::{File, open_files};
+pub use file::{File, FileTable, open_files};
 pub use namei::{create, find, link, root, unlink};
 pub use pipe::pipes;
 pub use program::{TextFile, part_to_run};
-pub use table::FileTable;
 pub use volume::{lock, mount};

@@ -6,6 +6,7 @@ use crate::sched::{Awaited, SleepLock, WaitQueue};
 use abi::Errno;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::KArc;
+use files::Ring;
 use frames::FRAME_SIZE;
 
 static PIPES: AtomicUsize = AtomicUsize::new(0);
@@ -25,11 +26,9 @@ pub struct Pipe {
 }
 
 struct State {
-    ring: Frame,
+    bytes: Frame,
     _commit: Commit,
-    /// Bytes read and written since the beginning; their difference is in the ring.
-    read: usize,
-    written: usize,
+    ring: Ring<FRAME_SIZE>,
     reader_gone: bool,
     writer_gone: bool,
 }
@@ -44,9 +43,8 @@ impl Pipe {
     pub fn try_new() -> Result<(ReadEnd, WriteEnd), Errno> {
         let state = State {
             _commit: Commit::try_new(1)?,
-            ring: Frame::try_new()?,
-            read: 0,
-            written: 0,
+            bytes: Frame::try_new()?,
+            ring: Ring::new(),
             reader_gone: false,
             writer_gone: false,
         };
@@ -67,51 +65,21 @@ impl Drop for Pipe {
 }
 
 impl State {
-    /// The longest piece from `position` on that does not wrap and is not longer than `most`.
-    fn piece(position: usize, most: usize) -> core::ops::Range<usize> {
-        let start = position % FRAME_SIZE;
-        start..FRAME_SIZE.min(start + most)
-    }
-
-    fn filled(&self) -> usize {
-        self.written.wrapping_sub(self.read)
-    }
-
     fn take(&mut self, to: UserRange) -> Result<usize, Errno> {
-        let mut done = 0;
-        while done < to.len() && self.filled() > 0 {
-            let piece = State::piece(self.read, self.filled().min(to.len() - done));
-            let count = piece.len();
-            let bytes = self.ring.bytes().get(piece).ok_or(Errno::Invalid)?;
-            match to.part(done, count).write(bytes) {
-                Ok(()) => {}
-                Err(error) if done == 0 => return Err(error),
-                Err(_) => break,
-            }
-            self.read = self.read.wrapping_add(count);
-            done += count;
-        }
-        Ok(done)
+        let bytes = self.bytes.bytes();
+        self.ring.read(to.len(), |piece, done| {
+            let piece = bytes.get(piece).ok_or(Errno::Invalid)?;
+            to.part(done, piece.len()).write(piece)
+        })
     }
 
     fn put(&mut self, from: UserRange) -> Result<usize, Errno> {
-        let mut done = 0;
-        while done < from.len() && self.filled() < FRAME_SIZE {
-            let room = FRAME_SIZE - self.filled();
-            let piece = State::piece(self.written, room.min(from.len() - done));
-            let count = piece.len();
-            let page = self.ring.bytes_mut();
-            let bytes = page.and_then(|page| page.get_mut(piece));
-            let bytes = bytes.ok_or(Errno::Invalid)?;
-            match from.part(done, count).read(bytes) {
-                Ok(()) => {}
-                Err(error) if done == 0 => return Err(error),
-                Err(_) => break,
-            }
-            self.written = self.written.wrapping_add(count);
-            done += count;
-        }
-        Ok(done)
+        let mut bytes = self.bytes.bytes_mut();
+        self.ring.write(from.len(), |piece, done| {
+            let bytes = bytes.as_mut().and_then(|bytes| bytes.get_mut(piece));
+            let piece = bytes.ok_or(Errno::Invalid)?;
+            from.part(done, piece.len()).read(piece)
+        })
     }
 }
 
@@ -122,8 +90,8 @@ impl ReadEnd {
         if to.len() == 0 {
             return Ok(0);
         }
-        while state.filled() == 0 && !state.writer_gone {
-            state = state.wait(&self.0.filled)?;
+        while state.ring.is_empty() && !state.writer_gone {
+            state = self.0.filled.wait(state)?;
         }
         let count = state.take(to)?;
         drop(state);
@@ -139,8 +107,8 @@ impl WriteEnd {
         let mut done = 0;
         while done < from.len() {
             let mut state = self.0.state.lock();
-            while state.filled() == FRAME_SIZE && !state.reader_gone {
-                state = state.wait(&self.0.drained)?;
+            while state.ring.is_full() && !state.reader_gone {
+                state = self.0.drained.wait(state)?;
             }
             let put = match state.reader_gone {
                 true => Err(Errno::BrokenPipe),

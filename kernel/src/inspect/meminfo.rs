@@ -85,7 +85,7 @@ fn add_uses(info: &mut MemInfo) {
     info.file_pages = fs::pages() as u64;
     {
         let table = TABLE.lock();
-        info.processes = table.len() as u64;
+        info.processes = table.count() as u64;
         table.for_each(|process, _| info.page_tables += process.mm().page_tables() as u64);
     }
     let named = info.slab

@@ -6,10 +6,9 @@
 //! Only checked builds record locks that are held. What is waited for is recorded in every build, when
 //! the wait begins.
 
-use crate::arch::hart::{self, Hart};
+use crate::arch::hart::{self, Hart, Interrupted};
 use crate::arch::held::Taken;
-use crate::arch::trap::TrapFrame;
-use crate::arch::{sbi, timer, unwind};
+use crate::arch::{layout, sbi, timer};
 use crate::debug::backtrace::{self, Way};
 use crate::dev::console;
 use crate::mm::ram::frames;
@@ -109,26 +108,23 @@ fn tell() {
         println!("hart {index}: idle");
         return;
     };
-    // SAFETY: set on the interrupt that is handled at the moment; the frame lies on its stack.
-    let frame = unsafe { hart.interrupted.get().as_ref() };
     let (pid, name) = (process.pid, Printable(&process));
-    match frame {
-        Some(frame) if frame.is_of_kernel() => {
-            println!(
-                "hart {index}: pid {pid} {name} in the kernel: {}",
-                way(&process, frame)
-            );
-        }
-        Some(frame) => println!("hart {index}: pid {pid} {name} at {:#x}", frame.pc()),
-        None => println!("hart {index}: pid {pid} {name}"),
+    let pc = hart.interrupted.pc.get();
+    let image = layout::image();
+    if (image.text..image.etext).contains(&pc) {
+        let way = way(&process, &hart.interrupted);
+        println!("hart {index}: pid {pid} {name} in the kernel: {way}");
+    } else {
+        println!("hart {index}: pid {pid} {name} at {pc:#x}");
     }
 }
 
 /// The instruction that was interrupted, and the calls that led there.
-fn way(process: &Process, frame: &TrapFrame) -> impl fmt::Display {
-    let callers = unwind::callers(frame.frame_pointer(), process.thread().stack_range());
+fn way(process: &Process, interrupted: &Interrupted) -> impl fmt::Display {
+    let fp = interrupted.frame_pointer.get();
+    let callers = process.thread().callers_from(fp);
     Way {
-        at: Some(frame.pc()),
+        at: Some(interrupted.pc.get()),
         callers,
         call: process.thread().call_number(),
     }
@@ -142,7 +138,7 @@ fn tell_of(hart: &Hart) {
         "hart {index}: does not answer; the clock interrupted it {} s ago",
         Seconds(since)
     );
-    match proc::number_of(hart.owner()) {
+    match proc::number_on(hart) {
         None => println!("    runs no process"),
         Some(number) => println!("    runs pid {number}"),
     }

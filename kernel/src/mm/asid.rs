@@ -67,7 +67,7 @@ pub unsafe fn enter(hart: &Hart, space: Option<&Context>) {
     let Entrance { asid, flush } = ASIDS.enter(hart.index(), &space.tag);
     load(hart, paging::with_asid(space.satp, asid), flush);
     let new: *const Context = space;
-    if hart.space.get() != new.cast() {
+    if hart.space() != new.cast() {
         leave(hart, new);
     }
 }
@@ -86,9 +86,9 @@ pub fn enter_kernel(hart: &Hart) {
 
 /// The hart does not use the table of the space any more that it was in: `new` is active here now.
 fn leave(hart: &Hart, new: *const Context) {
-    let old: *const Context = hart.space.replace(new.cast()).cast();
-    // SAFETY: `enter` was promised that the space stays until here.
-    if let Some(old) = unsafe { old.as_ref() } {
+    // SAFETY: here it is taken for a `Context` again, and `enter` was promised that it stays until then.
+    let old = unsafe { hart.replace_space(new.cast()).cast::<Context>().as_ref() };
+    if let Some(old) = old {
         old.tag.leave(hart.index());
     }
 }
@@ -125,7 +125,7 @@ pub fn shoot_down(space: &Context, stale: Flush) {
 pub fn flush_here(space: &Context, stale: Flush) {
     let _off = hart::off();
     let hart = hart::this();
-    if core::ptr::eq(hart.space.get().cast(), space) {
+    if core::ptr::eq(hart.space().cast(), space) {
         flush_loaded(hart, stale);
     }
 }

@@ -13,7 +13,7 @@ use crate::sync::{Once, SpinLock, rank};
 use abi::Prot;
 use core::mem;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::AllocError;
 use frames::{FRAME_SIZE, Pfn};
 use paging::{Cursor, ENTRIES, Entry, Leaf, Level, Tables};
@@ -29,10 +29,10 @@ static TABLE: SpinLock<Range<usize>, { rank::DEVICE }> = SpinLock::new(DEVICES..
 /// Counts what is mapped below [`STACKS`]' entry. A hart may remember that an address had nothing
 /// behind it; one that has not heard of all mappings forgets everything when it next switches, and
 /// before it writes to a stack that another hart has mapped (see [`hear`]).
-static MAPPINGS: AtomicU64 = AtomicU64::new(0);
+static MAPPINGS: AtomicUsize = AtomicUsize::new(0);
 
 /// Mappings made so far, for harts to compare with what they have heard of.
-pub fn mappings() -> u64 {
+pub fn mappings() -> usize {
     MAPPINGS.load(Ordering::Acquire)
 }
 
@@ -173,16 +173,26 @@ pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
 }
 
 /// Maps pages one behind the other, all in one table; on failure none of them is mapped.
-pub fn map_pages<const N: usize>(address: usize, pages: [Frame; N]) -> Result<(), AllocError> {
-    map_physical(address, &pages.each_ref().map(|page| page.pfn().addr()))?;
+///
+/// # Safety
+/// The addresses are the caller's, and map nothing.
+pub unsafe fn map_pages<const N: usize>(
+    address: usize,
+    pages: [Frame; N],
+) -> Result<(), AllocError> {
+    // SAFETY: the caller's promise; the pages are its own.
+    unsafe { map_physical(address, &pages.each_ref().map(|page| page.pfn().addr())) }?;
     // The table has them now.
     pages.into_iter().for_each(|page| _ = page.into_pfn());
     Ok(())
 }
 
 /// As [`map_pages`], for memory that is not the allocator's.
+///
+/// # Safety
+/// The addresses are the caller's, and map nothing; so is the memory.
 #[inline(never)]
-pub fn map_physical(address: usize, pages: &[u64]) -> Result<(), AllocError> {
+pub unsafe fn map_physical(address: usize, pages: &[u64]) -> Result<(), AllocError> {
     // Nothing is allocated while the tables are locked: caches that are asked to give back take
     // locks that come before this one.
     let commit = Commit::try_new(1)?;
@@ -224,7 +234,10 @@ pub fn hear() {
 /// Unmaps `count` pages from `address` on, all in one table, everywhere, and gives them back, and the
 /// table if that was its last use. False, with nothing done, if the tables are in use: this may be
 /// called from within an allocation.
-pub fn try_unmap_pages(address: usize, count: usize) -> bool {
+///
+/// # Safety
+/// [`map_pages`] has mapped them, and nobody uses them any more.
+pub unsafe fn try_unmap_pages(address: usize, count: usize) -> bool {
     let Some(_table) = TABLE.try_lock() else {
         return false;
     };

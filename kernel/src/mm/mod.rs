@@ -2,6 +2,7 @@
 
 pub mod asid;
 pub mod commit;
+pub mod device;
 pub mod heap;
 pub mod kernel_space;
 pub mod ram;

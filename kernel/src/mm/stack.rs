@@ -107,17 +107,22 @@ impl Drop for KernelStack {
 fn map_slot(slot: usize) -> Result<(), AllocError> {
     let page = Frame::try_new;
     let pages: [Frame; PAGES] = [page()?, page()?, page()?, page()?];
-    map_pages(base(slot), pages)?;
+    // SAFETY: the slot was taken, and is not mapped.
+    unsafe { map_pages(base(slot), pages)? };
     MAPPED.fetch_add(PAGES, Ordering::Relaxed);
     Ok(())
 }
 
 /// Makes the stack for the hart with this index to idle on, for ever; the address above it. It lies at the
 /// lower end of its slot, next to the hole.
-pub fn map_idle(index: usize) -> Result<usize, AllocError> {
+///
+/// # Safety
+/// There is such a hart, and it has no such stack yet.
+pub unsafe fn map_idle(index: usize) -> Result<usize, AllocError> {
     let commit = Commit::try_new(IDLE_PAGES)?;
     let pages: [Frame; IDLE_PAGES] = [Frame::try_new()?, Frame::try_new()?];
-    map_pages(base(index), pages)?;
+    // SAFETY: the slot is the hart's, and not mapped yet.
+    unsafe { map_pages(base(index), pages)? };
     MAPPED.fetch_add(IDLE_PAGES, Ordering::Relaxed);
     mem::forget(commit);
     Ok(base(index) + IDLE_PAGES * FRAME_SIZE)
@@ -125,10 +130,14 @@ pub fn map_idle(index: usize) -> Result<usize, AllocError> {
 
 /// The same for the boot hart, of the memory of the boot stack: it idles there when it needs nothing more
 /// of what it has on that stack, so that those pages stay in use.
-pub fn map_boot_stack() -> Result<usize, AllocError> {
+///
+/// # Safety
+/// The caller is the boot hart, on the boot stack, and has no such stack yet.
+pub unsafe fn map_boot_stack() -> Result<usize, AllocError> {
     let start = layout::virt_to_phys(layout::boot_stack());
     let pages: [_; BOOT_STACK_SIZE / FRAME_SIZE] = from_fn(|i| start + (i * FRAME_SIZE) as u64);
-    map_physical(base(0), &pages)?;
+    // SAFETY: the slot is the boot hart's, and not mapped yet.
+    unsafe { map_physical(base(0), &pages)? };
     Ok(base(0) + BOOT_STACK_SIZE)
 }
 
@@ -172,7 +181,8 @@ impl Shrinker for SpareStacks {
             let Some(slot) = SLOTS.try_lock().and_then(|mut slots| slots.take_spare()) else {
                 break;
             };
-            let unmapped = try_unmap_pages(base(slot), PAGES);
+            // SAFETY: the slot is mapped, and was taken just now.
+            let unmapped = unsafe { try_unmap_pages(base(slot), PAGES) };
             SLOTS.lock().give_back(slot, !unmapped);
             if !unmapped {
                 break;

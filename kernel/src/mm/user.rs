@@ -1,53 +1,44 @@
 //! Copies between the kernel and the memory of the running process.
 
 use crate::arch::{hart, usercopy};
-use abi::{Errno, USER_TOP};
+use abi::{Errno, UserSpan};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// A range of user memory that a program has named. Only its place was checked, not its content:
-/// every copy may still fail.
+/// A range of memory of the running process. Only its place was checked, not its content: every copy
+/// may still fail.
 #[derive(Clone, Copy, Debug)]
-pub struct UserRange {
-    start: u64,
-    length: usize,
-}
+pub struct UserRange(UserSpan);
 
 impl UserRange {
     /// `length` bytes at `start`, all in the user half.
     pub fn new(start: u64, length: usize) -> Result<UserRange, Errno> {
-        if length == 0 {
-            return Ok(UserRange { start: 0, length });
-        }
-        let end = start.checked_add(length as u64).ok_or(Errno::BadAddress)?;
-        if end > USER_TOP {
-            Err(Errno::BadAddress)
-        } else {
-            Ok(UserRange { start, length })
-        }
+        UserSpan::new(start, length).map(UserRange)
+    }
+
+    /// `count` records of `size` bytes at `start`.
+    pub fn array(start: u64, count: usize, size: u64) -> Result<UserRange, Errno> {
+        UserSpan::array(start, count, size).map(UserRange)
     }
 
     /// Bytes in the range.
     pub fn len(&self) -> usize {
-        self.length
+        self.0.len()
     }
 
     /// The part from byte `from` on, `length` bytes at the most.
     pub fn part(&self, from: usize, length: usize) -> UserRange {
-        let from = from.min(self.length);
-        UserRange {
-            start: self.start + from as u64,
-            length: length.min(self.length - from),
-        }
+        UserRange(self.0.part(from, length))
     }
 
     /// Copies the first `to.len()` bytes of the range into the kernel.
     pub fn read(&self, to: &mut [u8]) -> Result<(), Errno> {
-        if to.len() > self.length {
+        if to.len() > self.len() {
             return Err(Errno::BadAddress);
         }
         may_fault();
-        // SAFETY: `to` is the kernel's own; the range lies in the user half; no lock is held.
-        match unsafe { usercopy::copy(to.as_mut_ptr() as usize, self.start as usize, to.len()) } {
+        // SAFETY: `to` is the kernel's own; the range lies in the user half.
+        match unsafe { usercopy::copy(to.as_mut_ptr() as usize, self.0.start() as usize, to.len()) }
+        {
             0 => Ok(()),
             _ => Err(Errno::BadAddress),
         }
@@ -55,12 +46,13 @@ impl UserRange {
 
     /// Copies bytes of the kernel to the start of the range.
     pub fn write(&self, from: &[u8]) -> Result<(), Errno> {
-        if from.len() > self.length {
+        if from.len() > self.len() {
             return Err(Errno::BadAddress);
         }
         may_fault();
-        // SAFETY: `from` is the kernel's own; the range lies in the user half; no lock is held.
-        match unsafe { usercopy::copy(self.start as usize, from.as_ptr() as usize, from.len()) } {
+        // SAFETY: `from` is the kernel's own; the range lies in the user half.
+        match unsafe { usercopy::copy(self.0.start() as usize, from.as_ptr() as usize, from.len()) }
+        {
             0 => Ok(()),
             _ => Err(Errno::BadAddress),
         }
@@ -69,8 +61,7 @@ impl UserRange {
 
 /// Copies a string up to its zero byte into `to`; gives it without the zero.
 pub fn read_string(address: u64, to: &mut [u8]) -> Result<&[u8], Errno> {
-    let room = USER_TOP.checked_sub(address).ok_or(Errno::BadAddress)?;
-    let most = to.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+    let most = UserSpan::up_to(address, to.len())?.len();
     may_fault();
     // SAFETY: as in `UserRange::read`.
     let left = unsafe { usercopy::copy_string(to.as_mut_ptr() as usize, address as usize, most) };

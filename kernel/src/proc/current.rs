@@ -1,8 +1,7 @@
 //! The process that runs.
 
 use super::Process;
-use crate::arch::hart;
-use crate::arch::trap::{TrapFrame, own_frame};
+use crate::arch::hart::{self, Hart};
 use crate::sched;
 use crate::space::Space;
 use core::ops::Deref;
@@ -16,22 +15,13 @@ impl Current {
     pub fn thread(&self) -> sched::Current {
         sched::current()
     }
-}
-
-impl Current {
-    /// Its user registers.
-    #[inline]
-    pub fn frame(&self) -> &TrapFrame {
-        // SAFETY: a process runs here, so its thread does, as long as its own code runs.
-        unsafe { own_frame() }
-    }
 
     /// Puts another address space in the place of the process's own, takes it into use, and gives the old
     /// one back.
     pub fn replace_space(&self, space: Option<Space>) -> Option<Space> {
         let old = self.mm().replace(space);
-        // SAFETY: the table keeps the process, and so its `Mm`, until the thread has ended; the `Mm` keeps the
-        // space until it is replaced, and the old one goes only behind this.
+        // SAFETY: the process keeps its `Mm` until the thread has ended; the `Mm` keeps the space until it is
+        // replaced, and the old one goes only behind this.
         unsafe { self.thread().change_space(self.mm().context()) };
         old
     }
@@ -41,8 +31,8 @@ impl Deref for Current {
     type Target = Process;
     #[inline]
     fn deref(&self) -> &Process {
-        // SAFETY: every thread that runs was made for a process, which is its owner. The table has that
-        // process before the thread runs, and keeps it until the thread has left its stack for ever.
+        // SAFETY: every thread that runs has a process as its owner, by a count that it keeps until it has left
+        // its stack for ever.
         unsafe { &*self.0 }
     }
 }
@@ -65,11 +55,10 @@ pub fn try_current() -> Option<Current> {
     (!process.is_null()).then_some(Current(process.cast()))
 }
 
-/// The number of the process that a hart runs, by what that hart calls [`hart::Hart::owner`]: of one that
-/// goes on meanwhile, any number.
-pub fn number_of(owner: *const ()) -> Option<i32> {
-    let process: *const Process = owner.cast();
-    // SAFETY: the table has the process. If it lets go of it just now, the memory is still there, in the
-    // direct map, and some number comes out; hence volatile.
-    (!process.is_null()).then(|| unsafe { (&raw const (*process).pid).read_volatile() })
+/// The number of the process that a hart runs: of one that goes on meanwhile, any number.
+pub fn number_on(hart: &Hart) -> Option<i32> {
+    let process: *const Process = hart.owner().cast();
+    // SAFETY: the thread there has the process. If it lets go of it just now, the memory is still there, in
+    // the direct map, and some number comes out; hence volatile.
+    (!process.is_null()).then(|| unsafe { (&raw const (*process).identity.pid).read_volatile() })
 }

@@ -111,7 +111,7 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     process.set_name(Name::new(name));
     let frame = TrapFrame::user(program.entry, sp, [arguments.count as u64, argv]);
-    process.frame().set(&frame);
+    process.user_frame().set(&frame);
     Ok(arguments.count)
 }
 

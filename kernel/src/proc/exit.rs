@@ -1,15 +1,18 @@
-//! Ending a process, collecting ended children, and killing.
+//! Ending a process, reaping ended children, and killing.
 
 use super::objects::TestObjects;
 use super::process::Process;
 use super::table::TABLE;
-use super::{Current, INIT, current, oom};
-use crate::sched;
+use super::{Current, current, oom};
+use crate::mm::asid;
+use crate::sched::{self, Owner};
 use abi::{Errno, KILLED};
 use core::mem;
+use fallible::KArc;
+use processes::INIT;
 
 /// Ends the running process. All it has is given back here; what is left, its number, its status
-/// and its kernel stack, goes when the parent collects it, who is told when nobody is on that stack
+/// and its kernel stack, goes when the parent reaps it, who is told when nobody is on that stack
 /// any more.
 pub fn exit(status: i32) -> ! {
     let process = current();
@@ -21,17 +24,22 @@ pub fn exit(status: i32) -> ! {
     sched::end()
 }
 
-/// Tells of the end of a process whose stack was just left. Interrupts are off.
-///
-/// # Safety
-/// `owner` is a process that the table has.
-pub unsafe fn tell(owner: *const ()) {
-    // SAFETY: the caller's promise; the table has it until it is told of the end, below.
-    let process: &Process = unsafe { &*owner.cast() };
-    let (pid, status) = (process.pid, process.status());
-    let woken = TABLE.lock().end(pid, status);
-    for parent in woken.into_iter().flatten() {
-        parent.child_ended.wake_all();
+// SAFETY: there is no other owner of threads. The process keeps its `Mm`, in which only its own thread puts
+// another space, and changes to that.
+unsafe impl Owner for Process {
+    fn space(&self) -> *const asid::Context {
+        self.mm().context()
+    }
+
+    /// Tells the parent.
+    fn ended(process: KArc<Process>) {
+        let (pid, status) = (process.pid, process.status());
+        // Whoever reaps it is to be the last to have it.
+        drop(process);
+        let woken = TABLE.lock().end(pid, status);
+        for parent in woken.into_iter().flatten() {
+            parent.child_ended.wake_all();
+        }
     }
 }
 
@@ -56,7 +64,7 @@ fn release_space(process: &Current) {
     process.set_held(0);
 }
 
-/// Waits for a child to end, hands its status to `store`, and collects it; gives its number. Where
+/// Waits for a child to end, hands its status to `store`, and reaps it; gives its number. Where
 /// `store` fails the child is left for the next call.
 pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> {
     let process = current();
@@ -69,7 +77,7 @@ pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> 
     };
     drop(table);
     store(status)?;
-    let child = TABLE.lock().collect(process.pid, pid);
+    let child = TABLE.lock().reap(process.pid, pid);
     drop(child);
     // What the child shared with this process is its own again, perhaps.
     if process.mm().spares() > 0

@@ -1,9 +1,9 @@
 //! Making a process.
 
+use super::current;
 use super::objects::TestObjects;
 use super::process::{Own, Process};
 use super::table::TABLE;
-use super::{current, exit};
 use crate::arch::csr;
 use crate::sched::{self, Start, Thread};
 use crate::space::Mm;
@@ -29,7 +29,7 @@ pub fn fork() -> Result<i32, Errno> {
     };
     let mm = Mm::try_new(space)?;
     // The child begins where the parent is, with 0 for the call's result.
-    let frame = parent.frame().clone();
+    let frame = parent.user_frame().clone();
     frame.set_result(0);
     if frame.float_state() != 0 {
         frame.set_float_state(csr::SSTATUS_FS_CLEAN);
@@ -38,13 +38,12 @@ pub fn fork() -> Result<i32, Errno> {
         entry: enter_child,
         argument: 0,
         frame: &frame,
-        ended: exit::tell,
     };
-    let thread = Thread::try_new(&start)?;
-    let pid = TABLE.lock().next_number();
+    let thread = Thread::try_new::<Process>(&start)?;
+    let pid = TABLE.lock().next_pid();
     let child = Process::try_new(pid, parent.name(), own, mm, thread)?;
     TABLE.lock().add(child.clone(), Some(&parent))?;
-    sched::start(child.thread().clone());
+    sched::start(child.thread().clone(), child);
     Ok(pid)
 }
 

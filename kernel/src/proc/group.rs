@@ -15,13 +15,7 @@ pub fn set(pid: i32, group: i32) -> Result<(), Errno> {
     let own = current().pid;
     let pid = if pid == 0 { own } else { pid };
     let group = if group == 0 { pid } else { group };
-    let table = TABLE.lock();
-    let process = table.own_or_child(pid, own).ok_or(Errno::NoProcess)?;
-    if group != pid && !table.has_group(group) {
-        return Err(Errno::NotPermitted);
-    }
-    process.set_group(group);
-    Ok(())
+    TABLE.lock().set_group(own, pid, group)
 }
 
 /// The group of a process, with 0 of the running one.

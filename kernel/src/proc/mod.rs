@@ -10,10 +10,7 @@ pub mod oom;
 mod process;
 mod table;
 
-/// Number of the first process, which every other comes from and which never ends.
-pub const INIT: i32 = 1;
-
-pub use current::{Current, current, number_of, try_current};
+pub use current::{Current, current, number_on, try_current};
 pub use objects::TestObjects;
 pub use process::{Name, Own, Process};
-pub use table::{TABLE, Table, set_limit};
+pub use table::{TABLE, Table};

@@ -14,12 +14,10 @@
 //!
 //! With strict accounting (`mm/commit.rs`) nobody is chosen, and who faults tries again.
 //!
-//! `init` is never chosen. What it started, the shell, counts for a small part of its size: it
-//! outlives any number of processes that are as small as itself, and dies if it takes all memory
-//! itself. The shell can also start processes when nobody else can any more (see
-//! [`Table::check_room`](super::table::Table::check_room)), so there is an answer to a fork bomb.
+//! `init` is never chosen. The shell dies if it takes all memory itself, and outlives any number of processes
+//! that are as small as itself (see [`processes::Table::victim`]). It can also start processes when
+//! nobody else can any more ([`processes::Table::check_room`]), so there is an answer to a fork bomb.
 
-use super::INIT;
 use super::process::Process;
 use super::table::TABLE;
 use crate::arch::timer;
@@ -30,6 +28,7 @@ use crate::sched::{Awaited, WaitQueue};
 use crate::space::reserve;
 use crate::sync::{SpinLock, rank};
 use fallible::KArc;
+use processes::INIT;
 
 /// How a process that found no memory goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +55,6 @@ static WAITING: WaitQueue = WaitQueue::new(Awaited::Memory);
 
 /// With this many free pages whatever failed is worth another try.
 const ENOUGH: usize = 16;
-
-/// A process that `init` started counts for its size divided by this.
-const SHELL_DISCOUNT: usize = 64;
 
 /// Ticks after which a wait for a promised page is told on the console.
 const LONG: usize = 100;
@@ -101,7 +97,8 @@ pub fn relieve(process: &Process) -> Relief {
         return Relief::Retry; // whoever was chosen for another has given all back since
     }
     if endings.under_way == 0 {
-        let Some(victim) = largest() else {
+        let victim = TABLE.lock().victim(Process::footprint).cloned();
+        let Some(victim) = victim else {
             drop(endings);
             return out_of_victims(process);
         };
@@ -160,23 +157,4 @@ fn out_of_victims(process: &Process) -> Relief {
     }
     wait_a_tick();
     Relief::Retry
-}
-
-/// The process that is to die next; never `init`.
-fn largest() -> Option<KArc<Process>> {
-    let table = TABLE.lock();
-    let mut found: Option<(usize, i32)> = None;
-    table.for_each(|process, _| {
-        let pages = process.footprint();
-        let weight = match process.is_of_init() {
-            true => pages.div_ceil(SHELL_DISCOUNT),
-            false => pages,
-        };
-        // Of several with the same weight the youngest, which has the highest number.
-        let candidate = Some((weight, process.pid));
-        if weight > 0 && process.pid != INIT && candidate > found {
-            found = candidate;
-        }
-    });
-    table.get(found?.1).cloned()
 }

@@ -1,28 +1,24 @@
 //! One process.
 
 use super::objects::TestObjects;
+use crate::arch::trap::TrapFrame;
 use crate::fs::{FileTable, InodeRef};
 use crate::sched::{self, Awaited, SleepLock, State, Thread, WaitQueue};
 use crate::space::Mm;
 use crate::sync::{SpinLock, rank};
 use abi::{Errno, ProcState};
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
+use core::ops::Deref;
+use core::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
 use fallible::{AllocError, KArc};
+use processes::Identity;
 
 /// A process: a thread, an address space, its files.
 ///
-/// It lives in a [`KArc`], which the table of processes keeps until the process has ended, its thread has
-/// left its stack, and the parent has collected it.
+/// It lives in a [`KArc`], which its thread keeps until that has left its stack for ever, and the table of
+/// processes until, after that, the parent has reaped it.
 pub struct Process {
-    /// Number for programs.
-    pub pid: i32,
-    /// The status to end with, once it was killed; 0 before.
-    killed: AtomicI32,
-    /// Its process group; changes under the lock of the table.
-    group: AtomicI32,
-    /// Whether `init` started it: then it is a shell, to be kept as long as possible.
-    of_init: AtomicBool,
+    pub(super) identity: Identity,
     status: AtomicI32,
     /// Why its last call that failed has failed, or 0.
     errno: AtomicU8,
@@ -88,6 +84,14 @@ impl fmt::Display for Name {
     }
 }
 
+/// What the table knows of the process: its number, its group, whether it was killed.
+impl Deref for Process {
+    type Target = Identity;
+    fn deref(&self) -> &Identity {
+        &self.identity
+    }
+}
+
 impl Process {
     /// A process that begins with its thread.
     pub fn try_new(
@@ -98,11 +102,8 @@ impl Process {
         thread: KArc<Thread>,
     ) -> Result<KArc<Process>, AllocError> {
         let held = own.pages();
-        let process = KArc::try_new(Process {
-            pid,
-            killed: AtomicI32::new(0),
-            group: AtomicI32::new(pid),
-            of_init: AtomicBool::new(false),
+        KArc::try_new(Process {
+            identity: Identity::new(pid),
             status: AtomicI32::new(0),
             errno: AtomicU8::new(0),
             thread,
@@ -111,14 +112,13 @@ impl Process {
             child_ended: WaitQueue::new(Awaited::Child),
             own: SleepLock::new(Awaited::FilesLock, own),
             name: SpinLock::new(name),
-        })?;
-        // SAFETY: the table keeps the process, and so its `Mm`, until `exit::tell` has been called; the thread
-        // itself replaces the space.
-        unsafe {
-            let owner = KArc::as_ptr(&process);
-            process.thread.set_owner(owner, process.mm.context());
-        }
-        Ok(process)
+        })
+    }
+
+    /// The user registers, as of the last trap.
+    #[inline]
+    pub fn user_frame(&self) -> &TrapFrame {
+        self.thread.frame()
     }
 
     /// The program's name.
@@ -171,44 +171,11 @@ impl Process {
         self.errno.store(error as u8, Ordering::Relaxed);
     }
 
-    /// True if `init` started the process, and did not just inherit it.
-    pub fn is_of_init(&self) -> bool {
-        self.of_init.load(Ordering::Relaxed)
-    }
-
-    /// Says that `init` started the process.
-    pub(super) fn set_of_init(&self) {
-        self.of_init.store(true, Ordering::Relaxed);
-    }
-
-    /// True once the process was killed; it ends before it next returns to user mode.
-    pub fn is_killed(&self) -> bool {
-        self.killed_with().is_some()
-    }
-
-    /// The status that it ends with because it was killed.
-    pub fn killed_with(&self) -> Option<i32> {
-        let status = self.killed.load(Ordering::SeqCst);
-        (status != 0).then_some(status)
-    }
-
     /// Kills the process, which ends with this status, not 0, unless it was killed before; if it waits
     /// for something, it waits no longer.
     pub fn kill(this: &KArc<Process>, status: i32) {
-        let _ = this
-            .killed
-            .compare_exchange(0, status, Ordering::SeqCst, Ordering::SeqCst);
+        this.set_killed(status);
         sched::interrupt(&this.thread);
-    }
-
-    /// The number of its process group.
-    pub fn group(&self) -> i32 {
-        self.group.load(Ordering::Relaxed)
-    }
-
-    /// Puts it into another process group; the caller has the table locked.
-    pub(super) fn set_group(&self, group: i32) {
-        self.group.store(group, Ordering::Relaxed);
     }
 
     /// Says with what status it ends.

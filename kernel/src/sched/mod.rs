@@ -3,7 +3,6 @@
 
 mod awaited;
 mod clock;
-mod queue;
 mod run;
 mod sleep;
 mod thread;
@@ -13,6 +12,7 @@ mod wait;
 pub use awaited::Awaited;
 pub use run::{end, enter_new_context, idle_loop, interrupt, start, yield_now};
 pub use sleep::{ObjectLock, SleepGuard, SleepLock};
-pub use thread::{Current, Start, State, Thread, current};
+pub use thread::{Current, Owner, Start, Thread, current};
+pub use threads::State;
 pub use timer::{sleep_until, tick};
 pub use wait::WaitQueue;

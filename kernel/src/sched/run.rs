@@ -1,40 +1,37 @@
 //! Who runs when: round robin, one queue of runnable threads a hart, idle harts steal.
 //!
-//! A switch goes from one thread's stack straight to the next one's. Two rules keep two harts from
-//! one stack: a thread is queued only when no hart is on its stack any more, and only its queue hands
-//! it out. Nobody waits for a hart to leave a stack, since the host may not let that hart run at the
-//! moment: whoever wakes a thread too early, and whoever preempts one, leaves it to its successor to
-//! queue it. In the same way the successor tells of a thread that has ended.
+//! A switch goes from one thread's stack straight to the next one's. A thread is queued only when no hart is on
+//! its stack any more ([`threads::RunState`] has the rules). Nobody waits for a hart to leave a stack, since
+//! the host may not let that hart run at the moment: whoever wakes a thread too early, and whoever
+//! preempts one, leaves it to its successor to queue it. In the same way the successor tells of a thread
+//! that has ended.
 
 use super::clock::{start_idling, start_quantum};
-use super::queue::Kind;
-use super::thread::{Left, Thread, ThreadQueue, current, try_current};
+use super::thread::{Owner, RunnableThreads, Thread, current, try_current};
 use crate::arch::switch::{Context, switch};
 use crate::arch::{csr, hart, sbi};
 use crate::mm::asid;
 use crate::sync::{SpinLock, rank};
 use abi::Event;
-use core::cell::{Cell, UnsafeCell};
-use core::sync::atomic::Ordering;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 use fallible::KArc;
+use threads::{Left, Woken};
 
 /// What the scheduler keeps a hart.
 struct Local {
-    runnable: SpinLock<ThreadQueue, { rank::RUN }>,
+    runnable: SpinLock<RunnableThreads, { rank::RUN }>,
     /// Where the hart is when it runs no thread.
-    idle: UnsafeCell<Context>,
-    /// The thread just left; its successor finishes the switch.
-    left: Cell<*const Thread>,
+    idle: Context,
+    /// The thread just left, with the hart's count of it; its successor finishes the switch.
+    left: AtomicPtr<Thread>,
 }
-
-// SAFETY: `idle` and `left` are used by their own hart only, with interrupts off.
-unsafe impl Sync for Local {}
 
 static LOCAL: [Local; hart::MAX_HARTS] = [const {
     Local {
-        runnable: SpinLock::new(ThreadQueue::new(Kind::Runnable)),
-        idle: UnsafeCell::new(Context::new()),
-        left: Cell::new(core::ptr::null()),
+        runnable: SpinLock::new(RunnableThreads::new()),
+        idle: Context::new(),
+        left: AtomicPtr::new(ptr::null_mut()),
     }
 }; hart::MAX_HARTS];
 
@@ -46,17 +43,20 @@ fn local(index: usize) -> &'static Local {
 pub fn wake(thread: KArc<Thread>) -> bool {
     // Preempted in the middle, the thread would be runnable and in no queue.
     let _off = hart::off();
-    if !thread.end_sleep() {
-        return false;
-    }
-    if !thread.call_back() {
-        enqueue(thread);
+    match thread.run().wake() {
+        Woken::No => return false,
+        Woken::Enqueue => enqueue(thread),
+        Woken::Left => {}
     }
     true
 }
 
-/// Lets a new thread run.
-pub fn start(thread: KArc<Thread>) {
+/// Lets a new thread run, for this owner.
+///
+/// # Panics
+/// If it runs already.
+pub fn start<T: Owner>(thread: KArc<Thread>, owner: KArc<T>) {
+    thread.set_owner(owner);
     enqueue(thread);
 }
 
@@ -96,7 +96,7 @@ fn pick(index: usize) -> Option<KArc<Thread>> {
 /// Gives the hart away until somebody wakes the thread, for ever if it has ended. Interrupts are
 /// off, once.
 pub(super) fn block() {
-    if current().was_called_back() {
+    if current().run().stays() {
         return;
     }
     let next = pick(hart::this().index());
@@ -106,11 +106,9 @@ pub(super) fn block() {
 /// Lets the next runnable thread go first, if there is one.
 pub fn yield_now() {
     let off = hart::off();
-    hart::this().expired.set(false);
+    hart::this().expired.store(false, Ordering::Relaxed);
     if let Some(next) = pick(hart::this().index()) {
-        // A thread that runs is not woken, so nobody else has called it back.
-        let called = current().call_back();
-        debug_assert!(called, "preempted, but not running");
+        current().run().yields();
         switch_to(Some(next));
     }
     drop(off);
@@ -121,34 +119,37 @@ fn switch_to(next: Option<KArc<Thread>>) {
     let hart = hart::this();
     debug_assert_eq!(hart.depth(), 1, "switch while a spin lock is held");
     let own = local(hart.index());
-    let from = match try_current() {
+    let from: *const Context = match try_current() {
         Some(thread) => {
             thread.save_floats();
             thread.context()
         }
-        None => own.idle.get(),
+        None => &own.idle,
     };
     let was_idle = hart.current().is_null();
-    own.left.set(hart.current().cast());
-    let to = match next {
+    let left = hart.current().cast_mut().cast();
+    own.left.store(left, Ordering::Relaxed);
+    let to: *const Context = match next {
         Some(thread) => {
-            thread.arrive();
+            thread.run().arrive();
             thread.last_hart.store(hart.index(), Ordering::Relaxed);
-            hart.set_kernel_sp(thread.stack_top());
             thread.enter_space(hart);
-            let to = thread.context();
-            let owner = thread.owner();
-            hart.set_current(KArc::into_raw(thread).cast(), owner);
-            current().load_floats();
+            let (owner, stack_top) = (thread.owner(), thread.stack_top());
+            let thread = KArc::into_raw(thread);
+            // SAFETY: from here on the hart has a count of the thread, and that one of its owner; the stack
+            // is the thread's.
+            unsafe { hart.set_running(thread.cast(), owner, stack_top) };
+            let thread = current();
+            thread.load_floats();
             if was_idle {
                 start_quantum();
             }
-            to
+            thread.context()
         }
         None => {
-            hart.set_current(core::ptr::null(), core::ptr::null());
+            hart.set_idle();
             asid::enter_kernel(hart);
-            own.idle.get()
+            &own.idle
         }
     };
     hart::note(Event::Switch);
@@ -163,21 +164,23 @@ fn switch_to(next: Option<KArc<Thread>>) {
 /// The first thing on the new stack: lets go of the thread that was left.
 fn finish_switch() {
     let hart = hart::this();
-    let left = local(hart.index()).left.replace(core::ptr::null());
+    let place = &local(hart.index()).left;
+    let left = place.load(Ordering::Relaxed);
     if left.is_null() {
         return;
     }
+    place.store(ptr::null_mut(), Ordering::Relaxed);
     // SAFETY: `left` was this hart's current thread, made with `into_raw`; the count passes here.
     let thread = unsafe { KArc::from_raw(left) };
-    match thread.leave() {
+    match thread.run().leave() {
         Left::Sleeps => {}
-        Left::ComesBack => enqueue(thread),
+        Left::Requeue => enqueue(thread),
         Left::Ended => {
-            // Whoever collects what the thread ran for is to be the last one to let go of it, so that
+            // Whoever reaps what the thread ran for is to be the last one to let go of it, so that
             // all its memory is back then.
             let (ended, owner) = thread.ended();
             drop(thread);
-            // SAFETY: who set the owner has promised that it is one for this.
+            // SAFETY: it is that of the owner, and called once.
             unsafe { ended(owner) };
         }
     }
@@ -187,14 +190,14 @@ fn finish_switch() {
 pub fn end() -> ! {
     // Interrupts stay off from here on: an ended thread that is preempted would be queued again.
     hart::enter();
-    current().set_ended();
+    current().run().end();
     block();
     unreachable!("an ended thread ran");
 }
 
 /// Interrupts a thread: if it waits for something, it waits no longer.
 pub fn interrupt(thread: &KArc<Thread>) {
-    if thread.set_interrupted() {
+    if thread.run().interrupt() {
         wake(thread.clone());
     }
 }

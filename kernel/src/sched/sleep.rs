@@ -2,27 +2,28 @@
 
 use super::Awaited;
 use super::thread::try_current;
-use super::wait::{Interrupted, WaitQueue};
+use super::wait::WaitQueue;
 use crate::arch::held::Taken;
 use crate::arch::{hart, unwind};
 use crate::symbols::Place;
 use crate::sync::{SpinLock, rank};
-use core::cell::UnsafeCell;
-use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
-use lock_api::{GuardNoSend, RawMutex};
+use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 
 const RANK: u8 = rank::DEVICE;
 
 /// A value behind a lock that may be held over a wait for the disk. Only threads take it.
-pub struct SleepLock<T> {
-    raw: RawSleep,
-    value: UnsafeCell<T>,
-}
+pub struct SleepLock<T>(Mutex<RawSleep, T>);
+
+/// The right to use the value of a [`SleepLock`].
+pub type SleepGuard<'a, T> = MutexGuard<'a, RawSleep, T>;
+
+/// The lock of a memory object, as the crate `vm` takes it.
+pub type ObjectLock = RawSleep;
 
 /// The part of the lock that does not know the value. Without contention it is one atomic operation to
 /// take it and one to release it (as in Drepper, "Futexes Are Tricky").
-struct RawSleep {
+pub struct RawSleep {
     state: AtomicU32,
     /// Taken from the look at a lock that is held until the thread is in the queue.
     gate: SpinLock<(), RANK>,
@@ -43,23 +44,6 @@ impl RawSleep {
         }
     }
 
-    #[inline(never)]
-    fn lock(&self) {
-        if cfg!(debug_assertions) {
-            // Checks that the thread holds no spin lock that comes after.
-            drop(self.gate.lock());
-        }
-        if !self.acquire() {
-            if cfg!(debug_assertions) {
-                self.check_not_own(unwind::return_address());
-            }
-            self.wait();
-        }
-        if cfg!(debug_assertions) {
-            self.record(unwind::return_address());
-        }
-    }
-
     #[inline(always)]
     fn acquire(&self) -> bool {
         let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
@@ -74,15 +58,6 @@ impl RawSleep {
         while self.state.swap(CONTENDED, Ordering::Acquire) != FREE {
             gate = self.waiting.wait_uninterruptible(gate);
         }
-    }
-
-    #[inline(never)]
-    fn try_lock(&self) -> bool {
-        let taken = self.acquire();
-        if cfg!(debug_assertions) && taken {
-            self.record(unwind::return_address());
-        }
-        taken
     }
 
     /// Panics, in checked builds, if the running thread would wait for itself.
@@ -111,8 +86,54 @@ impl RawSleep {
         }
     }
 
+    #[cold]
     #[inline(never)]
-    fn unlock(&self) {
+    fn wake(&self) {
+        // Whoever found the lock held is in the queue behind this.
+        drop(self.gate.lock());
+        self.waiting.wake_one();
+    }
+}
+
+// SAFETY: `state` goes from `FREE` to another value by one atomic operation, so one thread has it at a time.
+unsafe impl RawMutex for RawSleep {
+    /// Of a memory object: other locks say what they are ([`SleepLock::new`]).
+    #[allow(
+        clippy::declare_interior_mutable_const,
+        reason = "how lock_api makes new locks"
+    )]
+    const INIT: RawSleep = RawSleep::new(Awaited::ObjectLock);
+    type GuardMarker = GuardNoSend;
+
+    #[inline(never)]
+    fn lock(&self) {
+        if cfg!(debug_assertions) {
+            // Checks that the thread holds no spin lock that comes after.
+            drop(self.gate.lock());
+        }
+        if !self.acquire() {
+            if cfg!(debug_assertions) {
+                self.check_not_own(unwind::return_address());
+            }
+            self.wait();
+        }
+        if cfg!(debug_assertions) {
+            self.record(unwind::return_address());
+        }
+    }
+
+    /// Never waits, so it may be called with spin locks held.
+    #[inline(never)]
+    fn try_lock(&self) -> bool {
+        let taken = self.acquire();
+        if cfg!(debug_assertions) && taken {
+            self.record(unwind::return_address());
+        }
+        taken
+    }
+
+    #[inline(never)]
+    unsafe fn unlock(&self) {
         if cfg!(debug_assertions)
             && let Some(thread) = try_current()
         {
@@ -123,97 +144,17 @@ impl RawSleep {
             self.wake();
         }
     }
-
-    #[cold]
-    #[inline(never)]
-    fn wake(&self) {
-        // Whoever found the lock held is in the queue behind this.
-        drop(self.gate.lock());
-        self.waiting.wake_one();
-    }
 }
-
-/// The lock of a memory object, as the crate `vm` takes it.
-pub struct ObjectLock(RawSleep);
-
-// SAFETY: `RawSleep` lets one holder in at a time.
-unsafe impl RawMutex for ObjectLock {
-    #[allow(
-        clippy::declare_interior_mutable_const,
-        reason = "how lock_api makes new locks"
-    )]
-    const INIT: Self = ObjectLock(RawSleep::new(Awaited::ObjectLock));
-    type GuardMarker = GuardNoSend;
-
-    #[inline(always)]
-    fn lock(&self) {
-        self.0.lock();
-    }
-
-    /// Never waits, so it may be called with spin locks held.
-    #[inline(always)]
-    fn try_lock(&self) -> bool {
-        self.0.try_lock()
-    }
-
-    #[inline(always)]
-    unsafe fn unlock(&self) {
-        self.0.unlock();
-    }
-}
-
-// SAFETY: `raw` lets one holder in at a time; the value moves between threads, hence `Send`.
-unsafe impl<T: Send> Sync for SleepLock<T> {}
 
 impl<T> SleepLock<T> {
     /// An unlocked value; `name` is what those wait for who want the lock.
     pub const fn new(name: Awaited, value: T) -> SleepLock<T> {
-        SleepLock {
-            raw: RawSleep::new(name),
-            value: UnsafeCell::new(value),
-        }
+        SleepLock(Mutex::from_raw(RawSleep::new(name), value))
     }
 
     /// Waits until the lock is free and takes it.
     #[inline(always)]
     pub fn lock(&self) -> SleepGuard<'_, T> {
-        self.raw.lock();
-        SleepGuard { lock: self }
-    }
-}
-
-/// The right to use the value of a [`SleepLock`].
-pub struct SleepGuard<'a, T> {
-    lock: &'a SleepLock<T>,
-}
-
-impl<'a, T> SleepGuard<'a, T> {
-    /// Lets go of the lock, waits in `queue`, takes the lock again; ends early when the thread is
-    /// interrupted.
-    pub fn wait(self, queue: &WaitQueue) -> Result<SleepGuard<'a, T>, Interrupted> {
-        let lock = self.lock;
-        queue.wait_after(true, || drop(self))?;
-        Ok(lock.lock())
-    }
-}
-
-impl<T> Deref for SleepGuard<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        // SAFETY: the guard is the only one; the lock is held until it goes.
-        unsafe { &*self.lock.value.get() }
-    }
-}
-
-impl<T> DerefMut for SleepGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as for `deref`.
-        unsafe { &mut *self.lock.value.get() }
-    }
-}
-
-impl<T> Drop for SleepGuard<'_, T> {
-    fn drop(&mut self) {
-        self.lock.raw.unlock();
+        self.0.lock()
     }
 }

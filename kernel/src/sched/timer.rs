@@ -2,16 +2,14 @@
 
 use super::Awaited;
 use super::clock::{NEXT_DEADLINE, start_idling, start_quantum};
-use super::queue::Kind;
 use super::run::{block, wake};
-use super::thread::{Thread, ThreadQueue, current};
+use super::thread::{Thread, WaitingThreads, current};
 use super::wait::Interrupted;
 use crate::arch::{hart, timer};
 use crate::sync::{SpinLock, rank};
 use core::sync::atomic::Ordering;
 
-static SLEEPERS: SpinLock<ThreadQueue, { rank::TIMER }> =
-    SpinLock::new(ThreadQueue::new(Kind::Waiting(Awaited::Time)));
+static SLEEPERS: SpinLock<WaitingThreads, { rank::TIMER }> = SpinLock::new(WaitingThreads::new());
 
 /// The clock interrupted: wakes sleepers whose time has come; the running thread may have had its
 /// share.
@@ -25,7 +23,7 @@ pub fn tick() {
     if hart.current().is_null() {
         start_idling();
     } else {
-        hart.expired.set(true);
+        hart.expired.store(true, Ordering::Relaxed);
         start_quantum();
     }
 }
@@ -62,7 +60,7 @@ pub fn sleep_until(deadline: u64) -> Result<(), Interrupted> {
             NEXT_DEADLINE.fetch_min(deadline, Ordering::SeqCst);
         }
         // A thread that was interrupted before it slept must not sleep.
-        if !(thread.is_interrupted() && thread.end_sleep()) {
+        if !thread.run().cancel_sleep_if_interrupted() {
             start_quantum();
             block();
         }

@@ -4,13 +4,12 @@
 //! waits for; whoever wakes holds or held that lock. So no wake-up is lost.
 
 use super::Awaited;
-use super::queue::Kind;
 use super::run::{block, wake};
-use super::thread::{ThreadQueue, current};
+use super::thread::{WaitingThreads, current};
 use crate::arch::hart;
 use crate::sync::{SpinGuard, SpinLock, rank};
 use core::ptr;
-use lock_api::MutexGuard;
+use lock_api::{MutexGuard, RawMutex};
 
 /// The wait ended because the thread was interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,29 +21,24 @@ impl From<Interrupted> for abi::Errno {
     }
 }
 
-fn awaited_in(queue: &ThreadQueue) -> Awaited {
-    match queue.kind() {
-        Kind::Waiting(awaited) => awaited,
-        Kind::Runnable => unreachable!("nobody waits in a queue of runnable threads"),
-    }
-}
-
 /// Processes that wait for the same event, first come first served.
 pub struct WaitQueue {
-    waiting: SpinLock<ThreadQueue, { rank::WAIT }>,
+    awaited: Awaited,
+    waiting: SpinLock<WaitingThreads, { rank::WAIT }>,
 }
 
 impl WaitQueue {
     /// A queue nobody waits in.
     pub const fn new(awaited: Awaited) -> WaitQueue {
         WaitQueue {
-            waiting: SpinLock::new(ThreadQueue::new(Kind::Waiting(awaited))),
+            awaited,
+            waiting: SpinLock::new(WaitingThreads::new()),
         }
     }
 
     /// What its threads wait for.
     pub fn awaited(&self) -> Awaited {
-        awaited_in(&self.waiting.lock())
+        self.awaited
     }
 
     /// By what it is told from others.
@@ -54,10 +48,10 @@ impl WaitQueue {
 
     /// Lets go of `guard`, waits for a wake-up, takes the lock again. Wake-ups may come without
     /// reason: the caller looks again. Interrupting the thread ends the wait.
-    pub fn wait<'a, T, const RANK: u8>(
+    pub fn wait<'a, R: RawMutex, T>(
         &self,
-        guard: SpinGuard<'a, T, RANK>,
-    ) -> Result<SpinGuard<'a, T, RANK>, Interrupted> {
+        guard: MutexGuard<'a, R, T>,
+    ) -> Result<MutexGuard<'a, R, T>, Interrupted> {
         let lock = MutexGuard::mutex(&guard);
         self.wait_after(true, || drop(guard))?;
         Ok(lock.lock())
@@ -84,11 +78,11 @@ impl WaitQueue {
         let off = hart::off();
         {
             let mut waiting = self.waiting.lock();
-            thread.begin_sleep(interruptible, awaited_in(&waiting), self.address());
+            thread.begin_sleep(interruptible, self.awaited, self.address());
             waiting.push(thread.to_arc());
         }
         release();
-        if interruptible && thread.is_interrupted() && thread.end_sleep() {
+        if interruptible && thread.run().cancel_sleep_if_interrupted() {
             self.waiting.lock().remove(&thread);
             return Err(Interrupted);
         }

@@ -66,7 +66,7 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
 #[inline(always)]
 fn acquire(locked: &Flag, rank: u8) {
     if locked.swap(LOCKED, Ordering::Acquire) != FREE {
-        detour::call::<Contention>(ptr::from_ref(locked).addr(), rank.into());
+        detour::call::<Contention>(locked, rank.into());
     }
 }
 
@@ -86,24 +86,20 @@ pub fn on_long_spin(report: fn(Taken)) {
 struct Contention;
 
 impl Detour for Contention {
+    type Of = Flag;
+
     #[cold]
-    extern "C" fn run(lock: usize, rank: usize, at: usize) {
-        contend(lock, rank as u8, at);
+    extern "C" fn run(locked: &Flag, rank: usize, at: usize) {
+        contend(locked, rank as u8, at);
     }
 }
 
 /// Waits until the lock is free and takes it; `at` is behind the call that asks for it. For others to
 /// see, the hart records what it waits for. A lock is held for a few hundred instructions, unless the
 /// host does not run the holder's hart; to spin on would only keep the host from it.
-fn contend(lock: usize, rank: u8, at: usize) {
-    // SAFETY: `acquire` is the one caller, with the address of a lock that it has a reference to.
-    let locked = unsafe { &*(lock as *const Flag) };
+fn contend(locked: &Flag, rank: u8, at: usize) {
     let hart = hart::this();
-    let wanted = Taken {
-        kind: rank,
-        lock,
-        at,
-    };
+    let wanted = describe(locked, rank, at);
     hart.spins.push(wanted);
     let mut report_at = timer::now() + LONG_SPIN * timer::frequency();
     loop {
@@ -121,7 +117,7 @@ fn contend(lock: usize, rank: u8, at: usize) {
             break;
         }
     }
-    hart.spins.pop(lock);
+    hart.spins.pop(wanted.lock);
 }
 
 /// Interrupts are off; they stay off only if the lock was taken.

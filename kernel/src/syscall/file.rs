@@ -1,10 +1,10 @@
 //! Calls about files.
 
-use super::arguments::{Arguments, Path};
+use super::path::Path;
 use crate::fs::{self, File, FileTable, InodeRef};
 use crate::mm::user::{self, UserRange};
 use crate::proc::{self, group};
-use abi::{Errno, FileType, NO_GROUP, OpenFlags};
+use abi::{Arguments, Errno, FileType, NO_GROUP, OpenFlags};
 use fallible::KArc;
 use zerocopy::IntoBytes;
 

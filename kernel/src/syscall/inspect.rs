@@ -4,12 +4,13 @@
 //! while numbers are taken from it and never while they are copied to the caller, whose own space
 //! may be that very one. So a long listing is made of parts, between which the process goes on.
 
-use super::arguments::Arguments;
 use crate::mm::Machine;
 use crate::mm::user::UserRange;
 use crate::proc::{Process, TABLE};
 use crate::space::Space;
-use abi::{Errno, PAGE_SIZE, ProcInfo, ProcInfoFlags, RegionInfo, RegionUse, TableEntry};
+use abi::{
+    Arguments, Errno, PAGE_SIZE, ProcInfo, ProcInfoFlags, RegionInfo, RegionUse, TableEntry,
+};
 use fallible::KArc;
 use vm::{RegionKind, Usage};
 use zerocopy::{Immutable, IntoBytes};
@@ -29,7 +30,7 @@ fn find(pid: i32, flags: ProcInfoFlags) -> Result<(KArc<Process>, i32), Errno> {
 
 #[inline(never)]
 pub fn procinfo(arguments: &Arguments) -> Result<u64, Errno> {
-    let flags = ProcInfoFlags::from_bits(arguments.int::<3>() as u32).ok_or(Errno::Invalid)?;
+    let flags = arguments.flags::<3, ProcInfoFlags>()?;
     let (process, parent) = find(arguments.int::<0>(), flags)?;
     let info = about(&process, parent);
     drop(process);
@@ -153,9 +154,8 @@ struct Records {
 
 impl Records {
     fn new(start: u64, count: usize, size: u64) -> Result<Records, Errno> {
-        let size = usize::try_from(size).map_err(|_| Errno::Invalid)?;
-        let length = count.checked_mul(size).ok_or(Errno::BadAddress)?;
-        let to = UserRange::new(start, length)?;
+        let to = UserRange::array(start, count, size)?;
+        let size = size as usize;
         Ok(Records { to, count, size })
     }
 

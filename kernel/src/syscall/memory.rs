@@ -1,12 +1,11 @@
 //! Calls about memory.
 
-use super::arguments::Arguments;
 use crate::arch::paging;
 use crate::inspect::meminfo;
 use crate::mm::user::UserRange;
 use crate::proc::{self, TestObjects};
 use crate::space::Space;
-use abi::{Advice, Errno, MapFlags, MemInfo, MemInfoFlags, PAGE_SIZE, Prot, RemapFlags};
+use abi::{Advice, Arguments, Errno, MapFlags, MemInfo, MemInfoFlags, PAGE_SIZE, Prot, RemapFlags};
 use zerocopy::IntoBytes;
 
 fn with_space<T>(act: impl FnOnce(&mut Space) -> Result<T, vm::Error>) -> Result<T, Errno> {
@@ -20,11 +19,11 @@ pub fn sbrk(arguments: &Arguments) -> Result<u64, Errno> {
 }
 
 pub fn mmap(arguments: &Arguments) -> Result<u64, Errno> {
-    let flags = MapFlags::from_bits(arguments.int::<3>() as u32).ok_or(Errno::Invalid)?;
+    let flags = arguments.flags::<3, MapFlags>()?;
     // Without flags it is the course's own mapping, and the protection says nothing.
     let prot = match flags.is_empty() {
         true => Prot::empty(),
-        false => Prot::from_bits(arguments.int::<2>() as u32).ok_or(Errno::Invalid)?,
+        false => arguments.flags::<2, Prot>()?,
     };
     let (hint, length) = (arguments.address::<0>(), arguments.address::<1>());
     with_space(|space| space.mmap(hint, length, prot, flags))
@@ -37,7 +36,7 @@ pub fn munmap(arguments: &Arguments) -> Result<u64, Errno> {
 }
 
 pub fn mprotect(arguments: &Arguments) -> Result<u64, Errno> {
-    let prot = Prot::from_bits(arguments.int::<2>() as u32).ok_or(Errno::Invalid)?;
+    let prot = arguments.flags::<2, Prot>()?;
     let (start, length) = (arguments.address::<0>(), arguments.address::<1>());
     with_space(|space| space.mprotect(start, length, prot))?;
     if prot.contains(Prot::EXEC) {
@@ -55,7 +54,7 @@ pub fn madvise(arguments: &Arguments) -> Result<u64, Errno> {
 }
 
 pub fn mremap(arguments: &Arguments) -> Result<u64, Errno> {
-    let flags = RemapFlags::from_bits(arguments.int::<3>() as u32).ok_or(Errno::Invalid)?;
+    let flags = arguments.flags::<3, RemapFlags>()?;
     let may_move = flags.contains(RemapFlags::MAYMOVE);
     let (start, old) = (arguments.address::<0>(), arguments.address::<1>());
     with_space(|space| space.mremap(start, old, arguments.address::<2>(), may_move))
@@ -115,7 +114,7 @@ fn with_objects<T>(act: impl FnOnce(&mut TestObjects) -> Result<T, Errno>) -> Re
 
 pub fn meminfo(arguments: &Arguments) -> Result<u64, Errno> {
     let size = arguments.address::<1>();
-    let flags = MemInfoFlags::from_bits(arguments.int::<2>() as u32).ok_or(Errno::Invalid)?;
+    let flags = arguments.flags::<2, MemInfoFlags>()?;
     let info = meminfo::collect(flags)?;
     let bytes = info.as_bytes();
     let count = usize::try_from(size).unwrap_or(usize::MAX).min(bytes.len());

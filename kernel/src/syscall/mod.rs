@@ -1,15 +1,14 @@
 //! System calls: find the call, take its arguments, do it, say how it went.
 
-mod arguments;
 mod file;
 mod inspect;
 mod memory;
+mod path;
 mod process;
 
 use crate::arch::trap::TrapFrame;
 use crate::proc::Process;
-use abi::{Errno, Sys};
-use arguments::Arguments;
+use abi::{Arguments, Errno, Sys};
 
 /// Does the call that the process's registers in `frame` ask for and puts its result into them.
 pub fn dispatch(process: &Process, frame: &TrapFrame) {

@@ -1,12 +1,12 @@
 //! Calls about processes.
 
-use super::arguments::{Arguments, Path};
+use super::path::Path;
 use crate::arch::timer;
 use crate::dev::power;
 use crate::mm::user;
 use crate::proc::{current, exec, exit, fork, group};
 use crate::sched;
-use abi::{Errno, TICKS_PER_SECOND};
+use abi::{Arguments, Errno, TICKS_PER_SECOND};
 
 pub fn fork() -> Result<u64, Errno> {
     Ok(fork::fork()? as u64)

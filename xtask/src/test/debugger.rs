@@ -139,12 +139,12 @@ fn kernel(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
         bench,
         log,
         &[
-            "hbreak kernel::syscall::perform if $current().pid == 3",
+            "hbreak kernel::syscall::perform if $current().identity.pid == 3",
             "continue",
             "backtrace",
-            "print $current().pid",
-            "print $parent($current()).pid",
-            "print $parent($parent($current())).pid",
+            "print $current().identity.pid",
+            "print $parent($current()).identity.pid",
+            "print $parent($parent($current())).identity.pid",
             "pagoda ps",
             "pagoda pmap 2",
             "print $process(2).name",
@@ -153,7 +153,7 @@ fn kernel(bench: &Bench, log: &mut Log, gdb: Debugger) -> Result<Outcome> {
         ],
     )?;
     for text in [
-        "kernel::trap::trap_from_user (trap=",
+        "kernel::trap::trap_from_user (frame=",
         "$1 = 3\n",
         "$2 = 2\n",
         "$3 = 1\n",

@@ -130,7 +130,7 @@ pub(crate) fn test(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         "no such check; `xtask test --list` lists them"
     );
     if options.list {
-        checks.iter().for_each(|check| println!("{}", check.name));
+        checks.iter().for_each(|check| say!("{}", check.name));
         return Ok(0);
     }
 

@@ -98,12 +98,12 @@ impl Report {
                 } else {
                     format!("  {count} tests")
                 };
-                println!("{name:<26} OK      {seconds:7.1} s{tests}");
+                say!("{name:<26} OK      {seconds:7.1} s{tests}");
                 return;
             }
             Ok(Outcome::Skipped(why)) => {
                 self.skipped += 1;
-                println!("{name:<26} skipped: {why}");
+                say!("{name:<26} skipped: {why}");
                 return;
             }
             Ok(Outcome::Mixed(passed, failed)) => {
@@ -116,7 +116,7 @@ impl Report {
                 format!("{error:#}")
             }
         };
-        println!("{name:<26} FAILED  {seconds:7.1} s  {failure}");
+        say!("{name:<26} FAILED  {seconds:7.1} s  {failure}");
         let mut reason: String = failure
             .lines()
             .take(LAST)
@@ -126,9 +126,9 @@ impl Report {
             let text = log.text();
             let lines: Vec<&str> = text.lines().collect();
             for line in &lines[lines.len().saturating_sub(TAIL)..] {
-                println!("    | {}", line.trim_end());
+                say!("    | {}", line.trim_end());
             }
-            println!("    full log: {}", log.path.display());
+            say!("    full log: {}", log.path.display());
             let last: Vec<&str> = lines.iter().rev().take(LAST).copied().collect();
             for line in last.iter().rev() {
                 reason += &format!("\n    | {}", line.trim_end());
@@ -140,13 +140,13 @@ impl Report {
     /// Prints the failures again, for logs cut to their end, and the summary; returns the exit status.
     pub(super) fn close(self) -> u8 {
         for failure in &self.failures {
-            println!("FAILED {failure}");
+            say!("FAILED {failure}");
         }
         let skipped = match self.skipped {
             0 => String::new(),
             count => format!(", {count} skipped"),
         };
-        println!("{} passed, {} failed{skipped}", self.passed, self.failed);
+        say!("{} passed, {} failed{skipped}", self.passed, self.failed);
         u8::from(self.failed > 0)
     }
 }

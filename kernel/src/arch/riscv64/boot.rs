@@ -4,7 +4,10 @@
 //! The boot page table maps the lower half onto itself and again as the direct map, in pages of a
 //! gigabyte, all rights given; `mm` builds the real one.
 
+use super::hart::Hart;
+use super::{layout, sbi};
 use core::arch::global_asm;
+use core::ptr;
 
 global_asm!(
     r#"
@@ -25,6 +28,8 @@ _start:                             # a0: hart id, a1: physical address of the d
     lla     s0, boot_offset         # s0: virtual minus physical
     ld      t0, (s0)
     sub     s0, t0, s0
+    lla     t0, {offset}
+    sd      s0, (t0)
 
     lla     t0, boot_root
     li      t1, 0                   # lower half onto itself: gigabyte t1 at entry t1
@@ -54,7 +59,6 @@ _start:                             # a0: hart id, a1: physical address of the d
     call    boot_enable_paging
     add     sp, sp, s0
     lla     tp, {harts}
-    mv      a2, s0
     tail    {start}
 
     # A second hart here. Firmware up to OpenSBI 1.1 says that a hart is to start before it says
@@ -124,6 +128,7 @@ boot_root:
     .globl boot_stack_end
 boot_stack_end:
     "#,
+    offset = sym super::layout::OFFSET,
     harts = sym super::hart::HARTS,
     start = sym kernel_start,
     start_hart = sym kernel_start_hart,
@@ -137,13 +142,20 @@ boot_stack_end:
 
 unsafe extern "C" {
     fn _start_hart();
-    /// The kernel's first code on the boot hart: hart, device tree, offset of the direct map.
-    fn kernel_start(hart_id: usize, device_tree: u64, direct_map_offset: usize) -> !;
+    /// The kernel's first code on the boot hart: hart, device tree.
+    fn kernel_start(hart_id: usize, device_tree: u64) -> !;
     /// Its first code on every other hart.
     fn kernel_start_hart() -> !;
 }
 
-/// Where the firmware lets another hart begin: physical address of its first instruction.
-pub fn hart_entry() -> u64 {
-    super::layout::virt_to_phys(_start_hart as *const () as usize)
+/// Starts another hart, the one with this number of the firmware's, with a page table and a stack; false if
+/// the firmware refuses.
+///
+/// # Safety
+/// The table maps the kernel, and the stack, which is nobody else's; both stay for ever.
+pub unsafe fn start_hart(hart: &'static Hart, id: usize, satp: usize, stack_top: usize) -> bool {
+    hart.set_id(id);
+    hart.prepare_start(satp, stack_top);
+    let entry = layout::virt_to_phys(_start_hart as *const () as usize);
+    sbi::start_hart(id, entry, ptr::from_ref(hart).expose_provenance())
 }

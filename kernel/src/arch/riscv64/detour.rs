@@ -5,14 +5,17 @@ use core::arch::{asm, naked_asm};
 
 /// What is called.
 pub trait Detour {
+    /// What it is called with.
+    type Of;
     /// `at` is behind the call.
-    extern "C" fn run(first: usize, second: usize, at: usize);
+    extern "C" fn run(first: &Self::Of, second: usize, at: usize);
 }
 
 /// Calls it.
 #[inline(always)]
-pub fn call<D: Detour>(first: usize, second: usize) {
-    // SAFETY: `entry` returns with all registers but `t0` as they were. Memory may change.
+pub fn call<D: Detour>(first: &D::Of, second: usize) {
+    // SAFETY: `entry` returns with all registers but `t0` as they were. Memory may change. `run` gets the
+    // reference as C passes it.
     unsafe {
         asm!("call t0, {entry}", entry = sym entry::<D>, in("a0") first, in("a1") second,
              out("t0") _);

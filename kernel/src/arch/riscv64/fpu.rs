@@ -4,26 +4,33 @@
 //! From then on its registers are saved at each switch of context. The kernel itself uses none.
 
 use super::csr::{self, SSTATUS_FS};
+use super::word::Word;
 use core::arch::naked_asm;
 
 /// The 32 registers and the control register of one program.
 #[repr(C)]
 pub struct FloatRegisters {
-    values: [u64; 32],
-    control: u64,
+    values: [Word; 32],
+    control: Word,
 }
 
 impl FloatRegisters {
     /// All zero, rounding to nearest: what a program finds at first.
     pub const fn new() -> FloatRegisters {
         FloatRegisters {
-            values: [0; 32],
-            control: 0,
+            values: [const { Word::new(0) }; 32],
+            control: Word::new(0),
         }
     }
 
+    /// All zero again.
+    pub fn clear(&self) {
+        self.values.iter().for_each(|value| value.set(0));
+        self.control.set(0);
+    }
+
     /// Stores the hart's registers here.
-    pub fn save(&mut self) {
+    pub fn save(&self) {
         // SAFETY: the unit is on while the registers are stored into this structure; afterwards
         // it is off again, as it always is in the kernel.
         unsafe {
@@ -136,11 +143,11 @@ macro_rules! for_all_registers {
 }
 
 #[unsafe(naked)]
-unsafe extern "C" fn save_registers(to: *mut FloatRegisters) {
+unsafe extern "C" fn save_registers(to: &FloatRegisters) {
     for_all_registers!("fsd", "frcsr t0\nsd t0, 256(a0)")
 }
 
 #[unsafe(naked)]
-unsafe extern "C" fn load_registers(from: *const FloatRegisters) {
+unsafe extern "C" fn load_registers(from: &FloatRegisters) {
     for_all_registers!("fld", "ld t0, 256(a0)\nfscsr t0")
 }

@@ -3,9 +3,10 @@
 use crate::arch::csr;
 use crate::arch::held::Held;
 use crate::arch::trap::TrapFrame;
+use crate::arch::word::Word;
 use abi::{EVENT_SLOTS, Event};
 use core::arch::asm;
-use core::cell::Cell;
+use core::marker::PhantomData;
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -19,21 +20,22 @@ pub type HeldLocks = Held<LOCK_DEPTH>;
 /// Most harts that the kernel runs on.
 pub const MAX_HARTS: usize = 8;
 
-/// One hart's own data. Cells are for the hart itself with interrupts off; atomics for all.
+/// One hart's own data. All may look at it; words are changed by the hart itself with interrupts off, or before it
+/// runs.
 #[repr(C)]
 pub struct Hart {
-    kernel_sp: Cell<usize>,
-    user_sp: Cell<usize>,
-    boot_satp: Cell<usize>,
+    kernel_sp: Word,
+    user_sp: Word,
+    boot_satp: Word,
     /// Position in [`HARTS`].
-    index: AtomicUsize,
+    index: usize,
     /// The firmware's number of the hart.
     id: AtomicUsize,
     current: AtomicPtr<()>,
     owner: AtomicPtr<()>,
     /// Spin locks held, and whether interrupts were on before the first.
-    depth: Cell<usize>,
-    were_on: Cell<bool>,
+    depth: Word,
+    were_on: Word,
     /// Spin locks held, in checked builds.
     pub locks: HeldLocks,
     /// The spin lock that the hart waits for.
@@ -41,21 +43,21 @@ pub struct Hart {
     /// When the clock last interrupted it.
     pub ticked: AtomicU64,
     /// What the interrupt that is handled at the moment interrupted.
-    pub interrupted: Cell<*const TrapFrame>,
+    pub interrupted: Interrupted,
     /// Whether another hart has asked what this one does; see `debug/state.rs`.
     pub asked: AtomicU8,
     /// Set by the timer: the running process has had its share.
-    pub expired: Cell<bool>,
+    pub expired: AtomicBool,
     /// What is in `satp`.
-    pub loaded: Cell<usize>,
+    pub loaded: Word,
     /// The address space that is active here, as whoever loads it has named it; null for the kernel's own.
-    pub space: Cell<*const ()>,
+    space: AtomicPtr<()>,
     /// True while the hart waits for an interrupt.
     pub idle: AtomicBool,
     /// By how much `instret` went on while the hart waited for a device or an interrupt.
     waited: AtomicU64,
     /// Mappings of the kernel half that this hart has heard of.
-    pub heard_of: Cell<u64>,
+    pub heard_of: Word,
     /// How often what has happened here.
     events: [AtomicU64; Event::ALL.len()],
 }
@@ -71,36 +73,60 @@ const OWNER: usize = offset_of!(Hart, owner);
 /// Offset of the `satp` a hart starts with.
 pub const BOOT_SATP: usize = offset_of!(Hart, boot_satp);
 
-// SAFETY: the cells are touched by their own hart only, with interrupts off or before it runs.
-unsafe impl Sync for Hart {}
+/// What an interrupt has interrupted.
+pub struct Interrupted {
+    /// The instruction.
+    pub pc: Word,
+    /// The frame pointer.
+    pub frame_pointer: Word,
+}
+
+impl Interrupted {
+    /// Notes it.
+    pub fn set(&self, frame: &TrapFrame) {
+        self.pc.set(frame.pc());
+        self.frame_pointer.set(frame.frame_pointer());
+    }
+}
 
 /// All harts; `tp` is an address in this array.
-pub static HARTS: [Hart; MAX_HARTS] = [const { Hart::new() }; MAX_HARTS];
+pub static HARTS: [Hart; MAX_HARTS] = {
+    let mut harts = [const { Hart::new() }; MAX_HARTS];
+    let mut index = 0;
+    while index < MAX_HARTS {
+        harts[index].index = index;
+        index += 1;
+    }
+    harts
+};
 static STARTED: AtomicUsize = AtomicUsize::new(1);
 
 impl Hart {
     const fn new() -> Hart {
         Hart {
-            kernel_sp: Cell::new(0),
-            user_sp: Cell::new(0),
-            boot_satp: Cell::new(0),
-            index: AtomicUsize::new(0),
+            kernel_sp: Word::new(0),
+            user_sp: Word::new(0),
+            boot_satp: Word::new(0),
+            index: 0,
             id: AtomicUsize::new(0),
             current: AtomicPtr::new(ptr::null_mut()),
             owner: AtomicPtr::new(ptr::null_mut()),
-            depth: Cell::new(0),
-            were_on: Cell::new(false),
+            depth: Word::new(0),
+            were_on: Word::new(0),
             locks: HeldLocks::new(),
             spins: Held::new(),
             ticked: AtomicU64::new(0),
-            interrupted: Cell::new(ptr::null()),
+            interrupted: Interrupted {
+                pc: Word::new(0),
+                frame_pointer: Word::new(0),
+            },
             asked: AtomicU8::new(0),
-            expired: Cell::new(false),
-            loaded: Cell::new(0),
-            space: Cell::new(ptr::null()),
+            expired: AtomicBool::new(false),
+            loaded: Word::new(0),
+            space: AtomicPtr::new(ptr::null_mut()),
             idle: AtomicBool::new(false),
             waited: AtomicU64::new(0),
-            heard_of: Cell::new(0),
+            heard_of: Word::new(0),
             events: [const { AtomicU64::new(0) }; Event::ALL.len()],
         }
     }
@@ -108,7 +134,7 @@ impl Hart {
     /// Position in [`HARTS`], from 0.
     #[inline(always)]
     pub fn index(&self) -> usize {
-        self.index.load(Ordering::Relaxed)
+        self.index
     }
 
     /// The firmware's number of this hart.
@@ -117,20 +143,14 @@ impl Hart {
     }
 
     /// Names the hart before it starts.
-    pub fn prepare(&self, index: usize, id: usize) {
-        self.index.store(index, Ordering::Relaxed);
+    pub fn set_id(&self, id: usize) {
         self.id.store(id, Ordering::Relaxed);
     }
 
     /// What a hart that is not started yet begins with.
-    pub fn prepare_start(&self, satp: usize, stack_top: usize) {
+    pub(super) fn prepare_start(&self, satp: usize, stack_top: usize) {
         self.boot_satp.set(satp);
         self.kernel_sp.set(stack_top);
-    }
-
-    /// The stack that traps from user mode use.
-    pub fn set_kernel_sp(&self, top: usize) {
-        self.kernel_sp.set(top);
     }
 
     /// What runs here, as whoever switches has named it; null when idle.
@@ -145,11 +165,37 @@ impl Hart {
         self.owner.load(Ordering::Relaxed)
     }
 
-    /// Says what runs here, and for what.
+    /// Says what runs here, for what, and on which stack.
+    ///
+    /// # Safety
+    /// Whoever asks for the first two may use them as what the caller takes them for. The stack is mapped,
+    /// nobody else's, and empty while a program runs. All this as long as nothing else is said.
     #[inline(always)]
-    pub fn set_current(&self, current: *const (), owner: *const ()) {
+    pub unsafe fn set_running(&self, current: *const (), owner: *const (), stack_top: usize) {
+        self.kernel_sp.set(stack_top);
         self.current.store(current.cast_mut(), Ordering::Relaxed);
         self.owner.store(owner.cast_mut(), Ordering::Relaxed);
+    }
+
+    /// Says that nothing runs here.
+    pub fn set_idle(&self) {
+        self.current.store(ptr::null_mut(), Ordering::Relaxed);
+        self.owner.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// The address space that is active here, as whoever loads it has named it; null for the kernel's own.
+    pub fn space(&self) -> *const () {
+        self.space.load(Ordering::Relaxed)
+    }
+
+    /// Names another, and gives the one before.
+    ///
+    /// # Safety
+    /// Whoever is given it may use it as what the caller takes it for.
+    pub unsafe fn replace_space(&self, space: *const ()) -> *const () {
+        let before = self.space();
+        self.space.store(space.cast_mut(), Ordering::Relaxed);
+        before
     }
 
     /// Spin locks held here.
@@ -159,12 +205,12 @@ impl Hart {
 
     /// Carries the interrupt state over a switch of context: what was on belongs to the context.
     pub fn were_on(&self) -> bool {
-        self.were_on.get()
+        self.were_on.get() != 0
     }
 
     /// See [`Hart::were_on`].
     pub fn set_were_on(&self, on: bool) {
-        self.were_on.set(on);
+        self.were_on.set(on.into());
     }
 }
 
@@ -203,12 +249,6 @@ pub fn current() -> *const () {
 #[inline(always)]
 pub fn owner() -> *const () {
     ptr::with_exposed_provenance(read::<OWNER>())
-}
-
-/// Top of the kernel stack of what runs here.
-#[inline(always)]
-pub fn kernel_sp() -> usize {
-    read::<KERNEL_SP>()
 }
 
 const _: () = assert!(Event::ALL.len() <= EVENT_SLOTS);
@@ -257,13 +297,13 @@ pub fn add_started() {
 }
 
 /// Interrupts are off on this hart while one of these lives; they nest.
-pub struct InterruptsOff(());
+pub struct InterruptsOff(PhantomData<*const ()>);
 
 /// Turns interrupts off until the guard goes.
 #[inline(always)]
 pub fn off() -> InterruptsOff {
     enter();
-    InterruptsOff(())
+    InterruptsOff(PhantomData)
 }
 
 impl Drop for InterruptsOff {
@@ -280,7 +320,7 @@ pub fn enter() {
     let hart = this();
     let depth = hart.depth.get();
     if depth == 0 {
-        hart.were_on.set(on);
+        hart.were_on.set(on.into());
     }
     hart.depth.set(depth + 1);
 }
@@ -291,7 +331,7 @@ pub fn leave() {
     let hart = this();
     let depth = hart.depth.get() - 1;
     hart.depth.set(depth);
-    if depth == 0 && hart.were_on.get() {
+    if depth == 0 && hart.were_on() {
         csr::interrupts_on();
     }
 }

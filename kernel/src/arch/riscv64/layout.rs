@@ -24,14 +24,9 @@ pub const BOOT_STACK_SIZE: usize = 12 << 10;
 /// Distance of two kernel stacks: the lower half of each slot is never mapped.
 pub const STACK_SLOT: usize = 2 * STACK_SIZE;
 
-/// Virtual minus physical address in the direct map, wrapping; set once by the boot code, since it
-/// depends on where the firmware loaded the image.
-static OFFSET: AtomicUsize = AtomicUsize::new(DIRECT_MAP);
-
-/// Records the distance of the direct map. Called once, by the boot hart, before all else.
-pub fn set_direct_map_offset(offset: usize) {
-    OFFSET.store(offset, Ordering::Relaxed);
-}
+/// Virtual minus physical address in the direct map, wrapping. The boot code sets it before all else, since
+/// it depends on where the firmware loaded the image.
+pub(super) static OFFSET: AtomicUsize = AtomicUsize::new(DIRECT_MAP);
 
 /// Where the direct map has this physical address.
 #[inline(always)]

@@ -14,3 +14,4 @@ pub mod timer;
 pub mod trap;
 pub mod unwind;
 pub mod usercopy;
+pub mod word;

@@ -3,7 +3,7 @@
 use sbi_rt::{HartMask, Shutdown, SystemFailure};
 
 /// Lets a stopped hart begin at a physical address, with `opaque` in `a1`; false if it refuses.
-pub fn start_hart(id: usize, entry: u64, opaque: usize) -> bool {
+pub(super) fn start_hart(id: usize, entry: u64, opaque: usize) -> bool {
     sbi_rt::hart_start(id, entry as usize, opaque).is_ok()
 }
 

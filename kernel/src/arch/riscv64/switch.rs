@@ -1,44 +1,39 @@
 //! Leaving one kernel stack for another.
 
+use super::word::Word;
 use core::arch::naked_asm;
 
 /// What the calling convention lets a function expect unchanged over a call.
 #[repr(C)]
 pub struct Context {
-    ra: usize,
-    sp: usize,
-    s: [usize; 12],
+    ra: Word,
+    sp: Word,
+    s: [Word; 12],
 }
 
 impl Context {
     /// A context not run yet.
     pub const fn new() -> Context {
         Context {
-            ra: 0,
-            sp: 0,
-            s: [0; 12],
+            ra: Word::new(0),
+            sp: Word::new(0),
+            s: [const { Word::new(0) }; 12],
         }
     }
 
     /// A context that begins in [`begin`] on the stack that ends at `sp`, with `entry(argument)`.
     pub fn start(entry: extern "C" fn(usize), argument: usize, sp: usize) -> Context {
-        let mut s = [0; 12];
-        s[1] = entry as usize;
-        s[2] = argument;
-        Context {
-            ra: begin as *const () as usize,
-            sp,
-            s,
-        }
+        let context = Context::new();
+        context.ra.set(begin as *const () as usize);
+        context.sp.set(sp);
+        context.s[1].set(entry as usize);
+        context.s[2].set(argument);
+        context
     }
-}
 
-impl Context {
     /// The frame pointer of a context that is not running; of one that is, any value.
-    pub fn frame_pointer(context: *const Context) -> usize {
-        // SAFETY: the context lives as long as its process, which the caller has. Another hart may be
-        // writing to it, hence volatile; the value is only looked at.
-        unsafe { (&raw const (*context).s[0]).read_volatile() }
+    pub fn frame_pointer(&self) -> usize {
+        self.s[0].get()
     }
 }
 
@@ -46,9 +41,10 @@ impl Context {
 ///
 /// # Safety
 /// Interrupts are off; `to` was stored by this function or made by [`Context::start`] and is not
-/// running anywhere; its stack is mapped; `from` is the place where the caller will be looked for.
+/// running anywhere; its stack is mapped. Both contexts stay where they are until they are switched from or to
+/// again, and `from` is the place where the caller will be looked for.
 #[unsafe(naked)]
-pub unsafe extern "C" fn switch(from: *mut Context, to: *const Context) {
+pub unsafe extern "C" fn switch(from: *const Context, to: *const Context) {
     naked_asm!(
         "sd ra, 0(a0)",
         "sd sp, 8(a0)",

@@ -5,21 +5,21 @@
 //! the process's stack, so that its frame is always in the same place.
 
 use super::csr::{self, SSTATUS_FS, SSTATUS_SPIE, SSTATUS_SPP};
+use super::word::Word;
 use super::{hart, usercopy};
 use core::arch::naked_asm;
-use core::cell::Cell;
 
-/// What a trap saves. All in cells: who handles the trap may be preempted, and the next to handle
-/// something for the same thread has the same frame.
+/// What a trap saves. Who handles the trap may be preempted, and the next to handle something for the same
+/// thread has the same frame; others may look at it.
 #[repr(C)]
 #[derive(Clone)]
 pub struct TrapFrame {
     /// Registers x1 to x31; x`n` is at `n - 1`.
-    registers: [Cell<usize>; 31],
+    registers: [Word; 31],
     /// Where the trap came from and `sret` goes to.
-    pc: Cell<usize>,
+    pc: Word,
     /// `sstatus` at the trap, and after `sret`.
-    status: Cell<usize>,
+    status: Word,
     padding: usize,
 }
 
@@ -35,9 +35,9 @@ impl TrapFrame {
         registers[9] = arguments[0] as usize;
         registers[10] = arguments[1] as usize;
         TrapFrame {
-            registers: registers.map(Cell::new),
-            pc: Cell::new(entry as usize),
-            status: Cell::new(SSTATUS_SPIE),
+            registers: registers.map(Word::new),
+            pc: Word::new(entry as usize),
+            status: Word::new(SSTATUS_SPIE),
             padding: 0,
         }
     }
@@ -64,17 +64,6 @@ impl TrapFrame {
     /// The call's number (`a7`).
     pub fn call_number(&self) -> u64 {
         self.registers[16].get() as u64
-    }
-
-    /// The same of a process that may be running: then, any number.
-    pub fn call_number_of(frame: *const TrapFrame) -> u64 {
-        // SAFETY: the frame lies on the stack of a process that the caller has. Another hart may be
-        // writing to it, hence volatile; the value is only looked up.
-        unsafe {
-            (&raw const (*frame).registers[16])
-                .cast::<usize>()
-                .read_volatile() as u64
-        }
     }
 
     /// The call's arguments (`a0` to `a5`).
@@ -200,7 +189,7 @@ pub fn clear_software_interrupt() {
     unsafe { csr::sip::clear(csr::INTERRUPT_SOFTWARE) };
 }
 
-/// The frame of a process at the top of its kernel stack.
+/// Where a thread's frame is: at the top of its kernel stack.
 pub fn frame_at(stack_top: usize) -> *mut TrapFrame {
     (stack_top - FRAME_SIZE) as *mut TrapFrame
 }
@@ -208,7 +197,7 @@ pub fn frame_at(stack_top: usize) -> *mut TrapFrame {
 // What the kernel does on a trap. It stands above this folder, which therefore knows the symbols alone.
 unsafe extern "Rust" {
     /// A trap from user mode; returns when the process goes on.
-    safe fn trap_from_user(trap: &Trap);
+    safe fn trap_from_user(frame: &TrapFrame, trap: &Trap);
     /// A trap in the kernel, other than one from the user copies.
     safe fn trap_from_kernel(frame: &TrapFrame, trap: &Trap);
     /// A fault of the user copies: true if the access may be tried again.
@@ -217,18 +206,8 @@ unsafe extern "Rust" {
     safe fn trap_stack_overflow(pc: usize, sp: usize, frame_pointer: usize, address: usize) -> !;
 }
 
-/// The frame of what runs on this hart.
-///
-/// # Safety
-/// Something runs, and is the caller. The frame stays as long as its stack.
-#[inline]
-pub unsafe fn own_frame<'a>() -> &'a TrapFrame {
-    // SAFETY: the top of the kernel stack is reserved for the frame. All of it is cells.
-    unsafe { &*frame_at(hart::kernel_sp()) }
-}
-
-extern "C" fn from_user() {
-    trap_from_user(&Trap::read());
+extern "C" fn from_user(frame: &TrapFrame) {
+    trap_from_user(frame, &Trap::read());
 }
 
 extern "C" fn from_kernel(frame: &TrapFrame) {
@@ -370,6 +349,7 @@ unsafe extern "C" fn entry() {
         "sd t0, 248(sp)",
         "sd t1, 256(sp)",
         "li s0, 0",
+        "mv a0, sp",
         "call {from_user}",
         "j {return_to_user}",
         // No stack left.

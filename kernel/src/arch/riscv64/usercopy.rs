@@ -8,11 +8,11 @@ use super::csr::SSTATUS_SUM;
 use core::arch::naked_asm;
 
 /// Copies `length` bytes, one of the two sides being user memory; gives the number of bytes that
-/// were not copied, 0 when all were.
+/// were not copied, 0 when all were. No spin lock is held and the caller is a process, for the copy may
+/// wait for the disk.
 ///
 /// # Safety
-/// The side that is not user memory is valid for `length` bytes; the user side lies in the user
-/// half. No spin lock is held and the caller is a process, for the copy may wait for the disk.
+/// The side that is not user memory is valid for `length` bytes; the user side lies in the user half.
 #[unsafe(naked)]
 pub unsafe extern "C" fn copy(to: usize, from: usize, length: usize) -> usize {
     naked_asm!(

@@ -1,30 +1,37 @@
-//! A process's open files by descriptor. The table grows in pieces, so that the number of files is
-//! limited by memory alone.
+//! A process's open files by descriptor.
 
-use super::File;
 use abi::{Errno, PAGE_SIZE};
 use fallible::{AllocError, KArc, KBox, KVec};
 
-const PIECE: usize = 32;
+/// What descriptors stand for.
+pub trait Open {
+    /// Bytes of memory that it takes. It does not change.
+    fn bytes(&self) -> usize;
+}
 
-struct Piece {
-    files: [Option<KArc<File>>; PIECE],
+/// Descriptors in a piece, one for each bit of a word.
+const PIECE: usize = u32::BITS as usize;
+
+struct Piece<F> {
+    files: [Option<KArc<F>>; PIECE],
     used: u32,
 }
 
-/// Open files by descriptor.
-pub struct FileTable {
-    pieces: KVec<KBox<Piece>>,
+/// Open files by descriptor. The table grows in pieces, so that the number of files is limited by memory
+/// alone.
+pub struct Descriptors<F> {
+    pieces: KVec<KBox<Piece<F>>>,
     /// No piece before this one has a free place.
     first_free: usize,
     /// Bytes that the files take.
     bytes: usize,
 }
 
-impl FileTable {
+impl<F: Open> Descriptors<F> {
     /// No files open.
-    pub const fn new() -> FileTable {
-        FileTable {
+    #[expect(clippy::new_without_default, reason = "there is one way to make it")]
+    pub const fn new() -> Descriptors<F> {
+        Descriptors {
             pieces: KVec::new(),
             first_free: 0,
             bytes: 0,
@@ -33,11 +40,11 @@ impl FileTable {
 
     /// Pages that the table and its files take, roughly: it counts a file once for each descriptor.
     pub fn pages(&self) -> usize {
-        (self.bytes + self.pieces.len() * size_of::<Piece>()) / PAGE_SIZE
+        (self.bytes + self.pieces.len() * size_of::<Piece<F>>()) / PAGE_SIZE
     }
 
     /// The file behind a descriptor.
-    pub fn get(&self, descriptor: i32) -> Result<KArc<File>, Errno> {
+    pub fn get(&self, descriptor: i32) -> Result<KArc<F>, Errno> {
         let number = usize::try_from(descriptor).map_err(|_| Errno::BadFile)?;
         let piece = self.pieces.get(number / PIECE).ok_or(Errno::BadFile)?;
         piece
@@ -49,14 +56,14 @@ impl FileTable {
     }
 
     /// Gives a file the lowest free descriptor.
-    pub fn add(&mut self, file: KArc<File>) -> Result<i32, Errno> {
-        let full = |piece: &KBox<Piece>| piece.used == u32::MAX;
+    pub fn add(&mut self, file: KArc<F>) -> Result<i32, Errno> {
+        let full = |piece: &KBox<Piece<F>>| piece.used == u32::MAX;
         let rest = self.pieces.iter().skip(self.first_free);
         self.first_free += rest.take_while(|piece| full(piece)).count();
         if self.first_free == self.pieces.len() {
             let files = [const { None }; PIECE];
             self.pieces
-                .try_push(KBox::try_new(Piece { files, used: 0 })?)?;
+                .try_push(KBox::try_new_with(|| Piece { files, used: 0 })?)?;
         }
         let number = self.first_free;
         let piece = self.pieces.get_mut(number).ok_or(Errno::NoMemory)?;
@@ -69,7 +76,7 @@ impl FileTable {
     }
 
     /// Takes the file of a descriptor out; the caller drops it, which may wait for the disk.
-    pub fn remove(&mut self, descriptor: i32) -> Result<KArc<File>, Errno> {
+    pub fn remove(&mut self, descriptor: i32) -> Result<KArc<F>, Errno> {
         let number = usize::try_from(descriptor).map_err(|_| Errno::BadFile)?;
         let piece = self.pieces.get_mut(number / PIECE).ok_or(Errno::BadFile)?;
         let place = piece.files.get_mut(number % PIECE).ok_or(Errno::BadFile)?;
@@ -85,16 +92,16 @@ impl FileTable {
     }
 
     /// The same files under the same descriptors, for a new process.
-    pub fn try_clone(&self) -> Result<FileTable, AllocError> {
+    pub fn try_clone(&self) -> Result<Descriptors<F>, AllocError> {
         let mut pieces = KVec::new();
         pieces.try_reserve_exact(self.pieces.len())?;
         for piece in self.pieces.iter() {
-            pieces.try_push(KBox::try_new(Piece {
+            pieces.try_push(KBox::try_new_with(|| Piece {
                 files: piece.files.clone(),
                 used: piece.used,
             })?)?;
         }
-        Ok(FileTable {
+        Ok(Descriptors {
             pieces,
             first_free: self.first_free,
             bytes: self.bytes,
@@ -102,7 +109,7 @@ impl FileTable {
     }
 
     /// All files, leaving none.
-    pub fn take(&mut self) -> FileTable {
-        core::mem::replace(self, FileTable::new())
+    pub fn take(&mut self) -> Descriptors<F> {
+        core::mem::replace(self, Descriptors::new())
     }
 }

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+mod queue;
+mod run_state;
+
+#[cfg(test)]
+mod interleaved;
+
+pub use queue::{Link, Queue, Queued};
+pub use run_state::{Left, RunState, State, Woken};
