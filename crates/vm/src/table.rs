@@ -28,7 +28,7 @@ mod spares;
 
 pub(crate) use share::Sharing;
 
-use crate::machine::Frame;
+use crate::machine::{Frame, Spare};
 use crate::{Error, Flush, Machine};
 use abi::Prot;
 use core::ops::Range;
@@ -37,7 +37,6 @@ use fallible::KArc;
 use frames::Pfn;
 use lock_api::{Mutex, MutexGuard};
 use paging::{Cursor, Entry, Leaf, Level, PAGE, Slot};
-use spares::Spares;
 
 /// The page table of an address space, with counts of what it has. It can be held by others than the
 /// space: they see it empty when the space has gone.
@@ -46,7 +45,9 @@ pub struct PageTable<M: Machine> {
     root: Pfn,
     context: M::Context,
     entries: Mutex<M::EntriesLock, ()>,
-    spares: Spares<M>,
+    /// Frames that forks put aside. The owner of the space alone puts in and takes out.
+    spares: Mutex<M::EntriesLock, Spare<M>>,
+    spare_count: Count,
     /// Tables below the root, those that other spaces have too among them.
     tables: Count,
     /// Large pages.
@@ -92,7 +93,8 @@ impl<M: Machine> PageTable<M> {
         machine.init_root(root.pfn());
         let context = machine.new_context(root.pfn());
         Ok(KArc::try_new(PageTable {
-            spares: Spares::none(&machine),
+            spares: Mutex::new(Spare::none(&machine)),
+            spare_count: Count::default(),
             machine,
             root: root.into_pfn(),
             context,

@@ -11,38 +11,22 @@
 //! Each is promised by the machine by itself: what the regions may take is the table that the spare is to
 //! become, and that the space may have besides while others still have the old one.
 
-use super::{Count, PageTable};
-use crate::machine::{Frame, Spare};
+use super::PageTable;
+use crate::machine::Frame;
 use crate::{Error, Machine};
 use frames::Pfn;
-use lock_api::Mutex;
 use paging::{Cursor, Entry, Level, Slot};
-
-/// The spares of one page table. The owner of the space alone puts in and takes out.
-pub(super) struct Spares<M: Machine> {
-    stack: Mutex<M::EntriesLock, Spare<M>>,
-    count: Count,
-}
-
-impl<M: Machine> Spares<M> {
-    pub(super) fn none(machine: &M) -> Spares<M> {
-        Spares {
-            stack: Mutex::new(Spare::none(machine)),
-            count: Count::default(),
-        }
-    }
-}
 
 impl<M: Machine> PageTable<M> {
     /// Frames put aside.
     #[inline]
     pub fn spares(&self) -> usize {
-        self.spares.count.get()
+        self.spare_count.get()
     }
 
     /// Names the frames put aside, for those who account for all frames.
     pub fn for_each_spare(&self, act: impl FnMut(Pfn)) {
-        self.spares.stack.lock().for_each(act);
+        self.spares.lock().for_each(act);
     }
 
     /// Puts a frame aside.
@@ -54,15 +38,15 @@ impl<M: Machine> PageTable<M> {
             self.machine.uncommit(1);
             return Err(Error::NoMemory);
         };
-        self.spares.stack.lock().put(frame);
-        self.spares.count.add(1);
+        self.spares.lock().put(frame);
+        self.spare_count.add(1);
         Ok(())
     }
 
     /// One of the spares. It is not promised any more.
     pub(super) fn take_spare(&self) -> Option<Frame<M>> {
-        let frame = self.spares.stack.lock().take()?;
-        self.spares.count.sub(1);
+        let frame = self.spares.lock().take()?;
+        self.spare_count.sub(1);
         self.machine.uncommit(1);
         Some(frame)
     }
