@@ -136,9 +136,10 @@ impl Kind {
             }
             let (at, length) = (base + first * PAGE_SIZE, pages * PAGE_SIZE);
             let advice = Advice::DontNeed as u32;
-            // SAFETY: nobody uses the pages.
             let answer = match unmap {
+                // SAFETY: nobody uses the pages.
                 true => unsafe { sys::munmap(at, length) },
+                // SAFETY: as above.
                 false => unsafe { sys::madvise(at, length, advice) },
             };
             if answer != 0 {
