@@ -37,6 +37,7 @@ impl<M: Files> AddressSpace<M> {
             Advice::DontNeed | Advice::Free => {
                 let shared = self.regions.within(range.clone());
                 shared.for_each(|region| region.keep_shared(&self.table, &range));
+                self.close_reservations(&range);
                 self.table.own_ends(&range);
                 self.table.clear(range.clone(), &range);
             }

@@ -4,11 +4,13 @@
 use crate::access::Access;
 use crate::machine::Frame;
 use crate::region::{Region, Source};
+use crate::reservations::Reservations;
+use crate::reserve::frame_for;
 use crate::table::PageTable;
 use crate::{AddressSpace, Error, Files, Flush};
 use abi::{Event, Prot};
 use frames::Pfn;
-use paging::{Cursor, Leaf, Level, PAGE, SUPERPAGE, page_down};
+use paging::{Cursor, Leaf, Level, PAGE, page_down};
 
 /// What came of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,14 +60,14 @@ impl<M: Files> AddressSpace<M> {
         let region = region.ok_or(FaultError::Refused)?;
         let cursor = self.table.look_up(page);
         let Some(leaf) = cursor.entry().leaf() else {
-            return fill(&self.table, region, cursor, access);
+            return fill(&self.table, &mut self.reservations, region, cursor, access);
         };
         if leaf.prot().contains(access.needs()) {
             // The TLB had an entry with fewer rights, or that a table was missing.
             self.table.flush_here(Flush::Space);
             self.machine().note(Event::Stale);
         } else {
-            unshare(&self.table, region, &cursor, leaf)?;
+            unshare(&self.table, &mut self.reservations, region, &cursor, leaf)?;
         }
         Ok(Fault::Done)
     }
@@ -75,12 +77,13 @@ impl<M: Files> AddressSpace<M> {
 #[inline(always)]
 fn fill<M: Files>(
     table: &PageTable<M>,
+    reservations: &mut Reservations,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
 ) -> Result<Fault<M::File>, FaultError> {
     match region.source(cursor.addr()) {
-        Source::Zero => fill_with_zeroes(table, region, cursor, access)?,
+        Source::Zero => fill_with_zeroes(table, reservations, region, cursor, access)?,
         Source::Object { window, valid } => {
             let page = cursor.addr();
             let room = table.reserve_room(cursor)?;
@@ -106,6 +109,7 @@ fn fill<M: Files>(
 #[inline(always)]
 fn fill_with_zeroes<M: Files>(
     table: &PageTable<M>,
+    reservations: &mut Reservations,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
@@ -118,7 +122,7 @@ fn fill_with_zeroes<M: Files>(
         table.put(room, Leaf::user(zero, region.prot() - Prot::WRITE));
         return Ok(());
     }
-    let (frame, complete) = zeroed(table, region, page)?;
+    let (frame, complete) = frame_for(reservations, table.machine(), region, page)?;
     table.machine().note(Event::ZeroFill);
     table.put(room, Leaf::user(frame.into_pfn(), region.prot()));
     if complete {
@@ -148,25 +152,6 @@ pub(crate) fn leaf_for<M: Files>(
     Ok(Leaf::user(frame.into_pfn(), prot))
 }
 
-/// A frame of zeroes for a page; and whether with it the 2 MiB around the page are full of frames
-/// that lie as in a large page.
-fn zeroed<M: Files>(
-    table: &PageTable<M>,
-    region: &Region<M>,
-    page: u64,
-) -> Result<(Frame<M>, bool), FaultError> {
-    let start = page - page % SUPERPAGE;
-    let inside = region.start() <= start && start + SUPERPAGE <= region.end();
-    if inside
-        && region.is_private_anonymous()
-        && let Some(placed) = table.placed(page)
-    {
-        return Ok(placed);
-    }
-    let frame = Frame::zeroed(table.machine());
-    Ok((frame.ok_or(FaultError::OutOfMemory)?, false))
-}
-
 /// A frame with the first `valid` bytes of another, and zeroes.
 fn copy<M: Files>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, FaultError> {
     let frame = Frame::any(machine).ok_or(FaultError::OutOfMemory)?;
@@ -182,6 +167,7 @@ fn copy<M: Files>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, Faul
 /// changed meanwhile, the program faults again.
 fn unshare<M: Files>(
     table: &PageTable<M>,
+    reservations: &mut Reservations,
     region: &Region<M>,
     cursor: &Cursor<M>,
     leaf: Leaf,
@@ -210,7 +196,7 @@ fn unshare<M: Files>(
         return Ok(());
     }
     let (frame, complete, event) = if zero {
-        let (frame, complete) = zeroed(table, region, page)?;
+        let (frame, complete) = frame_for(reservations, table.machine(), region, page)?;
         (frame, complete, Event::ZeroFill)
     } else {
         let frame = Frame::any(machine).ok_or(FaultError::OutOfMemory)?;

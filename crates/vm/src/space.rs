@@ -2,9 +2,11 @@
 
 use crate::heap::Heap;
 use crate::promise::Promise;
+use crate::reservations::Reservations;
 use crate::tree::{Node, RegionTree};
-use crate::{Error, Files, PageTable, Region, Regions};
+use crate::{Error, Files, PageTable, Region, Regions, reserve};
 use abi::Prot;
+use core::ops::Range;
 use fallible::KArc;
 use frames::Pfn;
 use paging::page_down;
@@ -36,6 +38,7 @@ pub struct AddressSpace<M: Files> {
     pub(crate) table: KArc<PageTable<M>>,
     pub(crate) regions: RegionTree<M>,
     pub(crate) heap: Heap,
+    pub(crate) reservations: Reservations,
     /// Taken back last, when the frames are.
     pub(crate) promise: Promise<M>,
 }
@@ -62,6 +65,7 @@ impl<M: Files> AddressSpace<M> {
             table,
             regions,
             heap,
+            reservations: Reservations::new(),
             promise,
         };
         space.count_records();
@@ -130,10 +134,17 @@ impl<M: Files> AddressSpace<M> {
     pub(crate) fn machine(&self) -> &M {
         self.table.machine()
     }
+
+    /// Nothing more will be filled in `range`.
+    #[inline]
+    pub(crate) fn close_reservations(&mut self, range: &Range<u64>) {
+        reserve::close(&mut self.reservations, self.table.machine(), range);
+    }
 }
 
 impl<M: Files> Drop for AddressSpace<M> {
     fn drop(&mut self) {
+        self.close_reservations(&(0..abi::MAXVA));
         let mut end = 0;
         while let Some(region) = self.regions.ending_after(end) {
             end = region.end();

@@ -32,7 +32,7 @@ use crate::machine::{Frame, Spare};
 use crate::{Error, Flush, Machine};
 use abi::Prot;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use fallible::KArc;
 use frames::Pfn;
 use lock_api::{Mutex, MutexGuard};
@@ -58,8 +58,6 @@ pub struct PageTable<M: Machine> {
     records: Count,
     /// Pages of shared memory that the space keeps, because it maps them, but has no entry for any more.
     kept: Count,
-    /// Whether frames may be set aside for this space.
-    placed: AtomicBool,
 }
 
 /// A count that anybody may read at any time, of what is fewer than the pages of user addresses.
@@ -104,7 +102,6 @@ impl<M: Machine> PageTable<M> {
             resident: Count::default(),
             records: Count::default(),
             kept: Count::default(),
-            placed: AtomicBool::new(false),
         })?)
     }
 

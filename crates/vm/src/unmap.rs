@@ -115,6 +115,7 @@ impl<M: Files> AddressSpace<M> {
 
     /// Takes the pages and tables of a range out that no region has any more.
     pub(crate) fn clear_free(&mut self, range: Range<u64>) {
+        self.close_reservations(&range);
         let free = self.regions.free_around(&range);
         self.table.clear(range, &free);
     }

@@ -70,7 +70,6 @@ impl<M: Machine> PageTable<M> {
         if range.is_empty() {
             return;
         }
-        self.close_placed(&range);
         let mut gather = Gather {
             free,
             all: unlinked.is_empty(),

@@ -4,8 +4,6 @@ use super::PageTable;
 use crate::machine::Frame;
 use crate::{Error, Flush, Machine};
 use abi::Prot;
-use core::ops::Range;
-use core::sync::atomic::Ordering;
 use paging::{Cursor, Entry, Leaf, Level, PAGE, SUPERPAGE};
 
 /// Frames in a large page.
@@ -28,23 +26,6 @@ impl<M: Machine> PageTable<M> {
         self.large.add(1);
         self.resident.add(FRAMES);
         Ok(())
-    }
-
-    /// A frame of zeroes for the page at `addr`, where all 2 MiB around it may become a large page;
-    /// and whether they can now, as soon as it is there.
-    pub(crate) fn placed(&self, addr: u64) -> Option<(Frame<M>, bool)> {
-        let placed = self.machine.alloc_placed(self.root, addr)?;
-        self.placed.store(true, Ordering::Relaxed);
-        let frame = Frame::adopt(&self.machine, placed.pfn);
-        self.machine.clear_tail(placed.pfn, 0);
-        Some((frame, placed.complete))
-    }
-
-    /// Nothing more will be filled in `range`.
-    pub(super) fn close_placed(&self, range: &Range<u64>) {
-        if self.placed.load(Ordering::Relaxed) {
-            self.machine.close_placed(self.root, range);
-        }
     }
 
     /// Makes a large page of the pages around `addr` if they have all frames of a block, in order,

@@ -2,7 +2,6 @@
 
 mod advising;
 mod alloc;
-mod aside;
 mod committing;
 mod failing;
 mod failing_changes;
@@ -28,6 +27,7 @@ mod protecting;
 mod ram;
 mod random;
 mod remapping;
+mod reserving;
 mod shared;
 mod shootdown;
 mod tables;
