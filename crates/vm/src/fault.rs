@@ -4,8 +4,7 @@
 use crate::access::Access;
 use crate::machine::Frame;
 use crate::region::{Region, Source};
-use crate::reservations::Reservations;
-use crate::reserve::frame_for;
+use crate::reserve::{Own, frame_for};
 use crate::table::PageTable;
 use crate::{AddressSpace, Error, Files, Flush};
 use abi::{Event, Prot};
@@ -77,7 +76,7 @@ impl<M: Files> AddressSpace<M> {
 #[inline(always)]
 fn fill<M: Files>(
     table: &PageTable<M>,
-    reservations: &mut Reservations,
+    reservations: &mut Own,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
@@ -109,7 +108,7 @@ fn fill<M: Files>(
 #[inline(always)]
 fn fill_with_zeroes<M: Files>(
     table: &PageTable<M>,
-    reservations: &mut Reservations,
+    reservations: &mut Own,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
@@ -167,7 +166,7 @@ fn copy<M: Files>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, Faul
 /// changed meanwhile, the program faults again.
 fn unshare<M: Files>(
     table: &PageTable<M>,
-    reservations: &mut Reservations,
+    reservations: &mut Own,
     region: &Region<M>,
     cursor: &Cursor<M>,
     leaf: Leaf,

@@ -94,7 +94,12 @@ impl Reservations {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &KArc<Reservation>> {
-        self.0.iter().flatten()
+        // Those that there are come first.
+        self.0.iter().map_while(Option::as_ref)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
     }
 
     /// Adds one, and takes the oldest out if there is no room.

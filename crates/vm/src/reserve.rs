@@ -5,15 +5,18 @@ use crate::region::Region;
 use crate::reservations::{Reservation, Reservations};
 use crate::{Error, Files};
 use core::ops::Range;
-use fallible::KArc;
+use fallible::{KArc, KBox};
 use frames::Pfn;
 use paging::SUPERPAGE;
+
+/// The reservations of a space, if it has any.
+pub(crate) type Own = Option<KBox<Reservations>>;
 
 /// A frame of zeroes for a page, from a reservation of the space (`own`) if it is in one or may be the first of
 /// one; and whether with it the 2 MiB around the page have frames that lie as in a large page.
 #[inline(always)]
 pub(crate) fn frame_for<M: Files>(
-    own: &mut Reservations,
+    own: &mut Own,
     machine: &M,
     region: &Region<M>,
     page: u64,
@@ -33,9 +36,12 @@ pub(crate) fn frame_for<M: Files>(
 
 /// The frame at the place of a page; and whether it is the last one of its reservation.
 #[inline(never)]
-fn claim<M: Machine>(own: &mut Reservations, machine: &M, addr: u64) -> Option<(Pfn, bool)> {
+fn claim<M: Machine>(own: &mut Own, machine: &M, addr: u64) -> Option<(Pfn, bool)> {
     let start = addr - addr % SUPERPAGE;
-    let found = own.iter().find(|one| one.start() == start);
+    let found = own
+        .iter()
+        .flat_map(|own| own.iter())
+        .find(|one| one.start() == start);
     let Some((pfn, used_up)) = found.map(|one| (one.claim(addr), one.is_used_up())) else {
         let new = (addr == start).then(|| open(own, machine, start));
         return new.flatten()?.claim(addr).map(|pfn| (pfn, false));
@@ -48,8 +54,12 @@ fn claim<M: Machine>(own: &mut Reservations, machine: &M, addr: u64) -> Option<(
 
 /// Reserves a block.
 #[inline(never)]
-fn open<M: Machine>(own: &mut Reservations, machine: &M, start: u64) -> Option<KArc<Reservation>> {
+fn open<M: Machine>(own: &mut Own, machine: &M, start: u64) -> Option<KArc<Reservation>> {
     machine.reservations(|_| ())?;
+    let own = match own {
+        Some(own) => own,
+        None => own.insert(KBox::try_new(Reservations::new()).ok()?),
+    };
     let block = machine.alloc_large()?;
     machine.part_large(block);
     let Ok(new) = KArc::try_new(Reservation::new(start, block)) else {
@@ -68,9 +78,13 @@ fn open<M: Machine>(own: &mut Reservations, machine: &M, start: u64) -> Option<K
 
 /// Closes the reservations that lie in `range` in part or as a whole: nothing more is filled there.
 #[inline]
-pub(crate) fn close<M: Machine>(own: &mut Reservations, machine: &M, range: &Range<u64>) {
-    while let Some(closed) = own.remove(|one| one.is_in(range)) {
+pub(crate) fn close<M: Machine>(own: &mut Own, machine: &M, range: &Range<u64>) {
+    let Some(list) = own else { return };
+    while let Some(closed) = list.remove(|one| one.is_in(range)) {
         forget(machine, &closed);
+    }
+    if list.is_empty() {
+        *own = None;
     }
 }
 

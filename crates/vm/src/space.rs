@@ -2,7 +2,6 @@
 
 use crate::heap::Heap;
 use crate::promise::Promise;
-use crate::reservations::Reservations;
 use crate::tree::{Node, RegionTree};
 use crate::{Error, Files, PageTable, Region, Regions, reserve};
 use abi::Prot;
@@ -38,7 +37,7 @@ pub struct AddressSpace<M: Files> {
     pub(crate) table: KArc<PageTable<M>>,
     pub(crate) regions: RegionTree<M>,
     pub(crate) heap: Heap,
-    pub(crate) reservations: Reservations,
+    pub(crate) reservations: reserve::Own,
     /// Taken back last, when the frames are.
     pub(crate) promise: Promise<M>,
 }
@@ -65,7 +64,7 @@ impl<M: Files> AddressSpace<M> {
             table,
             regions,
             heap,
-            reservations: Reservations::new(),
+            reservations: None,
             promise,
         };
         space.count_records();
