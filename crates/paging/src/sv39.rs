@@ -35,6 +35,8 @@ bitflags::bitflags! {
         /// One of the two bits that are always the software's: whoever owns the tables marks entries for a
         /// purpose of its own.
         const MARK = 1 << 8;
+        /// The other one: the page is not the space's own.
+        const BORROWED = 1 << 9;
     }
 }
 
@@ -49,7 +51,7 @@ pub(crate) fn branch(table: Pfn) -> u64 {
 
 /// Whether an entry above the leaf level leads to a table.
 pub(crate) fn is_branch(entry: u64) -> bool {
-    let looked_at = Bits::all() - Bits::MARK;
+    let looked_at = Bits::all() - Bits::MARK - Bits::BORROWED;
     Bits::from_bits_truncate(entry) & looked_at == Bits::VALID && entry >> RESERVED_SHIFT == 0
 }
 
@@ -65,8 +67,8 @@ pub(crate) fn kernel(pfn: Pfn, prot: Prot) -> u64 {
 }
 
 /// What can be written can be read, as the format has no other way. "Accessed" and "dirty" are set
-/// from the start: nothing reads them, and hardware that leaves them to software would fault for
-/// each. Without any right the entry only keeps the frame: a valid one would be a branch.
+/// from the start: a page is put in when it is used, and hardware that leaves them to software would fault
+/// for each. Without any right the entry only keeps the frame: a valid one would be a branch.
 #[inline(always)]
 fn page(pfn: Pfn, prot: Prot, whose: Bits) -> u64 {
     let mut bits = Bits::VALID | Bits::ACCESSED | whose;
@@ -108,6 +110,23 @@ pub(crate) fn prot(entry: u64) -> Prot {
 
 /// The bit for the purposes of whoever owns the tables; hardware does not look at it.
 pub(crate) const MARK: u64 = Bits::MARK.bits();
+/// The mark for a page that is not the space's own.
+pub(crate) const BORROWED: u64 = Bits::BORROWED.bits();
+/// What tells that a page was accessed, and written.
+pub(crate) const ACCESSED: u64 = Bits::ACCESSED.bits();
+pub(crate) const DIRTY: u64 = Bits::DIRTY.bits();
+
+/// The bits that an access sets which the entry allows.
+pub(crate) fn touch(entry: u64, write: bool) -> u64 {
+    let bits = Bits::from_bits_truncate(entry);
+    if !bits.contains(Bits::VALID) {
+        return 0;
+    }
+    match write && bits.contains(Bits::WRITE) {
+        true => ACCESSED | DIRTY,
+        false => ACCESSED,
+    }
+}
 
 pub(crate) fn is_writable(entry: u64) -> bool {
     entry & Bits::WRITE.bits() != 0

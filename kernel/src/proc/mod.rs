@@ -12,5 +12,5 @@ mod table;
 
 pub use current::{Current, current, number_on, try_current};
 pub use objects::TestObjects;
-pub use process::{Name, Own, Process};
+pub use process::{Name, Own, Process, state_of};
 pub use table::{TABLE, Table};

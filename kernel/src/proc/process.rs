@@ -190,12 +190,17 @@ impl Process {
 
     /// What it does at the moment, for lists.
     pub fn state(&self) -> ProcState {
-        match self.thread.state() {
-            State::Running => ProcState::Running,
-            State::Runnable => ProcState::Ready,
-            State::Interruptible => ProcState::Sleeping,
-            State::Uninterruptible => ProcState::Waiting,
-            State::Ended => ProcState::Ended,
-        }
+        state_of(self.thread.state())
+    }
+}
+
+/// What a process with a thread in this state does.
+pub fn state_of(state: State) -> ProcState {
+    match state {
+        State::Running => ProcState::Running,
+        State::Runnable => ProcState::Ready,
+        State::Interruptible => ProcState::Sleeping,
+        State::Uninterruptible => ProcState::Waiting,
+        State::Ended => ProcState::Ended,
     }
 }

@@ -3,6 +3,7 @@
 
 mod awaited;
 mod clock;
+mod kernel;
 mod run;
 mod sleep;
 mod thread;
@@ -10,7 +11,8 @@ mod timer;
 mod wait;
 
 pub use awaited::Awaited;
-pub use run::{end, enter_new_context, idle_loop, interrupt, start, yield_now};
+pub use kernel::{KernelThread, kernel_threads, spawn};
+pub use run::{end, enter_new_context, idle_loop, interrupt, nobody_else_runs, start, yield_now};
 pub use sleep::{ObjectLock, SleepGuard, SleepLock};
 pub use thread::{Current, Owner, Start, Thread, current};
 pub use threads::State;

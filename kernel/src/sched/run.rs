@@ -61,7 +61,7 @@ pub fn start<T: Owner>(thread: KArc<Thread>, owner: KArc<T>) {
 }
 
 /// Queues a runnable thread where it last ran, and wakes a hart for it if one idles.
-fn enqueue(thread: KArc<Thread>) {
+pub(super) fn enqueue(thread: KArc<Thread>) {
     let home = thread.last_hart.load(Ordering::Relaxed);
     local(home).runnable.lock().push(thread);
     call_idle_hart(home);
@@ -184,6 +184,16 @@ fn finish_switch() {
             unsafe { ended(owner) };
         }
     }
+}
+
+/// Whether no other thread runs or wants to, as of about now.
+pub fn nobody_else_runs() -> bool {
+    let off = hart::off();
+    let here = hart::this().index();
+    drop(off);
+    let idles = |hart: &hart::Hart| hart.index() == here || hart.idle.load(Ordering::Relaxed);
+    let has_none = |index| local(index).runnable.lock().first().is_none();
+    hart::all().iter().all(idles) && (0..hart::count()).all(has_none)
 }
 
 /// Ends the running thread. What it ran for is told when nobody is on its stack any more.

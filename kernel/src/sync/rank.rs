@@ -15,10 +15,10 @@ pub const CACHE: u8 = 15;
 pub const TIMER: u8 = 20;
 /// The entries of a page table; which one an address space has.
 pub const ENTRIES: u8 = 25;
+/// Tables of pages that several address spaces have.
+pub const COMMON_TABLE: u8 = 27;
 /// A device or its buffers.
 pub const DEVICE: u8 = 30;
-/// The disk's bounce buffers.
-pub const BOUNCE: u8 = 35;
 /// kmalloc.
 pub const KMALLOC: u8 = 40;
 /// The list of reservations for large pages.
@@ -42,8 +42,8 @@ pub fn name(rank: u8) -> &'static str {
         CACHE => "list of a cache",
         TIMER => "sleepers",
         ENTRIES => "page-table entries",
+        COMMON_TABLE => "common page table",
         DEVICE => "device or sleeping lock",
-        BOUNCE => "bounce buffers",
         KMALLOC => "kmalloc",
         RESERVE => "list of reservations",
         KEPT => "pages kept for kmalloc",

@@ -50,8 +50,7 @@ impl<M: Machine> PageTable<M> {
                 // The tables where it goes are there.
                 self.unmark(self.at(Level::SUPERPAGE, inside.start).slot());
             }
-            let _entries = self.lock();
-            match entry {
+            self.change_unflushed(|| match entry {
                 Entry::Empty => {}
                 Entry::Branch(table) => {
                     for (addr, slot) in self.pages(table, &inside) {
@@ -65,9 +64,9 @@ impl<M: Machine> PageTable<M> {
                     self.move_large(&inside, new, leaf);
                     stale = Flush::Space;
                 }
-            }
+            });
         }
-        self.shoot_down(stale);
+        self.flush(stale);
     }
 
     /// Puts an entry at its new place.

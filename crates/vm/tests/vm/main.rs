@@ -28,6 +28,7 @@ mod ram;
 mod random;
 mod remapping;
 mod reserving;
+mod rmap;
 mod shared;
 mod shootdown;
 mod tables;
