@@ -105,7 +105,7 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     }
     paging::see_new_code();
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
-    space.set_heap(program.stack_top)?;
+    space.set_heap(program.stack_top);
 
     drop(process.replace_space(Some(space)));
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);

@@ -8,10 +8,9 @@ use crate::mm::{Machine, asid, commit, kernel_space};
 use crate::sched::ObjectLock;
 use crate::sync::{Once, RawSpin, SpinLock, rank};
 use abi::{Event, Use};
-use core::ops::Range;
 use frames::{FRAME_SIZE, Pfn, Shrinker, WrongFree};
 use paging::{Table, Tables};
-use vm::{AddressSpace, Flush, Placed};
+use vm::{AddressSpace, Flush, Reservations};
 
 /// An address space of a process.
 pub type Space = AddressSpace<Machine>;
@@ -130,12 +129,8 @@ unsafe impl vm::Machine for Machine {
         checked(frames().split(block, LARGE_ORDER));
     }
 
-    fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {
-        reserve::take(self, space, addr)
-    }
-
-    fn close_placed(&self, space: Pfn, range: &Range<u64>) {
-        reserve::close(self, space, range);
+    fn reservations<R>(&self, act: impl FnOnce(&mut Reservations) -> R) -> Option<R> {
+        Some(reserve::with(act))
     }
 
     fn join_large(&self, block: Pfn) -> bool {
@@ -189,7 +184,7 @@ unsafe impl vm::Machine for Machine {
     }
 }
 
-/// Frames set aside, as a cache that gives them back.
+/// Reservations, as a cache that gives unused frames back.
 struct Reserved;
 
 static SHRINKER: Reserved = Reserved;
@@ -197,7 +192,7 @@ static SHRINKER: Reserved = Reserved;
 impl Shrinker for Reserved {
     /// Waits for the lock, or an allocation would fail while free memory lies here.
     fn shrink(&self, _wanted: usize) -> usize {
-        reserve::give_back(&Machine)
+        reserve::give_back(|pfn| vm::Machine::release(&Machine, pfn))
     }
 
     /// Nothing: they are counted as free.
@@ -206,7 +201,7 @@ impl Shrinker for Reserved {
     }
 }
 
-/// Lets the allocator ask for the frames that are set aside.
+/// Lets the allocator ask for the frames that are reserved.
 pub fn init_reserve() {
     frames().register_shrinker(&SHRINKER);
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Relaxed},
 };
 use std::sync::{Arc, Mutex, MutexGuard};
-use vm::{Files, Flush, Machine, Object, Placed, Reserve};
+use vm::{Files, Flush, Machine, Object, Reservations};
 
 /// What fills frames that nobody asked to be zeroed.
 pub(crate) const JUNK: u64 = 0xdead_beef_dead_beef;
@@ -35,8 +35,8 @@ pub(crate) struct Inner {
     countdown: AtomicI64,
     /// Whether an allocation takes long, for the sake of races.
     slow: AtomicBool,
-    /// Frames set aside for large pages, on machines that do so.
-    aside: Mutex<Option<Reserve>>,
+    /// The reservations, on machines that make any.
+    reserved: Mutex<Option<Reservations>>,
     /// Allocations that there was no frame for, and promises that could not be held.
     refused: AtomicUsize,
     /// Frames promised, and the most that may be.
@@ -97,7 +97,7 @@ impl Ram {
                 .collect(),
             countdown: AtomicI64::new(-1),
             slow: AtomicBool::new(false),
-            aside: Mutex::new(None),
+            reserved: Mutex::new(None),
             refused: AtomicUsize::new(0),
             committed: AtomicU64::new(0),
             limit: AtomicU64::new(u64::MAX),
@@ -238,24 +238,26 @@ impl Ram {
         self.0.committed.load(Relaxed)
     }
 
-    /// From now on frames are set aside for memory that is filled from its start.
-    pub(crate) fn set_aside(&self) {
-        *self.aside() = Some(Reserve::new());
+    /// From now on frames are reserved for memory that is filled from its start.
+    pub(crate) fn make_reservations(&self) {
+        *self.reserved() = Some(Reservations::new());
     }
 
-    fn aside(&self) -> MutexGuard<'_, Option<Reserve>> {
-        self.0.aside.lock().expect("no test panicked")
+    fn reserved(&self) -> MutexGuard<'_, Option<Reservations>> {
+        self.0.reserved.lock().expect("no test panicked")
     }
 
-    /// Frames that are set aside.
-    pub(crate) fn frames_aside(&self) -> usize {
-        self.aside().as_ref().map_or(0, Reserve::frames)
+    /// Frames that are reserved and not used.
+    pub(crate) fn frames_reserved(&self) -> usize {
+        self.reserved().as_ref().map_or(0, Reservations::frames)
     }
 
-    /// Gives back what is set aside; how many frames.
+    /// Gives back what is reserved and not used; how many frames.
     pub(crate) fn give_back(&self) -> usize {
-        let mut aside = self.aside();
-        aside.as_mut().map_or(0, |aside| aside.give_back(self))
+        let reserved = self.reserved();
+        reserved
+            .as_ref()
+            .map_or(0, |all| all.give_back(|pfn| self.release(pfn)))
     }
 
     /// Between the next look at whether a reference is the last and its end, somebody else does this.
@@ -446,14 +448,8 @@ unsafe impl Machine for Ram {
         refs.all(|refs| refs.load(Relaxed) == 1)
     }
 
-    fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {
-        self.aside().as_mut()?.take(self, space, addr)
-    }
-
-    fn close_placed(&self, space: Pfn, range: &Range<u64>) {
-        if let Some(aside) = self.aside().as_mut() {
-            aside.close(self, space, range);
-        }
+    fn reservations<R>(&self, act: impl FnOnce(&mut Reservations) -> R) -> Option<R> {
+        self.reserved().as_mut().map(act)
     }
 
     fn join_large(&self, block: Pfn) -> bool {

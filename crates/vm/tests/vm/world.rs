@@ -273,7 +273,9 @@ impl World {
             let pages = pages.into_iter().flatten().map(|n| survey.pages[n].1);
             let frames = pages.filter(|&pfn| pfn != zero);
             let all = survey.tables.into_iter().chain(frames);
-            all.for_each(|pfn| *expected.entry(pfn).or_default() += 1);
+            let mut count = |pfn| *expected.entry(pfn).or_default() += 1;
+            all.for_each(&mut count);
+            space.page_table().for_each_spare(&mut count);
         }
         for (pfn, refs) in self.ram.references() {
             let expected = expected.remove(&pfn).unwrap_or(0);

@@ -81,7 +81,7 @@ const SMALL: usize = 256;
 const SLACK: i64 = 40;
 
 /// Checks that `before` pages are available again.
-fn all_back(before: u64) -> Outcome {
+pub(crate) fn all_back(before: u64) -> Outcome {
     let taken = taken_since(before)?;
     expect!(
         taken < SLACK,
