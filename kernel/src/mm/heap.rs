@@ -16,7 +16,7 @@ static KMALLOC: Kmalloc<Lock, DirectMap<Ram>> = Kmalloc::new(DirectMap::new(Ram)
 
 /// Pages that kmalloc has at least, used or not: about as many as it needs when little runs, and some
 /// more.
-const LEAST: usize = 32;
+const LEAST: usize = 31;
 
 /// The pages that kmalloc keeps for its next slabs, as a mempool of Linux's does. In how many slabs a
 /// handful of objects lie depends on what ran before; what is left to programs does not.
