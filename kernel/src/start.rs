@@ -115,7 +115,10 @@ extern "C" fn run_init(_: usize) {
         Err(xv6fs::Error::Corrupt(what)) => give_up(format_args!(
             "the disk has no sound xv6 file system ({what})"
         )),
-        Err(error) => give_up(format_args!("the disk cannot be mounted: {error:?}")),
+        Err(error) => give_up(format_args!(
+            "the disk cannot be mounted: {}",
+            Errno::from(error)
+        )),
     }
     match fs::root() {
         Ok(root) => proc::current().own.lock().directory = Some(root),

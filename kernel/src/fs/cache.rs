@@ -32,12 +32,6 @@ pub fn counts() -> usize {
     INODES.lock().len()
 }
 
-/// Cached pages of files, mapped ones among them.
-pub fn pages() -> usize {
-    let inodes = INODES.lock();
-    inodes.iter().map(|inode| inode.object().resident()).sum()
-}
-
 fn position(inodes: &[KArc<Inode>], inum: u32) -> Result<usize, usize> {
     inodes.binary_search_by_key(&inum, |inode| inode.inum())
 }

@@ -13,7 +13,7 @@ mod program;
 mod text;
 mod volume;
 
-pub use cache::{InodeRef, counts, init as init_cache, pages, try_pages};
+pub use cache::{InodeRef, counts, init as init_cache, try_pages};
 pub use file::{File, FileTable, open_files};
 pub use namei::{create, find, link, root, unlink};
 pub use pipe::pipes;

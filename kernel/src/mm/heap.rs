@@ -3,10 +3,10 @@
 use super::commit::{self, Commit};
 use super::ram::{self, KernelFrames, cpu, frame_of, frames, pointer_to};
 use crate::sync::{RawSpin, SpinLock, rank};
+use abi::Use;
 use core::alloc::{GlobalAlloc, Layout};
 use core::mem;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn, order_for};
 use kmalloc::{DirectMap, Kmalloc, Memory, Stats, size_for};
 
@@ -16,7 +16,7 @@ static KMALLOC: Kmalloc<Lock, DirectMap<Ram>> = Kmalloc::new(DirectMap::new(Ram)
 
 /// Pages that kmalloc has at least, used or not: about as many as it needs when little runs, and some
 /// more.
-const LEAST: usize = 33;
+const LEAST: usize = 31;
 
 /// The pages that kmalloc keeps for its next slabs, as a mempool of Linux's does. In how many slabs a
 /// handful of objects lie depends on what ran before; what is left to programs does not.
@@ -63,7 +63,7 @@ fn take_page() -> Option<Pfn> {
         if !commit::try_add(1) {
             return None;
         }
-        let page = ram::alloc(0);
+        let page = ram::alloc(0, Use::Slab);
         match page {
             Some(_) => KEPT.lock().held += 1,
             None => commit::sub(1),
@@ -104,7 +104,7 @@ unsafe impl Memory for Ram {
 pub fn init() {
     frames().register_shrinker(&KMALLOC);
     for _ in 0..LEAST {
-        let Some(page) = ram::alloc(0).filter(|_| commit::try_add(1)) else {
+        let Some(page) = ram::alloc(0, Use::Slab).filter(|_| commit::try_add(1)) else {
             panic!("no memory for kmalloc");
         };
         let mut kept = KEPT.lock();
@@ -156,21 +156,12 @@ pub fn try_pages() -> Option<usize> {
     KMALLOC.try_pages()
 }
 
-/// Pages in blocks for the kernel itself.
-static BLOCK_PAGES: AtomicUsize = AtomicUsize::new(0);
-
-/// Pages in blocks for the kernel itself: what is too large for kmalloc, and memory of devices.
-pub fn block_pages() -> usize {
-    BLOCK_PAGES.load(Ordering::Relaxed)
-}
-
 /// A block of `1 << order` frames for the kernel itself.
 #[cold]
 pub fn alloc_block(order: usize) -> Option<Pfn> {
     let commit = Commit::try_new(1 << order).ok()?;
-    let block = ram::alloc(order)?;
+    let block = ram::alloc(order, Use::Kernel)?;
     mem::forget(commit);
-    BLOCK_PAGES.fetch_add(1 << order, Ordering::Relaxed);
     Some(block)
 }
 
@@ -186,10 +177,13 @@ pub unsafe fn free_block(block: Pfn, order: usize) {
     // SAFETY: the caller's promise.
     unsafe { ram::free(block, order) };
     commit::sub(1 << order);
-    BLOCK_PAGES.fetch_sub(1 << order, Ordering::Relaxed);
 }
 
 struct KernelHeap;
+
+/// What the kernel allocates for itself takes at least this. It has few smaller objects, and each of their
+/// size classes would take a page.
+const SMALLEST: usize = 64;
 
 #[global_allocator]
 static HEAP: KernelHeap = KernelHeap;
@@ -204,7 +198,10 @@ fn block_order(layout: Layout) -> Option<usize> {
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let object = match size_for(layout) {
-            Some(size) => return kmalloc(size).map_or(ptr::null_mut(), NonNull::as_ptr),
+            Some(size) => {
+                let object = kmalloc(size.max(SMALLEST));
+                return object.map_or(ptr::null_mut(), NonNull::as_ptr);
+            }
             None => block_order(layout).and_then(alloc_block),
         };
         object.map_or(ptr::null_mut(), pointer_to)

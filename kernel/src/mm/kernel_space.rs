@@ -6,11 +6,11 @@
 
 use super::ram::DirectMap;
 use super::{Commit, Frame, commit};
-use crate::arch::layout::{self, DEVICES, DEVICES_END, STACKS, phys_to_virt};
+use crate::arch::layout::{self, DEVICES, LARGE_DEVICES, STACKS, phys_to_virt};
 use crate::arch::{hart, paging as mmu, sbi};
 use crate::platform::{self, Platform};
 use crate::sync::{Once, SpinLock, rank};
-use abi::Prot;
+use abi::{Prot, Use};
 use core::mem;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -23,8 +23,17 @@ const RX: Prot = Prot::READ.union(Prot::EXEC);
 const RW: Prot = Prot::READ.union(Prot::WRITE);
 
 static ROOT: Once<Pfn> = Once::new();
-/// Guards the tables below the root; holds the free addresses for devices.
-static TABLE: SpinLock<Range<usize>, { rank::DEVICE }> = SpinLock::new(DEVICES..DEVICES_END);
+/// Free addresses for devices.
+struct Free {
+    pages: Range<usize>,
+    superpages: Range<usize>,
+}
+
+/// Guards the tables below the root.
+static TABLE: SpinLock<Free, { rank::DEVICE }> = SpinLock::new(Free {
+    pages: DEVICES,
+    superpages: LARGE_DEVICES,
+});
 
 /// Counts what is mapped below [`STACKS`]' entry. A hart may remember that an address had nothing
 /// behind it; one that has not heard of all mappings forgets everything when it next switches, and
@@ -36,12 +45,9 @@ pub fn mappings() -> usize {
     MAPPINGS.load(Ordering::Acquire)
 }
 
-/// Tables in use, the root among them.
-static TABLES: AtomicUsize = AtomicUsize::new(0);
-
-/// Pages of the kernel's own page table.
-pub fn page_tables() -> usize {
-    TABLES.load(Ordering::Relaxed)
+/// A frame for a table.
+fn new_table() -> Result<Frame, AllocError> {
+    Frame::try_new(Use::KernelTable)
 }
 
 fn root() -> Pfn {
@@ -77,11 +83,8 @@ pub fn init(platform: &Platform) {
 }
 
 fn boot_frame() -> Pfn {
-    match Frame::try_new_zeroed() {
-        Ok(frame) => {
-            TABLES.fetch_add(1, Ordering::Relaxed);
-            frame.into_pfn()
-        }
+    match Frame::try_new_zeroed(Use::KernelTable) {
+        Ok(frame) => frame.into_pfn(),
         Err(_) => panic!("no memory for the kernel's page table"),
     }
 }
@@ -116,7 +119,7 @@ fn map_ram(ram: platform::Range) {
             a if (image.etext..image.erodata).contains(&a) => Prot::READ,
             _ => RW,
         };
-        if map(address, physical, prot, level, Frame::try_new).is_err() {
+        if map(address, physical, prot, level, new_table).is_err() {
             panic!("no memory for the kernel's page table");
         }
         physical += level.entry_span();
@@ -132,11 +135,7 @@ fn map(
     mut new_table: impl FnMut() -> Result<Frame, AllocError>,
 ) -> Result<(), AllocError> {
     let mut cursor = at(address);
-    cursor.make_room(level, || {
-        let table = new_table()?.into_pfn();
-        TABLES.fetch_add(1, Ordering::Relaxed);
-        Ok(table)
-    })?;
+    cursor.make_room(level, || Ok(new_table()?.into_pfn()))?;
     let leaf = Leaf::kernel(Pfn::from_addr(physical), prot);
     cursor.slot().set(Entry::Leaf(leaf));
     Ok(())
@@ -144,29 +143,22 @@ fn map(
 
 /// Maps device registers and gives their address. Devices stay mapped for ever.
 pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
-    let superpage = Level::SUPERPAGE.entry_span();
-    let level = match physical.is_multiple_of(superpage) && size >= superpage {
-        true => Level::SUPERPAGE,
-        false => Level::LEAF,
+    let mut free = TABLE.lock();
+    let (level, free) = match size < Level::SUPERPAGE.entry_span() {
+        true => (Level::LEAF, &mut free.pages),
+        false => (Level::SUPERPAGE, &mut free.superpages),
     };
     let span = level.entry_span();
     let start = physical / span * span;
     let length = ((physical + size).next_multiple_of(span) - start) as usize;
-    let mut free = TABLE.lock();
     if length > free.len() {
         return Err(AllocError);
     }
-    // Superpages from the other end, so that all pages share a table.
-    let base = if level == Level::LEAF {
-        free.start += length;
-        free.start - length
-    } else {
-        free.end -= length;
-        free.end
-    };
+    let base = free.start;
+    free.start += length;
     for offset in (0..length).step_by(span as usize) {
         let physical = start + offset as u64;
-        map(base + offset, physical, RW, level, Frame::try_new)?;
+        map(base + offset, physical, RW, level, new_table)?;
     }
     mmu::flush_all();
     Ok(base + (physical - start) as usize)
@@ -196,7 +188,7 @@ pub unsafe fn map_physical(address: usize, pages: &[u64]) -> Result<(), AllocErr
     // Nothing is allocated while the tables are locked: caches that are asked to give back take
     // locks that come before this one.
     let commit = Commit::try_new(1)?;
-    let mut spare = Some(Frame::try_new()?);
+    let mut spare = Some(new_table()?);
     let tables = TABLE.lock();
     for (i, &page) in pages.iter().enumerate() {
         let place = address + i * FRAME_SIZE;
@@ -267,7 +259,6 @@ fn take_empty_table(address: usize) -> Option<Frame> {
         return None;
     }
     at(address).look_up(Level::SUPERPAGE).slot().take();
-    TABLES.fetch_sub(1, Ordering::Relaxed);
     commit::sub(1);
     // SAFETY: the table above took the reference over, and does not lead to the table any more.
     Some(unsafe { Frame::from_pfn(leaf.table()) })

@@ -1,7 +1,7 @@
 //! The policy for the end of memory.
 //!
 //! First the caches give back, in the order in which they are registered with `frames` at boot:
-//! the frames set aside for large pages, kmalloc's magazines and empty slabs, spare kernel stacks, clean pages of files that nobody maps
+//! the frames reserved for large pages, kmalloc's magazines and empty slabs, spare kernel stacks, clean pages of files that nobody maps
 //! (text that no process runs any more among them). Then the harts' caches of single pages are
 //! emptied. Then the allocation fails.
 //!

@@ -21,7 +21,7 @@ pub const COMMON_TABLE: u8 = 27;
 pub const DEVICE: u8 = 30;
 /// kmalloc.
 pub const KMALLOC: u8 = 40;
-/// Memory set aside for large pages.
+/// The list of reservations for large pages.
 pub const RESERVE: u8 = 45;
 /// The pages kept for kmalloc.
 pub const KEPT: u8 = 46;
@@ -45,7 +45,7 @@ pub fn name(rank: u8) -> &'static str {
         COMMON_TABLE => "common page table",
         DEVICE => "device or sleeping lock",
         KMALLOC => "kmalloc",
-        RESERVE => "memory set aside",
+        RESERVE => "list of reservations",
         KEPT => "pages kept for kmalloc",
         FRAMES => "frames",
         WAIT => "wait queue",

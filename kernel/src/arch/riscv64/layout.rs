@@ -2,21 +2,22 @@
 //!
 //! ```text
 //! 256..384  direct map: all RAM, at a constant distance from its physical address
-//! 511       kernel stacks, each above a hole of its own size; in its upper half devices
+//! 511       devices; kernel stacks, each above a hole of its own size
 //! ```
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// First address of the direct map's window.
 pub const DIRECT_MAP: usize = 0xffff_ffc0_0000_0000;
 /// Bytes of the direct map's window.
 pub const DIRECT_MAP_SIZE: usize = 128 << 30;
+/// Devices are mapped here, in pages: in front of the first stacks, so that they share a table.
+pub const DEVICES: Range<usize> = 0xffff_ffff_c000_0000..STACKS;
 /// Kernel stacks are mapped from here on.
-pub const STACKS: usize = 0xffff_ffff_c000_0000;
-/// Devices are mapped from here on, below one table of the page table with the stacks.
-pub const DEVICES: usize = 0xffff_ffff_e000_0000;
-/// The end of what devices are mapped in.
-pub const DEVICES_END: usize = 0xffff_ffff_f000_0000;
+pub const STACKS: usize = 0xffff_ffff_c010_0000;
+/// Devices are mapped here in superpages, behind all stacks.
+pub const LARGE_DEVICES: Range<usize> = 0xffff_ffff_e000_0000..0xffff_ffff_f000_0000;
 /// Bytes of one kernel stack. The trap entry finds an overflow by this bit of the stack pointer.
 pub const STACK_SIZE: usize = 16 << 10;
 /// Bytes of the stack of the boot code, which has no guard.
