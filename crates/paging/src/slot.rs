@@ -14,6 +14,16 @@ use frames::Pfn;
 /// One page of page table.
 pub type Table = [AtomicU64; ENTRIES];
 
+/// Entries that are looked at together: few instructions for each.
+const CHUNK: usize = 8;
+
+/// The bits that any of these entries has.
+#[inline(always)]
+fn all_bits(chunk: &[AtomicU64; CHUNK]) -> u64 {
+    let words = chunk.iter();
+    words.fold(0, |bits, word| bits | word.load(Ordering::Relaxed))
+}
+
 /// Where page tables are.
 pub trait Tables {
     /// The table in this frame.
@@ -54,6 +64,36 @@ pub trait Tables {
             .skip(level.index(range.end - 1) - level.index(range.start) + 1);
         let mut words = above.chain(below.iter().rev());
         words.all(|word| word.load(Ordering::Relaxed) == 0)
+    }
+
+    /// Copies the entries of a table's upper half to a table that nothing leads to yet.
+    fn copy_upper_half(&self, from: Pfn, to: Pfn) {
+        let (from, _) = self.table(from)[ENTRIES / 2..].as_chunks::<CHUNK>();
+        let (to, _) = self.table(to)[ENTRIES / 2..].as_chunks::<CHUNK>();
+        for (from, to) in from.iter().zip(to) {
+            for (from, to) in from.iter().zip(to) {
+                to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether a table has at least so many entries.
+    fn has_entries(&self, table: Pfn, mut wanted: usize) -> bool {
+        let (chunks, _) = self.table(table).as_chunks::<CHUNK>();
+        for chunk in chunks.iter().filter(|chunk| all_bits(chunk) != 0) {
+            let used = |word: &&AtomicU64| word.load(Ordering::Relaxed) != 0;
+            wanted = wanted.saturating_sub(chunk.iter().filter(used).count());
+            if wanted == 0 {
+                return true;
+            }
+        }
+        wanted == 0
+    }
+
+    /// Whether a page of a table of pages can be written.
+    fn has_writable(&self, table: Pfn) -> bool {
+        let (chunks, _) = self.table(table).as_chunks::<CHUNK>();
+        chunks.iter().any(|chunk| all_bits(chunk) & WRITABLE != 0)
     }
 
     /// Whether a table has no entry. It looks at those around that for `near` first, where any are

@@ -35,7 +35,7 @@ impl<M: Files> AddressSpace<M> {
         child.table.set_resident(self.table.private(elsewhere));
         if let Err(error) = shared {
             drop(child);
-            self.table.release_spares();
+            self.trim();
             return Err(error);
         }
         Ok(child)
@@ -44,6 +44,11 @@ impl<M: Files> AddressSpace<M> {
     /// Gives back the frames that forks put aside for what is this space's alone again. They go one by one
     /// too, as the space changes its memory; this is for who knows that other spaces have ended.
     pub fn trim(&mut self) {
-        self.table.release_spares();
+        for region in self.regions() {
+            if self.table.spares() == 0 {
+                break;
+            }
+            self.table.release_spares(&region.range());
+        }
     }
 }

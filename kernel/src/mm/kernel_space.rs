@@ -16,7 +16,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::AllocError;
 use frames::{FRAME_SIZE, Pfn};
-use paging::{Cursor, ENTRIES, Entry, Leaf, Level, Tables};
+use paging::{Cursor, Entry, Leaf, Level, Tables};
 use vm::Flush;
 
 const RX: Prot = Prot::READ.union(Prot::EXEC);
@@ -66,9 +66,7 @@ pub fn satp() -> usize {
 
 /// Copies the entries of the kernel half into the root table of an address space.
 pub fn copy_kernel_half(to: Pfn) {
-    let slots = |root| DirectMap.all_slots(root, Level::ROOT).rev();
-    let kernel_half = slots(root()).zip(slots(to)).take(ENTRIES / 2);
-    kernel_half.for_each(|(from, to)| to.init_like(from));
+    DirectMap.copy_upper_half(root(), to);
 }
 
 /// Builds the table and takes it into use on this hart.

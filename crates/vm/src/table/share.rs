@@ -75,11 +75,7 @@ impl<M: Machine> PageTable<M> {
 
     #[inline(never)]
     fn has_many(&self, table: Pfn) -> bool {
-        let many = || {
-            let present = self.all_pages(table).filter(|slot| slot.leaf().is_some());
-            present.take(MANY).count() == MANY
-        };
-        !self.machine.is_unique(table) || many()
+        !self.machine.is_unique(table) || self.machine.has_entries(table, MANY)
     }
 
     fn share_large(
@@ -129,8 +125,13 @@ impl<M: Machine> PageTable<M> {
     /// which all registers are free.
     #[inline(never)]
     fn forbid_writes(&self, table: Pfn) -> bool {
-        let slots = self.all_pages(table);
-        slots.fold(false, |any, slot| slot.forbid_write() | any)
+        let any = self.machine.has_writable(table);
+        if any {
+            self.all_pages(table).for_each(|slot| {
+                slot.forbid_write();
+            });
+        }
+        any
     }
 
     fn share_pages(

@@ -12,8 +12,9 @@
 //! become, and that the space may have besides while others still have the old one.
 
 use super::PageTable;
-use crate::machine::Frame;
+use crate::machine::{Frame, Spare};
 use crate::{Error, Machine};
+use core::ops::Range;
 use frames::Pfn;
 use paging::{Cursor, Entry, Level, Slot};
 
@@ -89,12 +90,9 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
-    /// Gives all spares back for what nobody else has any more.
-    pub(crate) fn release_spares(&self) {
-        if self.spares() == 0 {
-            return;
-        }
-        for (_, inside) in self.chunks(&(0..abi::MAXVA)) {
+    /// Gives the spares back for what nobody else has any more in `range`.
+    pub(crate) fn release_spares(&self, range: &Range<u64>) {
+        for (_, inside) in self.chunks(range) {
             let cursor = self.at(Level::SUPERPAGE, inside.start);
             if cursor.slot().is_marked() {
                 self.unmark_if_unique(&cursor);
@@ -104,6 +102,8 @@ impl<M: Machine> PageTable<M> {
 
     /// Gives all spares back; no entry is left that they are for.
     pub(super) fn drop_spares(&self) {
-        while self.take_spare().is_some() {}
+        *self.spares.lock() = Spare::none(&self.machine);
+        self.machine.uncommit(self.spares() as u64);
+        self.spare_count.set(0);
     }
 }
