@@ -57,7 +57,7 @@ extern "C" fn kernel_start(hart_id: usize, device_tree: u64) -> ! {
 // SAFETY: nothing else has this symbol.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_start_hart() -> ! {
-    hart::this().loaded.set(mm::kernel_space::satp());
+    hart::this().satp.set(mm::kernel_space::satp());
     arch::trap::init();
     mm::asid::check();
     dev::uart::enable_input();

@@ -132,7 +132,7 @@ extern "C" fn run_init(_: usize) {
     if let Err(error) = done {
         give_up(format_args!("/init cannot be run: {error}"));
     }
-    csr::interrupts_off();
+    csr::irq_disable();
 }
 
 /// Ends the machine because what it was given to start with is not good for it.
@@ -187,7 +187,7 @@ pub fn idle_on_own_stack() -> ! {
     };
     let left = switch::Context::new();
     let idle = switch::Context::start(enter_idle, 0, top);
-    csr::interrupts_off();
+    csr::irq_disable();
     // SAFETY: the new stack is mapped. It overwrites the boot stack, which is never returned to: of
     // what stands there only the two contexts are still used, before the new stack is.
     unsafe { switch::switch(&left, &idle) };

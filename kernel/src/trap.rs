@@ -21,14 +21,14 @@ use vm::Access;
 fn trap_from_user(frame: &TrapFrame, trap: &Trap) {
     let process = proc::current();
     let killed = match trap.cause {
-        Cause::Call => {
+        Cause::Syscall => {
             hart::note(Event::Call);
-            csr::interrupts_on();
+            csr::irq_enable();
             syscall::dispatch(&process, frame);
             false
         }
         Cause::PageFault(access) => {
-            csr::interrupts_on();
+            csr::irq_enable();
             user_fault(&process, trap, access)
         }
         Cause::IllegalInstruction if frame.float_state() == 0 => {
@@ -41,17 +41,17 @@ fn trap_from_user(frame: &TrapFrame, trap: &Trap) {
             false
         }
         Cause::IllegalInstruction | Cause::Other(_) => {
-            csr::interrupts_on();
+            csr::irq_enable();
             report(&process, trap);
             true
         }
     };
-    csr::interrupts_off();
-    if hart::this().expired.load(Ordering::Relaxed) {
+    csr::irq_disable();
+    if hart::this().need_resched.load(Ordering::Relaxed) {
         sched::yield_now();
     }
     if let Some(status) = process.killed_with().or(killed.then_some(KILLED)) {
-        csr::interrupts_on();
+        csr::irq_enable();
         exit::exit(status);
     }
 }
@@ -108,17 +108,17 @@ fn trap_from_kernel(frame: &TrapFrame, trap: &Trap) {
         _ => kernel_fault(frame, trap),
     }
     // Interrupts come through only where no spin lock is held, so the process may be preempted.
-    if hart::this().expired.load(Ordering::Relaxed) && !hart::this().current().is_null() {
+    if hart::this().need_resched.load(Ordering::Relaxed) && !hart::this().current().is_null() {
         sched::yield_now();
     }
 }
 
 fn kernel_fault(frame: &TrapFrame, trap: &Trap) -> ! {
-    debug_assert!(frame.is_of_kernel());
+    debug_assert!(frame.is_kernel_mode());
     crate::debug::set_panic_frame(frame.pc(), frame.frame_pointer());
     panic!(
         "kernel fault: {} {:#x} (scause {:#x}, sp {:#x})",
-        trap.deed(),
+        trap.description(),
         trap.value,
         trap.code,
         frame.sp()
@@ -132,12 +132,12 @@ fn trap_from_user_copy(address: u64, access: Access) -> bool {
     let Some(process) = proc::try_current() else {
         return false;
     };
-    csr::interrupts_on();
+    csr::irq_enable();
     let mut mended = space::resolve(process.mm(), address, access);
     while mended == Err(Denied::OutOfMemory) && oom::is_promised(&process) {
         mended = space::resolve(process.mm(), address, access);
     }
-    csr::interrupts_off();
+    csr::irq_disable();
     if mended == Err(Denied::OutOfMemory) {
         println!(
             "pid {} {}: out of memory in a system call",

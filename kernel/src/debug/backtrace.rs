@@ -28,7 +28,7 @@ pub fn print_from(pc: usize, fp: usize) {
 /// From the frame with this frame pointer, of the code that runs or has failed, outwards.
 fn print_callers(fp: usize) {
     // SAFETY: the stack of code that runs, or did when it failed, is mapped.
-    for pc in unsafe { unwind::callers(fp, unwind::stack_with(fp)) }.take(MOST) {
+    for pc in unsafe { unwind::callers(fp, unwind::stack_of(fp)) }.take(MOST) {
         // The call is the instruction before the one returned to.
         line(pc - 1);
     }

@@ -19,7 +19,7 @@ pub fn set_panic_frame(pc: usize, frame_pointer: usize) {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    csr::interrupts_off();
+    csr::irq_disable();
     if PANICKING.swap(true, Ordering::SeqCst) {
         // A panic within the panic, or of a second hart: the first one says all there is to say.
         let second = hart::this();

@@ -130,7 +130,7 @@ impl BlockDevice for Disk {
     fn flush(&mut self) -> Result<(), DeviceError> {
         // The driver crate waits for this one by polling.
         let mut device = SHARED.get().device.lock();
-        let done = hart::waiting(|| device.flush());
+        let done = hart::account_wait(|| device.flush());
         done.map_err(|_| DeviceError)
     }
 }

@@ -42,7 +42,7 @@ pub fn off_after_panic() -> ! {
 
 /// This hart does nothing any more.
 pub fn stop() -> ! {
-    csr::interrupts_off();
+    csr::irq_disable();
     loop {
         csr::wait_for_interrupt();
     }
@@ -51,7 +51,7 @@ pub fn stop() -> ! {
 /// Ends the machine; under QEMU, `status` becomes its exit status. Where the device is, the firmware is not
 /// asked as well: this hart runs on until QEMU looks, and the last to ask decides the status.
 pub fn off(status: u8) -> ! {
-    csr::interrupts_off();
+    csr::irq_disable();
     if let Some(window) = TEST_DEVICE.try_get() {
         let word = if status == 0 {
             FINISH_PASS

@@ -41,14 +41,14 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
         *to = count as u64;
     }
     info.harts = hart::count() as u64;
-    info.waited = hart::waited();
+    info.waited = hart::wait_instructions();
     info.files = fs::open_files() as u64;
     info.pipes = fs::pipes() as u64;
     info.inodes = fs::counts() as u64;
     add_heap(&mut info);
     add_uses(&mut info);
     for &event in Event::ALL {
-        info.events[event as usize] = hart::noted(event);
+        info.events[event as usize] = hart::event_count(event);
     }
     Ok(info)
 }

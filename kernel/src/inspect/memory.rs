@@ -37,10 +37,10 @@ pub fn print() {
 fn print_switches() {
     println!(
         "{} switches; flushes: {} of a page, {} of a space, {} of everything",
-        hart::noted(Event::Switch),
-        hart::noted(Event::FlushPage),
-        hart::noted(Event::FlushSpace),
-        hart::noted(Event::FlushAll)
+        hart::event_count(Event::Switch),
+        hart::event_count(Event::FlushPage),
+        hart::event_count(Event::FlushSpace),
+        hart::event_count(Event::FlushAll)
     );
 }
 

@@ -7,7 +7,7 @@
 //! the wait begins.
 
 use crate::arch::hart::{self, Hart, Interrupted};
-use crate::arch::held::Taken;
+use crate::arch::held_locks::HeldLock;
 use crate::arch::{layout, sbi, timer};
 use crate::debug::backtrace::{self, Way};
 use crate::dev::console;
@@ -65,16 +65,16 @@ pub fn print() {
 
 /// Asks a hart to tell what it does; false if it does not begin to.
 fn answers(hart: &Hart) -> bool {
-    hart.asked.store(ASKED, Ordering::SeqCst);
+    hart.report_request.store(ASKED, Ordering::SeqCst);
     sbi::send_interrupt(hart.id());
     // The host may not run that hart at the moment, so there is more patience than with a lock.
-    let told = || (hart.asked.load(Ordering::SeqCst) == NOT_ASKED).then_some(());
+    let told = || (hart.report_request.load(Ordering::SeqCst) == NOT_ASKED).then_some(());
     if (0..ROUNDS).any(|_| patiently(told).is_some()) {
         return true;
     }
-    let revoked = hart
-        .asked
-        .compare_exchange(ASKED, NOT_ASKED, Ordering::SeqCst, Ordering::SeqCst);
+    let revoked =
+        hart.report_request
+            .compare_exchange(ASKED, NOT_ASKED, Ordering::SeqCst, Ordering::SeqCst);
     if revoked.is_ok() {
         return false;
     }
@@ -85,14 +85,14 @@ fn answers(hart: &Hart) -> bool {
 /// Tells what this hart does, if another one has asked. Called on an interrupt by another hart.
 #[inline]
 pub fn answer() {
-    if hart::this().asked.load(Ordering::Relaxed) != NOT_ASKED {
+    if hart::this().report_request.load(Ordering::Relaxed) != NOT_ASKED {
         answer_now();
     }
 }
 
 #[cold]
 fn answer_now() {
-    let asked = &hart::this().asked;
+    let asked = &hart::this().report_request;
     let begun = asked.compare_exchange(ASKED, ANSWERS, Ordering::SeqCst, Ordering::SeqCst);
     if begun.is_ok() {
         tell();
@@ -126,14 +126,14 @@ fn way(process: &Process, interrupted: &Interrupted) -> impl fmt::Display {
     Way {
         at: Some(interrupted.pc.get()),
         callers,
-        call: process.thread().call_number(),
+        call: process.thread().syscall_number(),
     }
 }
 
 /// Prints what is recorded of another hart.
 fn tell_of(hart: &Hart) {
     let index = hart.index();
-    let since = timer::now().saturating_sub(hart.ticked.load(Ordering::Relaxed));
+    let since = timer::now().saturating_sub(hart.last_tick.load(Ordering::Relaxed));
     println!(
         "hart {index}: does not answer; the clock interrupted it {} s ago",
         Seconds(since)
@@ -142,30 +142,34 @@ fn tell_of(hart: &Hart) {
         None => println!("    runs no process"),
         Some(number) => println!("    runs pid {number}"),
     }
-    for lock in hart.spins.iter() {
+    for lock in hart.spinning_on.iter() {
         println!("    spins for {}", Asked(lock));
     }
     // The one that it spins for stands in both lists.
-    let wanted = hart.spins.iter().next().map(|lock| lock.lock);
-    for lock in hart.locks.iter().filter(|lock| Some(lock.lock) != wanted) {
+    let wanted = hart.spinning_on.iter().next().map(|lock| lock.lock);
+    for lock in hart
+        .held_locks
+        .iter()
+        .filter(|lock| Some(lock.lock) != wanted)
+    {
         let (name, place) = (rank::name(lock.kind), Place(lock.at));
         println!("    holds lock {:#x}, {name}, taken in{place}", lock.lock);
     }
 }
 
 /// A spin lock that is waited for.
-struct Asked(Taken);
+struct Asked(HeldLock);
 
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Taken { kind, lock, at } = self.0;
+        let HeldLock { kind, lock, at } = self.0;
         write!(f, "lock {lock:#x}, {}, in{}", rank::name(kind), Place(at))
     }
 }
 
 /// Prints that this hart spins for a lock since [`LONG_SPIN`] seconds, who it is and, in a checked
 /// kernel, who has the lock.
-pub fn tell_long_spin(wanted: Taken) {
+pub fn tell_long_spin(wanted: HeldLock) {
     console::in_a_hurry(|| {
         let hart = hart::this();
         print!(
@@ -178,10 +182,10 @@ pub fn tell_long_spin(wanted: Taken) {
             None => println!(", for no process"),
         }
         for other in hart::all() {
-            let is_it = |lock: &Taken| lock.lock == wanted.lock;
+            let is_it = |lock: &HeldLock| lock.lock == wanted.lock;
             // A hart that spins for it has it in both lists.
-            let spins = other.spins.iter().any(|lock| is_it(&lock));
-            if let Some(held) = other.locks.iter().find(is_it).filter(|_| !spins) {
+            let spins = other.spinning_on.iter().any(|lock| is_it(&lock));
+            if let Some(held) = other.held_locks.iter().find(is_it).filter(|_| !spins) {
                 println!("hart {} took it in{}", other.index(), Place(held.at));
             }
         }
@@ -214,7 +218,7 @@ fn print_processes(table: &Table) {
                 let way = Way {
                     at: None,
                     callers: process.thread().callers(),
-                    call: process.thread().call_number(),
+                    call: process.thread().syscall_number(),
                 };
                 println!("{start} {name:16} {since:5} s {awaited}: {way}");
                 print_holder(table, queue);

@@ -95,10 +95,10 @@ fn leave(hart: &Hart, new: *const Context) {
 
 fn load(hart: &Hart, satp: usize, mut flush: Flush) {
     let mappings = kernel_space::mappings();
-    if hart.heard_of.replace(mappings) != mappings {
+    if hart.kernel_map_generation.replace(mappings) != mappings {
         flush = Flush::All;
     }
-    if hart.loaded.replace(satp) == satp && flush == Flush::Nothing {
+    if hart.satp.replace(satp) == satp && flush == Flush::Nothing {
         return;
     }
     // SAFETY: a space's root table lives until the hart has left it, the kernel's for ever; both
@@ -110,7 +110,7 @@ fn load(hart: &Hart, satp: usize, mut flush: Flush) {
 /// the hart uses it.
 #[inline(never)]
 pub fn shoot_down(space: &Context, stale: Flush) {
-    let _off = hart::off();
+    let _irq = hart::irq_save();
     let hart = hart::this();
     let Concerned { here, others } = space.tag.shoot_down(hart.index());
     if here {
@@ -123,7 +123,7 @@ pub fn shoot_down(space: &Context, stale: Flush) {
 
 /// Flushes this hart's TLB, if it runs in the space.
 pub fn flush_here(space: &Context, stale: Flush) {
-    let _off = hart::off();
+    let _irq = hart::irq_save();
     let hart = hart::this();
     if core::ptr::eq(hart.space().cast(), space) {
         flush_loaded(hart, stale);
@@ -132,7 +132,7 @@ pub fn flush_here(space: &Context, stale: Flush) {
 
 #[inline(never)]
 fn flush_loaded(hart: &Hart, stale: Flush) {
-    paging::flush(paging::asid_of(hart.loaded.get()), stale);
+    paging::flush(paging::asid_of(hart.satp.get()), stale);
 }
 
 #[cold]

@@ -88,7 +88,7 @@ fn boot_frame() -> Pfn {
 
 /// Takes the table into use on this hart.
 pub fn activate() {
-    hart::this().loaded.set(satp());
+    hart::this().satp.set(satp());
     // SAFETY: it maps the kernel as the boot table did, with only the needless rights missing.
     unsafe { mmu::load(satp(), Flush::All) };
 }
@@ -209,12 +209,12 @@ pub unsafe fn map_physical(address: usize, pages: &[u64]) -> Result<(), AllocErr
         mem::forget(commit);
     }
     {
-        let _off = hart::off();
+        let _irq = hart::irq_save();
         let before = MAPPINGS.fetch_add(1, Ordering::Release);
         mmu::flush_all();
-        let heard_of = &hart::this().heard_of;
-        if heard_of.get() == before {
-            heard_of.set(before + 1);
+        let seen = &hart::this().kernel_map_generation;
+        if seen.get() == before {
+            seen.set(before + 1);
         }
     }
     drop(spare);
@@ -224,9 +224,9 @@ pub unsafe fn map_physical(address: usize, pages: &[u64]) -> Result<(), AllocErr
 /// This hart forgets that addresses had nothing behind them, if others have mapped any that it has
 /// not heard of. Needed before it uses a mapping of theirs without a switch in between.
 pub fn hear() {
-    let _off = hart::off();
+    let _irq = hart::irq_save();
     let mappings = mappings();
-    if hart::this().heard_of.replace(mappings) != mappings {
+    if hart::this().kernel_map_generation.replace(mappings) != mappings {
         mmu::flush_all();
     }
 }

@@ -89,7 +89,7 @@ pub unsafe fn zero(pfn: Pfn) {
 /// another allocation on this hart would find them busy.
 #[inline]
 pub fn alloc(order: usize) -> Option<Pfn> {
-    let _off = hart::off();
+    let _irq = hart::irq_save();
     frames().alloc(cpu(), order).ok()
 }
 

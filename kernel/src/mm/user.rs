@@ -84,9 +84,9 @@ pub fn write_value<T: IntoBytes + Immutable>(address: u64, value: &T) -> Result<
 }
 
 fn may_fault() {
-    let _off = hart::off();
+    let _irq = hart::irq_save();
     debug_assert_eq!(
-        hart::this().depth(),
+        hart::this().noff(),
         1,
         "user memory touched with a spin lock held"
     );

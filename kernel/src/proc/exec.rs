@@ -103,7 +103,7 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
         // To list a page in the cache takes memory that nobody has promised.
         return Err(Errno::NoMemory);
     }
-    paging::see_new_code();
+    paging::fence_i();
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top)?;
 

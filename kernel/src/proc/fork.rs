@@ -50,5 +50,5 @@ pub fn fork() -> Result<i32, Errno> {
 extern "C" fn enter_child(_: usize) {
     sched::enter_new_context();
     // The way to user mode expects interrupts off.
-    csr::interrupts_off();
+    csr::irq_disable();
 }

@@ -42,7 +42,7 @@ fn local(index: usize) -> &'static Local {
 /// Makes a waiting thread runnable; false if it did not wait.
 pub fn wake(thread: KArc<Thread>) -> bool {
     // Preempted in the middle, the thread would be runnable and in no queue.
-    let _off = hart::off();
+    let _irq = hart::irq_save();
     match thread.run().wake() {
         Woken::No => return false,
         Woken::Enqueue => enqueue(thread),
@@ -70,7 +70,7 @@ fn enqueue(thread: KArc<Thread>) {
 /// Interrupts a hart that idles, if there is one, because there is something to run: the one at
 /// `home` first.
 fn call_idle_hart(home: usize) {
-    let _off = hart::off();
+    let _irq = hart::irq_save();
     let here = hart::this().index();
     let all = hart::all();
     let others = || all.iter().filter(|hart| hart.index() != here);
@@ -105,19 +105,19 @@ pub(super) fn block() {
 
 /// Lets the next runnable thread go first, if there is one.
 pub fn yield_now() {
-    let off = hart::off();
-    hart::this().expired.store(false, Ordering::Relaxed);
+    let irq = hart::irq_save();
+    hart::this().need_resched.store(false, Ordering::Relaxed);
     if let Some(next) = pick(hart::this().index()) {
         current().run().yields();
         switch_to(Some(next));
     }
-    drop(off);
+    drop(irq);
 }
 
 /// Leaves the running thread, or the idle loop, for `next`, or for the idle loop.
 fn switch_to(next: Option<KArc<Thread>>) {
     let hart = hart::this();
-    debug_assert_eq!(hart.depth(), 1, "switch while a spin lock is held");
+    debug_assert_eq!(hart.noff(), 1, "switch while a spin lock is held");
     let own = local(hart.index());
     let from: *const Context = match try_current() {
         Some(thread) => {
@@ -153,12 +153,12 @@ fn switch_to(next: Option<KArc<Thread>>) {
         }
     };
     hart::note(Event::Switch);
-    let were_on = hart.were_on();
+    let intena = hart.intena();
     // SAFETY: interrupts are off; `to` came out of a queue with nobody on its stack, or is this
     // hart's own idle context; `from` is the running context's place.
     unsafe { switch(from, to) };
     finish_switch();
-    hart::this().set_were_on(were_on);
+    hart::this().set_intena(intena);
 }
 
 /// The first thing on the new stack: lets go of the thread that was left.
@@ -189,7 +189,7 @@ fn finish_switch() {
 /// Ends the running thread. What it ran for is told when nobody is on its stack any more.
 pub fn end() -> ! {
     // Interrupts stay off from here on: an ended thread that is preempted would be queued again.
-    hart::enter();
+    hart::push_off();
     current().run().end();
     block();
     unreachable!("an ended thread ran");
@@ -205,15 +205,15 @@ pub fn interrupt(thread: &KArc<Thread>) {
 /// First code of every new thread, before its own.
 pub fn enter_new_context() {
     finish_switch();
-    hart::this().set_were_on(true);
-    hart::leave();
+    hart::this().set_intena(true);
+    hart::pop_off();
 }
 
 /// What a hart does when it has no thread to run; each hart ends up here after boot.
 pub fn idle_loop() -> ! {
     let hart = hart::this();
-    csr::interrupts_on();
-    hart::enter();
+    csr::irq_enable();
+    hart::push_off();
     loop {
         hart.idle.store(true, Ordering::SeqCst);
         // Who queues after this looks sees `idle` and interrupts the hart.
@@ -227,10 +227,10 @@ pub fn idle_loop() -> ! {
             continue;
         }
         start_idling();
-        hart::waiting(csr::wait_for_interrupt);
+        hart::account_wait(csr::wait_for_interrupt);
         hart.idle.store(false, Ordering::SeqCst);
-        hart::leave();
+        hart::pop_off();
         // The interrupt that ended the wait is taken here.
-        hart::enter();
+        hart::push_off();
     }
 }

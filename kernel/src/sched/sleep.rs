@@ -3,7 +3,7 @@
 use super::Awaited;
 use super::thread::try_current;
 use super::wait::WaitQueue;
-use crate::arch::held::Taken;
+use crate::arch::held_locks::HeldLock;
 use crate::arch::{hart, unwind};
 use crate::symbols::Place;
 use crate::sync::{SpinLock, rank};
@@ -25,14 +25,14 @@ pub type ObjectLock = RawSleep;
 /// take it and one to release it (as in Drepper, "Futexes Are Tricky").
 pub struct RawSleep {
     state: AtomicU32,
-    /// Taken from the look at a lock that is held until the thread is in the queue.
+    /// HeldLock from the look at a lock that is held until the thread is in the queue.
     gate: SpinLock<(), RANK>,
     waiting: WaitQueue,
 }
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
-/// Held, and there may be somebody in the queue.
+/// HeldLocks, and there may be somebody in the queue.
 const CONTENDED: u32 = 2;
 
 impl RawSleep {
@@ -63,7 +63,7 @@ impl RawSleep {
     /// Panics, in checked builds, if the running thread would wait for itself.
     #[cold]
     fn check_not_own(&self, at: usize) {
-        let _off = hart::off();
+        let _irq = hart::irq_save();
         let thread = try_current();
         let held = thread.and_then(|thread| {
             let mut held = thread.held_locks().iter();
@@ -79,10 +79,10 @@ impl RawSleep {
     /// Notes, in checked builds, that the running thread has taken the lock.
     fn record(&self, at: usize) {
         // An interrupt may list what the thread holds, and try locks of its own for that.
-        let _off = hart::off();
+        let _irq = hart::irq_save();
         if let Some(thread) = try_current() {
             let (kind, lock) = (self.waiting.awaited() as u8, self.waiting.address());
-            thread.held_locks().push(Taken { kind, lock, at });
+            thread.held_locks().push(HeldLock { kind, lock, at });
         }
     }
 
@@ -137,7 +137,7 @@ unsafe impl RawMutex for RawSleep {
         if cfg!(debug_assertions)
             && let Some(thread) = try_current()
         {
-            let _off = hart::off();
+            let _irq = hart::irq_save();
             thread.held_locks().pop(self.waiting.address());
         }
         if self.state.swap(FREE, Ordering::Release) == CONTENDED {

@@ -2,9 +2,9 @@
 
 use super::Awaited;
 use crate::arch::fpu::FloatRegisters;
-use crate::arch::held::Held;
+use crate::arch::held_locks::HeldLocks;
 use crate::arch::switch::Context;
-use crate::arch::trap::{TrapFrame, frame_at};
+use crate::arch::trap::{TrapFrame, trap_frame_at};
 use crate::arch::{csr, hart, layout, timer, unwind};
 use crate::mm::{KernelStack, asid};
 use core::ops::Deref;
@@ -66,7 +66,7 @@ pub struct Thread {
     awaited_in: AtomicUsize,
     since: AtomicU64,
     /// Sleeping locks that it holds, in checked builds.
-    held_locks: Held<LOCKS>,
+    held_locks: HeldLocks<LOCKS>,
     waiting: Link<Thread>,
     runnable: Link<Thread>,
     pub(super) last_hart: AtomicUsize,
@@ -100,13 +100,13 @@ impl Thread {
     /// A thread that begins when it is first switched to, and belongs to somebody before that.
     pub fn try_new<T: Owner>(start: &Start<'_>) -> Result<KArc<Thread>, AllocError> {
         let stack = KernelStack::try_new()?;
-        let place = frame_at(stack.top());
+        let place = trap_frame_at(stack.top());
         let floats = FloatRegisters::new();
         // SAFETY: the stack is mapped and nobody uses it yet.
         unsafe { place.write(start.frame.clone()) };
         if start.frame.float_state() != 0 {
             // The hart's registers are the running thread's, whether or not they were saved before.
-            let _off = hart::off();
+            let _irq = hart::irq_save();
             floats.save();
         }
         let context = Context::start(start.entry, start.argument, place as usize);
@@ -115,7 +115,7 @@ impl Thread {
             awaited: AtomicU8::new(0),
             awaited_in: AtomicUsize::new(0),
             since: AtomicU64::new(0),
-            held_locks: Held::new(),
+            held_locks: HeldLocks::new(),
             waiting: Link::new(),
             runnable: Link::new(),
             last_hart: AtomicUsize::new(hart::this().index()),
@@ -175,7 +175,7 @@ impl Thread {
     pub fn frame(&self) -> &TrapFrame {
         // SAFETY: the stack has the frame at its top from the beginning, and stays with the thread; all of
         // the frame are words, which all may look at.
-        unsafe { &*frame_at(self.stack.top()) }
+        unsafe { &*trap_frame_at(self.stack.top()) }
     }
 
     /// Whether it runs, waits or has ended, and whether a hart is on its stack.
@@ -213,7 +213,7 @@ impl Thread {
     }
 
     /// Sleeping locks that it holds; always none but in checked builds.
-    pub fn held_locks(&self) -> &Held<LOCKS> {
+    pub fn held_locks(&self) -> &HeldLocks<LOCKS> {
         &self.held_locks
     }
 
@@ -231,8 +231,8 @@ impl Thread {
     }
 
     /// The number of its last system call; of a thread that runs meanwhile, any number.
-    pub fn call_number(&self) -> u64 {
-        self.frame().call_number()
+    pub fn syscall_number(&self) -> u64 {
+        self.frame().syscall_number()
     }
 
     /// True while the thread is in a queue of waiting ones.
@@ -285,14 +285,14 @@ impl Current {
     /// # Safety
     /// As for [`Owner::space`].
     pub unsafe fn change_space(&self, space: *const asid::Context) {
-        let _off = hart::off();
+        let _irq = hart::irq_save();
         self.space.store(space.cast_mut(), Ordering::Relaxed);
         self.enter_space(hart::this());
     }
 
     /// Turns the floating point unit on, with its registers zero.
     pub fn enable_floats(&self) {
-        let _off = hart::off();
+        let _irq = hart::irq_save();
         self.floats.clear();
         self.floats.load();
         self.frame().set_float_state(csr::SSTATUS_FS_CLEAN);

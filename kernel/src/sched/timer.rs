@@ -19,11 +19,11 @@ pub fn tick() {
         wake_sleepers(now);
     }
     let hart = hart::this();
-    hart.ticked.store(now, Ordering::Relaxed);
+    hart.last_tick.store(now, Ordering::Relaxed);
     if hart.current().is_null() {
         start_idling();
     } else {
-        hart.expired.store(true, Ordering::Relaxed);
+        hart.need_resched.store(true, Ordering::Relaxed);
         start_quantum();
     }
 }
@@ -50,7 +50,7 @@ fn wake_sleepers(now: u64) {
 pub fn sleep_until(deadline: u64) -> Result<(), Interrupted> {
     let thread = current();
     while timer::now() < deadline {
-        let off = hart::off();
+        let irq = hart::irq_save();
         thread.deadline.store(deadline, Ordering::Relaxed);
         {
             let mut sleepers = SLEEPERS.lock();
@@ -64,7 +64,7 @@ pub fn sleep_until(deadline: u64) -> Result<(), Interrupted> {
             start_quantum();
             block();
         }
-        drop(off);
+        drop(irq);
         if thread.is_queued_waiting() {
             SLEEPERS.lock().remove(&thread);
         }

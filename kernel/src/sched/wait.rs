@@ -75,7 +75,7 @@ impl WaitQueue {
         release: impl FnOnce(),
     ) -> Result<(), Interrupted> {
         let thread = current();
-        let off = hart::off();
+        let irq = hart::irq_save();
         {
             let mut waiting = self.waiting.lock();
             thread.begin_sleep(interruptible, self.awaited, self.address());
@@ -87,7 +87,7 @@ impl WaitQueue {
             return Err(Interrupted);
         }
         block();
-        drop(off);
+        drop(irq);
         if thread.is_queued_waiting() {
             // Woken by an interruption and not out of the queue.
             self.waiting.lock().remove(&thread);

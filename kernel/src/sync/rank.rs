@@ -1,8 +1,8 @@
 //! The order in which spin locks are taken: only ever towards higher ranks. Builds with debug
 //! assertions check it on every acquisition.
 
-use crate::arch::hart::{HeldLocks, LOCK_DEPTH};
-use crate::arch::held::Taken;
+use crate::arch::hart::{HeldSpinLocks, LOCK_DEPTH};
+use crate::arch::held_locks::HeldLock;
 use crate::symbols::Place;
 
 /// Who dies when memory ends.
@@ -66,7 +66,7 @@ const fn by_address(rank: u8) -> bool {
 ///
 /// # Panics
 /// If the hart holds the lock already, or one that comes after it, or too many.
-pub fn push(held: &HeldLocks, taken: Taken) {
+pub fn push(held: &HeldSpinLocks, taken: HeldLock) {
     for before in held.iter() {
         let ordered = match taken.kind == before.kind {
             true => by_address(taken.kind) && taken.lock > before.lock,
@@ -80,7 +80,7 @@ pub fn push(held: &HeldLocks, taken: Taken) {
 }
 
 #[cold]
-fn refuse(taken: Taken, before: Taken) -> ! {
+fn refuse(taken: HeldLock, before: HeldLock) -> ! {
     let (wanted, at) = (name(taken.kind), Place(taken.at));
     let (other, since) = (name(before.kind), Place(before.at));
     if taken.lock == before.lock {
@@ -93,11 +93,11 @@ fn refuse(taken: Taken, before: Taken) -> ! {
 }
 
 /// Records an acquisition that did not wait: such a one closes no circle, whatever its rank.
-pub fn push_tried(held: &HeldLocks, taken: Taken) {
+pub fn push_tried(held: &HeldSpinLocks, taken: HeldLock) {
     assert!(held.push(taken), "more than {LOCK_DEPTH} spin locks held");
 }
 
 /// Records a release, in whatever order.
-pub fn pop(held: &HeldLocks, lock: usize) {
+pub fn pop(held: &HeldSpinLocks, lock: usize) {
     assert!(held.pop(lock), "lock {lock:#x} released but not held");
 }

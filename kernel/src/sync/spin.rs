@@ -1,8 +1,8 @@
 //! Spin locks: interrupts are off while one is held, so an interrupt never waits for its own hart.
 
 use super::{Once, rank};
-use crate::arch::detour::{self, Detour};
-use crate::arch::held::Taken;
+use crate::arch::held_locks::HeldLock;
+use crate::arch::preserve_most::{self, PreserveMost};
 use crate::arch::{hart, timer, unwind};
 use core::hint;
 use core::ptr;
@@ -41,7 +41,7 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
         if cfg!(debug_assertions) {
             return lock_checked(&self.locked, RANK);
         }
-        hart::enter();
+        hart::push_off();
         acquire(&self.locked, RANK);
     }
 
@@ -50,7 +50,7 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
         if cfg!(debug_assertions) {
             return try_lock_checked(&self.locked, RANK);
         }
-        hart::enter();
+        hart::push_off();
         try_acquire(&self.locked)
     }
 
@@ -66,7 +66,7 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
 #[inline(always)]
 fn acquire(locked: &Flag, rank: u8) {
     if locked.swap(LOCKED, Ordering::Acquire) != FREE {
-        detour::call::<Contention>(locked, rank.into());
+        preserve_most::call::<Contention>(locked, rank.into());
     }
 }
 
@@ -76,17 +76,17 @@ const LOOKS: usize = 10_000;
 /// Seconds after which a hart that still spins says so, once.
 pub const LONG_SPIN: u64 = 5;
 
-static REPORT: Once<fn(Taken)> = Once::new();
+static REPORT: Once<fn(HeldLock)> = Once::new();
 
 /// Says what is to be called, with interrupts off, when a hart has spun for [`LONG_SPIN`] seconds.
-pub fn on_long_spin(report: fn(Taken)) {
+pub fn on_long_spin(report: fn(HeldLock)) {
     REPORT.set(report);
 }
 
 struct Contention;
 
-impl Detour for Contention {
-    type Of = Flag;
+impl PreserveMost for Contention {
+    type Argument = Flag;
 
     #[cold]
     extern "C" fn run(locked: &Flag, rank: usize, at: usize) {
@@ -100,7 +100,7 @@ impl Detour for Contention {
 fn contend(locked: &Flag, rank: u8, at: usize) {
     let hart = hart::this();
     let wanted = describe(locked, rank, at);
-    hart.spins.push(wanted);
+    hart.spinning_on.push(wanted);
     let mut report_at = timer::now() + LONG_SPIN * timer::frequency();
     loop {
         let free = (0..LOOKS).any(|_| {
@@ -117,7 +117,7 @@ fn contend(locked: &Flag, rank: u8, at: usize) {
             break;
         }
     }
-    hart.spins.pop(wanted.lock);
+    hart.spinning_on.pop(wanted.lock);
 }
 
 /// Interrupts are off; they stay off only if the lock was taken.
@@ -125,7 +125,7 @@ fn contend(locked: &Flag, rank: u8, at: usize) {
 fn try_acquire(locked: &Flag) -> bool {
     let taken = locked.swap(LOCKED, Ordering::Acquire) == FREE;
     if !taken {
-        hart::leave();
+        hart::pop_off();
     }
     taken
 }
@@ -133,15 +133,15 @@ fn try_acquire(locked: &Flag) -> bool {
 #[inline(always)]
 fn release(locked: &Flag) {
     locked.store(FREE, Ordering::Release);
-    hart::leave();
+    hart::pop_off();
 }
 
 // With the checks of ranks the operations are long: they stand in the image once, and not at each
 // place that locks.
 
-fn describe(locked: &Flag, rank: u8, at: usize) -> Taken {
+fn describe(locked: &Flag, rank: u8, at: usize) -> HeldLock {
     let lock = ptr::from_ref(locked).addr();
-    Taken {
+    HeldLock {
         kind: rank,
         lock,
         at,
@@ -150,25 +150,25 @@ fn describe(locked: &Flag, rank: u8, at: usize) -> Taken {
 
 #[inline(never)]
 fn lock_checked(locked: &Flag, rank: u8) {
-    hart::enter();
+    hart::push_off();
     let taken = describe(locked, rank, unwind::return_address());
-    rank::push(&hart::this().locks, taken);
+    rank::push(&hart::this().held_locks, taken);
     acquire(locked, rank);
 }
 
 #[inline(never)]
 fn try_lock_checked(locked: &Flag, rank: u8) -> bool {
-    hart::enter();
+    hart::push_off();
     let taken = try_acquire(locked);
     if taken {
         let taken = describe(locked, rank, unwind::return_address());
-        rank::push_tried(&hart::this().locks, taken);
+        rank::push_tried(&hart::this().held_locks, taken);
     }
     taken
 }
 
 #[inline(never)]
 fn unlock_checked(locked: &Flag) {
-    rank::pop(&hart::this().locks, ptr::from_ref(locked).addr());
+    rank::pop(&hart::this().held_locks, ptr::from_ref(locked).addr());
     release(locked);
 }

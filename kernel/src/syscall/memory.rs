@@ -41,7 +41,7 @@ pub fn mprotect(arguments: &Arguments) -> Result<u64, Errno> {
     with_space(|space| space.mprotect(start, length, prot))?;
     if prot.contains(Prot::EXEC) {
         // What was written as data may be executed now, without a fault before.
-        paging::see_new_code();
+        paging::fence_i();
     }
     Ok(0)
 }

@@ -12,8 +12,8 @@ use abi::{Arguments, Errno, Sys};
 
 /// Does the call that the process's registers in `frame` ask for and puts its result into them.
 pub fn dispatch(process: &Process, frame: &TrapFrame) {
-    frame.skip_call();
-    let (number, arguments) = (frame.call_number(), Arguments::new(frame.arguments()));
+    frame.skip_ecall();
+    let (number, arguments) = (frame.syscall_number(), Arguments::new(frame.arguments()));
     let result = match Sys::from_number(number) {
         Some(call) => perform(call, &arguments),
         None => {

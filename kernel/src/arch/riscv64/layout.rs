@@ -2,39 +2,40 @@
 //!
 //! ```text
 //! 256..384  direct map: all RAM, at a constant distance from its physical address
-//! 511       kernel stacks, each above a hole of its own size; in its upper half devices
+//! 511       kernel stacks, each above a guard of its own size; devices in its upper half
 //! ```
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// First address of the direct map's window.
+/// First address of the direct map.
 pub const DIRECT_MAP: usize = 0xffff_ffc0_0000_0000;
-/// Bytes of the direct map's window.
+/// Bytes of address space for the direct map.
 pub const DIRECT_MAP_SIZE: usize = 128 << 30;
-/// Kernel stacks are mapped from here on.
+/// First address for kernel stacks.
 pub const STACKS: usize = 0xffff_ffff_c000_0000;
-/// Devices are mapped from here on, below one table of the page table with the stacks.
+/// First address for devices. Stacks and devices share a level-1 page table.
 pub const DEVICES: usize = 0xffff_ffff_e000_0000;
-/// The end of what devices are mapped in.
+/// End of the addresses for devices.
 pub const DEVICES_END: usize = 0xffff_ffff_f000_0000;
-/// Bytes of one kernel stack. The trap entry finds an overflow by this bit of the stack pointer.
+/// Bytes of one kernel stack, a power of two. The trap entry detects an overflow by this bit of the stack
+/// pointer.
 pub const STACK_SIZE: usize = 16 << 10;
-/// Bytes of the stack of the boot code, which has no guard.
+/// Bytes of the boot stack, which has no guard.
 pub const BOOT_STACK_SIZE: usize = 12 << 10;
-/// Distance of two kernel stacks: the lower half of each slot is never mapped.
+/// Distance of two kernel stacks: the lower half of each slot is the guard, never mapped.
 pub const STACK_SLOT: usize = 2 * STACK_SIZE;
 
-/// Virtual minus physical address in the direct map, wrapping. The boot code sets it before all else, since
-/// it depends on where the firmware loaded the image.
+/// Virtual minus physical address in the direct map, wrapping. The boot code sets it first, since it depends
+/// on where the firmware loaded the image.
 pub(super) static OFFSET: AtomicUsize = AtomicUsize::new(DIRECT_MAP);
 
-/// Where the direct map has this physical address.
+/// The direct-map address of a physical address.
 #[inline(always)]
 pub fn phys_to_virt(physical: u64) -> usize {
     (physical as usize).wrapping_add(OFFSET.load(Ordering::Relaxed))
 }
 
-/// The physical address behind an address of the direct map.
+/// The physical address of a direct-map address.
 #[inline(always)]
 pub fn virt_to_phys(address: usize) -> u64 {
     address.wrapping_sub(OFFSET.load(Ordering::Relaxed)) as u64
@@ -48,11 +49,11 @@ unsafe extern "C" {
     static _end: u8;
 }
 
-/// The kernel image's parts, as virtual addresses.
+/// Virtual addresses of the kernel image's sections.
 pub struct Image {
-    /// Start of the image and of its code.
+    /// Start of the image and of its text.
     pub text: usize,
-    /// End of the code, start of read-only data.
+    /// End of text, start of read-only data.
     pub etext: usize,
     /// End of read-only data, start of data.
     pub erodata: usize,
@@ -60,7 +61,7 @@ pub struct Image {
     pub end: usize,
 }
 
-/// Where the parts of the kernel image are.
+/// The sections of the kernel image.
 pub fn image() -> Image {
     Image {
         text: &raw const _text as usize,
@@ -70,7 +71,7 @@ pub fn image() -> Image {
     }
 }
 
-/// Where the stack of the boot code is, [`BOOT_STACK_SIZE`] bytes, in the direct map.
+/// Direct-map address of the boot stack, which has [`BOOT_STACK_SIZE`] bytes.
 pub fn boot_stack() -> usize {
     &raw const _boot_stack as usize
 }
