@@ -151,7 +151,7 @@ lanes(
         (4, ["UserRange::write", "to the program"]),
         (1, ["usercopy::copy", "a fault may come here"], "far"),
         (3, ["dispatch", "frame.set_result: a0"]),
-        (2, ["trap_from_user", "expired: yield_now", "killed: exit"]),
+        (2, ["trap_from_user", "need_resched: yield_now", "killed: exit"]),
         (1, ["return_to_user", "loads registers, sret"]),
         (0, ["the count, or -1"]),
     ],

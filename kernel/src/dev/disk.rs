@@ -3,7 +3,7 @@
 
 use super::plic;
 use crate::arch::{hart, layout};
-use crate::mm::device::Window;
+use crate::mm::device::Mmio;
 use crate::mm::heap;
 use crate::mm::kernel_space::map_device;
 use crate::mm::ram::{pointer_to, zero};
@@ -55,10 +55,10 @@ pub fn init(platform: &Platform) -> Option<Disk> {
 }
 
 fn probe(registers: &Registers) -> Option<(Device, u32)> {
-    let window = Window::map(registers).ok()?;
-    let header = NonNull::new(window.start() as *mut VirtIOHeader)?;
+    let mmio = Mmio::map(registers).ok()?;
+    let header = NonNull::new(mmio.start() as *mut VirtIOHeader)?;
     // SAFETY: the registers of a virtio device, mapped for ever and used only here.
-    let transport = unsafe { MmioTransport::new(header, window.size()) }.ok()?;
+    let transport = unsafe { MmioTransport::new(header, mmio.size()) }.ok()?;
     if transport.device_type() != DeviceType::Block {
         return None;
     }

@@ -5,14 +5,14 @@ use crate::arch::hart;
 use crate::mm::ram::frames;
 use crate::mm::{heap, stack};
 use crate::proc::TABLE;
-use crate::sync::patiently;
+use crate::sync::poll_timeout;
 use crate::{fs, print, println};
 use abi::Event;
 
 /// Prints what memory is used for, and by whom.
 pub fn print() {
     print!("\nmemory: ");
-    match patiently(|| frames().try_stats()) {
+    match poll_timeout(|| frames().try_stats()) {
         Some(stats) => {
             println!("{} pages, {} free", stats.total, stats.free);
             print!("blocks of 4 KiB to 4 MiB:");
@@ -21,11 +21,11 @@ pub fn print() {
         }
         None => println!("(busy)"),
     }
-    match patiently(fs::try_pages) {
+    match poll_timeout(fs::try_pages) {
         Some((cached, all)) => print!("cached: {cached} of {all} pages of files; kernel: "),
         None => print!("cached: (busy) pages of files; kernel: "),
     }
-    match patiently(heap::try_pages) {
+    match poll_timeout(heap::try_pages) {
         Some(pages) => print!("{pages} of kmalloc, "),
         None => print!("(busy) of kmalloc, "),
     }
@@ -45,7 +45,7 @@ fn print_switches() {
 }
 
 fn print_processes() {
-    let Some(table) = patiently(|| TABLE.try_lock()) else {
+    let Some(table) = poll_timeout(|| TABLE.try_lock()) else {
         println!("processes: (busy)");
         return;
     };

@@ -9,13 +9,13 @@
 use crate::arch::hart::{self, Hart, Interrupted};
 use crate::arch::held_locks::HeldLock;
 use crate::arch::{layout, sbi, timer};
-use crate::debug::backtrace::{self, Way};
+use crate::debug::backtrace::{self, CallTrace};
 use crate::dev::console;
 use crate::mm::ram::frames;
 use crate::proc::{self, Process, TABLE, Table};
 use crate::sched::Awaited;
-use crate::symbols::Place;
-use crate::sync::{LONG_SPIN, patiently, rank};
+use crate::symbols::Symbol;
+use crate::sync::{LONG_SPIN, poll_timeout, rank};
 use crate::{print, println};
 use core::fmt;
 use core::sync::atomic::Ordering;
@@ -49,11 +49,11 @@ pub fn print() {
             tell_of(hart);
         }
     }
-    match patiently(|| TABLE.try_lock()) {
+    match poll_timeout(|| TABLE.try_lock()) {
         Some(table) => print_processes(&table),
         None => println!("the process table is locked"),
     }
-    match patiently(|| frames().try_stats()) {
+    match poll_timeout(|| frames().try_stats()) {
         Some(stats) => println!("{} of {} pages free", stats.free, stats.total),
         None => println!("the free pages are locked"),
     }
@@ -69,7 +69,7 @@ fn answers(hart: &Hart) -> bool {
     sbi::send_interrupt(hart.id());
     // The host may not run that hart at the moment, so there is more patience than with a lock.
     let told = || (hart.report_request.load(Ordering::SeqCst) == NOT_ASKED).then_some(());
-    if (0..ROUNDS).any(|_| patiently(told).is_some()) {
+    if (0..ROUNDS).any(|_| poll_timeout(told).is_some()) {
         return true;
     }
     let revoked =
@@ -78,7 +78,7 @@ fn answers(hart: &Hart) -> bool {
     if revoked.is_ok() {
         return false;
     }
-    patiently(told);
+    poll_timeout(told);
     true
 }
 
@@ -123,7 +123,7 @@ fn tell() {
 fn way(process: &Process, interrupted: &Interrupted) -> impl fmt::Display {
     let fp = interrupted.frame_pointer.get();
     let callers = process.thread().callers_from(fp);
-    Way {
+    CallTrace {
         at: Some(interrupted.pc.get()),
         callers,
         call: process.thread().syscall_number(),
@@ -152,7 +152,7 @@ fn tell_of(hart: &Hart) {
         .iter()
         .filter(|lock| Some(lock.lock) != wanted)
     {
-        let (name, place) = (rank::name(lock.kind), Place(lock.at));
+        let (name, place) = (rank::name(lock.kind), Symbol(lock.at));
         println!("    holds lock {:#x}, {name}, taken in{place}", lock.lock);
     }
 }
@@ -163,14 +163,14 @@ struct Asked(HeldLock);
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let HeldLock { kind, lock, at } = self.0;
-        write!(f, "lock {lock:#x}, {}, in{}", rank::name(kind), Place(at))
+        write!(f, "lock {lock:#x}, {}, in{}", rank::name(kind), Symbol(at))
     }
 }
 
 /// Prints that this hart spins for a lock since [`LONG_SPIN`] seconds, who it is and, in a checked
 /// kernel, who has the lock.
 pub fn tell_long_spin(wanted: HeldLock) {
-    console::in_a_hurry(|| {
+    console::bust_spinlocks(|| {
         let hart = hart::this();
         print!(
             "\nhart {} spins for {LONG_SPIN} s for {}",
@@ -186,7 +186,7 @@ pub fn tell_long_spin(wanted: HeldLock) {
             // A hart that spins for it has it in both lists.
             let spins = other.spinning_on.iter().any(|lock| is_it(&lock));
             if let Some(held) = other.held_locks.iter().find(is_it).filter(|_| !spins) {
-                println!("hart {} took it in{}", other.index(), Place(held.at));
+                println!("hart {} took it in{}", other.index(), Symbol(held.at));
             }
         }
         backtrace::print(0, 0);
@@ -215,7 +215,7 @@ fn print_processes(table: &Table) {
         match process.thread().awaits() {
             Some((awaited, queue, since)) => {
                 let since = Seconds(timer::now().saturating_sub(since));
-                let way = Way {
+                let way = CallTrace {
                     at: None,
                     callers: process.thread().callers(),
                     call: process.thread().syscall_number(),
@@ -226,7 +226,7 @@ fn print_processes(table: &Table) {
             None => println!("{start} {name}"),
         }
         for lock in process.thread().held_locks().iter() {
-            let (name, place) = (Awaited::name(lock.kind), Place(lock.at));
+            let (name, place) = (Awaited::name(lock.kind), Symbol(lock.at));
             println!("      holds the {name}, taken in{place}");
         }
     });

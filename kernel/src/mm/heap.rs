@@ -27,7 +27,7 @@ struct Kept {
     held: usize,
 }
 
-static KEPT: SpinLock<Kept, { rank::KEPT }> = SpinLock::new(Kept {
+static KEPT: SpinLock<Kept, { rank::KMALLOC_RESERVE }> = SpinLock::new(Kept {
     pages: [Pfn::new(0); LEAST],
     count: 0,
     held: 0,

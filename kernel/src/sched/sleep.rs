@@ -5,7 +5,7 @@ use super::thread::try_current;
 use super::wait::WaitQueue;
 use crate::arch::held_locks::HeldLock;
 use crate::arch::{hart, unwind};
-use crate::symbols::Place;
+use crate::symbols::Symbol;
 use crate::sync::{SpinLock, rank};
 use core::sync::atomic::{AtomicU32, Ordering};
 use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
@@ -70,7 +70,7 @@ impl RawSleep {
             held.find(|held| held.lock == self.waiting.address())
         });
         if let Some(held) = held {
-            let (since, at) = (Place(held.at), Place(at));
+            let (since, at) = (Symbol(held.at), Symbol(at));
             let name = Awaited::name(held.kind);
             panic!("{name} taken twice by one thread: in{since}, and again in{at}");
         }

@@ -73,5 +73,5 @@ pub fn uptime() -> Result<u64, Errno> {
 
 /// Statuses that QEMU's exit status has no room for become 255.
 pub fn shutdown(arguments: &Arguments) -> ! {
-    power::off(u8::try_from(arguments.int::<0>()).unwrap_or(u8::MAX))
+    power::power_off(u8::try_from(arguments.int::<0>()).unwrap_or(u8::MAX))
 }
