@@ -11,7 +11,7 @@ use crate::inspect::{memory, state};
 use crate::mm::{asid, commit, kernel_space, stack};
 use crate::platform::Platform;
 use crate::println;
-use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, group};
+use crate::proc::{self, Name, Process, Resources, TABLE, TestObjects, exec, group};
 use crate::sched::{self, Start, Thread};
 use crate::space::Mm;
 use crate::sync::{Once, SpinLock, rank};
@@ -78,19 +78,19 @@ pub fn spawn_init(disk: Option<Disk>) {
         boot_failed(format_args!("there is no disk"));
     }
     *DISK.lock() = disk;
-    let own = Own {
+    let resources = Resources {
         files: FileTable::new(),
         directory: None,
         objects: TestObjects::new(),
     };
     let pid = TABLE.lock().next_pid();
-    let Ok(init) = make_init(pid, own) else {
+    let Ok(init) = make_init(pid, resources) else {
         panic!("no memory for the first process");
     };
     sched::start(init.thread().clone(), init);
 }
 
-fn make_init(pid: i32, own: Own) -> Result<KArc<Process>, Errno> {
+fn make_init(pid: i32, resources: Resources) -> Result<KArc<Process>, Errno> {
     let mm = Mm::try_new(None)?;
     let start = Start {
         entry: run_init,
@@ -98,13 +98,13 @@ fn make_init(pid: i32, own: Own) -> Result<KArc<Process>, Errno> {
         frame: &TrapFrame::user(0, 0, [0, 0]),
     };
     let thread = Thread::try_new::<Process>(&start)?;
-    let init = Process::try_new(pid, Name::new(b"init"), own, mm, thread)?;
+    let init = Process::try_new(pid, Name::new(b"init"), resources, mm, thread)?;
     TABLE.lock().add(init.clone(), None)?;
     Ok(init)
 }
 
 extern "C" fn run_init(_: usize) {
-    sched::enter_new_context();
+    sched::schedule_tail();
     MISTAKE.try_get().inspect(|mistake| mistake.make());
     let Some(disk) = DISK.lock().take() else {
         unreachable!("the first process has the disk")
@@ -117,7 +117,7 @@ extern "C" fn run_init(_: usize) {
         Err(error) => boot_failed(format_args!("the disk cannot be mounted: {error:?}")),
     }
     match fs::root() {
-        Ok(root) => proc::current().own.lock().directory = Some(root),
+        Ok(root) => proc::current().resources.lock().directory = Some(root),
         Err(error) => boot_failed(format_args!("no root directory: {error}")),
     }
     commit::init();

@@ -33,7 +33,7 @@ fn trap_from_user(frame: &TrapFrame, trap: &Trap) {
         }
         Cause::IllegalInstruction if frame.float_state() == 0 => {
             // Probably the first floating point instruction; any other will trap again.
-            process.thread().enable_floats();
+            process.thread().enable_fpu();
             false
         }
         Cause::Software | Cause::Timer | Cause::External => {
@@ -134,7 +134,7 @@ fn trap_from_user_copy(address: u64, access: Access) -> bool {
     };
     csr::irq_enable();
     let mut result = space::resolve(process.mm(), address, access);
-    while result == Err(Denied::OutOfMemory) && oom::is_promised(&process) {
+    while result == Err(Denied::OutOfMemory) && oom::is_committed(&process) {
         result = space::resolve(process.mm(), address, access);
     }
     csr::irq_disable();

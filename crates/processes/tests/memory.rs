@@ -1,7 +1,7 @@
 //! What the table takes of memory, by an allocator that counts. One test alone, since it counts for all.
 
 use fallible::KArc;
-use processes::{INIT, Identity, MOST, Table};
+use processes::{INIT, Identity, MAX_PROCESSES, Table};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
@@ -57,7 +57,10 @@ fn a_table_that_was_full_gives_its_memory_back() {
     fork(&mut table).unwrap();
     let before = BYTES.load(Relaxed);
     let mut children: Vec<i32> = std::iter::from_fn(|| fork(&mut table).ok()).collect();
-    assert_eq!((table.count(), children.len()), (MOST, MOST - 1));
+    assert_eq!(
+        (table.count(), children.len()),
+        (MAX_PROCESSES, MAX_PROCESSES - 1)
+    );
     // Every other one first, so that pieces of the table become empty late.
     let (even, odd): (Vec<i32>, Vec<i32>) = children.iter().partition(|pid| **pid % 2 == 0);
     even.into_iter()

@@ -43,8 +43,8 @@ impl Mistake {
             }
             Mistake::Sleeplock => {
                 let process = current();
-                let _first = process.own.lock();
-                drop(process.own.lock());
+                let _first = process.resources.lock();
+                drop(process.resources.lock());
             }
             Mistake::Fault => {
                 let nothing = core::hint::black_box(core::ptr::without_provenance::<u64>(0x1230));

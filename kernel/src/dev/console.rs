@@ -4,7 +4,7 @@ use super::{power, uart};
 use crate::arch::hart;
 use crate::mm::user::UserRange;
 use crate::platform::Platform;
-use crate::sched::{self, Awaited, WaitQueue};
+use crate::sched::{self, WaitQueue, Wchan};
 use crate::sync::{Once, SpinGuard, SpinLock, poll_timeout, rank};
 use abi::{Errno, FIRST_GROUP};
 use core::fmt::{self, Write};
@@ -48,7 +48,7 @@ static TTY: SpinLock<Tty, { rank::DEVICE }> = SpinLock::new(Tty {
 });
 /// The foreground process group, which Ctrl-C kills.
 static FOREGROUND: AtomicI32 = AtomicI32::new(FIRST_GROUP);
-static LINES: WaitQueue = WaitQueue::new(Awaited::Line);
+static LINES: WaitQueue = WaitQueue::new(Wchan::Line);
 static OUTPUT: SpinLock<(), { rank::OUTPUT }> = SpinLock::new(());
 /// Index of the hart that panicked. From then on it prints without the lock, and any other hart that prints
 /// halts.

@@ -8,7 +8,7 @@ use crate::mm::heap;
 use crate::mm::kernel_space::map_device;
 use crate::mm::ram::{pointer_to, zero};
 use crate::platform::{Platform, Registers};
-use crate::sched::{Awaited, WaitQueue};
+use crate::sched::{WaitQueue, Wchan};
 use crate::sync::{Once, SpinLock, rank};
 use abi::Event;
 use core::ptr::NonNull;
@@ -44,7 +44,7 @@ pub fn init(platform: &Platform) -> Option<Disk> {
     device.enable_interrupts();
     SHARED.set(Shared {
         device: SpinLock::new(device),
-        done: WaitQueue::new(Awaited::Disk),
+        done: WaitQueue::new(Wchan::Disk),
     });
     plic::register(number, interrupt);
     plic::enable(number);

@@ -5,7 +5,7 @@ use super::pipe::{Pipe, ReadEnd, WriteEnd};
 use super::volume;
 use crate::dev::{self, Device};
 use crate::mm::user::UserRange;
-use crate::sched::{Awaited, SleepLock};
+use crate::sched::{SleepLock, Wchan};
 use abi::{Errno, FileType, OpenFlags, PAGE_SIZE, Stat};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::{KArc, KBox};
@@ -81,7 +81,7 @@ impl File {
             }
             FileType::Directory => Source::Inode {
                 inode,
-                offset: SleepLock::new(Awaited::OffsetLock, 0),
+                offset: SleepLock::new(Wchan::OffsetLock, 0),
             },
             FileType::File => {
                 if writable {
@@ -89,7 +89,7 @@ impl File {
                 }
                 Source::Inode {
                     inode,
-                    offset: SleepLock::new(Awaited::OffsetLock, 0),
+                    offset: SleepLock::new(Wchan::OffsetLock, 0),
                 }
             }
         };

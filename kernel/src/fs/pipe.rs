@@ -2,7 +2,7 @@
 
 use crate::mm::user::UserRange;
 use crate::mm::{Commit, Frame};
-use crate::sched::{Awaited, SleepLock, WaitQueue};
+use crate::sched::{SleepLock, WaitQueue, Wchan};
 use abi::Errno;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::KArc;
@@ -50,9 +50,9 @@ impl Pipe {
         };
         PIPES.fetch_add(1, Ordering::Relaxed);
         let pipe = KArc::try_new(Pipe {
-            state: SleepLock::new(Awaited::PipeLock, state),
-            filled: WaitQueue::new(Awaited::PipeBytes),
-            drained: WaitQueue::new(Awaited::PipeRoom),
+            state: SleepLock::new(Wchan::PipeLock, state),
+            filled: WaitQueue::new(Wchan::PipeBytes),
+            drained: WaitQueue::new(Wchan::PipeRoom),
         })?;
         Ok((ReadEnd(pipe.clone()), WriteEnd(pipe)))
     }

@@ -1,7 +1,7 @@
 //! The mounted file system, under one sleeping lock.
 
 use crate::dev::disk::Disk;
-use crate::sched::{Awaited, SleepGuard, SleepLock};
+use crate::sched::{SleepGuard, SleepLock, Wchan};
 use crate::sync::Once;
 use xv6fs::Fs;
 
@@ -13,7 +13,7 @@ static FS: Once<SleepLock<Fs<Disk>>> = Once::new();
 /// Mounts the root file system; the running process waits for the disk.
 pub fn mount(disk: Disk) -> Result<(), xv6fs::Error> {
     let fs = Fs::mount(disk, BUFFERS)?;
-    FS.set(SleepLock::new(Awaited::FileSystemLock, fs));
+    FS.set(SleepLock::new(Wchan::FileSystemLock, fs));
     Ok(())
 }
 

@@ -52,7 +52,7 @@ fn print_processes() {
     println!("  pid state   pages  held name");
     table.for_each(|process, _| {
         let (pid, state) = (process.pid, process.state().name());
-        let (pages, held) = (process.mm().resident(), process.held());
+        let (pages, held) = (process.mm().resident(), process.resource_pages());
         match process.try_name() {
             Some(name) => println!("{pid:5} {state:6} {pages:6} {held:5} {name}"),
             None => println!("{pid:5} {state:6} {pages:6} {held:5} (busy)"),

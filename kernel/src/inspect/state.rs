@@ -13,7 +13,7 @@ use crate::debug::backtrace::{self, CallTrace};
 use crate::dev::console;
 use crate::mm::ram::frames;
 use crate::proc::{self, Process, TABLE, Table};
-use crate::sched::Awaited;
+use crate::sched::Wchan;
 use crate::symbols::Symbol;
 use crate::sync::{LONG_SPIN, poll_timeout, rank};
 use crate::{print, println};
@@ -138,7 +138,7 @@ fn tell_of(hart: &Hart) {
         "hart {index}: does not answer; the clock interrupted it {} s ago",
         Seconds(since)
     );
-    match proc::number_on(hart) {
+    match proc::pid_on(hart) {
         None => println!("    runs no process"),
         Some(number) => println!("    runs pid {number}"),
     }
@@ -212,21 +212,21 @@ fn print_processes(table: &Table) {
         let (state, pages) = (process.state().name(), process.mm().resident());
         let start = format_args!("{pid:5} {parent:6} {state:6} {pages:6}");
         let name = Printable(process);
-        match process.thread().awaits() {
-            Some((awaited, queue, since)) => {
+        match process.thread().wchan() {
+            Some((wchan, queue, since)) => {
                 let since = Seconds(timer::now().saturating_sub(since));
                 let way = CallTrace {
                     at: None,
                     callers: process.thread().callers(),
                     call: process.thread().syscall_number(),
                 };
-                println!("{start} {name:16} {since:5} s {awaited}: {way}");
+                println!("{start} {name:16} {since:5} s {wchan}: {way}");
                 print_holder(table, queue);
             }
             None => println!("{start} {name}"),
         }
         for lock in process.thread().held_locks().iter() {
-            let (name, place) = (Awaited::name(lock.kind), Symbol(lock.at));
+            let (name, place) = (Wchan::name(lock.kind), Symbol(lock.at));
             println!("      holds the {name}, taken in{place}");
         }
     });

@@ -9,12 +9,12 @@ use fallible::KArc;
 use zerocopy::IntoBytes;
 
 fn file(descriptor: i32) -> Result<KArc<File>, Errno> {
-    proc::current().own.lock().files.get(descriptor)
+    proc::current().resources.lock().files.get(descriptor)
 }
 
 fn directory() -> Result<InodeRef, Errno> {
     proc::current()
-        .own
+        .resources
         .lock()
         .directory
         .clone()
@@ -24,9 +24,9 @@ fn directory() -> Result<InodeRef, Errno> {
 /// Changes the table of open files, and notes how much it takes.
 fn with_table<T>(act: impl FnOnce(&mut FileTable) -> T) -> T {
     let process = proc::current();
-    let mut own = process.own.lock();
-    let result = act(&mut own.files);
-    process.set_held(own.pages());
+    let mut resources = process.resources.lock();
+    let result = act(&mut resources.files);
+    process.set_resource_pages(resources.pages());
     result
 }
 
@@ -142,7 +142,7 @@ pub fn chdir(arguments: &Arguments) -> Result<u64, Errno> {
     if inode.kind() != FileType::Directory {
         return Err(Errno::NotDirectory);
     }
-    let left = proc::current().own.lock().directory.replace(inode);
+    let left = proc::current().resources.lock().directory.replace(inode);
     drop(left);
     Ok(0)
 }

@@ -49,7 +49,7 @@ fn about(process: &Process, parent: i32) -> ProcInfo {
         parent,
         state: process.state() as u32,
         name: process.name().bytes(),
-        objects: process.held() as u64,
+        objects: process.resource_pages() as u64,
         ..ProcInfo::default()
     };
     if let Some(space) = process.mm().lock().as_ref() {

@@ -106,9 +106,9 @@ pub fn kfree(arguments: &Arguments) -> Result<u64, Errno> {
 
 fn with_objects<T>(act: impl FnOnce(&mut TestObjects) -> Result<T, Errno>) -> Result<T, Errno> {
     let process = proc::current();
-    let mut own = process.own.lock();
-    let result = act(&mut own.objects);
-    process.set_held(own.pages());
+    let mut resources = process.resources.lock();
+    let result = act(&mut resources.objects);
+    process.set_resource_pages(resources.pages());
     result
 }
 
