@@ -1,7 +1,7 @@
 # A thin front end: scripts/xtask builds xtask, which does the work.
 
 # Passed on unchanged: make does not expand dollar signs here.
-settings := CPUS MEM ICOUNT CMD ADD QEMUEXTRA BOOT TIMEOUT KEEP PROFILE FEATURES GDBPORT JOBS LAB OUT TREE
+settings := CPUS MEM ICOUNT CMD ADD QEMUEXTRA BOOT TIMEOUT KEEP PROFILE FEATURES GDBPORT JOBS LAB OUT TREE LARGE_FILES
 $(foreach s,$(settings),$(eval override export $s := $$(value $s)))
 
 help: ## this list

@@ -176,22 +176,24 @@ lanes(
 
 lanes(
     "write",
-    "The life of a file write: one transaction, then the cached page",
+    "The life of a file write: the running transaction, the cached page, and later the disk",
     ["syscall, fs", "crates/xv6fs", "dev/disk.rs", "the disk has"],
     [
         (0, ["file::write", "File::write: offset lock"]),
         (0, ["write_inode", "user bytes to a buffer"]),
         (0, ["Inode::write", "file system lock"]),
         (1, ["Fs::write, transaction", "write_data: pinned blocks"]),
-        (1, ["Log::commit", "Log::write"]),
+        (0, ["Inode::write", "Object::write: cached pages", "size grows; the call returns"]),
+        (0, ["writeback", "the machine idles, or 5 s later"]),
+        (1, ["Fs::checkpoint", "Log::commit"]),
         (2, ["write, flush", "transfer sleeps"]),
         (3, ["copies in the log", "crash here: old"], "frame"),
         (2, ["write, flush"]),
         (3, ["the log's header", "crash from here on: new"], "far"),
+        (1, ["Log::checkpoint", "Cache::write_home"]),
         (2, ["write, flush"]),
         (3, ["blocks at home"], "frame"),
-        (2, ["write, flush"]),
+        (2, ["write"]),
         (3, ["the header cleared"], "frame"),
-        (0, ["Inode::write", "Object::write: cached pages", "size grows"]),
     ],
 )

@@ -47,6 +47,7 @@ pub fn read_arguments(platform: &Platform) {
         {
             _ if text == "panic=stop" => power::set_halt_on_panic(),
             _ if text == "commit=strict" => commit::set_strict(true),
+            _ if text == "sync" => fs::set_sync(),
             _ if text == "commit=lazy" => commit::set_strict(false),
             Some(("maxproc", Ok(limit))) => TABLE.lock().set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),

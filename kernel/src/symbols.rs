@@ -3,7 +3,7 @@
 use core::fmt;
 use ksyms::{Name, Table};
 
-const SIZE: usize = 9 * 1024 + 512;
+const SIZE: usize = 10 << 10;
 
 #[unsafe(link_section = ".ksyms")]
 #[used]

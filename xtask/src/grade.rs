@@ -138,7 +138,7 @@ impl Part {
         log: &Path,
     ) -> Result<Vec<Test>> {
         let start = Instant::now();
-        let disk = image::disk(toolchain, guest, None, &options.add)?;
+        let disk = image::disk(toolchain, guest, options.format, None, &options.add)?;
         let qemu = qemu::command(
             &guest.kernel,
             &disk,

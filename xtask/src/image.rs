@@ -5,7 +5,7 @@ use crate::{
     c,
     qemu::Disk,
     toolchain::Toolchain,
-    volume::{self, Volume},
+    volume::{self, Format, Volume},
 };
 use anyhow::{Context, Result};
 use std::{
@@ -16,12 +16,18 @@ use std::{
 
 /// Size of our images in bytes.
 const SIZE: usize = 32 << 20;
+/// Size of those with large files.
+const LARGE_SIZE: usize = 128 << 20;
 /// The mark of our images in the boot block, which xv6 does not use.
 const MARK: &[u8] = b"made by Pagoda's xtask, which refreshes the programs here\n";
 
 /// A new image with the programs and the README.
-pub(crate) fn fresh(toolchain: &Toolchain, guest: &Guest) -> Result<Vec<u8>> {
-    let mut volume = Volume::format(SIZE)?;
+pub(crate) fn fresh(toolchain: &Toolchain, guest: &Guest, format: Format) -> Result<Vec<u8>> {
+    let size = match format {
+        Format::Plain => SIZE,
+        Format::LargeFiles => LARGE_SIZE,
+    };
+    let mut volume = Volume::format(size, format)?;
     for (name, program) in &guest.programs {
         volume.put(name, program)?;
     }
@@ -30,7 +36,7 @@ pub(crate) fn fresh(toolchain: &Toolchain, guest: &Guest) -> Result<Vec<u8>> {
         "README",
         &fs::read(&readme).with_context(|| readme.display().to_string())?,
     )?;
-    let mut image = volume.into_image();
+    let mut image = volume.into_image()?;
     image[..MARK.len()].copy_from_slice(MARK);
     Ok(image)
 }
@@ -66,11 +72,12 @@ pub(crate) fn check(path: &Path) -> Result<()> {
     }
 }
 
-/// The disk for one run: a temporary one, or the image `keep`, created if missing. The files `add`
-/// are copied into its root.
+/// The disk for one run: a temporary one, or the image `keep`, created in this format if missing. The
+/// files `add` are copied into its root.
 pub(crate) fn disk(
     toolchain: &Toolchain,
     guest: &Guest,
+    format: Format,
     keep: Option<&Path>,
     add: &[PathBuf],
 ) -> Result<Disk> {
@@ -78,7 +85,7 @@ pub(crate) fn disk(
     let image = match kept {
         Some(path) if add.is_empty() => return Ok(Disk::Kept(path.to_path_buf())),
         Some(path) => fs::read(path).with_context(|| path.display().to_string())?,
-        None => fresh(toolchain, guest)?,
+        None => fresh(toolchain, guest, format)?,
     };
     let image = if add.is_empty() {
         image
@@ -99,11 +106,12 @@ pub(crate) fn disk(
 pub(crate) fn lasting(
     toolchain: &Toolchain,
     guest: &Guest,
+    format: Format,
     path: &Path,
     add: &[PathBuf],
 ) -> Result<Disk> {
     if !path.exists() {
-        replace(path, &fresh(toolchain, guest)?)?;
+        replace(path, &fresh(toolchain, guest, format)?)?;
     }
     let mut volume = open(path)?;
     let foreign = is_foreign(path)?;
@@ -127,7 +135,7 @@ pub(crate) fn lasting(
         eprintln!("xtask: {name}: replaced outdated programs: {names}");
     }
     if !update(&mut volume, &added)?.is_empty() || !refreshed.is_empty() {
-        replace(path, &volume.into_image())?;
+        replace(path, &volume.into_image()?)?;
     }
     Ok(Disk::Kept(path.to_path_buf()))
 }
@@ -157,7 +165,7 @@ pub(crate) fn with_files(
     for (name, contents) in added(toolchain, files)? {
         volume.put(&name, &contents)?;
     }
-    Ok(volume.into_image())
+    volume.into_image()
 }
 
 /// The files as stored on the disk, by base name: C sources compiled, programs stripped.
@@ -240,7 +248,7 @@ mod tests {
             dir.join(name)
         });
         let add: Vec<PathBuf> = add.collect();
-        lasting(&Toolchain::find(), &guest(), &path, &add).unwrap();
+        lasting(&Toolchain::find(), &guest(), Format::Plain, &path, &add).unwrap();
         let after = fs::read(&path).unwrap();
         fs::remove_dir_all(&dir).unwrap();
         after
@@ -253,10 +261,11 @@ mod tests {
 
     #[test]
     fn our_image_is_refreshed_and_stays_marked() {
-        let mut volume = Volume::open(fresh(&Toolchain::find(), &guest()).unwrap()).unwrap();
+        let mut volume =
+            Volume::open(fresh(&Toolchain::find(), &guest(), Format::Plain).unwrap()).unwrap();
         volume.put("ls", b"an older ls").unwrap();
         volume.put("mine", b"mine").unwrap();
-        let image = volume.into_image();
+        let image = volume.into_image().unwrap();
         let after = used("marked", &image, &[("cat", "my cat")]);
         assert_eq!(get(&after, "ls").as_deref(), Some("the new ls"));
         assert_eq!(get(&after, "cat").as_deref(), Some("my cat"));
@@ -268,9 +277,9 @@ mod tests {
 
     #[test]
     fn a_foreign_image_only_gets_the_added_files() {
-        let mut volume = Volume::format(2 << 20).unwrap();
+        let mut volume = Volume::format(2 << 20, Format::Plain).unwrap();
         volume.put("ls", b"xv6's own ls").unwrap();
-        let image = volume.into_image();
+        let image = volume.into_image().unwrap();
         assert_eq!(used("foreign", &image, &[]), image);
         let after = used("foreign-add", &image, &[("cat", "my cat")]);
         assert_eq!(get(&after, "ls").as_deref(), Some("xv6's own ls"));

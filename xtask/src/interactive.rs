@@ -9,7 +9,7 @@ use crate::{
     session::{Session, Stderr},
     terminal,
     toolchain::Toolchain,
-    typist::Typist,
+    typist::{self, Typist},
 };
 use anyhow::{Context, Result, bail};
 use std::{
@@ -45,7 +45,8 @@ pub(crate) fn boot(toolchain: &Toolchain, options: &Options) -> Result<u8> {
         check_port(options.gdb_port)?;
     }
     let console = console();
-    let mut qemu = qemu::command(kernel, &disk, &options.hardware, "", console)?;
+    let boot = boot_argument(console);
+    let mut qemu = qemu::command(kernel, &disk, &options.hardware, boot, console)?;
     if options.wait {
         wait_for_gdb(toolchain, options, kernel, &mut qemu)?;
     }
@@ -56,6 +57,14 @@ fn console() -> Console {
     match stdin().is_terminal() {
         true => Console::Terminal,
         false => Console::Stdio,
+    }
+}
+
+/// The boot argument for a session with such a console.
+fn boot_argument(console: Console) -> &'static str {
+    match console {
+        Console::Terminal => "",
+        Console::Stdio => typist::BOOT,
     }
 }
 
@@ -145,8 +154,9 @@ fn machine(
         .keep
         .clone()
         .unwrap_or_else(|| toolchain.target_dir().join("fs.img"));
-    let disk = image::lasting(toolchain, &guest, &image, &options.add)?;
-    let qemu = qemu::command(&guest.kernel, &disk, &options.hardware, "", console)?;
+    let disk = image::lasting(toolchain, &guest, options.format, &image, &options.add)?;
+    let boot = boot_argument(console);
+    let qemu = qemu::command(&guest.kernel, &disk, &options.hardware, boot, console)?;
     Ok((qemu, guest.kernel, disk))
 }
 

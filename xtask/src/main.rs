@@ -69,6 +69,8 @@ Each option may be given as an environment variable too:
                            spaces; C sources are compiled
   --keep IMAGE (KEEP)      run, qemu: use and keep this image, created if missing; an image that
                            xtask did not make keeps its programs
+  --large-files (LARGE_FILES=1)  image, run, qemu: where an image is made, one with files of up to
+                           65,803 KiB, which only Pagoda takes
   --port N (GDBPORT)       gdb: where to listen; default 26000
   --jobs N (JOBS)          test: concurrent guests
   --out FILE (OUT)         grade: write results for a grading system: .json Gradescope, .xml JUnit
@@ -128,7 +130,7 @@ fn image(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     }
     let named = options.rest.first().map(PathBuf::from);
     let path = named.unwrap_or_else(|| guest.dir.join("fs.img"));
-    let mut image = image::fresh(toolchain, &guest)?;
+    let mut image = image::fresh(toolchain, &guest, options.format)?;
     if !options.add.is_empty() {
         image = image::with_files(toolchain, image, &options.add)?;
     }

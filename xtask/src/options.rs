@@ -1,6 +1,6 @@
 //! Options: flags, or the environment variables that `make` exports.
 
-use crate::c::Dialect;
+use crate::{c::Dialect, volume::Format};
 use anyhow::{Context, Result, bail, ensure};
 use lexopt::prelude::*;
 use rustix::process::Pid;
@@ -64,6 +64,8 @@ pub(crate) struct Options {
     pub(crate) jobs: Option<usize>,
     /// `test` and others: only list.
     pub(crate) list: bool,
+    /// Of images that are made.
+    pub(crate) format: Format,
     /// `image`: only these of the programs.
     pub(crate) programs: Option<Vec<String>>,
     /// `cc`: overrides the dialect of the includes.
@@ -174,6 +176,10 @@ impl Options {
                     list = true;
                     continue;
                 }
+                Long("large-files") => {
+                    set.large_files = Some("1".into());
+                    continue;
+                }
                 Long("scratch") => {
                     scratch = true;
                     continue;
@@ -243,6 +249,7 @@ struct Settings {
     out: Option<String>,
     tree: Option<String>,
     boot_timeout: Option<String>,
+    large_files: Option<String>,
     programs: Option<String>,
     dialect: Option<String>,
     above: Option<String>,
@@ -268,6 +275,7 @@ impl Settings {
             out: env("OUT"),
             tree: env("TREE"),
             boot_timeout: env("XV6_BOOT_TIMEOUT"),
+            large_files: env("LARGE_FILES"),
             programs: None,
             dialect: None,
             above: None,
@@ -309,6 +317,10 @@ impl Settings {
             gdb_port: port(self.port.as_deref().unwrap_or("26000"))?,
             jobs: self.jobs.map(|jobs| number("JOBS", &jobs)).transpose()?,
             list: false,
+            format: match switch("LARGE_FILES", self.large_files.as_deref().unwrap_or("0"))? {
+                true => Format::LargeFiles,
+                false => Format::Plain,
+            },
             programs: self.programs.as_deref().map(words),
             dialect: self
                 .dialect

@@ -7,7 +7,7 @@ use crate::{
     resolver::Resolver,
     session::{Event, Session, Stderr},
     toolchain::Toolchain,
-    typist::Typist,
+    typist::{self, Typist},
 };
 use anyhow::{Context, Result, ensure};
 use std::{
@@ -49,10 +49,16 @@ pub(crate) fn run(toolchain: &Toolchain, options: &Options) -> Result<u8> {
     };
     let lines = foreign.map(|image| typed(image, &cmd)).transpose()?;
     let guest = build::guest(toolchain, options.profile, &options.features)?;
-    let disk = image::disk(toolchain, &guest, options.keep.as_deref(), &options.add)?;
+    let disk = image::disk(
+        toolchain,
+        &guest,
+        options.format,
+        options.keep.as_deref(),
+        &options.add,
+    )?;
     let boot = match lines {
         None => boot_args(&cmd),
-        Some(_) => String::new(),
+        Some(_) => typist::BOOT.into(),
     };
     let qemu = qemu::command(
         &guest.kernel,

@@ -18,6 +18,10 @@ const INSIST: Duration = Duration::from_secs(1);
 /// End of file.
 const CTRL_D: &[u8] = b"\x04";
 
+/// Boot argument for a session that a [`Typist`] ends: nobody powers that machine off, so calls wait for
+/// the disk.
+pub(crate) const BOOT: &str = "sync";
+
 /// Types lines on the console, each after the one before was processed, since a serial line buffers
 /// little. At the end of input it ends the session with the shell's end of file.
 pub(crate) struct Typist {

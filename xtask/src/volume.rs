@@ -3,14 +3,22 @@
 use abi::{DIRSIZ, FileType};
 use anyhow::{Error, Result, ensure};
 use xv6fs::{
-    BLOCK_SIZE, Block, BlockDevice, DeviceError, Error as FsError, FormatOptions, Fs,
-    MAX_FILE_SIZE, ROOT,
+    BLOCK_SIZE, Block, BlockDevice, DeviceError, Error as FsError, FormatOptions, Fs, ROOT,
 };
 
 /// Bytes of the disk for each inode.
 const BYTES_PER_INODE: usize = 16 << 10;
 /// Size of the buffer cache; the image is in memory anyway.
 const CACHE_BLOCKS: usize = 64;
+
+/// The format of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// As in xv6: files of 268 KiB at most.
+    Plain,
+    /// With a double indirect block, and a long log.
+    LargeFiles,
+}
 
 /// A disk image as a block device.
 struct Image(Vec<u8>);
@@ -47,11 +55,14 @@ pub(crate) struct Volume(Fs<Image>);
 
 impl Volume {
     /// Creates a file system of `size` bytes.
-    pub(crate) fn format(size: usize) -> Result<Volume> {
+    pub(crate) fn format(size: usize, format: Format) -> Result<Volume> {
         let options = FormatOptions {
             blocks: u32::try_from(size / BLOCK_SIZE)?,
             inodes: u32::try_from(size / BYTES_PER_INODE)?,
-            ..FormatOptions::default()
+            ..match format {
+                Format::Plain => FormatOptions::default(),
+                Format::LargeFiles => FormatOptions::large(),
+            }
         };
         let fs = Fs::format(Image(vec![0; size]), &options);
         Ok(Volume(fs.map_err(|error| says(error, "the image"))?))
@@ -63,8 +74,10 @@ impl Volume {
         Ok(Volume(fs.map_err(|error| says(error, "the image"))?))
     }
 
-    pub(crate) fn into_image(self) -> Vec<u8> {
-        self.0.into_device().0
+    /// The image, with all changes where they belong.
+    pub(crate) fn into_image(self) -> Result<Vec<u8>> {
+        let image = self.0.unmount().map_err(|error| says(error, "the image"))?;
+        Ok(image.0)
     }
 
     /// Writes a file in the root directory.
@@ -73,10 +86,11 @@ impl Volume {
     /// The name or the file is too long, or the disk is full; the message says which and by how much.
     pub(crate) fn put(&mut self, name: &str, contents: &[u8]) -> Result<()> {
         check_name(name)?;
+        let most = self.0.superblock().max_file_size();
         ensure!(
-            contents.len() <= MAX_FILE_SIZE as usize,
-            "{name}: a file on the disk has at most {MAX_FILE_SIZE} bytes ({} KiB), this one {}",
-            MAX_FILE_SIZE >> 10,
+            contents.len() <= most as usize,
+            "{name}: a file on the disk has at most {most} bytes ({} KiB), this one {}",
+            most >> 10,
             contents.len()
         );
         self.write(name, contents)
@@ -162,20 +176,36 @@ mod tests {
     use super::*;
 
     fn volume() -> Volume {
-        Volume::format(2 << 20).unwrap()
+        Volume::format(2 << 20, Format::Plain).unwrap()
+    }
+
+    fn again(volume: Volume) -> Volume {
+        Volume::open(volume.into_image().unwrap()).unwrap()
     }
 
     #[test]
     fn files_can_be_written_and_read() {
         let mut volume = volume();
-        let large: Vec<u8> = (0..MAX_FILE_SIZE).map(|n| (n / 7) as u8).collect();
+        let large: Vec<u8> = (0..268 * 1024).map(|n| (n / 7) as u8).collect();
         volume.put("large", &large).unwrap();
         volume.put("empty", b"").unwrap();
-        let mut again = Volume::open(volume.into_image()).unwrap();
+        let mut again = again(volume);
         assert_eq!(again.get("large").unwrap(), Some(large));
         assert_eq!(again.get("empty").unwrap(), Some(Vec::new()));
         assert_eq!(again.get("missing").unwrap(), None);
         assert_eq!(again.check(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_image_with_large_files_has_them() {
+        let mut volume = Volume::format(8 << 20, Format::LargeFiles).unwrap();
+        let large: Vec<u8> = (0..5 << 20).map(|n| (n / 7) as u8).collect();
+        volume.put("large", &large).unwrap();
+        let mut again = again(volume);
+        assert_eq!(again.get("large").unwrap(), Some(large));
+        assert_eq!(again.check(), Vec::<String>::new());
+        let error = again.put("x", &vec![0; 65_803 * 1024 + 1]).unwrap_err();
+        assert!(error.to_string().contains("65803 KiB"), "{error}");
     }
 
     #[test]

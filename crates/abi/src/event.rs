@@ -68,4 +68,6 @@ events! {
     FlushSpace = 22, "TLB flushes of an address space";
     /// A full TLB flush.
     FlushAll = 23, "full TLB flushes";
+    /// A flush of the disk's write cache.
+    DiskFlush = 24, "disk cache flushes";
 }

@@ -13,7 +13,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct ProcInfo {
     /// [`ProcInfo::VERSION`] of the kernel.
     pub version: u64,
-    /// Process ID.
+    /// Process ID; 0 or below for a kernel thread.
     pub pid: i32,
     /// Process ID of the parent; 0 for none.
     pub parent: i32,
@@ -95,6 +95,8 @@ bitflags! {
     pub struct ProcInfoFlags: u32 {
         /// The process with the lowest ID not below the given one: to iterate over all.
         const NEXT = 1;
+        /// The kernel thread with the given ID: the first has 0, the next one -1, and so on.
+        const KERNEL = 2;
     }
 }
 

@@ -99,6 +99,10 @@ calls! {
     /// `pagetable(pid, after, *mut TableEntry, count) -> records stored`: the process's page-table
     /// entries after the place `after`; 0 at the end.
     Pagetable = 34, "pagetable";
+    /// `fsync(fd)`: waits until all changes of this file or directory are on the disk.
+    Fsync = 36, "fsync";
+    /// `sync()`: waits until all changes are on the disk.
+    Sync = 37, "sync";
     /// `errno() -> Errno`: the error of the caller's last failed call; 0 for none.
     Errno = 38, "errno";
     /// `setpgid(pid, group)`: moves the caller (0) or a child into an existing process group, or

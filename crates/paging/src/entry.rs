@@ -112,7 +112,42 @@ impl Leaf {
             true => prot,
             false => prot - Prot::WRITE,
         };
-        Leaf::user(self.pfn(), gained)
+        Leaf(Leaf::user(self.pfn(), gained).0 | self.0 & format::BORROWED)
+    }
+
+    /// The same page with the software's mark that it is not the space's own: it belongs to a memory
+    /// object, or is the one of zeroes.
+    #[inline(always)]
+    pub fn borrowed(self) -> Leaf {
+        Leaf(self.0 | format::BORROWED)
+    }
+
+    /// Whether it has that mark.
+    #[inline(always)]
+    pub fn is_borrowed(self) -> bool {
+        self.0 & format::BORROWED != 0
+    }
+
+    /// Whether it was accessed since that was [forgotten](Self::untouched).
+    pub fn is_accessed(self) -> bool {
+        self.0 & format::ACCESSED != 0
+    }
+
+    /// Whether it was written since that was [forgotten](Self::untouched).
+    pub fn is_dirty(self) -> bool {
+        self.0 & format::DIRTY != 0
+    }
+
+    /// The same page as after an access. Hardware that does not set these bits by itself faults where they
+    /// are clear.
+    #[inline(always)]
+    pub fn touched(self, write: bool) -> Leaf {
+        Leaf(self.0 | format::touch(self.0, write))
+    }
+
+    /// The same page, neither accessed nor dirty.
+    pub fn untouched(self) -> Leaf {
+        Leaf(self.0 & !(format::ACCESSED | format::DIRTY))
     }
 
     /// The same page, read-only.

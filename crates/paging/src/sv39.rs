@@ -32,6 +32,8 @@ bitflags::bitflags! {
         /// One of the two bits that are the software's: the entry keeps a frame for a page that may
         /// not be accessed at present. Hardware stops at the missing `VALID`.
         const KEPT = 1 << 8;
+        /// The other one: the page is not the space's own.
+        const BORROWED = 1 << 9;
     }
 }
 
@@ -46,7 +48,7 @@ pub(crate) fn branch(table: Pfn) -> u64 {
 
 /// Whether an entry above the leaf level leads to a table.
 pub(crate) fn is_branch(entry: u64) -> bool {
-    let looked_at = Bits::all() - Bits::KEPT;
+    let looked_at = Bits::all() - Bits::KEPT - Bits::BORROWED;
     Bits::from_bits_truncate(entry) & looked_at == Bits::VALID && entry >> RESERVED_SHIFT == 0
 }
 
@@ -62,8 +64,8 @@ pub(crate) fn kernel(pfn: Pfn, prot: Prot) -> u64 {
 }
 
 /// What can be written can be read, as the format has no other way. "Accessed" and "dirty" are set
-/// from the start: nothing reads them, and hardware that leaves them to software would fault for
-/// each. Without any right the entry only keeps the frame: a valid one would be a branch.
+/// from the start: a page is put in when it is used, and hardware that leaves them to software would fault
+/// for each. Without any right the entry only keeps the frame: a valid one would be a branch.
 #[inline(always)]
 fn page(pfn: Pfn, prot: Prot, whose: Bits) -> u64 {
     let mut bits = Bits::VALID | Bits::ACCESSED | whose;
@@ -101,6 +103,24 @@ pub(crate) fn prot(entry: u64) -> Prot {
     prot.set(Prot::WRITE, bits.contains(Bits::WRITE | Bits::DIRTY));
     prot.set(Prot::EXEC, bits.contains(Bits::EXEC));
     prot
+}
+
+/// The mark for a page that is not the space's own.
+pub(crate) const BORROWED: u64 = Bits::BORROWED.bits();
+/// What tells that a page was accessed, and written.
+pub(crate) const ACCESSED: u64 = Bits::ACCESSED.bits();
+pub(crate) const DIRTY: u64 = Bits::DIRTY.bits();
+
+/// The bits that an access sets which the entry allows.
+pub(crate) fn touch(entry: u64, write: bool) -> u64 {
+    let bits = Bits::from_bits_truncate(entry);
+    if !bits.contains(Bits::VALID) {
+        return 0;
+    }
+    match write && bits.contains(Bits::WRITE) {
+        true => ACCESSED | DIRTY,
+        false => ACCESSED,
+    }
 }
 
 pub(crate) fn is_writable(entry: u64) -> bool {

@@ -3,8 +3,9 @@
 
 use crate::access::Access;
 use crate::machine::Frame;
+use crate::object::LockedPage;
 use crate::region::{Region, Source};
-use crate::table::{PageTable, Whole};
+use crate::table::{PageTable, Room, Whole};
 use crate::{AddressSpace, Error, Files, Flush};
 use abi::{Event, Prot};
 use frames::Pfn;
@@ -60,12 +61,16 @@ impl<M: Files> AddressSpace<M> {
         let Some(leaf) = cursor.entry().leaf() else {
             return fill(&self.table, region, cursor, access);
         };
-        if leaf.prot().contains(access.needs()) {
+        let touched = leaf.touched(access == Access::Write);
+        if !touched.prot().contains(access.needs()) {
+            unshare(&self.table, region, &cursor, leaf)?;
+        } else if touched == leaf {
             // The TLB had an entry with fewer rights, or that a table was missing.
             self.table.flush_here(Flush::Space);
             self.machine().note(Event::Stale);
         } else {
-            unshare(&self.table, region, &cursor, leaf)?;
+            // Hardware that leaves it to software to say that a page is in use.
+            self.table.grant(page, leaf, touched);
         }
         Ok(Fault::Done)
     }
@@ -84,11 +89,8 @@ fn fill<M: Files>(
         Source::Object { window, valid } => {
             let page = cursor.addr();
             let room = table.reserve_room(cursor)?;
-            match (window.page(page)?, window.file()) {
-                (Some(found), _) => {
-                    let leaf = leaf_for(table.machine(), region, access, valid, found.frame)?;
-                    table.put(room, leaf);
-                }
+            match (window.lock_page(page)?, window.file()) {
+                (Some(found), _) => put_page(table, region, (access, valid), found, room)?,
                 (None, Some(file)) => {
                     return Ok(Fault::NeedPage {
                         file: file.clone(),
@@ -115,7 +117,8 @@ fn fill_with_zeroes<M: Files>(
     if access != Access::Write && region.reads_zero_page() {
         let zero = table.machine().zero_page();
         table.machine().note(Event::ZeroPage);
-        table.put(room, Leaf::user(zero, region.prot() - Prot::WRITE));
+        let leaf = Leaf::user(zero, region.prot() - Prot::WRITE);
+        table.put(room, leaf.borrowed());
         return Ok(());
     }
     let (frame, complete) = zeroed(table, region, page)?;
@@ -127,25 +130,33 @@ fn fill_with_zeroes<M: Files>(
     Ok(())
 }
 
-/// The entry for a page of an object, of which the first `valid` bytes count: the object's frame where that
-/// will do, and otherwise a copy.
-pub(crate) fn leaf_for<M: Files>(
-    machine: &M,
+/// Puts a page of an object in, of which the first `valid` bytes count: the object's frame where that will
+/// do, and otherwise a copy. The object stays locked until its frame is in the table, so that who takes the
+/// page out of all tables misses none.
+pub(crate) fn put_page<M: Files>(
+    table: &PageTable<M>,
     region: &Region<M>,
-    access: Access,
-    valid: u64,
-    frame: Frame<M>,
-) -> Result<Leaf, FaultError> {
-    let (frame, prot, event) = if region.is_shared() {
-        (frame, region.prot(), Event::SharedMap)
+    (access, valid): (Access, u64),
+    page: LockedPage<'_, M>,
+    room: Room<M>,
+) -> Result<(), FaultError> {
+    let machine = table.machine();
+    if region.is_shared() {
+        machine.note(Event::SharedMap);
+        machine.retain(page.pfn);
+        table.put(room, Leaf::user(page.pfn, region.prot()));
     } else if access != Access::Write && valid == PAGE {
-        (frame, region.prot() - Prot::WRITE, Event::FileMap)
+        machine.note(Event::FileMap);
+        machine.retain(page.pfn);
+        let leaf = Leaf::user(page.pfn, region.prot() - Prot::WRITE);
+        table.put(room, leaf.borrowed());
     } else {
+        let frame = page.into_frame();
         let copied = copy(machine, frame.pfn(), valid as usize)?;
-        (copied, region.prot(), Event::FileCopy)
-    };
-    machine.note(event);
-    Ok(Leaf::user(frame.into_pfn(), prot))
+        machine.note(Event::FileCopy);
+        table.put(room, Leaf::user(copied.into_pfn(), region.prot()));
+    }
+    Ok(())
 }
 
 /// A frame of zeroes for a page; and whether with it the 2 MiB around the page are full of frames

@@ -18,18 +18,20 @@ impl<M: Files> AddressSpace<M> {
         let child = AddressSpace::with(table, regions, self.heap)?;
         let private = |range| !self.regions.within(range).any(Region::is_shared);
         let mut sharing = Sharing::new(private);
-        let mut elsewhere = 0;
         let shared = self.regions().try_for_each(|region| {
             if region.is_shared() {
-                elsewhere += self.table.pages_in(region.range());
                 return Ok(());
             }
             self.table.share(region.range(), &child.table, &mut sharing)
         });
         self.table.shoot_down(sharing.stale);
-        child
-            .table
-            .set_resident(self.table.resident().saturating_sub(elsewhere));
+        let elsewhere = || {
+            let shared = self.regions().filter(|region| region.is_shared());
+            shared
+                .map(|region| self.table.pages_in(region.range()))
+                .sum()
+        };
+        child.table.set_resident(self.table.private(elsewhere));
         shared.map(|()| child)
     }
 }

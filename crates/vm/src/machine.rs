@@ -5,7 +5,7 @@ use abi::Event;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use frames::Pfn;
-use lock_api::RawMutex;
+use lock_api::{Mutex, RawMutex};
 use paging::Tables;
 
 /// A frame at its place in a block that is set aside.
@@ -35,9 +35,16 @@ pub unsafe trait Machine: Clone + Tables {
     /// to give memory back, never to get any.
     type EntriesLock: RawMutex;
 
+    /// A spin lock, for tables of pages that several spaces have. It is taken with the entries of one of
+    /// them locked.
+    type TableLock: RawMutex;
+
     /// What it takes to run in an address space: its root table, its ASID, the harts it is active on
     /// (such as [`asid::Tag`](crate::asid::Tag)).
     type Context;
+
+    /// The lock of such a table. Several tables may have the same one, as nobody holds two.
+    fn table_lock(&self, table: Pfn) -> &Mutex<Self::TableLock, ()>;
 
     /// That of a new space, which no hart has run yet.
     fn new_context(&self, root: Pfn) -> Self::Context;

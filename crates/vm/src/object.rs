@@ -12,12 +12,15 @@ mod change;
 mod mapped;
 mod pages;
 mod promise;
+mod rmap;
 
 use crate::Error;
 use crate::machine::{Frame, Machine};
+pub use crate::table::Mappings;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use fallible::KVec;
-use lock_api::Mutex;
+use frames::Pfn;
+use lock_api::{Mutex, MutexGuard};
 pub use mapped::Mapped;
 use pages::{Pages, Room, frames_for};
 use paging::PAGE;
@@ -62,10 +65,25 @@ pub struct Page<M: Machine> {
     pub size: u64,
 }
 
+/// A page of an object that is locked: the page cannot go out of it.
+pub(crate) struct LockedPage<'a, M: Machine> {
+    object: &'a Object<M>,
+    _state: MutexGuard<'a, M::ObjectLock, State<M>>,
+    pub(crate) pfn: Pfn,
+}
+
+impl<M: Machine> LockedPage<'_, M> {
+    /// Its frame, and unlocks the object.
+    pub(crate) fn into_frame(self) -> Frame<M> {
+        self.object.machine.retain(self.pfn);
+        Frame::adopt(&self.object.machine, self.pfn)
+    }
+}
+
 /// What the lock guards.
 struct State<M: Machine> {
     pages: Pages,
-    /// One for each window.
+    /// One for each window, in the order in which they were made.
     mapped: KVec<Mapped<M>>,
 }
 
@@ -154,6 +172,18 @@ impl<M: Machine> Object<M> {
         Some(Page {
             frame: Frame::adopt(&self.machine, pfn),
             size: self.size(),
+        })
+    }
+
+    /// The page, if the object has it, with the object locked.
+    #[inline]
+    pub(crate) fn lock_page(&self, index: u64) -> Option<LockedPage<'_, M>> {
+        let state = self.state.lock();
+        let pfn = state.pages.get(&self.machine, index)?;
+        Some(LockedPage {
+            object: self,
+            _state: state,
+            pfn,
         })
     }
 

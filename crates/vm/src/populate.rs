@@ -1,7 +1,7 @@
 //! Filling pages before they are touched.
 
 use crate::access::Access;
-use crate::fault::{FaultError, leaf_for};
+use crate::fault::{FaultError, put_page};
 use crate::machine::Frame;
 use crate::region::Source;
 use crate::{AddressSpace, Files};
@@ -63,18 +63,18 @@ impl<M: Files> AddressSpace<M> {
                 let Source::Object { window, valid } = region.source(addr) else {
                     break;
                 };
-                let frame = match window.file() {
-                    Some(file) => page(file, window.offset(addr) / PAGE),
-                    None => window.page(addr).ok().flatten().map(|page| page.frame),
-                };
-                let cursor = self.table.look_up(addr);
-                let (Some(frame), Ok(room)) = (frame, self.table.reserve_room(cursor)) else {
+                let read = |file| page(file, window.offset(addr) / PAGE);
+                let held = window.file().map(read);
+                let room = self.table.reserve_room(self.table.look_up(addr));
+                let (false, Ok(room)) = (matches!(held, Some(None)), room) else {
                     return false;
                 };
-                let Ok(leaf) = leaf_for(self.table.machine(), region, access, valid, frame) else {
+                let Ok(Some(found)) = window.lock_page(addr) else {
                     return false;
                 };
-                self.table.put(room, leaf);
+                if put_page(&self.table, region, (access, valid), found, room).is_err() {
+                    return false;
+                }
             }
         }
         true

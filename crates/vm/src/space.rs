@@ -15,8 +15,7 @@ const _: () = assert!(abi::MAXVA == 1 << (paging::ADDRESS_BITS - 1));
 /// What a space has at the moment, in pages unless said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Pages with a frame behind them, shared ones among them, but not those that show the common
-    /// page of zeroes.
+    /// Pages of the space's own, see [`PageTable::resident`].
     pub resident: usize,
     /// Large pages (2 MiB) among them, each counted once here and as 512 pages there.
     pub large: usize,
@@ -80,7 +79,7 @@ impl<M: Files> AddressSpace<M> {
         &self.table
     }
 
-    /// Pages with a frame behind them: [`Stats::resident`] without the walk over the regions that
+    /// Pages of its own: [`Stats::resident`] without the walk over the regions that
     /// the other numbers cost.
     pub fn resident(&self) -> usize {
         self.table.resident()
@@ -134,6 +133,7 @@ impl<M: Files> AddressSpace<M> {
 
 impl<M: Files> Drop for AddressSpace<M> {
     fn drop(&mut self) {
+        self.table.close();
         let mut end = 0;
         while let Some(region) = self.regions.ending_after(end) {
             end = region.end();

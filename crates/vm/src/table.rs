@@ -22,9 +22,13 @@ mod own;
 mod protect;
 mod put;
 mod relocate;
+mod rmap;
 mod share;
 
 pub(crate) use own::Whole;
+pub(crate) use put::Room;
+pub use rmap::Mappings;
+pub(crate) use rmap::{Act, Walk};
 pub(crate) use share::Sharing;
 
 use crate::machine::Frame;
@@ -43,12 +47,15 @@ pub struct PageTable<M: Machine> {
     machine: M,
     root: Pfn,
     context: M::Context,
-    entries: Mutex<M::EntriesLock, ()>,
+    entries: Mutex<M::EntriesLock, State>,
+    /// Whether entries have changed that some TLB may have still. Set with the entries locked; the owner
+    /// clears it when it has flushed.
+    unflushed: AtomicBool,
     /// Tables below the root, those that other spaces have too among them.
     tables: Count,
     /// Large pages.
     large: Count,
-    /// Pages with a frame, those of the zero page not among them.
+    /// Pages of the space's own: private ones, and those of shared mappings.
     resident: Count,
     /// Pages of the records of the space's regions.
     records: Count,
@@ -56,6 +63,15 @@ pub struct PageTable<M: Machine> {
     kept: Count,
     /// Whether frames may be set aside for this space.
     placed: AtomicBool,
+}
+
+/// What the lock of the entries guards besides them.
+#[derive(Default)]
+struct State {
+    /// Its space goes, and nobody else looks into it any more.
+    gone: bool,
+    /// How many of the [resident](PageTable::resident) pages others than the owner have taken out.
+    taken: u64,
 }
 
 /// A count that anybody may read at any time, of what is fewer than the pages of user addresses.
@@ -92,7 +108,8 @@ impl<M: Machine> PageTable<M> {
             machine,
             root: root.into_pfn(),
             context,
-            entries: Mutex::new(()),
+            entries: Mutex::default(),
+            unflushed: AtomicBool::new(false),
             tables: Count::default(),
             large: Count::default(),
             resident: Count::default(),
@@ -117,9 +134,25 @@ impl<M: Machine> PageTable<M> {
         self.tables.get() + 1
     }
 
-    /// Pages with a frame behind them.
+    /// Pages of the space's own: private anonymous ones, and those of shared mappings. What it shows of
+    /// files privately is the page cache's, and counted by a walk only ([`AddressSpace::usage`]).
+    ///
+    /// [`AddressSpace::usage`]: crate::AddressSpace::usage
     pub fn resident(&self) -> usize {
         self.resident.get()
+    }
+
+    /// [`resident`](Self::resident) without those that `shared` counts, pages of shared mappings: at one
+    /// moment, as others may take some of these out at any time.
+    pub(crate) fn private(&self, shared: impl Fn() -> usize) -> usize {
+        loop {
+            let before = self.lock().taken;
+            let shared = shared();
+            let state = self.lock();
+            if state.taken == before {
+                return self.resident.get() - shared;
+            }
+        }
     }
 
     /// Pages that the records of the space's regions take, rounded down.
@@ -155,7 +188,7 @@ impl<M: Machine> PageTable<M> {
 
     /// The right to change entries. Who takes rights or frames away has TLBs flushed before it lets the
     /// space go on, or frees anything.
-    fn lock(&self) -> MutexGuard<'_, M::EntriesLock, ()> {
+    fn lock(&self) -> MutexGuard<'_, M::EntriesLock, State> {
         self.entries.lock()
     }
 
@@ -168,6 +201,29 @@ impl<M: Machine> PageTable<M> {
         let gone = act(&mut stale);
         self.shoot_down(stale);
         gone
+    }
+
+    /// As [`change`](Self::change), but what it makes stale is flushed later ([`flush`](Self::flush)). Who
+    /// takes the lock until then flushes for itself.
+    #[inline(always)]
+    fn change_unflushed<R>(&self, act: impl FnOnce() -> R) -> R {
+        let _entries = self.lock();
+        self.unflushed.store(true, Ordering::Relaxed);
+        act()
+    }
+
+    /// Flushes what changed in [`change_unflushed`](Self::change_unflushed).
+    #[inline]
+    fn flush(&self, stale: Flush) {
+        self.shoot_down(stale);
+        self.unflushed.store(false, Ordering::Release);
+    }
+
+    /// The right to look into a table of pages that others have too: one of them may take a page of an
+    /// object out of it.
+    fn lock_common(&self, table: Pfn) -> Option<MutexGuard<'_, M::TableLock, ()>> {
+        let common = !self.machine.is_unique(table);
+        common.then(|| self.machine.table_lock(table).lock())
     }
 
     /// Flushes TLBs wherever the space is active or was.
@@ -231,18 +287,19 @@ impl<M: Machine> PageTable<M> {
         self.machine.all_slots(table, Level::LEAF)
     }
 
-    /// Whether the page has a frame that the table counts.
-    fn counts(&self, leaf: &Leaf) -> bool {
-        leaf.pfn() != self.machine.zero_page()
+    /// Whether the table has a reference to the page's frame.
+    #[inline(always)]
+    fn holds(&self, leaf: &Leaf) -> bool {
+        !leaf.is_borrowed() || leaf.pfn() != self.machine.zero_page()
     }
 
-    /// Pages with a frame, that of zeroes not among them, in a part of a table.
+    /// Pages of the space's own in a part of a table.
     fn pages_among(&self, table: Pfn, range: &Range<u64>) -> usize {
         let leaves = self.pages(table, range).filter_map(|(_, slot)| slot.leaf());
-        leaves.filter(|leaf| self.counts(leaf)).count()
+        leaves.filter(|leaf| !leaf.is_borrowed()).count()
     }
 
-    /// Pages of `range` with a frame, that of zeroes not among them.
+    /// Pages of `range` that are the space's own.
     pub(crate) fn pages_in(&self, range: Range<u64>) -> usize {
         let pages = self.chunks(&range).map(|(entry, inside)| match entry {
             Entry::Empty => 0,

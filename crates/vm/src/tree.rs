@@ -112,11 +112,11 @@ impl<M: Files> RegionTree<M> {
         Regions { tree: self, range }
     }
 
-    /// The addresses around `range` up to the neighbouring regions. The range itself must be free.
+    /// The addresses around `range` up to the neighbouring regions, as if there were none in the range itself.
     pub(crate) fn free_around(&self, range: &Range<u64>) -> Range<u64> {
         let start = self.starting_below(range.start).map_or(0, Region::end);
         let end = self
-            .ending_after(range.start)
+            .ending_after(range.end)
             .map_or(abi::MAXVA, Region::start);
         start.min(range.start)..end.max(range.end)
     }

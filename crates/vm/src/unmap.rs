@@ -89,11 +89,12 @@ impl<M: Files> AddressSpace<M> {
             return;
         }
         self.table.own(&range, Whole::Go, spare);
+        // The records last: objects list their windows as long as there is an entry.
+        self.clear_free(range.clone());
         self.take_records_out(&range);
-        self.clear_free(range);
     }
 
-    /// Takes the records of a range out, as [`take_out`](Self::take_out) does; its pages are owed.
+    /// Takes the records of a range out, as [`take_out`](Self::take_out) does.
     pub(crate) fn take_records_out(&mut self, range: &Range<u64>) {
         while let Some(region) = self.regions.first_in(range) {
             let (start, end) = (region.start(), region.end());
@@ -109,7 +110,7 @@ impl<M: Files> AddressSpace<M> {
         }
     }
 
-    /// Takes the pages and tables of a range out that no region has any more.
+    /// Takes the pages and tables of a range out that no region will have any more.
     pub(crate) fn clear_free(&mut self, range: Range<u64>) {
         let free = self.regions.free_around(&range);
         self.table.clear(range, &free);

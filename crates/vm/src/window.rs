@@ -1,7 +1,7 @@
 //! Windows: what a region shows of a memory object.
 
 use crate::machine::Machine;
-use crate::object::{Mapped, Object, Page, Zeroes};
+use crate::object::{LockedPage, Mapped, Object, Zeroes};
 use crate::{Error, PageTable};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::KArc;
@@ -50,8 +50,10 @@ pub struct Part<M: Files> {
 }
 
 impl<M: Files> Part<M> {
+    /// Offsets are less than 2^63, so that what a window's addresses and offsets differ by has a sign.
     pub(crate) fn end(&self) -> Option<u64> {
-        self.offset.checked_add(self.len)
+        let end = self.offset.checked_add(self.len)?;
+        (end <= i64::MAX as u64).then_some(end)
     }
 }
 
@@ -178,13 +180,20 @@ impl<M: Files> Window<M> {
         self.mapped.table.add_kept(more);
     }
 
-    /// The object's page for an address, if nobody has to wait for it.
+    /// The object's page for an address, if the disk is not to be waited for, with the object locked.
     #[inline]
-    pub(crate) fn page(&self, addr: u64) -> Result<Option<Page<M>>, Error> {
+    pub(crate) fn lock_page(&self, addr: u64) -> Result<Option<LockedPage<'_, M>>, Error> {
         let index = self.offset(addr) / PAGE;
-        match &self.of {
-            Mappable::File(file) => Ok(file.as_ref().find(index)),
-            Mappable::Anonymous(object) => object.page(index, &Zeroes),
+        loop {
+            let found = self.object().lock_page(index);
+            match &self.of {
+                Mappable::Anonymous(object) if found.is_none() => {
+                    if object.page(index, &Zeroes)?.is_none() {
+                        return Ok(None);
+                    }
+                }
+                _ => return Ok(found),
+            }
         }
     }
 }

@@ -40,6 +40,7 @@ impl<D: BlockDevice> Fs<D> {
             return Err(Error::Corrupt("bitmap: a block in use is marked free"));
         }
         set_bit(bitmap, bits.start, false);
+        self.cache.forget(number);
         self.hints.block = self.hints.block.min(number);
         Ok(())
     }

@@ -1,8 +1,9 @@
-//! The buffer cache, and the changes of the transaction under way.
+//! The buffer cache, and the changes that are not at home on the disk yet.
 //!
-//! All buffers are allocated at mount. A transaction pins the buffers that it changes until it
-//! commits or aborts, so unpinned buffers and home blocks always hold the state between two
-//! transactions.
+//! All buffers are allocated at mount. A buffer is pinned while the disk's home block is older than it:
+//! it is *running*, changed since the last commit, or *logged*, committed and not written home, or both. An
+//! operation can be undone: of a pinned buffer that it changes, another buffer takes a copy first; one
+//! that was not pinned is dropped and read again.
 //!
 //! Buffer indices come only from this file and the vectors never change length, so indexing cannot
 //! fail.
@@ -16,16 +17,45 @@ use alloc::vec::Vec;
 const END: u32 = u32::MAX;
 /// The block number of an empty buffer. Block 0 is never cached.
 const NO_BLOCK: u32 = 0;
+/// Buffers that are never pinned, so that there is always one to read into.
+pub(crate) const SPARE_BLOCKS: usize = 8;
+
+#[derive(Default)]
+struct State {
+    /// Changed since the last commit.
+    running: bool,
+    /// Committed, and not at home yet.
+    logged: bool,
+    /// It has what another buffer had before the current operation.
+    copy: bool,
+    /// Changed by the current operation.
+    touched: bool,
+    /// The current operation has freed the block, so that its contents do not matter any more.
+    freed: bool,
+    /// The clock algorithm's reference bit.
+    used: bool,
+}
+
+impl State {
+    fn is_pinned(&self) -> bool {
+        self.running || self.logged || self.copy
+    }
+}
 
 struct Buffer {
     block: u32,
     /// Next in the hash chain.
     next: u32,
-    /// Changed by the current transaction.
-    pinned: bool,
-    /// The clock algorithm's reference bit.
-    used: bool,
+    state: State,
     bytes: Box<Block>,
+}
+
+/// How a buffer was before the current operation changed it.
+struct Undo {
+    buffer: u32,
+    /// The buffer with the bytes; none if they are those on the disk.
+    copy: Option<u32>,
+    was_running: bool,
 }
 
 /// The buffer cache of a device.
@@ -34,10 +64,18 @@ pub(crate) struct Cache<D> {
     buffers: Vec<Buffer>,
     /// Hash buckets, a power of two.
     heads: Vec<u32>,
-    /// Pinned buffers, in order of first change.
-    pinned: Vec<u32>,
-    /// Limit on pinned buffers.
+    /// Running buffers, in order of first change.
+    running: Vec<u32>,
+    /// Of these, how many the operations before the current one changed.
+    before: usize,
+    /// What the current operation changed, in order.
+    undo: Vec<Undo>,
+    /// Limit on running buffers: what the log takes.
     limit: usize,
+    /// Pinned buffers.
+    pinned: usize,
+    /// Whether the current operation freed a running block.
+    any_freed: bool,
     /// The clock hand.
     hand: usize,
 }
@@ -53,39 +91,36 @@ pub(crate) enum Reuse {
 
 /// Allocates a zeroed block.
 pub(crate) fn new_block() -> Result<Box<Block>, Error> {
-    let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(BLOCK_SIZE)
-        .map_err(|_| Error::NoMemory)?;
+    let mut bytes = with_capacity(BLOCK_SIZE)?;
     bytes.resize(BLOCK_SIZE, 0);
     // Length and capacity are equal, so this does not reallocate.
     Box::try_from(bytes).map_err(|_| Error::NoMemory)
 }
 
+fn with_capacity<T>(capacity: usize) -> Result<Vec<T>, Error> {
+    let mut vector = Vec::new();
+    vector
+        .try_reserve_exact(capacity)
+        .map_err(|_| Error::NoMemory)?;
+    Ok(vector)
+}
+
 impl<D: BlockDevice> Cache<D> {
-    /// A cache of `blocks` buffers, of which one transaction may change `limit`.
+    /// A cache of `blocks` buffers, of which a transaction may change `limit`.
     pub(crate) fn new(device: D, blocks: usize, limit: usize) -> Result<Self, Error> {
         let heads_count = blocks.checked_next_power_of_two().ok_or(Error::NoMemory)?;
         if heads_count > END as usize {
             return Err(Error::NoMemory);
         }
-        let (mut buffers, mut heads, mut pinned) = (Vec::new(), Vec::new(), Vec::new());
-        buffers
-            .try_reserve_exact(blocks)
-            .map_err(|_| Error::NoMemory)?;
-        heads
-            .try_reserve_exact(heads_count)
-            .map_err(|_| Error::NoMemory)?;
-        pinned
-            .try_reserve_exact(limit)
-            .map_err(|_| Error::NoMemory)?;
+        let mut buffers = with_capacity(blocks)?;
+        let mut heads = with_capacity(heads_count)?;
+        let (running, undo) = (with_capacity(blocks)?, with_capacity(blocks)?);
         heads.resize(heads_count, END);
         for _ in 0..blocks {
             buffers.push(Buffer {
                 block: NO_BLOCK,
                 next: END,
-                pinned: false,
-                used: false,
+                state: State::default(),
                 bytes: new_block()?,
             });
         }
@@ -93,29 +128,40 @@ impl<D: BlockDevice> Cache<D> {
             device,
             buffers,
             heads,
-            pinned,
+            running,
+            before: 0,
+            undo,
             limit,
+            pinned: 0,
+            any_freed: false,
             hand: 0,
         })
     }
 
-    /// The block, with the current transaction's changes.
+    /// The block, with all changes.
     pub(crate) fn read(&mut self, block: u32, reuse: Reuse) -> Result<&Block, Error> {
         let index = self.load(block)?;
         let buffer = &mut self.buffers[index];
-        buffer.used |= reuse == Reuse::Likely;
+        buffer.state.used |= reuse == Reuse::Likely;
         Ok(&buffer.bytes)
     }
 
-    /// The block, pinned for the current transaction to change.
+    /// Copies a block that is not pinned to another one, past the cache.
+    pub(crate) fn copy_on_disk(&mut self, from: u32, to: u32) -> Result<(), Error> {
+        let index = self.load(from)?;
+        self.device.write(to, &self.buffers[index].bytes)?;
+        Ok(())
+    }
+
+    /// The block, for the current operation to change.
     pub(crate) fn modify(&mut self, block: u32) -> Result<&mut Block, Error> {
         let index = self.load(block)?;
-        self.pin(index)?;
+        self.touch(index)?;
         Ok(&mut self.buffers[index].bytes)
     }
 
-    /// As [`Cache::modify`], but zeroed instead of read from the disk.
-    pub(crate) fn modify_zeroed(&mut self, block: u32) -> Result<&mut Block, Error> {
+    /// As [`Cache::modify`], but of any contents instead of those on the disk: the caller writes all of it.
+    pub(crate) fn overwrite(&mut self, block: u32) -> Result<&mut Block, Error> {
         let index = match self.find(block) {
             Some(index) => index,
             None => {
@@ -124,73 +170,203 @@ impl<D: BlockDevice> Cache<D> {
                 index
             }
         };
-        if let Err(error) = self.pin(index) {
-            // It does not hold the block's data.
-            if !self.buffers[index].pinned {
+        if let Err(error) = self.touch(index) {
+            // It may not hold the block's data.
+            if !self.buffers[index].state.is_pinned() {
                 self.remove(index);
             }
             return Err(error);
         }
-        let bytes = &mut self.buffers[index].bytes;
+        Ok(&mut self.buffers[index].bytes)
+    }
+
+    /// As [`Cache::overwrite`], with zeroes.
+    pub(crate) fn modify_zeroed(&mut self, block: u32) -> Result<&mut Block, Error> {
+        let bytes = self.overwrite(block)?;
         bytes.fill(0);
         Ok(bytes)
     }
 
-    /// Blocks that the current transaction may still change.
-    pub(crate) fn room(&self) -> usize {
-        self.limit - self.pinned.len()
+    /// The current operation has freed a block. What it holds need not go to the disk any more.
+    pub(crate) fn forget(&mut self, block: u32) {
+        if let Some(index) = self.find(block)
+            && self.buffers[index].state.running
+        {
+            self.buffers[index].state.freed = true;
+            self.any_freed = true;
+        }
     }
 
-    /// Blocks that the current transaction has changed.
+    /// Sets how many blocks may be changed until the next commit.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Blocks that may still be changed before the next commit.
+    pub(crate) fn room(&self) -> usize {
+        self.limit.saturating_sub(self.running.len())
+    }
+
+    /// Blocks changed since the last commit.
     pub(crate) fn changed(&self) -> impl ExactSizeIterator<Item = u32> {
-        self.pinned
+        self.running
             .iter()
             .map(|&index| self.buffers[index as usize].block)
     }
 
-    /// Writes the changed blocks to their home locations.
-    pub(crate) fn write_home(&mut self) -> Result<(), Error> {
-        for &index in &self.pinned {
-            let buffer = &self.buffers[index as usize];
-            self.device.write(buffer.block, &buffer.bytes)?;
-        }
-        Ok(())
+    /// Whether a block's home is older than its buffer.
+    pub(crate) fn any_pinned(&self) -> bool {
+        self.pinned > 0
     }
 
-    /// Writes copies of the changed blocks to consecutive blocks from `start` on.
+    /// The current operation is done: its changes stay.
+    pub(crate) fn accept(&mut self) {
+        while let Some(Undo { buffer, copy, .. }) = self.undo.pop() {
+            self.buffers[buffer as usize].state.touched = false;
+            if let Some(copy) = copy {
+                self.drop_copy(copy as usize);
+            }
+        }
+        if core::mem::take(&mut self.any_freed) {
+            self.drop_freed();
+        }
+        self.before = self.running.len();
+    }
+
+    /// Unpins the blocks that the current operation freed.
+    fn drop_freed(&mut self) {
+        let mut at = 0;
+        while let Some(&index) = self.running.get(at) {
+            let index = index as usize;
+            let freed = core::mem::take(&mut self.buffers[index].state.freed);
+            if freed {
+                self.running.remove(at);
+                self.unpin(index);
+                self.remove(index);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// The current operation has failed: all is as it was before.
+    pub(crate) fn undo(&mut self) {
+        while let Some(Undo {
+            buffer,
+            copy,
+            was_running,
+        }) = self.undo.pop()
+        {
+            let index = buffer as usize;
+            let state = &mut self.buffers[index].state;
+            (state.running, state.touched) = (was_running, false);
+            match copy {
+                Some(copy) => {
+                    let copy = copy as usize;
+                    if let Ok([to, from]) = self.buffers.get_disjoint_mut([index, copy]) {
+                        core::mem::swap(&mut to.bytes, &mut from.bytes);
+                    }
+                    self.drop_copy(copy);
+                }
+                None => {
+                    self.unpin(index);
+                    self.remove(index);
+                }
+            }
+        }
+        self.running.truncate(self.before);
+        if core::mem::take(&mut self.any_freed) {
+            for &index in &self.running {
+                self.buffers[index as usize].state.freed = false;
+            }
+        }
+    }
+
+    /// Writes copies of the running blocks to consecutive blocks from `start` on.
     pub(crate) fn write_log(&mut self, start: u32) -> Result<(), Error> {
-        for (&index, block) in self.pinned.iter().zip(start..) {
+        for (&index, block) in self.running.iter().zip(start..) {
             self.device
                 .write(block, &self.buffers[index as usize].bytes)?;
         }
         Ok(())
     }
 
-    /// Ends the transaction and keeps its changes.
-    pub(crate) fn unpin_all(&mut self) {
-        while let Some(index) = self.pinned.pop() {
-            self.buffers[index as usize].pinned = false;
+    /// The log has the running blocks.
+    pub(crate) fn set_logged(&mut self) {
+        while let Some(index) = self.running.pop() {
+            let state = &mut self.buffers[index as usize].state;
+            (state.running, state.freed, state.logged) = (false, false, true);
+        }
+        (self.before, self.any_freed) = (0, false);
+    }
+
+    /// Writes the logged blocks to their home locations.
+    pub(crate) fn write_home(&mut self) -> Result<(), Error> {
+        for buffer in self.buffers.iter().filter(|buffer| buffer.state.logged) {
+            self.device.write(buffer.block, &buffer.bytes)?;
+        }
+        Ok(())
+    }
+
+    /// What was written home is there.
+    pub(crate) fn set_home(&mut self) {
+        for index in 0..self.buffers.len() {
+            if self.buffers[index].state.logged {
+                self.unpin(index);
+            }
         }
     }
 
-    /// Ends the transaction and drops its changes.
-    pub(crate) fn discard(&mut self) {
-        while let Some(index) = self.pinned.pop() {
-            self.buffers[index as usize].pinned = false;
-            self.remove(index as usize);
-        }
-    }
-
-    fn pin(&mut self, index: usize) -> Result<(), Error> {
-        if self.buffers[index].pinned {
+    /// The current operation is about to change this buffer.
+    fn touch(&mut self, index: usize) -> Result<(), Error> {
+        let state = &mut self.buffers[index].state;
+        state.freed = false;
+        if state.touched {
             return Ok(());
         }
-        if self.room() == 0 {
+        let (was_running, was_pinned) = (state.running, state.is_pinned());
+        let full = self.pinned >= self.buffers.len() - SPARE_BLOCKS;
+        if full || !was_running && self.room() == 0 {
             return Err(Error::LogFull);
         }
-        self.buffers[index].pinned = true;
-        self.pinned.push(index as u32);
+        let copy = match was_pinned {
+            true => Some(self.copy(index)? as u32),
+            false => None,
+        };
+        let state = &mut self.buffers[index].state;
+        (state.touched, state.running) = (true, true);
+        self.pinned += usize::from(!was_pinned);
+        if !was_running {
+            self.running.push(index as u32);
+        }
+        self.undo.push(Undo {
+            buffer: index as u32,
+            copy,
+            was_running,
+        });
         Ok(())
+    }
+
+    /// Copies a pinned buffer to another one.
+    fn copy(&mut self, index: usize) -> Result<usize, Error> {
+        let copy = self.evict()?;
+        if let Ok([from, to]) = self.buffers.get_disjoint_mut([index, copy]) {
+            *to.bytes = *from.bytes;
+            to.state.copy = true;
+            self.pinned += 1;
+        }
+        Ok(copy)
+    }
+
+    fn drop_copy(&mut self, index: usize) {
+        self.buffers[index].state.copy = false;
+        self.pinned -= 1;
+    }
+
+    fn unpin(&mut self, index: usize) {
+        let state = &mut self.buffers[index].state;
+        (state.running, state.logged) = (false, false);
+        self.pinned -= 1;
     }
 
     fn load(&mut self, block: u32) -> Result<usize, Error> {
@@ -209,12 +385,12 @@ impl<D: BlockDevice> Cache<D> {
         for _ in 0..2 * self.buffers.len() {
             let index = self.hand;
             self.hand = (index + 1) % self.buffers.len();
-            let buffer = &mut self.buffers[index];
-            if buffer.pinned {
+            let state = &mut self.buffers[index].state;
+            if state.is_pinned() {
                 continue;
             }
-            if buffer.used {
-                buffer.used = false;
+            if state.used {
+                state.used = false;
                 continue;
             }
             self.remove(index);
@@ -267,6 +443,6 @@ impl<D: BlockDevice> Cache<D> {
             }
         }
         self.buffers[index].block = NO_BLOCK;
-        self.buffers[index].used = false;
+        self.buffers[index].state.used = false;
     }
 }

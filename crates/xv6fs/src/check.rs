@@ -5,7 +5,7 @@
 
 use crate::device::BlockDevice;
 use crate::dir::Name;
-use crate::layout::{DIRECT, DiskInode, INDIRECT, number_at};
+use crate::layout::{DiskInode, INDIRECT, number_at};
 use crate::{Error, Fs, Inum, ROOT, cache::Reuse};
 use abi::FileType;
 use alloc::vec::Vec;
@@ -184,41 +184,76 @@ fn claim_blocks<D: BlockDevice>(
     owned: &mut [bool],
     report: &mut Report,
 ) -> Result<(), Error> {
-    let data_start = fs.superblock().data_start();
-    let mut own = |number: u32, report: &mut Report| {
+    let mut claims = Claims {
+        inum,
+        blocks: inode.blocks(),
+        owned,
+        report,
+        hole: false,
+    };
+    for (slot, &number) in inode.addrs.iter().enumerate() {
+        let first = fs.superblock().first_block(slot);
+        let levels = fs.superblock().levels_at(slot);
+        claims.claim(fs, number, first, levels)?;
+    }
+    if claims.hole {
+        report.add(Problem::Hole(inum));
+    }
+    Ok(())
+}
+
+/// What is found out while the blocks of one inode are claimed.
+struct Claims<'a> {
+    inum: Inum,
+    /// Blocks up to its size.
+    blocks: usize,
+    owned: &'a mut [bool],
+    report: &'a mut Report,
+    hole: bool,
+}
+
+impl Claims<'_> {
+    /// Claims a data block, or an indirect one with so many levels and all that they lead to: the
+    /// file's blocks from `first` on. Those past the size are no problem: xv6 leaves some there when a
+    /// write fails.
+    fn claim<D: BlockDevice>(
+        &mut self,
+        fs: &mut Fs<D>,
+        number: u32,
+        first: usize,
+        levels: u32,
+    ) -> Result<(), Error> {
+        if number == 0 {
+            self.hole |= first < self.blocks;
+            return Ok(());
+        }
+        let owned = self.own(fs.superblock().data_start(), number);
+        let Some(below) = levels.checked_sub(1).filter(|_| owned) else {
+            return Ok(());
+        };
+        for index in 0..INDIRECT {
+            let child = number_at(fs.cache.read(number, Reuse::Likely)?, index);
+            self.claim(fs, child, first + index * INDIRECT.pow(below), below)?;
+        }
+        Ok(())
+    }
+
+    /// Claims one block; false if that is not possible.
+    fn own(&mut self, data_start: u32, number: u32) -> bool {
         let slot = number
             .checked_sub(data_start)
-            .and_then(|index| owned.get_mut(index as usize));
+            .and_then(|index| self.owned.get_mut(index as usize));
         match slot {
-            None => report.add(Problem::BadBlock(inum, number)),
-            Some(true) => report.add(Problem::SharedBlock(inum, number)),
+            None => self.report.add(Problem::BadBlock(self.inum, number)),
+            Some(true) => self.report.add(Problem::SharedBlock(self.inum, number)),
             Some(slot) => {
                 *slot = true;
-                report.used_blocks += 1;
+                self.report.used_blocks += 1;
                 return true;
             }
         }
         false
-    };
-    // Blocks past the size are no problem: xv6 leaves some there when a write fails.
-    let mut hole = false;
-    for (index, &number) in inode.addrs.iter().take(DIRECT).enumerate() {
-        hole |= number == 0 && index < inode.blocks();
-        let _ = number == 0 || own(number, report);
     }
-    let indirect = inode.addrs[DIRECT];
-    hole |= indirect == 0 && inode.blocks() > DIRECT;
-    if indirect != 0 && own(indirect, report) {
-        for index in 0..INDIRECT {
-            let number = number_at(fs.cache.read(indirect, Reuse::Likely)?, index);
-            hole |= number == 0 && DIRECT + index < inode.blocks();
-            let _ = number == 0 || own(number, report);
-        }
-    }
-    if hole {
-        report.add(Problem::Hole(inum));
-    }
-    Ok(())
 }
 
 /// Checks the entries of one directory.

@@ -20,7 +20,7 @@ pub enum Error {
     NoSpace,
     /// No free inode.
     NoInodes,
-    /// The file would exceed [`MAX_FILE_SIZE`](crate::MAX_FILE_SIZE).
+    /// The file would exceed [`Superblock::max_file_size`](crate::Superblock::max_file_size).
     FileTooLarge,
     /// The link count would overflow.
     TooManyLinks,

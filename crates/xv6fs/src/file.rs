@@ -2,12 +2,9 @@
 
 use crate::cache::Reuse;
 use crate::device::{BLOCK_SIZE, BlockDevice};
-use crate::layout::{DiskInode, MAX_FILE_SIZE};
+use crate::layout::DiskInode;
 use crate::{Error, Fs, Inum};
 use abi::FileType;
-
-/// Blocks that a write changes besides data and bitmap: the inode's block and the indirect block.
-const WRITE_RESERVE: usize = 2;
 
 impl<D: BlockDevice> Fs<D> {
     /// Reads from `offset` on; 0 bytes at or past the end. A directory reads as [`abi::Dirent`]s, a
@@ -73,7 +70,8 @@ impl<D: BlockDevice> Fs<D> {
             if offset > u64::from(inode.size) {
                 return Err(Error::Invalid);
             }
-            let left = u64::from(MAX_FILE_SIZE).saturating_sub(offset);
+            let largest = u64::from(fs.superblock.max_file_size());
+            let left = largest.saturating_sub(offset);
             if left == 0 && !data.is_empty() {
                 return Err(Error::FileTooLarge);
             }
@@ -93,8 +91,17 @@ impl<D: BlockDevice> Fs<D> {
     pub fn write_limit(&self) -> usize {
         let capacity = self.superblock.log_capacity() as usize;
         let bitmap = self.superblock.bitmap_blocks() as usize;
-        // Each data block, and the indirect block, may have its bit in another bitmap block.
-        let fits = |blocks: usize| blocks + WRITE_RESERVE + bitmap.min(blocks + 1) <= capacity;
+        // Less than an indirect block leads to: so in two of them at the most, below a double one.
+        let indirect = match self.superblock.has_large_files() {
+            true => 3,
+            false => 1,
+        };
+        // Each data block and indirect block may have its bit in another bitmap block. One block more is
+        // the inode's.
+        let fits = |blocks: usize| {
+            let allocated = blocks + indirect;
+            allocated + bitmap.min(allocated) < capacity
+        };
         let blocks = (2..capacity).take_while(|&blocks| fits(blocks)).last();
         // One less: the first and the last block may both be partial.
         (blocks.unwrap_or(2) - 1) * BLOCK_SIZE
@@ -122,7 +129,9 @@ impl<D: BlockDevice> Fs<D> {
             };
             let count = (BLOCK_SIZE - at % BLOCK_SIZE).min(data.len() - done);
             // Stale data of a newly allocated block must not show.
-            let bytes = if new || index >= old_blocks || count == BLOCK_SIZE {
+            let bytes = if count == BLOCK_SIZE {
+                self.cache.overwrite(block)?
+            } else if new || index >= old_blocks {
                 self.cache.modify_zeroed(block)?
             } else {
                 self.cache.modify(block)?

@@ -4,7 +4,8 @@ use crate::balloc::set_bit;
 use crate::cache::new_block;
 use crate::device::{Block, BlockDevice};
 use crate::layout::{
-    BITS_PER_BLOCK, DIRENT_SIZE, DiskInode, INODES_PER_BLOCK, MAGIC, SUPERBLOCK, Superblock,
+    BITS_PER_BLOCK, DIRENT_SIZE, DiskInode, INODES_PER_BLOCK, MAGIC, MAGIC_LARGE, MAX_LOG_BLOCKS,
+    SUPERBLOCK, Superblock,
 };
 use crate::{Error, Fs, ROOT};
 use abi::{Dirent, FileType};
@@ -22,6 +23,8 @@ pub struct FormatOptions {
     pub inodes: u32,
     /// Blocks of the log, including its header.
     pub log_blocks: u32,
+    /// Whether inodes have a double indirect block, which xv6 does not know.
+    pub large_files: bool,
 }
 
 impl Default for FormatOptions {
@@ -31,11 +34,21 @@ impl Default for FormatOptions {
             blocks: 2000,
             inodes: 200,
             log_blocks: 30,
+            large_files: false,
         }
     }
 }
 
 impl FormatOptions {
+    /// The parameters of a file system with large files: the log is as long as it can be.
+    pub fn large() -> Self {
+        Self {
+            log_blocks: 1 + MAX_LOG_BLOCKS,
+            large_files: true,
+            ..Self::default()
+        }
+    }
+
     /// The layout; area sizes are computed as in xv6's `mkfs`.
     fn superblock(&self) -> Option<Superblock> {
         let logstart = SUPERBLOCK + 1;
@@ -43,7 +56,10 @@ impl FormatOptions {
         let bmapstart = inodestart.checked_add(self.inodes / INODES_PER_BLOCK + 1)?;
         let data_start = bmapstart.checked_add(self.blocks / BITS_PER_BLOCK + 1)?;
         Some(Superblock {
-            magic: MAGIC,
+            magic: match self.large_files {
+                true => MAGIC_LARGE,
+                false => MAGIC,
+            },
             size: self.blocks,
             // One for the root directory and one for a file.
             nblocks: self.blocks.checked_sub(data_start).filter(|&n| n >= 2)?,

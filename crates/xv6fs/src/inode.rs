@@ -3,16 +3,16 @@
 use crate::cache::Reuse;
 use crate::device::{BLOCK_SIZE, BlockDevice};
 use crate::layout::{
-    DIRECT, DIRENT_SIZE, DiskInode, INDIRECT, INODES_PER_BLOCK, InodeInfo, MAX_FILE_SIZE,
+    BlockPlace, DIRENT_SIZE, DiskInode, INDIRECT, INODES_PER_BLOCK, InodeInfo, MAX_LEVELS,
     number_at, set_number,
 };
 use crate::{Error, Fs, Inum, ROOT};
 use abi::FileType;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// Log blocks that a step of truncation keeps in reserve: the inode's block, the indirect block,
-/// one bitmap block.
-const TRUNCATE_RESERVE: usize = 3;
+/// Log blocks that a step of truncation keeps in reserve: the inode's block, an indirect block of each
+/// level, one bitmap block.
+const TRUNCATE_RESERVE: usize = 2 + MAX_LEVELS;
 
 impl DiskInode {
     pub(crate) fn file_type(&self) -> Result<FileType, Error> {
@@ -48,7 +48,7 @@ impl<D: BlockDevice> Fs<D> {
             return Err(Error::NotFound);
         }
         let kind = inode.file_type()?;
-        if inode.size > MAX_FILE_SIZE {
+        if inode.size > self.superblock.max_file_size() {
             return Err(Error::Corrupt("an inode larger than the largest file"));
         }
         if inode.nlink < 0 {
@@ -131,15 +131,20 @@ impl<D: BlockDevice> Fs<D> {
 
     /// The data block with this index in the file, if allocated.
     pub(crate) fn bmap(&mut self, inode: &DiskInode, index: usize) -> Result<Option<u32>, Error> {
-        let number = if index < DIRECT {
-            inode.addrs.get(index).copied().unwrap_or(0)
-        } else {
-            match self.indirect(inode)? {
-                None => 0,
-                Some(block) => number_at(self.cache.read(block, Reuse::Likely)?, index - DIRECT),
-            }
+        let Some(place) = self.superblock.locate(index) else {
+            return Ok(None);
         };
-        self.data_block_or_none(number)
+        let number = inode.addrs.get(place.slot).copied().unwrap_or(0);
+        let mut found = self.data_block_or_none(number)?;
+        for below in (0..place.levels).rev() {
+            let Some(indirect) = found else { break };
+            let number = number_at(
+                self.cache.read(indirect, Reuse::Likely)?,
+                place.index(below),
+            );
+            found = self.data_block_or_none(number)?;
+        }
+        Ok(found)
     }
 
     /// The data block with this index, allocated if missing; and whether it was. The caller stores
@@ -149,79 +154,114 @@ impl<D: BlockDevice> Fs<D> {
         inode: &mut DiskInode,
         index: usize,
     ) -> Result<(u32, bool), Error> {
-        if index >= DIRECT + INDIRECT {
-            return Err(Error::FileTooLarge);
+        let place = self.superblock.locate(index).ok_or(Error::FileTooLarge)?;
+        let slot = inode.addrs.get_mut(place.slot).ok_or(Error::FileTooLarge)?;
+        let mut found = self.data_block_or_none(*slot)?;
+        let mut parent = None;
+        let mut below = place.levels;
+        while let Some(block) = found {
+            if below == 0 {
+                return Ok((block, false));
+            }
+            below -= 1;
+            let index = place.index(below);
+            let number = number_at(self.cache.read(block, Reuse::Likely)?, index);
+            found = self.data_block_or_none(number)?;
+            parent = Some((block, index));
         }
-        if let Some(block) = self.bmap(inode, index)? {
-            return Ok((block, false));
+        let (data, top) = self.allocate_chain(&place, below)?;
+        match parent {
+            None => *slot = top,
+            Some((parent, index)) => set_number(self.cache.modify(parent)?, index, top),
         }
-        let block = self.allocate_block()?;
-        if let Some(direct) = inode.addrs.iter_mut().take(DIRECT).nth(index) {
-            *direct = block;
-            return Ok((block, true));
-        }
-        let indirect = match self.indirect(inode)? {
-            Some(indirect) => indirect,
-            None => match self.allocate_block() {
-                Ok(indirect) => {
-                    self.cache.modify_zeroed(indirect)?;
-                    inode.addrs[DIRECT] = indirect;
-                    indirect
-                }
-                Err(error) => {
-                    // The caller may commit what it wrote before, so do not leak the block.
-                    self.release_block(block)?;
+        Ok((data, true))
+    }
+
+    /// Allocates a data block and `levels` indirect blocks above it. Returns the data block and the top
+    /// of the chain.
+    fn allocate_chain(&mut self, place: &BlockPlace, levels: usize) -> Result<(u32, u32), Error> {
+        let mut chain = [0; MAX_LEVELS + 1];
+        for at in 0..=levels {
+            match (self.allocate_block(), chain.get_mut(at)) {
+                (Ok(block), Some(link)) => *link = block,
+                (Ok(_), None) => return Err(Error::FileTooLarge),
+                (Err(error), _) => {
+                    // The caller may keep what it wrote before, so do not leak the blocks.
+                    for &block in chain.iter().take(at) {
+                        self.release_block(block)?;
+                    }
                     return Err(error);
                 }
-            },
-        };
-        set_number(self.cache.modify(indirect)?, index - DIRECT, block);
-        Ok((block, true))
+            }
+        }
+        let [data, indirects @ ..] = chain;
+        let mut top = data;
+        for (below, &indirect) in indirects.iter().take(levels).enumerate() {
+            let numbers = self.cache.modify_zeroed(indirect)?;
+            set_number(numbers, place.index(below), top);
+            top = indirect;
+        }
+        Ok((data, top))
     }
 
     /// Frees blocks from the end of the file, as many as fit into one transaction. Returns whether
     /// that was all. The caller stores the inode.
     ///
     /// Blocks past the size are freed too: xv6 leaves some there when a write fails.
+    ///
+    /// # Errors
+    /// [`Error::LogFull`] when not all fit beside other operations.
     pub(crate) fn truncate_step(&mut self, inode: &mut DiskInode) -> Result<bool, Error> {
-        if let Some(indirect) = self.indirect(inode)? {
-            for index in (0..INDIRECT).rev() {
-                let number = number_at(self.cache.read(indirect, Reuse::Likely)?, index);
-                if let Some(block) = self.data_block_or_none(number)? {
-                    if self.cache.room() < TRUNCATE_RESERVE {
-                        return Ok(Self::shrink_to(inode, DIRECT + index + 1));
-                    }
-                    self.release_block(block)?;
-                    set_number(self.cache.modify(indirect)?, index, 0);
-                }
+        for slot in (0..inode.addrs.len()).rev() {
+            let Some(number) = inode.addrs.get_mut(slot) else {
+                break;
+            };
+            let Some(block) = self.data_block_or_none(*number)? else {
+                continue;
+            };
+            let levels = self.superblock.levels_at(slot);
+            if let Some(left) = self.free_tree(block, levels)? {
+                let blocks = self.superblock.first_block(slot) + left;
+                inode.size = inode.size.min((blocks * BLOCK_SIZE) as u32);
+                return Ok(false);
             }
-            if self.cache.room() < TRUNCATE_RESERVE {
-                return Ok(Self::shrink_to(inode, DIRECT));
-            }
-            self.release_block(indirect)?;
-            inode.addrs[DIRECT] = 0;
-        }
-        for index in (0..DIRECT).rev() {
-            if let Some(block) = self.data_block_or_none(inode.addrs[index])? {
-                if self.cache.room() < TRUNCATE_RESERVE {
-                    return Ok(Self::shrink_to(inode, index + 1));
-                }
-                self.release_block(block)?;
-                inode.addrs[index] = 0;
-            }
+            *number = 0;
         }
         inode.size = 0;
         Ok(true)
     }
 
-    /// Records that `blocks` blocks are left to free.
-    fn shrink_to(inode: &mut DiskInode, blocks: usize) -> bool {
-        inode.size = inode.size.min((blocks * BLOCK_SIZE) as u32);
-        false
+    /// Frees a data block, or an indirect one with `levels` levels of them and what they lead to, from the
+    /// end. Where the log has no room for more, returns how many data blocks are left.
+    fn free_tree(&mut self, block: u32, levels: u32) -> Result<Option<usize>, Error> {
+        let below = levels.checked_sub(1);
+        for index in (0..if below.is_some() { INDIRECT } else { 0 }).rev() {
+            let number = number_at(self.cache.read(block, Reuse::Likely)?, index);
+            if let (Some(child), Some(below)) = (self.data_block_or_none(number)?, below)
+                && let Some(left) = self.free_tree(child, below)?
+            {
+                self.clear_numbers(block, index + 1)?;
+                return Ok(Some(index * INDIRECT.pow(below) + left));
+            }
+        }
+        if self.cache.room() >= TRUNCATE_RESERVE {
+            self.release_block(block)?;
+            return Ok(None);
+        }
+        if !self.alone {
+            return Err(Error::LogFull);
+        }
+        if below.is_some() {
+            self.clear_numbers(block, 0)?;
+        }
+        Ok(Some(usize::from(below.is_none())))
     }
 
-    fn indirect(&self, inode: &DiskInode) -> Result<Option<u32>, Error> {
-        self.data_block_or_none(inode.addrs[DIRECT])
+    /// Clears the numbers of an indirect block from one on.
+    fn clear_numbers(&mut self, indirect: u32, from: usize) -> Result<(), Error> {
+        let numbers = self.cache.modify(indirect)?;
+        (from..INDIRECT).for_each(|index| set_number(numbers, index, 0));
+        Ok(())
     }
 
     fn data_block_or_none(&self, number: u32) -> Result<Option<u32>, Error> {

@@ -18,16 +18,17 @@ pub type Inum = u32;
 pub const ROOT: Inum = 1;
 /// The superblock's magic number.
 pub const MAGIC: u32 = 0x1020_3040;
+/// That of a file system with large files, which is not xv6's: its inodes have a double indirect block in
+/// the place of the last direct one. A kernel that knows xv6's only refuses it.
+pub const MAGIC_LARGE: u32 = 0x1020_3041;
 /// The superblock's block number.
 pub const SUPERBLOCK: u32 = 1;
-/// Direct blocks of an inode.
-pub const DIRECT: usize = 12;
+/// Block numbers in an inode.
+pub const ADDRESSES: usize = 13;
 /// Block numbers in an indirect block.
 pub const INDIRECT: usize = BLOCK_SIZE / size_of::<u32>();
-/// Data blocks of the largest file.
-pub const MAX_FILE_BLOCKS: usize = DIRECT + INDIRECT;
-/// Bytes of the largest file.
-pub const MAX_FILE_SIZE: u32 = (MAX_FILE_BLOCKS * BLOCK_SIZE) as u32;
+/// Most levels of indirect blocks above a data block.
+pub(crate) const MAX_LEVELS: usize = 2;
 /// Inodes in an inode-table block.
 pub const INODES_PER_BLOCK: u32 = (BLOCK_SIZE / size_of::<DiskInode>()) as u32;
 /// Blocks that one bitmap block covers.
@@ -36,17 +37,18 @@ pub const BITS_PER_BLOCK: u32 = (BLOCK_SIZE * 8) as u32;
 pub const DIRENT_SIZE: u32 = size_of::<Dirent>() as u32;
 /// Inodes that a dirent's 16-bit number can name.
 pub const MAX_INODES: u32 = 1 << 16;
-/// Block numbers in the log header, besides their count.
-pub const MAX_LOG_BLOCKS: u32 = (INDIRECT - 1) as u32;
+/// Most block numbers that are written to the log header: with their count they fill a sector of 512 bytes,
+/// which disks write whole or not at all.
+pub const MAX_LOG_BLOCKS: u32 = 127;
 /// Least blocks of a log, for `mkdir`, the largest operation: two inodes, a block of each
-/// directory, an indirect block and three bitmap blocks, with some to spare.
+/// directory, two indirect blocks and four bitmap blocks.
 pub const MIN_LOG_BLOCKS: u32 = 10;
 
 /// The superblock. Mounting validates it: the areas lie on the disk and do not overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Superblock {
-    /// [`MAGIC`].
+    /// [`MAGIC`] or [`MAGIC_LARGE`].
     pub magic: u32,
     /// Size of the file system in blocks.
     pub size: u32,
@@ -77,7 +79,7 @@ impl Superblock {
     }
 
     fn check(&self, device_blocks: u32) -> Result<(), Error> {
-        if self.magic != MAGIC {
+        if self.magic != MAGIC && !self.has_large_files() {
             return Err(Error::Corrupt("superblock: not an xv6 file system"));
         }
         if self.size > device_blocks {
@@ -123,6 +125,70 @@ impl Superblock {
         self.size - self.nblocks
     }
 
+    /// Whether inodes have a double indirect block.
+    pub const fn has_large_files(&self) -> bool {
+        self.magic == MAGIC_LARGE
+    }
+
+    /// Direct blocks of an inode. Behind them come the indirect block and, where there are large files,
+    /// the double indirect block.
+    pub const fn direct(&self) -> usize {
+        ADDRESSES - self.levels()
+    }
+
+    /// Levels of indirect blocks.
+    const fn levels(&self) -> usize {
+        match self.has_large_files() {
+            true => MAX_LEVELS,
+            false => 1,
+        }
+    }
+
+    /// Data blocks of the largest file.
+    pub const fn max_file_blocks(&self) -> usize {
+        let end = self.first_block(ADDRESSES - 1);
+        end + INDIRECT.pow(self.levels_at(ADDRESSES - 1))
+    }
+
+    /// Bytes of the largest file.
+    pub const fn max_file_size(&self) -> u32 {
+        (self.max_file_blocks() * BLOCK_SIZE) as u32
+    }
+
+    /// Levels of indirect blocks from this one of an inode's blocks down.
+    pub(crate) const fn levels_at(&self, slot: usize) -> u32 {
+        (slot + 1).saturating_sub(self.direct()) as u32
+    }
+
+    /// The first block of the file that is reached by this one of an inode's blocks.
+    pub(crate) const fn first_block(&self, slot: usize) -> usize {
+        match self.levels_at(slot) {
+            0 | 1 => slot,
+            _ => slot - 1 + INDIRECT,
+        }
+    }
+
+    /// Where to look for a block of a file; none if it is behind the largest file.
+    pub(crate) fn locate(&self, block: usize) -> Option<BlockPlace> {
+        let last_slot = ADDRESSES - 1;
+        let slot = match block >= self.first_block(last_slot) {
+            true => last_slot,
+            false => block.min(self.direct()),
+        };
+        let levels = self.levels_at(slot);
+        let offset = block - self.first_block(slot);
+        (offset < INDIRECT.pow(levels)).then_some(BlockPlace {
+            slot,
+            levels: levels as usize,
+            offset,
+        })
+    }
+
+    /// Blocks that the log area has room for behind its header.
+    pub(crate) fn log_area(&self) -> u32 {
+        (self.nlog - 1).min(INDIRECT as u32 - 1)
+    }
+
     /// Most blocks that one transaction can change.
     pub fn log_capacity(&self) -> u32 {
         (self.nlog - 1).min(MAX_LOG_BLOCKS)
@@ -166,8 +232,26 @@ pub struct DiskInode {
     pub nlink: i16,
     /// Size in bytes.
     pub size: u32,
-    /// The direct blocks, then the indirect block; 0 for none.
-    pub addrs: [u32; DIRECT + 1],
+    /// The direct blocks, then the indirect ones; 0 for none.
+    pub addrs: [u32; ADDRESSES],
+}
+
+/// Where the number of a file's block is.
+#[derive(Clone, Copy)]
+pub(crate) struct BlockPlace {
+    /// Which of the inode's blocks leads there.
+    pub(crate) slot: usize,
+    /// Levels of indirect blocks from that one down.
+    pub(crate) levels: usize,
+    /// How many blocks of the file come before, below the same one.
+    offset: usize,
+}
+
+impl BlockPlace {
+    /// Which number to take in an indirect block with so many levels of them below it.
+    pub(crate) fn index(&self, below: usize) -> usize {
+        self.offset / INDIRECT.pow(below as u32) % INDIRECT
+    }
 }
 
 const _: () = assert!(size_of::<DiskInode>() == 64 && size_of::<Dirent>() == 16);

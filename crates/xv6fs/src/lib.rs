@@ -22,14 +22,11 @@ pub use check::{Problem, Report, check};
 pub use device::{BLOCK_SIZE, Block, BlockDevice, DeviceError};
 pub use error::Error;
 pub use format::FormatOptions;
-pub use layout::{InodeInfo, Inum, MAX_FILE_SIZE, ROOT, Superblock};
+pub use layout::{InodeInfo, Inum, ROOT, Superblock};
 pub use operations::Unlinked;
 
-use cache::{Cache, new_block};
+use cache::{Cache, SPARE_BLOCKS, new_block};
 use log::Log;
-
-/// Cached blocks besides those that a transaction may pin, at least.
-const SPARE_BLOCKS: usize = 8;
 
 /// A mounted file system.
 pub struct Fs<D> {
@@ -37,6 +34,10 @@ pub struct Fs<D> {
     cache: Cache<D>,
     log: Log,
     hints: Hints,
+    /// Whether each operation commits.
+    sync: bool,
+    /// Whether the current operation has the log for itself.
+    alone: bool,
 }
 
 /// Where to start searching for a free block or inode.
@@ -77,11 +78,14 @@ impl<D: BlockDevice> Fs<D> {
             cache,
             log,
             hints,
+            sync: false,
+            alone: true,
         };
         if fs.inode(ROOT)?.file_type()? != abi::FileType::Directory {
             return Err(Error::Corrupt("the root is not a directory"));
         }
         fs.free_orphans()?;
+        fs.checkpoint()?;
         Ok(fs)
     }
 
@@ -100,26 +104,88 @@ impl<D: BlockDevice> Fs<D> {
         &mut self.cache.device
     }
 
-    /// Unmounts: returns the disk. Every committed transaction is on it.
+    /// Unmounts: writes all changes to where they belong and returns the disk.
+    ///
+    /// # Errors
+    /// [`Error::Device`]: what was not committed is lost.
+    pub fn unmount(mut self) -> Result<D, Error> {
+        self.checkpoint()?;
+        self.cache.device.flush()?;
+        Ok(self.cache.device)
+    }
+
+    /// Returns the disk as it is, as a power cut would. What was not committed is lost.
     pub fn into_device(self) -> D {
         self.cache.device
     }
 
-    /// Runs `body` as one transaction: its changes are durable on `Ok` and dropped on `Err`.
+    /// Has each operation commit, and write its blocks to where they belong, before it returns, or not; at
+    /// first it does not.
+    pub fn set_sync(&mut self, sync: bool) {
+        self.sync = sync;
+    }
+
+    /// Whether there are changes that are not committed.
+    pub fn is_uncommitted(&self) -> bool {
+        self.cache.changed().len() > 0
+    }
+
+    /// Whether there are changes that are not where they belong on the disk, be they committed or not.
+    pub fn is_dirty(&self) -> bool {
+        self.cache.any_pinned()
+    }
+
+    /// Commits what was changed. On `Ok` all operations so far will survive a crash.
+    ///
+    /// # Errors
+    /// [`Error::Device`]: the changes stay in memory; the next commit tries again.
+    pub fn commit(&mut self) -> Result<(), Error> {
+        self.log.commit(&mut self.cache)
+    }
+
+    /// Commits, writes the blocks to where they belong, and empties the log.
+    ///
+    /// # Errors
+    /// As [`Fs::commit`].
+    pub fn checkpoint(&mut self) -> Result<(), Error> {
+        self.commit()?;
+        self.log.checkpoint(&mut self.cache)
+    }
+
+    /// Runs `body` as one operation of the running transaction: its changes stay on `Ok`, and are undone on
+    /// `Err`. Where the log has no room for it beside others, these are brought to the disk, and `body`
+    /// begins anew.
     fn transaction<T>(
         &mut self,
-        body: impl FnOnce(&mut Self) -> Result<T, Error>,
+        mut body: impl FnMut(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.log.begin(&mut self.cache)?;
         let hints = self.hints;
-        let result = body(self).and_then(|value| {
-            self.log.commit(&mut self.cache)?;
-            Ok(value)
-        });
-        if result.is_err() {
-            self.cache.discard();
-            self.hints = hints;
+        loop {
+            self.alone = self.log.is_empty() && !self.is_uncommitted();
+            let result = body(self).and_then(|value| {
+                if self.sync {
+                    self.commit()?;
+                }
+                Ok(value)
+            });
+            match result {
+                Ok(value) => {
+                    self.cache.accept();
+                    if self.sync {
+                        // It is committed: the next checkpoint retries a failed one.
+                        let _ = self.log.checkpoint(&mut self.cache);
+                    }
+                    return Ok(value);
+                }
+                Err(error) => {
+                    self.cache.undo();
+                    self.hints = hints;
+                    if error != Error::LogFull || self.alone {
+                        return Err(error);
+                    }
+                    self.checkpoint()?;
+                }
+            }
         }
-        result
     }
 }

@@ -1,31 +1,39 @@
 //! The write-ahead log, which makes each transaction atomic.
 //!
-//! A commit has four steps, each flushed before the next begins: copy the changed blocks into the
-//! log; write the log header, which names them in one atomic block write (the commit point); write
-//! the blocks to their home locations; clear the header. Recovery after a crash repeats the last
-//! two if the header is not clear. The log holds one transaction at a time.
+//! On the disk the log is a header, which lists home locations, and a copy of a block for each. What the
+//! header lists belongs to committed transactions; recovery writes the copies home, in their order, and
+//! clears the header. That is xv6's format, and what xv6 does at boot.
+//!
+//! A commit takes two flushes: the copies are put behind those that the header lists already, a flush, the
+//! header is written with the longer list (one atomic write: the commit point), a flush. So the log
+//! takes several transactions, until a *checkpoint* empties it: the blocks are written home, a flush, and
+//! the header is cleared. The flush that makes that durable is left to the next commit, which needs it
+//! before it may write to the log again.
 
-use crate::cache::{Cache, Reuse};
+use crate::cache::Cache;
 use crate::device::{Block, BlockDevice};
 use crate::error::Error;
 use crate::layout::{Superblock, number_at, set_number};
 use alloc::boxed::Box;
 
-/// The state of the log header on the disk.
+/// What the disk has of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Empty: no transaction.
-    Clear,
-    /// A transaction is committed but not fully installed. Its buffers are still pinned.
-    Committed,
-    /// The disk failed while the header was written: it may or may not name an aborted transaction.
-    Uncertain,
+enum OnDisk {
+    /// All of it.
+    Durable,
+    /// It is written, but not flushed.
+    Written,
+    /// The disk failed: perhaps an older one, or one that lists an aborted transaction.
+    Unknown,
 }
 
 /// The log.
 pub(crate) struct Log {
     start: u32,
-    state: State,
+    capacity: u32,
+    /// Blocks that the header lists.
+    used: u32,
+    on_disk: OnDisk,
     header: Box<Block>,
 }
 
@@ -34,12 +42,19 @@ impl Log {
     pub(crate) fn new(superblock: &Superblock, header: Box<Block>) -> Self {
         Self {
             start: superblock.logstart,
-            state: State::Clear,
+            capacity: superblock.log_capacity(),
+            used: 0,
+            on_disk: OnDisk::Durable,
             header,
         }
     }
 
-    /// Replays the transaction in the log, if there is one.
+    /// Whether it has no transaction.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Replays the transactions in the log.
     ///
     /// # Errors
     /// [`Error::Corrupt`] when the header names blocks that are never logged; nothing is written
@@ -54,7 +69,7 @@ impl Log {
         if count == 0 {
             return Ok(());
         }
-        if count > superblock.log_capacity() {
+        if count > superblock.log_area() {
             return Err(Error::Corrupt("log: more blocks than it can hold"));
         }
         let logged = superblock.inodestart..superblock.size;
@@ -64,82 +79,84 @@ impl Log {
             }
         }
         for index in 1..=count {
-            let copy = *cache.read(self.start + index, Reuse::Unlikely)?;
             let home = number_at(&self.header, index as usize);
-            cache.modify_zeroed(home)?.copy_from_slice(&copy);
+            cache.copy_on_disk(self.start + index, home)?;
         }
-        cache.write_home()?;
-        cache.unpin_all();
         cache.device.flush()?;
-        self.clear(cache)
+        self.set_used(cache, 0);
+        self.write_header(cache)
     }
 
-    /// Prepares for a transaction: finishes what an I/O error interrupted.
+    /// Commits the running blocks. On `Ok` they will survive a crash.
     ///
     /// # Errors
-    /// [`Error::Device`] when the disk still fails.
-    pub(crate) fn begin<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
-        match self.state {
-            State::Clear => Ok(()),
-            State::Committed => self.install(cache),
-            State::Uncertain => self.clear(cache),
-        }
-    }
-
-    /// Commits the current transaction. On `Ok` it will survive a crash, even if the disk failed
-    /// after the header was written.
-    ///
-    /// # Errors
-    /// [`Error::Device`]: the transaction is aborted. Only if the disk failed while writing the
-    /// header and also fails to clear it may a later mount replay the transaction; within this
-    /// mount no transaction starts before the header is clear.
+    /// [`Error::Device`]: the blocks stay running. A crash may find them committed, if it comes before
+    /// the header is written again, which every commit does first.
     pub(crate) fn commit<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
-        if cache.changed().len() == 0 {
+        let count = cache.changed().len() as u32;
+        if count == 0 {
             return Ok(());
         }
-        if let Err(error) = self.write(cache) {
-            cache.discard();
-            if self.state == State::Uncertain {
-                // If this fails too, `begin` of the next transaction retries.
-                let _ = self.clear(cache);
-            }
+        // What the header on the disk lists must not be overwritten.
+        self.make_durable(cache)?;
+        cache.write_log(self.start + 1 + self.used)?;
+        cache.device.flush()?;
+        let listed = self.used;
+        for (index, block) in (listed as usize + 1..).zip(cache.changed()) {
+            set_number(&mut self.header, index, block);
+        }
+        self.set_used(cache, listed + count);
+        if let Err(error) = self.make_durable(cache) {
+            self.set_used(cache, listed);
+            // If this fails too, the next commit tries again.
+            let _ = self.make_durable(cache);
             return Err(error);
         }
-        self.state = State::Committed;
-        // Past the commit point: the next transaction or mount finishes a failed install.
-        let _ = self.install(cache);
+        cache.set_logged();
         Ok(())
     }
 
-    /// Writes the changed blocks to the log, then the header.
-    fn write<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
-        cache.write_log(self.start + 1)?;
-        cache.device.flush()?;
-        self.header.fill(0);
-        set_number(&mut self.header, 0, cache.changed().len() as u32);
-        for (index, block) in cache.changed().enumerate() {
-            set_number(&mut self.header, index + 1, block);
+    /// Writes what the log has home and empties it. Nothing is running.
+    ///
+    /// # Errors
+    /// [`Error::Device`]: the log keeps what it has.
+    pub(crate) fn checkpoint<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
+        if self.used == 0 {
+            return Ok(());
         }
-        self.state = State::Uncertain;
-        cache.device.write(self.start, &self.header)?;
-        cache.device.flush()?;
-        Ok(())
-    }
-
-    /// Writes the changed blocks to their home locations and clears the header.
-    fn install<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
         cache.write_home()?;
         cache.device.flush()?;
-        self.clear(cache)?;
-        cache.unpin_all();
+        cache.set_home();
+        self.set_used(cache, 0);
+        self.write_header(cache)
+    }
+
+    /// Changes the number of blocks that the header in memory lists, and with it the room that is left.
+    fn set_used<D: BlockDevice>(&mut self, cache: &mut Cache<D>, used: u32) {
+        self.used = used;
+        self.on_disk = OnDisk::Unknown;
+        set_number(&mut self.header, 0, used);
+        cache.set_limit((self.capacity - used) as usize);
+    }
+
+    fn write_header<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
+        self.on_disk = OnDisk::Unknown;
+        cache.device.write(self.start, &self.header)?;
+        self.on_disk = OnDisk::Written;
         Ok(())
     }
 
-    fn clear<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
-        self.header.fill(0);
-        cache.device.write(self.start, &self.header)?;
-        cache.device.flush()?;
-        self.state = State::Clear;
+    /// Brings the header to the disk.
+    fn make_durable<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
+        if self.on_disk == OnDisk::Unknown {
+            self.write_header(cache)?;
+        }
+        if self.on_disk == OnDisk::Written {
+            // What a failing flush has kept is not known.
+            self.on_disk = OnDisk::Unknown;
+            cache.device.flush()?;
+            self.on_disk = OnDisk::Durable;
+        }
         Ok(())
     }
 }

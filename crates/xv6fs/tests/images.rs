@@ -193,7 +193,7 @@ fn our_images_have_the_layout_of_mkfs() {
     let file = create(&mut fs, ROOT, b"file", File);
     let data = pattern(5, 40_000);
     write_all(&mut fs, file, 0, &data).expect("write");
-    let image = fs.into_device().image();
+    let image = fs.unmount().expect("unmount").image();
     let superblock: Vec<u32> = (0..8).map(|i| get32(&image[1], i)).collect();
     assert_eq!(
         superblock,
@@ -248,7 +248,7 @@ fn a_committed_log_is_installed() {
     let inum = fs.resolve(ROOT, b"README").expect("README");
     assert_eq!(content(&mut fs, inum), b"from the log\n");
     assert_eq!(
-        get32(&fs.into_device().image()[LOG as usize], 0),
+        get32(&fs.unmount().expect("unmount").image()[LOG as usize], 0),
         0,
         "the log is clear"
     );
@@ -299,6 +299,7 @@ fn blocks_past_the_size_are_used_and_freed() {
     write_all(&mut fs, inum, 13, &pattern(1, 1020)).expect("write");
     write_all(&mut fs, inum, 1033, b"z").expect("write");
     assert_eq!(fs.free_blocks(), Ok(free), "the block is reused");
+    fs.checkpoint().expect("checkpoint");
     assert_eq!(
         fs.device().image()[block as usize][10..],
         [0; 1014],
@@ -417,7 +418,7 @@ fn damaged_images_give_errors_not_panics() {
     create(&mut fs, d, b"x", Directory);
     let metadata = fs.superblock().data_start() as usize + 2;
     let inodes = fs.superblock().inodestart as usize;
-    let image = fs.into_device().image();
+    let image = fs.unmount().expect("unmount").image();
     let (mut mounted, runs) = (0, 1500);
     for seed in 0..runs {
         let mut random = Random::new(seed);
@@ -452,7 +453,7 @@ fn directory_cycles_end() {
     let mut fs = fresh(200, 60);
     let a = create(&mut fs, ROOT, b"a", Directory);
     create(&mut fs, a, b"b", File);
-    let mut device = fs.into_device();
+    let mut device = fs.unmount().expect("unmount");
     let (mut bytes, mut found) = ([0; 1024], 0);
     for block in 0..200 {
         device.read(block, &mut bytes).expect("read");

@@ -64,7 +64,7 @@ impl BlockDevice for Plain {
 
 fn disk() -> Plain {
     let fs = Fs::format(Plain(vec![[0; 1024]; 2000]), &FormatOptions::default());
-    fs.expect("format").into_device()
+    fs.expect("format").unmount().expect("unmount")
 }
 
 #[test]

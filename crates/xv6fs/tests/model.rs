@@ -6,7 +6,7 @@ use abi::FileType;
 use common::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use xv6fs::{Error, Fs, Inum, MAX_FILE_SIZE, ROOT, Unlinked};
+use xv6fs::{Error, Fs, Inum, ROOT, Unlinked};
 
 const BLOCKS: u32 = 100;
 const INODES: u32 = 24;
@@ -48,6 +48,8 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 struct Pair {
+    /// Whether each operation commits.
+    sync: bool,
     fs: Fs<Disk>,
     objects: BTreeMap<Inum, Object>,
     parents: BTreeMap<Inum, Inum>,
@@ -65,9 +67,12 @@ fn cut(name: &[u8]) -> Vec<u8> {
 }
 
 impl Pair {
-    fn new() -> Self {
+    fn new(sync: bool) -> Self {
+        let mut fs = fresh(BLOCKS, INODES);
+        fs.set_sync(sync);
         Self {
-            fs: fresh(BLOCKS, INODES),
+            sync,
+            fs,
             objects: BTreeMap::from([(ROOT, Object::Directory(BTreeMap::new()))]),
             parents: BTreeMap::from([(ROOT, ROOT)]),
         }
@@ -175,7 +180,10 @@ impl Pair {
             assert_eq!(result, Err(Error::Invalid), "past the end");
             return;
         }
-        let fits = data.len().min(limit).min(MAX_FILE_SIZE as usize - offset);
+        let fits = data
+            .len()
+            .min(limit)
+            .min(self.fs.superblock().max_file_size() as usize - offset);
         let count = match result {
             Err(Error::NoSpace) if full => 0,
             Err(Error::FileTooLarge) if fits == 0 => 0,
@@ -272,8 +280,12 @@ impl Pair {
 
     /// Unlinked inodes do not outlive the mount.
     fn remount(&mut self) {
-        let fs = std::mem::replace(&mut self.fs, fresh(100, 20));
+        let mut fs = std::mem::replace(&mut self.fs, fresh(100, 20));
+        if !self.sync {
+            fs.commit().expect("commit");
+        }
         self.fs = Fs::mount(fs.into_device().crash(|| false), 0).expect("mount");
+        self.fs.set_sync(self.sync);
         let orphans: Vec<_> = self
             .objects
             .keys()
@@ -326,8 +338,8 @@ proptest! {
     })]
 
     #[test]
-    fn agrees_with_the_model(ops in prop::collection::vec(op(), 1..120)) {
-        let mut pair = Pair::new();
+    fn agrees_with_the_model(ops in prop::collection::vec(op(), 1..120), sync: bool) {
+        let mut pair = Pair::new(sync);
         for (step, op) in ops.iter().enumerate() {
             pair.apply(op);
             if step % 8 == 7 {

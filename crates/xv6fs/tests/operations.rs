@@ -4,7 +4,10 @@ mod common;
 
 use abi::FileType::{Device, Directory, File};
 use common::*;
-use xv6fs::{BlockDevice, Error, FormatOptions, Fs, MAX_FILE_SIZE, ROOT, Unlinked};
+use xv6fs::{BlockDevice, Error, FormatOptions, Fs, ROOT, Unlinked};
+
+/// Bytes of the largest file in xv6's format.
+const MAX_FILE_SIZE: u32 = 268 * 1024;
 
 #[test]
 fn a_new_file_system_is_empty_and_clean() {
@@ -25,7 +28,7 @@ fn data_reads_back_at_every_offset() {
     let inum = create(&mut fs, ROOT, b"f", File);
     let data = pattern(7, MAX_FILE_SIZE as usize);
     write_all(&mut fs, inum, 0, &data).expect("write");
-    let mut fs = Fs::mount(fs.into_device(), 0).expect("mount");
+    let mut fs = Fs::mount(fs.unmount().expect("unmount"), 0).expect("mount");
     for (offset, length) in [
         (0, 1),
         (1023, 2),
@@ -91,6 +94,55 @@ fn writes_stop_at_the_limits() {
     assert_clean(&mut fs, "at the limits");
 }
 
+/// The largest file of a file system with large files: written, read, cut.
+#[test]
+fn large_files_have_all_their_blocks() {
+    let options = FormatOptions {
+        blocks: 70_000,
+        inodes: 40,
+        ..FormatOptions::large()
+    };
+    let mut fs = Fs::format(Disk::new(70_000), &options).expect("format");
+    let inum = create(&mut fs, ROOT, b"large", File);
+    let free = fs.free_blocks();
+    let largest = u64::from(fs.superblock().max_file_size());
+    assert_eq!(largest, 65_803 * 1024);
+    let piece = |offset: u64| pattern((offset / 1024 % 251) as u8, 64 * 1024);
+    let mut offset = 0;
+    while offset < largest {
+        let data = piece(offset);
+        let data = &data[..data.len().min((largest - offset) as usize)];
+        offset += fs.write(inum, offset, data).expect("write") as u64;
+    }
+    assert_eq!(fs.write(inum, largest, b"x"), Err(Error::FileTooLarge));
+    let mut fs = Fs::mount(fs.unmount().expect("unmount"), 0).expect("mount");
+    assert_clean(&mut fs, "the largest file");
+    let mut bytes = vec![0; 64 * 1024];
+    for offset in (0..largest).step_by(bytes.len()) {
+        let count = fs.read(inum, offset, &mut bytes).expect("read");
+        assert!(bytes[..count] == piece(offset)[..count], "at {offset}");
+    }
+    fs.truncate(inum).expect("truncate");
+    assert_eq!(fs.free_blocks(), free);
+    assert_clean(&mut fs, "cut");
+}
+
+/// A kernel that knows xv6's format only looks at the magic number.
+#[test]
+fn large_files_show_in_the_superblock() {
+    for (options, magic) in [
+        (FormatOptions::default(), 0x1020_3040),
+        (FormatOptions::large(), 0x1020_3041),
+    ] {
+        let fs = Fs::format(Disk::new(2000), &options).expect("format");
+        assert_eq!(fs.superblock().magic, magic);
+    }
+    let fs = Fs::format(Disk::new(2000), &FormatOptions::large()).expect("format");
+    assert_eq!(fs.superblock().log_capacity(), 127);
+    let header_bytes = 4 * (1 + fs.superblock().log_capacity());
+    assert!(header_bytes <= 512, "the header is longer than a sector");
+}
+
 /// A write of `write_limit` bytes fits, however small the log and large the bitmap.
 #[test]
 fn the_write_limit_fits_any_log() {
@@ -100,6 +152,7 @@ fn the_write_limit_fits_any_log() {
                 blocks,
                 log_blocks,
                 inodes: 40,
+                large_files: log_blocks > 13,
             };
             let mut fs = Fs::format(Disk::new(blocks), &options).expect("format");
             let inum = create(&mut fs, ROOT, b"f", File);
@@ -269,12 +322,13 @@ fn a_scattered_file_is_truncated_in_steps() {
         blocks,
         log_blocks: 12,
         inodes: 40,
+        ..FormatOptions::default()
     };
     let mut fs = Fs::format(Disk::new(blocks), &options).expect("format");
     // Leave three free blocks in each bitmap block but the first.
     let inum = create(&mut fs, ROOT, b"f", File);
     let start = fs.superblock().bmapstart;
-    let mut device = fs.into_device();
+    let mut device = fs.unmount().expect("unmount");
     let mut free = 0;
     for index in 0..bitmap_blocks {
         let mut bits = [0xff; 1024];
@@ -288,12 +342,13 @@ fn a_scattered_file_is_truncated_in_steps() {
     assert_eq!(fs.free_blocks(), Ok(free));
     write_all(&mut fs, inum, 0, &pattern(1, (free as usize - 1) * 1024)).expect("write");
     assert_eq!(fs.free_blocks(), Ok(0));
+    fs.checkpoint().expect("checkpoint");
     let mut copy = Fs::mount(Disk::from_image(fs.device().image()), 0).expect("mount");
     copy.truncate(inum).expect("truncate");
     assert_eq!(copy.free_blocks(), Ok(free));
     fs.unlink(ROOT, b"f").expect("unlink");
     // Mount frees the orphan.
-    let mut fs = Fs::mount(fs.into_device(), 0).expect("mount");
+    let mut fs = Fs::mount(fs.unmount().expect("unmount"), 0).expect("mount");
     assert_eq!(fs.stat(inum), Err(Error::NotFound));
     assert_eq!(fs.free_blocks(), Ok(free));
 }
@@ -438,7 +493,7 @@ fn link_counts_do_not_overflow() {
     let (block, at) = (fs.superblock().inodestart, |inum: u32| {
         inum as usize * 64 + 6
     });
-    let mut device = fs.into_device();
+    let mut device = fs.unmount().expect("unmount");
     let mut bytes = [0; 1024];
     device.read(block, &mut bytes).expect("read");
     for inum in [f, d] {
@@ -475,6 +530,7 @@ fn impossible_formats_are_refused() {
             blocks,
             inodes,
             log_blocks,
+            ..FormatOptions::default()
         };
         let error = Fs::format(Disk::new(2000), &options).err();
         assert_eq!(error, Some(Error::Invalid), "{options:?}");
@@ -490,7 +546,7 @@ fn streaming_data_does_not_evict_metadata() {
     let mut fs = fresh(2000, 200);
     let f = create(&mut fs, ROOT, b"f", File);
     write_all(&mut fs, f, 0, &pattern(1, 200_000)).expect("write");
-    let mut fs = Fs::mount(fs.into_device(), 0).expect("mount");
+    let mut fs = Fs::mount(fs.unmount().expect("unmount"), 0).expect("mount");
     let mut bytes = vec![0; 200_000];
     for _ in 0..3 {
         fs.read(f, 0, &mut bytes).expect("read");

@@ -1,5 +1,5 @@
 //! The disk: a virtio block device, one request at a time (the file system's lock lets no second
-//! one begin), the waiting process asleep until the device interrupts.
+//! one begin), the waiting thread asleep until the device interrupts.
 
 use super::plic;
 use crate::arch::{hart, layout};
@@ -11,18 +11,63 @@ use crate::platform::{Platform, Registers};
 use crate::sched::{WaitQueue, Wchan};
 use crate::sync::{Once, SpinLock, rank};
 use abi::Event;
+use bitflags::bitflags;
 use core::ptr::NonNull;
 use fallible::KBox;
 use frames::Pfn;
-use virtio_drivers::device::blk::{BlkReq, BlkResp, SECTOR_SIZE, VirtIOBlk};
+use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 use virtio_drivers::transport::{DeviceType, Transport};
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 use xv6fs::{BLOCK_SIZE, BlockDevice, DeviceError};
+use zerocopy::{Immutable, IntoBytes};
 
-const SECTORS_PER_BLOCK: usize = BLOCK_SIZE / SECTOR_SIZE;
+/// Bytes of a sector, in which the device counts.
+const SECTOR_SIZE: u64 = 512;
+const SECTORS_PER_BLOCK: u64 = BLOCK_SIZE as u64 / SECTOR_SIZE;
+/// The device's one queue.
+const QUEUE: u16 = 0;
+const QUEUE_SIZE: usize = 16;
 
-type Device = VirtIOBlk<KernelHal, MmioTransport<'static>>;
+bitflags! {
+    /// What the device offers and the driver knows.
+    #[derive(Clone, Copy, Debug)]
+    struct Features: u64 {
+        /// It has a write cache, and a request to flush it.
+        const FLUSH = 1 << 9;
+        const EVENT_IDX = 1 << 29;
+        const VERSION_1 = 1 << 32;
+    }
+}
+
+/// The device and its queue of requests.
+struct Device {
+    transport: MmioTransport<'static>,
+    queue: VirtQueue<KernelHal, QUEUE_SIZE>,
+    blocks: u32,
+    has_flush: bool,
+}
+
+impl Device {
+    fn new(mut transport: MmioTransport<'static>) -> virtio_drivers::Result<Device> {
+        let features = transport.begin_init(Features::all());
+        let sectors = transport.read_consistent(|| {
+            let low: u32 = transport.read_config_space(0)?;
+            let high: u32 = transport.read_config_space(size_of::<u32>())?;
+            Ok(u64::from(high) << 32 | u64::from(low))
+        })?;
+        let event_idx = features.contains(Features::EVENT_IDX);
+        let mut queue = VirtQueue::new(&mut transport, QUEUE, false, event_idx)?;
+        queue.set_dev_notify(true);
+        transport.finish_init();
+        Ok(Device {
+            transport,
+            queue,
+            blocks: u32::try_from(sectors / SECTORS_PER_BLOCK).unwrap_or(u32::MAX),
+            has_flush: features.contains(Features::FLUSH),
+        })
+    }
+}
 
 struct Shared {
     device: SpinLock<Device, { rank::DEVICE }>,
@@ -31,27 +76,63 @@ struct Shared {
 
 static SHARED: Once<Shared> = Once::new();
 
+/// What a request does, as the device has it.
+#[derive(Clone, Copy, IntoBytes, Immutable)]
+#[repr(u32)]
+enum Kind {
+    Read = 0,
+    Write = 1,
+    Flush = 4,
+}
+
+/// The first part of a request.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct Header {
+    kind: Kind,
+    reserved: u32,
+    sector: u64,
+}
+
+/// What the device reads and writes beside the data.
+struct Request {
+    header: Header,
+    /// [`DONE`] in the end, unless the disk has failed.
+    status: u8,
+}
+
+const DONE: u8 = 0;
+const NOT_DONE: u8 = u8::MAX;
+
+/// The data of a request.
+enum Data<'a> {
+    Read(&'a mut [u8; BLOCK_SIZE]),
+    Write(&'a [u8; BLOCK_SIZE]),
+    Flush,
+}
+
 /// The disk as the file system has it: the right to begin requests.
 pub struct Disk {
-    request: KBox<BlkReq>,
-    response: KBox<BlkResp>,
+    request: KBox<Request>,
 }
 
 /// Finds the first block device and takes it into use; `None` if there is none.
 pub fn init(platform: &Platform) -> Option<Disk> {
     let (device, number) = platform.virtio().iter().find_map(probe)?;
-    let mut device = device;
-    device.enable_interrupts();
     SHARED.set(Shared {
         device: SpinLock::new(device),
         done: WaitQueue::new(Wchan::Disk),
     });
     plic::register(number, interrupt);
     plic::enable(number);
-    Some(Disk {
-        request: KBox::try_new(BlkReq::default()).ok()?,
-        response: KBox::try_new(BlkResp::default()).ok()?,
-    })
+    let header = Header {
+        kind: Kind::Read,
+        reserved: 0,
+        sector: 0,
+    };
+    let status = NOT_DONE;
+    let request = KBox::try_new(Request { header, status }).ok()?;
+    Some(Disk { request })
 }
 
 fn probe(registers: &Registers) -> Option<(Device, u32)> {
@@ -62,109 +143,100 @@ fn probe(registers: &Registers) -> Option<(Device, u32)> {
     if transport.device_type() != DeviceType::Block {
         return None;
     }
-    Some((VirtIOBlk::new(transport).ok()?, registers.interrupt))
+    Some((Device::new(transport).ok()?, registers.interrupt))
 }
 
 /// The device has finished a request.
 fn interrupt() {
     if let Some(shared) = SHARED.try_get() {
-        let _ = shared.device.lock().ack_interrupt();
+        let _ = shared.device.lock().transport.ack_interrupt();
         shared.done.wake_all();
     }
 }
 
-impl Disk {
-    /// Begins a request with `begin`, sleeps until it is done, and ends it with `end`.
-    fn transfer(
+impl Request {
+    /// Calls `act` with what the device reads and what it writes.
+    fn with_buffers<T>(
         &mut self,
-        begin: impl FnOnce(&mut Device, &mut BlkReq, &mut BlkResp) -> virtio_drivers::Result<u16>,
-        end: impl FnOnce(&mut Device, u16, &BlkReq, &mut BlkResp) -> virtio_drivers::Result,
-    ) -> Result<(), DeviceError> {
+        data: &mut Data<'_>,
+        act: impl for<'a> FnOnce(&'a [&'a [u8]], &'a mut [&'a mut [u8]]) -> T,
+    ) -> T {
+        let header = self.header.as_bytes();
+        let status = self.status.as_mut_bytes();
+        match data {
+            Data::Read(block) => act(&[header], &mut [block.as_mut_slice(), status]),
+            Data::Write(block) => act(&[header, block.as_slice()], &mut [status]),
+            Data::Flush => act(&[header], &mut [status]),
+        }
+    }
+}
+
+impl Disk {
+    /// Makes a request and sleeps until the device has done it.
+    fn transfer(&mut self, block: u32, mut data: Data<'_>) -> Result<(), DeviceError> {
         let shared = SHARED.get();
+        let request = &mut *self.request;
+        request.header.kind = match data {
+            Data::Read(_) => Kind::Read,
+            Data::Write(_) => Kind::Write,
+            Data::Flush => Kind::Flush,
+        };
+        request.header.sector = u64::from(block) * SECTORS_PER_BLOCK;
+        request.status = NOT_DONE;
         let mut device = shared.device.lock();
-        let token = begin(&mut device, &mut self.request, &mut self.response);
+        // SAFETY: nobody touches request and data, and they stay where they are, until `pop_used` below
+        // has taken them back from the device: this thread sleeps until then, and is not interrupted.
+        let token = request.with_buffers(&mut data, |inputs, outputs| unsafe {
+            device.queue.add(inputs, outputs)
+        });
         let token = token.map_err(|_| DeviceError)?;
-        while device.peek_used() != Some(token) {
+        if device.queue.should_notify() {
+            device.transport.notify(QUEUE);
+        }
+        while device.queue.peek_used() != Some(token) {
             device = shared.done.wait_uninterruptible(device);
         }
-        end(&mut device, token, &self.request, &mut self.response).map_err(|_| DeviceError)
+        // SAFETY: the same buffers.
+        let done = request.with_buffers(&mut data, |inputs, outputs| unsafe {
+            device.queue.pop_used(token, inputs, outputs)
+        });
+        match done {
+            Ok(_) if request.status == DONE => Ok(()),
+            _ => Err(DeviceError),
+        }
     }
 }
 
 impl BlockDevice for Disk {
     fn blocks(&self) -> u32 {
-        let bytes = SHARED.get().device.lock().capacity() * SECTOR_SIZE as u64;
-        u32::try_from(bytes / BLOCK_SIZE as u64).unwrap_or(u32::MAX)
+        SHARED.get().device.lock().blocks
     }
 
     fn read(&mut self, block: u32, buffer: &mut [u8; BLOCK_SIZE]) -> Result<(), DeviceError> {
         hart::note(Event::DiskRead);
-        let sector = block as usize * SECTORS_PER_BLOCK;
-        let buffer: *mut [u8; BLOCK_SIZE] = buffer;
-        // SAFETY: request, response and buffer stay where they are and untouched until `transfer`
-        // has seen the device finish with them and returns.
-        self.transfer(
-            |device, request, response| unsafe {
-                device.read_blocks_nb(sector, request, &mut *buffer, response)
-            },
-            |device, token, request, response| unsafe {
-                device.complete_read_blocks(token, request, &mut *buffer, response)
-            },
-        )
+        self.transfer(block, Data::Read(buffer))
     }
 
     fn write(&mut self, block: u32, buffer: &[u8; BLOCK_SIZE]) -> Result<(), DeviceError> {
         hart::note(Event::DiskWrite);
-        let sector = block as usize * SECTORS_PER_BLOCK;
-        // SAFETY: as in `read`.
-        self.transfer(
-            |device, request, response| unsafe {
-                device.write_blocks_nb(sector, request, buffer, response)
-            },
-            |device, token, request, response| unsafe {
-                device.complete_write_blocks(token, request, buffer, response)
-            },
-        )
+        self.transfer(block, Data::Write(buffer))
     }
 
     fn flush(&mut self) -> Result<(), DeviceError> {
-        // The driver crate waits for this one by polling.
-        let mut device = SHARED.get().device.lock();
-        let done = hart::account_wait(|| device.flush());
-        done.map_err(|_| DeviceError)
-    }
-}
-
-/// Request and response of a flush stand on the driver's stack, which is not in the direct map: the
-/// device sees copies. There is one of each, as the device's lock lets one flush begin at a time.
-struct Copies {
-    request: [u8; COPY_SIZE],
-    response: [u8; COPY_SIZE],
-}
-
-const COPY_SIZE: usize = 32;
-
-static COPIES: SpinLock<Copies, { rank::BOUNCE }> = SpinLock::new(Copies {
-    request: [0; COPY_SIZE],
-    response: [0; COPY_SIZE],
-});
-
-impl Copies {
-    fn place(&mut self, length: usize, direction: BufferDirection) -> &mut [u8] {
-        let place = match direction {
-            BufferDirection::DriverToDevice => &mut self.request,
-            _ => &mut self.response,
-        };
-        match place.get_mut(..length) {
-            Some(place) => place,
-            None => panic!("a DMA buffer of {length} bytes is not in the direct map"),
+        hart::note(Event::DiskFlush);
+        if !SHARED.get().device.lock().has_flush {
+            return Ok(());
         }
+        self.transfer(0, Data::Flush)
     }
 }
 
-fn in_direct_map(buffer: NonNull<[u8]>) -> bool {
+/// The physical address of a buffer, which is in the direct map, as all that this driver gives away.
+fn address(buffer: NonNull<[u8]>) -> PhysAddr {
     let address = buffer.cast::<u8>().addr().get();
-    (layout::DIRECT_MAP..layout::DIRECT_MAP + layout::DIRECT_MAP_SIZE).contains(&address)
+    let direct_map = layout::DIRECT_MAP..layout::DIRECT_MAP + layout::DIRECT_MAP_SIZE;
+    assert!(direct_map.contains(&address), "DMA at {address:#x}");
+    layout::virt_to_phys(address)
 }
 
 /// What the driver crate needs of the kernel.
@@ -203,32 +275,9 @@ unsafe impl Hal for KernelHal {
         }
     }
 
-    unsafe fn share(buffer: NonNull<[u8]>, direction: BufferDirection) -> PhysAddr {
-        if in_direct_map(buffer) {
-            return layout::virt_to_phys(buffer.cast::<u8>().addr().get());
-        }
-        let mut copies = COPIES.lock();
-        let copy = copies.place(buffer.len(), direction);
-        // SAFETY: the caller's promise that the buffer is valid; the copy is as long.
-        unsafe {
-            buffer
-                .cast::<u8>()
-                .copy_to_nonoverlapping(NonNull::from(&mut *copy).cast(), copy.len())
-        };
-        layout::virt_to_phys(copy.as_ptr().addr())
+    unsafe fn share(buffer: NonNull<[u8]>, _direction: BufferDirection) -> PhysAddr {
+        address(buffer)
     }
 
-    unsafe fn unshare(_physical: PhysAddr, buffer: NonNull<[u8]>, direction: BufferDirection) {
-        if in_direct_map(buffer) || direction == BufferDirection::DriverToDevice {
-            return;
-        }
-        let mut copies = COPIES.lock();
-        let copy = copies.place(buffer.len(), direction);
-        // SAFETY: as in `share`.
-        unsafe {
-            buffer
-                .cast::<u8>()
-                .copy_from_nonoverlapping(NonNull::from(&mut *copy).cast(), copy.len())
-        };
-    }
+    unsafe fn unshare(_physical: PhysAddr, _buffer: NonNull<[u8]>, _direction: BufferDirection) {}
 }

@@ -157,6 +157,14 @@ impl File {
         }
     }
 
+    /// Waits until the disk has what was written to it; a pipe or a device has nothing on the disk.
+    pub fn sync(&self) -> Result<(), Errno> {
+        match &self.source {
+            Source::Inode { .. } => volume::sync(),
+            Source::Device { .. } | Source::ReadEnd(_) | Source::WriteEnd(_) => Err(Errno::Invalid),
+        }
+    }
+
     /// What `fstat` tells; a pipe has nothing to tell.
     pub fn stat(&self) -> Result<Stat, Errno> {
         match &self.source {

@@ -1,8 +1,8 @@
 //! An inode in memory: who uses it, and the memory object with the pages of its content.
 //!
 //! A file's content is cached once, in its object. `read`, `write` and program loading all use these
-//! pages; a write goes to the disk through the log before it is seen here, so that every cached
-//! page is clean and can be dropped at any time.
+//! pages; a write goes to the file system's block buffers before it is seen here, so that every cached
+//! page can be dropped at any time.
 
 use super::text::TextUse;
 use super::volume;

@@ -18,4 +18,4 @@ pub use file::{File, FileTable, open_files};
 pub use namei::{create, find, link, root, unlink};
 pub use pipe::pipes;
 pub use program::{TextFile, part_to_run};
-pub use volume::{lock, mount};
+pub use volume::{lock, mount, set_sync, shut_down, sync};

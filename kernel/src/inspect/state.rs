@@ -12,13 +12,14 @@ use crate::arch::{layout, sbi, timer};
 use crate::debug::backtrace::{self, CallTrace};
 use crate::dev::console;
 use crate::mm::ram::frames;
-use crate::proc::{self, Process, TABLE, Table};
-use crate::sched::Wchan;
+use crate::proc::{self, Process, TABLE, Table, state_of};
+use crate::sched::{self, KernelThread, Thread, Wchan};
 use crate::symbols::Symbol;
 use crate::sync::{LONG_SPIN, poll_timeout, rank};
 use crate::{print, println};
 use core::fmt;
 use core::sync::atomic::Ordering;
+use fallible::KArc;
 
 /// How often the usual patience a hart has for its answer.
 const ROUNDS: usize = 10;
@@ -105,7 +106,15 @@ fn tell() {
     let hart = hart::this();
     let index = hart.index();
     let Some(process) = proc::try_current() else {
-        println!("hart {index}: idle");
+        let current = hart.current().cast();
+        let is_it = |kernel: &&KernelThread| core::ptr::eq(KArc::as_ptr(kernel.thread()), current);
+        match sched::kernel_threads()
+            .map(|(_, kernel)| kernel)
+            .find(is_it)
+        {
+            Some(kernel) => println!("hart {index}: {}", kernel.name()),
+            None => println!("hart {index}: idle"),
+        }
         return;
     };
     let (pid, name) = (process.pid, Printable(&process));
@@ -207,41 +216,54 @@ impl fmt::Display for Printable<'_> {
 
 fn print_processes(table: &Table) {
     println!("  pid parent state   pages name             since, waits for");
+    for (number, kernel) in sched::kernel_threads() {
+        let state = state_of(kernel.thread().state()).name();
+        let start = format_args!("{number:5} {:6} {state:6} {:6}", 0, 0);
+        print_thread(table, start, &kernel.name(), kernel.thread());
+    }
     table.for_each(|process, parent| {
         let (pid, parent) = (process.pid, parent.unwrap_or(0));
         let (state, pages) = (process.state().name(), process.mm().resident());
         let start = format_args!("{pid:5} {parent:6} {state:6} {pages:6}");
-        let name = Printable(process);
-        match process.thread().wchan() {
-            Some((wchan, queue, since)) => {
-                let since = Seconds(timer::now().saturating_sub(since));
-                let way = CallTrace {
-                    at: None,
-                    callers: process.thread().callers(),
-                    call: process.thread().syscall_number(),
-                };
-                println!("{start} {name:16} {since:5} s {wchan}: {way}");
-                print_holder(table, queue);
-            }
-            None => println!("{start} {name}"),
-        }
-        for lock in process.thread().held_locks().iter() {
-            let (name, place) = (Wchan::name(lock.kind), Symbol(lock.at));
-            println!("      holds the {name}, taken in{place}");
-        }
+        print_thread(table, start, &Printable(process), process.thread());
     });
+}
+
+/// Prints what a thread waits for and what it holds, behind `start` and its name.
+fn print_thread(
+    table: &Table,
+    start: fmt::Arguments<'_>,
+    name: &dyn fmt::Display,
+    thread: &Thread,
+) {
+    match thread.wchan() {
+        Some((wchan, queue, since)) => {
+            let since = Seconds(timer::now().saturating_sub(since));
+            let way = CallTrace {
+                at: None,
+                callers: thread.callers(),
+                call: thread.syscall_number(),
+            };
+            println!("{start} {name:16} {since:5} s {wchan}: {way}");
+            print_holder(table, queue);
+        }
+        None => println!("{start} {name}"),
+    }
+    for lock in thread.held_locks().iter() {
+        let (name, place) = (Wchan::name(lock.kind), Symbol(lock.at));
+        println!("      holds the {name}, taken in{place}");
+    }
 }
 
 /// Who holds the sleeping lock with this wait queue.
 fn print_holder(table: &Table, queue: usize) {
+    let holds = |thread: &Thread| thread.held_locks().iter().any(|held| held.lock == queue);
     table.for_each(|process, _| {
-        if process
-            .thread()
-            .held_locks()
-            .iter()
-            .any(|held| held.lock == queue)
-        {
+        if holds(process.thread()) {
             println!("      which pid {} holds", process.pid);
         }
     });
+    for (_, kernel) in sched::kernel_threads().filter(|(_, kernel)| holds(kernel.thread())) {
+        println!("      which {} holds", kernel.name());
+    }
 }

@@ -12,5 +12,5 @@ mod table;
 
 pub use current::{Current, current, pid_on, try_current};
 pub use objects::TestObjects;
-pub use process::{Name, Process, Resources};
+pub use process::{Name, Process, Resources, state_of};
 pub use table::{TABLE, Table};

@@ -189,12 +189,17 @@ impl Process {
 
     /// The current state, for listings.
     pub fn state(&self) -> ProcState {
-        match self.thread.state() {
-            State::Running => ProcState::Running,
-            State::Runnable => ProcState::Ready,
-            State::Interruptible => ProcState::Sleeping,
-            State::Uninterruptible => ProcState::Waiting,
-            State::Ended => ProcState::Ended,
-        }
+        state_of(self.thread.state())
+    }
+}
+
+/// What a process with a thread in this state does.
+pub fn state_of(state: State) -> ProcState {
+    match state {
+        State::Running => ProcState::Running,
+        State::Runnable => ProcState::Ready,
+        State::Interruptible => ProcState::Sleeping,
+        State::Uninterruptible => ProcState::Waiting,
+        State::Ended => ProcState::Ended,
     }
 }

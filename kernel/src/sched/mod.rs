@@ -1,6 +1,7 @@
 //! Threads, run queues, wait queues, timeouts and sleeping locks. Knows no process and no file.
 
 mod clock;
+mod kernel;
 mod run;
 mod sleep;
 mod thread;
@@ -8,7 +9,8 @@ mod timer;
 mod wait;
 mod wchan;
 
-pub use run::{end, idle_loop, interrupt, schedule_tail, start, yield_now};
+pub use kernel::{KernelThread, kernel_threads, spawn};
+pub use run::{end, idle_loop, interrupt, nobody_else_runs, schedule_tail, start, yield_now};
 pub use sleep::{ObjectLock, SleepGuard, SleepLock};
 pub use thread::{Current, Owner, Start, Thread, current};
 pub use threads::State;

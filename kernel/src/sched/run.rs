@@ -60,7 +60,7 @@ pub fn start<T: Owner>(thread: KArc<Thread>, owner: KArc<T>) {
 }
 
 /// Enqueues a runnable thread on the hart where it last ran, and kicks an idle hart if there is one.
-fn enqueue(thread: KArc<Thread>) {
+pub(super) fn enqueue(thread: KArc<Thread>) {
     let home = thread.last_hart.load(Ordering::Relaxed);
     run_queue(home).runnable.lock().push(thread);
     kick_idle_hart(home);
@@ -183,6 +183,16 @@ fn finish_switch() {
             unsafe { ended(owner) };
         }
     }
+}
+
+/// Whether no other thread is running or runnable, approximately.
+pub fn nobody_else_runs() -> bool {
+    let irq = hart::irq_save();
+    let here = hart::this().index();
+    drop(irq);
+    let is_idle = |hart: &hart::Hart| hart.index() == here || hart.idle.load(Ordering::Relaxed);
+    let is_empty = |index| run_queue(index).runnable.lock().first().is_none();
+    hart::all().iter().all(is_idle) && (0..hart::count()).all(is_empty)
 }
 
 /// Exits the running thread. Its owner is notified when no hart is on its stack.

@@ -157,4 +157,9 @@ impl<T> SleepLock<T> {
     pub fn lock(&self) -> SleepGuard<'_, T> {
         self.0.lock()
     }
+
+    /// Takes the lock if it is free; never waits.
+    pub fn try_lock(&self) -> Option<SleepGuard<'_, T>> {
+        self.0.try_lock()
+    }
 }

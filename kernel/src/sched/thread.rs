@@ -56,6 +56,11 @@ unsafe fn ended<T: Owner>(owner: *const ()) {
     T::ended(unsafe { KArc::from_raw(owner.cast()) });
 }
 
+/// Instead of it, for a thread that runs for nobody.
+unsafe fn never(_: *const ()) {
+    unreachable!("a thread of the kernel ended");
+}
+
 /// A thread.
 ///
 /// Its owner, the queue it is in and the hart it runs on each hold a counted reference.
@@ -99,6 +104,15 @@ unsafe impl Queued<Runnable> for Thread {
 impl Thread {
     /// A thread that does not run before [`start`](super::start).
     pub fn try_new<T: Owner>(start: &Start<'_>) -> Result<KArc<Thread>, AllocError> {
+        Thread::new(start, ended::<T>)
+    }
+
+    /// A thread of the kernel, which does not end.
+    pub(super) fn without_owner(start: &Start<'_>) -> Result<KArc<Thread>, AllocError> {
+        Thread::new(start, never)
+    }
+
+    fn new(start: &Start<'_>, ended: unsafe fn(*const ())) -> Result<KArc<Thread>, AllocError> {
         let stack = KernelStack::try_new()?;
         let place = trap_frame_at(stack.top());
         let fpu = FloatRegisters::new();
@@ -125,7 +139,7 @@ impl Thread {
             space: AtomicPtr::new(core::ptr::null_mut()),
             deadline: AtomicU64::new(0),
             owner: AtomicPtr::new(core::ptr::null_mut()),
-            ended: ended::<T>,
+            ended,
         })
     }
 

@@ -18,6 +18,8 @@ pub enum Wchan {
     Memory,
     /// A timeout.
     Time,
+    /// Changes of files.
+    Changes,
     /// The lock of a process's address space.
     SpaceLock,
     /// The lock of a process's files.
@@ -40,6 +42,7 @@ const NAMES: [&str; Wchan::ObjectLock as usize + 1] = [
     "disk",
     "memory",
     "time",
+    "changes of files",
     "lock of an address space",
     "lock of a process's files",
     "lock of a pipe",

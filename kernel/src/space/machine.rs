@@ -6,7 +6,7 @@ use crate::fs::TextFile;
 use crate::mm::ram::{self, DirectMap, Frame, address_of, frames};
 use crate::mm::{Machine, asid, commit, kernel_space};
 use crate::sched::ObjectLock;
-use crate::sync::{Once, RawSpin, rank};
+use crate::sync::{Once, RawSpin, SpinLock, rank};
 use abi::Event;
 use core::ops::Range;
 use frames::{FRAME_SIZE, Pfn, Shrinker, WrongFree};
@@ -18,6 +18,9 @@ pub type Space = AddressSpace<Machine>;
 
 /// Its page table.
 pub type PageTable = vm::PageTable<Machine>;
+
+/// For tables that several spaces have, by the number of the frame.
+static TABLE_LOCKS: [SpinLock<(), { rank::COMMON_TABLE }>; 64] = [const { SpinLock::new(()) }; 64];
 
 static ZERO_PAGE: Once<Pfn> = Once::new();
 
@@ -59,7 +62,12 @@ impl vm::Files for Machine {
 unsafe impl vm::Machine for Machine {
     type ObjectLock = ObjectLock;
     type EntriesLock = RawSpin<{ rank::ENTRIES }>;
+    type TableLock = RawSpin<{ rank::COMMON_TABLE }>;
     type Context = asid::Context;
+
+    fn table_lock(&self, table: Pfn) -> &SpinLock<(), { rank::COMMON_TABLE }> {
+        &TABLE_LOCKS[table.get() as usize % TABLE_LOCKS.len()]
+    }
 
     fn new_context(&self, root: Pfn) -> asid::Context {
         asid::Context::new(root)

@@ -57,7 +57,7 @@ impl Mm {
         self.table.lock().as_ref().map_or(0, |table| what(table))
     }
 
-    /// Pages of memory that it has.
+    /// Pages of memory that are its own.
     pub fn resident(&self) -> usize {
         self.ask(PageTable::resident)
     }

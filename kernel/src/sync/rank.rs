@@ -15,10 +15,10 @@ pub const CACHE: u8 = 15;
 pub const TIMER: u8 = 20;
 /// The entries of a page table; which page table an `Mm` has.
 pub const ENTRIES: u8 = 25;
+/// Page-table pages that several address spaces share.
+pub const COMMON_TABLE: u8 = 27;
 /// A device or its buffers; the state of a sleeping lock.
 pub const DEVICE: u8 = 30;
-/// The disk's bounce buffers.
-pub const BOUNCE: u8 = 35;
 /// A size class of kmalloc.
 pub const KMALLOC: u8 = 40;
 /// Superpage reservations.
@@ -42,8 +42,8 @@ pub fn name(rank: u8) -> &'static str {
         CACHE => "inodes or kernel stacks",
         TIMER => "timeouts",
         ENTRIES => "page-table entries",
+        COMMON_TABLE => "common page table",
         DEVICE => "device or sleeping lock",
-        BOUNCE => "bounce buffers",
         KMALLOC => "kmalloc",
         RESERVE => "superpage reservations",
         KMALLOC_RESERVE => "kmalloc's page reserve",

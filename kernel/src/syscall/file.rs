@@ -57,6 +57,16 @@ pub fn fstat(arguments: &Arguments) -> Result<u64, Errno> {
     Ok(0)
 }
 
+pub fn fsync(arguments: &Arguments) -> Result<u64, Errno> {
+    file(arguments.int::<0>())?.sync()?;
+    Ok(0)
+}
+
+pub fn sync() -> Result<u64, Errno> {
+    fs::sync()?;
+    Ok(0)
+}
+
 pub fn dup(arguments: &Arguments) -> Result<u64, Errno> {
     add(file(arguments.int::<0>())?)
 }

@@ -6,7 +6,8 @@
 
 use crate::mm::Machine;
 use crate::mm::user::UserRange;
-use crate::proc::{Process, TABLE};
+use crate::proc::{Name, Process, TABLE, state_of};
+use crate::sched;
 use crate::space::Space;
 use abi::{
     Arguments, Errno, PAGE_SIZE, ProcInfo, ProcInfoFlags, RegionInfo, RegionUse, TableEntry,
@@ -31,14 +32,31 @@ fn find(pid: i32, flags: ProcInfoFlags) -> Result<(KArc<Process>, i32), Errno> {
 #[inline(never)]
 pub fn procinfo(arguments: &Arguments) -> Result<u64, Errno> {
     let flags = arguments.flags::<3, ProcInfoFlags>()?;
-    let (process, parent) = find(arguments.int::<0>(), flags)?;
-    let info = about(&process, parent);
-    drop(process);
+    let pid = arguments.int::<0>();
+    let info = if flags.contains(ProcInfoFlags::KERNEL) {
+        about_kernel(pid).ok_or(Errno::NoProcess)?
+    } else {
+        let (process, parent) = find(pid, flags)?;
+        about(&process, parent)
+    };
     let bytes = info.as_bytes();
     let size = usize::try_from(arguments.address::<2>()).unwrap_or(usize::MAX);
     let part = bytes.get(..size.min(bytes.len())).unwrap_or(bytes);
     UserRange::new(arguments.address::<1>(), part.len())?.write(part)?;
     Ok(bytes.len() as u64)
+}
+
+/// The kernel's own thread with this number.
+#[inline(never)]
+fn about_kernel(pid: i32) -> Option<ProcInfo> {
+    let (_, kernel) = sched::kernel_threads().find(|(number, _)| *number == pid)?;
+    Some(ProcInfo {
+        version: ProcInfo::VERSION,
+        pid,
+        state: state_of(kernel.thread().state()) as u32,
+        name: Name::new(kernel.name().as_bytes()).bytes(),
+        ..ProcInfo::default()
+    })
 }
 
 #[inline(never)]

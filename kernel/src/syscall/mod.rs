@@ -65,6 +65,8 @@ fn perform(call: Sys, arguments: &Arguments) -> Result<u64, Errno> {
         Sys::Procinfo => inspect::procinfo(arguments),
         Sys::Regions => inspect::regions(arguments),
         Sys::Pagetable => inspect::pagetable(arguments),
+        Sys::Fsync => file::fsync(arguments),
+        Sys::Sync => file::sync(),
         Sys::Errno => process::errno(),
         Sys::Setpgid => process::setpgid(arguments),
         Sys::Getpgid => process::getpgid(arguments),

@@ -3,6 +3,7 @@
 use super::path::Path;
 use crate::arch::timer;
 use crate::dev::power;
+use crate::fs;
 use crate::mm::user;
 use crate::proc::{current, exec, exit, fork, group};
 use crate::sched;
@@ -71,7 +72,8 @@ pub fn uptime() -> Result<u64, Errno> {
     Ok(timer::now() / (timer::frequency() / TICKS_PER_SECOND))
 }
 
-/// Statuses that QEMU's exit status has no room for become 255.
+/// Waits until the disk has all changes. Statuses that QEMU's exit status has no room for become 255.
 pub fn shutdown(arguments: &Arguments) -> ! {
+    let _no_more_changes = fs::shut_down();
     power::power_off(u8::try_from(arguments.int::<0>()).unwrap_or(u8::MAX))
 }

@@ -217,6 +217,8 @@ static void test_calls(void)
     check(getpgid(child) == getpgid(0) && setpgid(child, 0) == 0, "groups");
     check(getpgid(child) == child && setpgid(1, 0) == -1 && errno == ESRCH, "process groups");
     check(tcgetpgrp(0) >= 0 && tcsetpgrp(0, -1) == -1 && errno == EPERM, "the foreground group");
+    check(fsync(1) == -1 && errno == EINVAL && fsync(99) == -1 && errno == EBADF, "fsync refused");
+    check(sync() == 0, "sync");
     check(kill(child) == 0 && wait(&status) == child && status == -1, "kill");
     char *old = sbrklazy(PGSIZE);
     check(sys_sbrk(0, SBRK_EAGER) == old + PGSIZE, "sbrklazy and sys_sbrk");

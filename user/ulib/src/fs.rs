@@ -84,6 +84,14 @@ impl File {
         checked(sys::dup(self.fd)).map(|fd| File { fd: fd as i32 })
     }
 
+    /// Waits until all changes of the file are on the disk.
+    ///
+    /// # Errors
+    /// A disk error, after which the kernel retries; or the file is a pipe or a device.
+    pub fn sync_all(&self) -> Result<()> {
+        checked(sys::fsync(self.fd)).map(drop)
+    }
+
     /// The file's metadata.
     ///
     /// # Errors
@@ -125,6 +133,14 @@ impl Write for &File {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         checked(sys::write(self.fd, bytes.as_ptr(), bytes.len()))
     }
+}
+
+/// Waits until all changes are on the disk.
+///
+/// # Errors
+/// A disk error, after which the kernel retries.
+pub fn sync() -> Result<()> {
+    checked(sys::sync()).map(drop)
 }
 
 /// Options for opening a file.

@@ -25,6 +25,12 @@ fn query(pid: i32, flags: ProcInfoFlags) -> Result<ProcInfo> {
     }
 }
 
+/// The kernel threads.
+pub fn kernel_threads() -> impl Iterator<Item = ProcInfo> {
+    let numbers = (i32::MIN..=0).rev();
+    numbers.map_while(|number| query(number, ProcInfoFlags::KERNEL).ok())
+}
+
 /// All processes, in order of ID. Those that start or exit meanwhile may be missing.
 pub fn processes() -> impl Iterator<Item = ProcInfo> {
     let mut next = Some(0);

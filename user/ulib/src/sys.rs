@@ -342,6 +342,18 @@ pub fn tcgetpgrp(fd: i32) -> isize {
     unsafe { call3(Sys::Tcgetpgrp, fd as usize, 0, 0) }
 }
 
+/// Waits until all changes of a file are on the disk.
+pub fn fsync(fd: i32) -> isize {
+    // SAFETY: no memory is concerned.
+    unsafe { call3(Sys::Fsync, fd as usize, 0, 0) }
+}
+
+/// Waits until all changes are on the disk.
+pub fn sync() -> isize {
+    // SAFETY: no memory is concerned.
+    unsafe { call3(Sys::Sync, 0, 0, 0) }
+}
+
 /// Powers the machine off.
 pub fn shutdown(status: i32) -> ! {
     // SAFETY: nothing runs afterwards.

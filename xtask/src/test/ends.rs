@@ -235,7 +235,18 @@ pub(super) fn read(
     output: &mut String,
     text: Option<&str>,
 ) -> Result<()> {
-    let deadline = Instant::now() + LIMIT;
+    read_for(LIMIT, session, log, output, text)
+}
+
+/// Reads the console until the text appears, or to its end, for at most this time.
+pub(super) fn read_for(
+    limit: Duration,
+    session: &mut Session,
+    log: &mut Log,
+    output: &mut String,
+    text: Option<&str>,
+) -> Result<()> {
+    let deadline = Instant::now() + limit;
     while text.is_none_or(|text| !output.contains(text)) {
         match session.next(deadline)? {
             Event::Output(bytes) => {
@@ -244,7 +255,7 @@ pub(super) fn read(
             }
             Event::Ended(_) if text.is_none() => return Ok(()),
             Event::Ended(status) => bail!("it exited with {status}"),
-            Event::Silence => bail!("timeout after {} s", LIMIT.as_secs()),
+            Event::Silence => bail!("timeout after {} s", limit.as_secs()),
         }
     }
     Ok(())

@@ -5,7 +5,13 @@ use super::{
     prompt::Terminal,
     scenarios::{LIMIT, finish, front, run, text, wanted},
 };
-use crate::{c::Compiler, image, options::Profile, run::TIMED_OUT, volume::Volume};
+use crate::{
+    c::Compiler,
+    image,
+    options::Profile,
+    run::TIMED_OUT,
+    volume::{Format, Volume},
+};
 use anyhow::{Context, Result, ensure};
 use std::{
     fs,
@@ -42,7 +48,7 @@ pub(super) fn checks() -> Vec<Check> {
 fn make(bench: &Bench) -> Result<Vec<u8>> {
     let dir = bench.toolchain.root.join("user/c/tests/foreign");
     let sources: [PathBuf; 2] = ["init.c", "sh.c"].map(|name| dir.join(name));
-    let empty = Volume::format(SIZE)?.into_image();
+    let empty = Volume::format(SIZE, Format::Plain)?.into_image()?;
     let mut volume = Volume::open(image::with_files(&bench.toolchain, empty, &sources)?)?;
     for name in ["cat", "echo", "kmalloctest", "ps", "spin", "vmstat"] {
         let mut programs = bench.guest(Profile::Release)?.programs.iter();
@@ -51,7 +57,7 @@ fn make(bench: &Bench) -> Result<Vec<u8>> {
         volume.put(name, program)?;
     }
     volume.put("ls", OTHER)?;
-    Ok(volume.into_image())
+    volume.into_image()
 }
 
 /// Two boots to a prompt: the first creates the console node, the second writes nothing.

@@ -23,7 +23,7 @@ pub(super) fn run_entry(bench: &Bench, log: &mut Log, entry: &Entry) -> Result<O
     }
     let root = &bench.toolchain.root;
     let adds: Vec<PathBuf> = entry.adds.iter().map(|path| root.join(path)).collect();
-    let disk = image::disk(&bench.toolchain, guest, None, &adds)?;
+    let disk = image::disk(&bench.toolchain, guest, entry.format, None, &adds)?;
     let hardware = entry.hardware();
     let (status, console) = run(log, guest, &disk, &hardware, &entry.command, entry.limit)?;
     for text in &entry.shows {

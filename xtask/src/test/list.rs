@@ -1,7 +1,10 @@
 //! The checks of `tests/guest.list`: command lines and their expected results.
 
 use super::{Check, Layer, guest};
-use crate::options::{Hardware, Profile};
+use crate::{
+    options::{Hardware, Profile},
+    volume::Format,
+};
 use anyhow::{Context, Result, bail};
 use std::{
     fs,
@@ -17,6 +20,8 @@ pub(super) struct Entry {
     pub(super) cpus: u32,
     pub(super) mem: String,
     pub(super) icount: bool,
+    /// Of the disk.
+    pub(super) format: Format,
     /// Boot arguments for the kernel.
     pub(super) boot: String,
     pub(super) limit: Duration,
@@ -116,6 +121,7 @@ fn entry(line: &str) -> Result<Entry> {
         cpus,
         mem,
         icount: false,
+        format: Format::Plain,
         boot: String::new(),
         limit,
         command,
@@ -127,9 +133,16 @@ fn entry(line: &str) -> Result<Entry> {
 }
 
 fn condition(entry: &mut Entry, line: &str) -> Result<()> {
-    if line == "icount" {
-        entry.icount = true;
-        return Ok(());
+    match line {
+        "icount" => {
+            entry.icount = true;
+            return Ok(());
+        }
+        "large-files" => {
+            entry.format = Format::LargeFiles;
+            return Ok(());
+        }
+        _ => {}
     }
     let (word, rest) = line
         .split_once(' ')
@@ -141,7 +154,7 @@ fn condition(entry: &mut Entry, line: &str) -> Result<()> {
         ("shows", text) => entry.shows.push(text.to_owned()),
         ("lacks", text) => entry.lacks.push(text.to_owned()),
         ("adds", path) => entry.adds.push(path.into()),
-        _ => bail!("a condition is icount, boot, exit, shows, lacks or adds"),
+        _ => bail!("a condition is icount, large-files, boot, exit, shows, lacks or adds"),
     }
     Ok(())
 }
@@ -161,6 +174,7 @@ panic   checked 3 64M 20  kmalloctest panic; echo no
     lacks no
     adds user/c/tests/ctest.c
     icount
+    large-files
 plain   release 1 128M 5  echo hi
 ";
         let entries = parse(text).unwrap();
@@ -181,6 +195,8 @@ plain   release 1 128M 5  echo hi
             (&["panic: kmalloc".into()][..], &["no".into()][..])
         );
         assert!(panic.icount && !entries[1].icount);
+        let formats = (panic.format, entries[1].format);
+        assert_eq!(formats, (Format::LargeFiles, Format::Plain));
         assert_eq!(panic.adds, [Path::new("user/c/tests/ctest.c")]);
         assert_eq!(entries[1].status, Status::Exactly(0));
     }

@@ -2,15 +2,17 @@
 
 use super::{
     Bench, Check, Layer, Log, Outcome,
-    ends::{no_terminal, on_terminal, read},
+    ends::{no_terminal, on_terminal, read, read_for},
     scenarios::{LIMIT, text},
 };
 use crate::session::{Session, Stderr};
 use anyhow::{Context, Result, ensure};
-use std::{io::Write, path::Path};
+use std::{io::Write, path::Path, time::Duration};
 
 const CTRL_C: &[u8] = b"\x03";
 const CTRL_P: &[u8] = b"\x10";
+/// For the kernel to print its state.
+const STATE_LIMIT: Duration = Duration::from_secs(20);
 
 pub(super) fn checks() -> Vec<Check> {
     let check =
@@ -75,9 +77,23 @@ impl<'a> Terminal<'a> {
     /// Waits for the text; returns the output up to its end.
     pub(super) fn shows(&mut self, text: &str) -> Result<String> {
         read(&mut self.session, self.log, &mut self.shown, Some(text))
+            .inspect_err(|_| self.log_state())
             .with_context(|| format!("{text:?} does not appear"))?;
         let end = self.shown.find(text).unwrap_or_default() + text.len();
         Ok(self.shown.drain(..end).collect())
+    }
+
+    /// Has the kernel print its state (Ctrl-P), for the log of a check that fails.
+    fn log_state(&mut self) {
+        let _ = self.press(CTRL_P);
+        let end = Some("end of state\r\n");
+        let _ = read_for(
+            STATE_LIMIT,
+            &mut self.session,
+            self.log,
+            &mut self.shown,
+            end,
+        );
     }
 
     /// Types the keys; the output must be exactly `answer`.

@@ -4,7 +4,7 @@ use super::{Bench, Check, Layer, Log, Outcome};
 use crate::{
     image,
     session::{Event, Session, Stderr},
-    volume::Volume,
+    volume::{Format, Volume},
 };
 use anyhow::{Context, Result, bail, ensure};
 use std::{
@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Time limit of each.
-pub(super) const LIMIT: Duration = Duration::from_secs(90);
+pub(super) const LIMIT: Duration = Duration::from_secs(180);
 
 /// A check that runs `make` or `scripts/xtask`.
 pub(super) fn check(name: &str, work: fn(&Bench, &mut Log) -> Result<()>) -> Check {
@@ -293,10 +293,10 @@ fn kept_image(bench: &Bench, log: &mut Log) -> Result<()> {
 fn changed_program(bench: &Bench, log: &mut Log) -> Result<()> {
     let image = bench.dir.join("lasting.img");
     let guest = bench.guest(crate::options::Profile::Release)?;
-    let mut volume = Volume::open(image::fresh(&bench.toolchain, guest)?)?;
+    let mut volume = Volume::open(image::fresh(&bench.toolchain, guest, Format::Plain)?)?;
     volume.put("echo", b"an older program")?;
     volume.put("mine", b"the user's file\n")?;
-    fs::write(&image, volume.into_image())?;
+    fs::write(&image, volume.into_image()?)?;
     let qemu = front(
         bench,
         "scripts/xtask",

@@ -50,7 +50,8 @@ impl<M: Machine> Object<M> {
         let place = state.mapped.iter().rposition(|other| other == window);
         debug_assert!(place.is_some(), "the window is not on the list");
         // The window has the page table too.
-        place.map(|place| state.mapped.swap_remove(place));
+        // The order stays, see `rmap.rs`.
+        place.map(|place| state.mapped.remove(place));
         let (count, room) = (state.mapped.len(), state.mapped.capacity());
         if count == 0 {
             state.mapped = KVec::new();
@@ -68,8 +69,8 @@ impl<M: Machine> Object<M> {
         let mut state = self.state.lock();
         if state.mapped.len() <= room {
             core::mem::swap(&mut state.mapped, &mut other);
-            while let Some(window) = other.pop() {
-                let moved = state.mapped.push_reserved(window);
+            for window in other.iter() {
+                let moved = state.mapped.push_reserved(window.clone());
                 debug_assert!(moved.is_ok(), "the new list has no room");
             }
         }
@@ -78,7 +79,7 @@ impl<M: Machine> Object<M> {
         Ok(())
     }
 
-    /// Tells of every window, in no order. The object is locked meanwhile.
+    /// Tells of every window. The object is locked meanwhile.
     pub fn for_each_mapped(&self, tell: impl FnMut(&Mapped<M>)) {
         self.state.lock().mapped.iter().for_each(tell);
     }

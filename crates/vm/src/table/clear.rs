@@ -51,10 +51,16 @@ impl<M: Machine> PageTable<M> {
         self.clear_range(range, free, &mut [None; TABLES]);
     }
 
+    /// Others do not look into the table any more, for the space goes.
+    pub(crate) fn close(&self) {
+        self.lock().gone = true;
+    }
+
     /// As [`clear`](Self::clear), when all that is left in the table goes, from the lowest address
     /// upwards and until [`cleared`](Self::cleared) ends it. No hart runs on the table any more, so it
-    /// flushes nothing: what a TLB has of it is tagged with an ASID that no other space gets before the TLB
-    /// is flushed. It takes no memory: a table that other spaces have too goes with the first of its ranges.
+    /// flushes nothing, and takes no lock as the table is [closed](Self::close): what a TLB has of it is
+    /// tagged with an ASID that no other space gets before the TLB is flushed. It takes no memory: a table
+    /// that other spaces have too goes with the first of its ranges.
     pub(crate) fn tear_down(&self, range: Range<u64>, free: &Range<u64>) {
         self.clear_range(range, free, &mut []);
     }
@@ -94,11 +100,12 @@ impl<M: Machine> PageTable<M> {
                 },
                 Entry::Leaf(leaf) => Unlinked::Large(leaf.pfn()),
             };
-            self.change(|_| slot.take());
             if gather.all {
+                slot.take();
                 self.free(unlinked, true);
                 continue;
             }
+            self.change_unflushed(|| slot.take());
             gather.stale = Flush::Space;
             if gather.waiting == TABLES {
                 self.flush_and_free(gather);
@@ -147,7 +154,7 @@ impl<M: Machine> PageTable<M> {
         let mut pages = self.pages(table, range);
         let mut next = pages.find(|(_, slot)| slot.get() != Entry::Empty);
         while let Some((start, _)) = next {
-            let (mut frames, mut count) = ([Pfn::new(0); PAGES], 0);
+            let (mut frames, mut count, mut own) = ([Pfn::new(0); PAGES], 0, 0);
             next = self.change(|stale| {
                 for (addr, slot) in self.pages(table, &(start..range.end)) {
                     if slot.get() == Entry::Empty {
@@ -156,9 +163,10 @@ impl<M: Machine> PageTable<M> {
                     let Some(place) = frames.get_mut(count) else {
                         return Some((addr, slot));
                     };
-                    if let Some(leaf) = slot.take().leaf().filter(|leaf| self.counts(leaf)) {
+                    if let Some(leaf) = slot.take().leaf().filter(|leaf| self.holds(leaf)) {
                         *place = leaf.pfn();
                         count += 1;
+                        own += usize::from(!leaf.is_borrowed());
                     }
                     *stale = stale.and_page(addr);
                 }
@@ -166,13 +174,15 @@ impl<M: Machine> PageTable<M> {
             });
             let frames = frames.iter().take(count);
             frames.for_each(|&pfn| self.machine.release(pfn));
-            self.resident.sub(count);
+            self.resident.sub(own);
         }
     }
 
     /// Flushes, and frees what has waited for it.
     fn flush_and_free(&self, gather: &mut Gather<'_>) {
-        self.shoot_down(take(&mut gather.stale));
+        if gather.waiting > 0 {
+            self.flush(take(&mut gather.stale));
+        }
         let waiting = gather.unlinked.iter_mut().take(gather.waiting);
         let waiting = waiting.filter_map(Option::take);
         waiting.for_each(|unlinked| self.free(unlinked, false));

@@ -59,17 +59,19 @@ impl<M: Machine> PageTable<M> {
     #[inline(never)]
     pub(super) fn own_table(&self, addr: u64, old: Pfn, new: Frame<M>) {
         let new = new.into_pfn();
+        let branch = self.at(Level::SUPERPAGE, addr);
+        let entries = self.lock();
+        let common = self.lock_common(old);
         for (slot, copy) in self.all_pages(old).zip(self.all_pages(new)) {
-            if let Some(leaf) = slot.leaf().filter(|leaf| self.counts(leaf)) {
+            if let Some(leaf) = slot.leaf().filter(|leaf| self.holds(leaf)) {
                 self.machine.retain(leaf.pfn());
             }
             copy.init_like(slot);
         }
-        let branch = self.at(Level::SUPERPAGE, addr);
-        self.change(|stale| {
-            branch.slot().replace(Entry::Branch(new));
-            *stale = Flush::Space;
-        });
+        branch.slot().replace(Entry::Branch(new));
+        drop(common);
+        self.shoot_down(Flush::Space);
+        drop(entries);
         self.let_go(old, &Level::LEAF.table_around(addr));
     }
 
@@ -83,11 +85,14 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
-    /// Releases the pages that an unlinked table has in `range`; how many.
+    /// Releases the pages that an unlinked table has in `range`; how many of them were the space's own.
     #[inline(never)]
     pub(super) fn release_pages(&self, table: Pfn, range: &Range<u64>) -> usize {
         let leaves = self.pages(table, range).filter_map(|(_, slot)| slot.leaf());
-        let counted = leaves.filter(|leaf| self.counts(leaf));
-        counted.map(|leaf| self.machine.release(leaf.pfn())).count()
+        let held = leaves.filter(|leaf| self.holds(leaf));
+        held.fold(0, |own, leaf| {
+            self.machine.release(leaf.pfn());
+            own + usize::from(!leaf.is_borrowed())
+        })
     }
 }

@@ -17,17 +17,18 @@ impl<M: Machine> PageTable<M> {
             changed.is_some_and(|(old, new)| !new.prot().contains(old.prot()))
         };
         for (entry, inside) in self.chunks(&range) {
-            let _entries = self.lock();
-            if let Entry::Branch(table) = entry {
-                for (addr, slot) in self.pages(table, &inside) {
-                    if loses_rights(slot) {
-                        stale = stale.and_page(addr);
+            self.change_unflushed(|| {
+                if let Entry::Branch(table) = entry {
+                    for (addr, slot) in self.pages(table, &inside) {
+                        if loses_rights(slot) {
+                            stale = stale.and_page(addr);
+                        }
                     }
+                } else if loses_rights(self.at(Level::SUPERPAGE, inside.start).slot()) {
+                    stale = Flush::Space;
                 }
-            } else if loses_rights(self.at(Level::SUPERPAGE, inside.start).slot()) {
-                stale = Flush::Space;
-            }
+            });
         }
-        self.shoot_down(stale);
+        self.flush(stale);
     }
 }

@@ -30,7 +30,7 @@ impl<M: Machine> PageTable<M> {
     pub(crate) fn put(&self, room: Room<M>, leaf: Leaf) {
         let cursor = self.make_room(room);
         self.change(|_| cursor.slot().set(Entry::Leaf(leaf)));
-        self.resident.add(usize::from(self.counts(&leaf)));
+        self.resident.add(usize::from(!leaf.is_borrowed()));
     }
 
     /// Makes the tables that were reserved; returns where the entry goes.
@@ -83,11 +83,13 @@ impl<M: Machine> PageTable<M> {
     #[inline(never)]
     pub(crate) fn grant(&self, addr: u64, old: Leaf, new: Leaf) {
         let cursor = self.look_up(addr);
-        self.change(|_| {
-            cursor
-                .slot()
-                .change(|leaf| if leaf == old { new } else { leaf })
+        let changed = self.change(|_| {
+            let slot = cursor.slot();
+            slot.change(|leaf| if leaf == old { new } else { leaf })
         });
+        if changed.is_some() && old.is_borrowed() && !new.is_borrowed() {
+            self.resident.add(1);
+        }
         self.flush_here(match cursor.level() {
             Level::LEAF => Flush::Page(addr),
             _ => Flush::Space,
@@ -101,7 +103,7 @@ impl<M: Machine> PageTable<M> {
     pub(crate) fn replace(&self, addr: u64, old: Leaf, new: Leaf) -> bool {
         let cursor = self.look_up(addr);
         debug_assert!(cursor.level() == Level::LEAF, "no page is at {addr:#x}");
-        let counted = self.counts(&old);
+        let held = self.holds(&old);
         let replaced = self.change(|_| {
             let slot = cursor.slot();
             if slot.leaf() != Some(old) {
@@ -110,16 +112,17 @@ impl<M: Machine> PageTable<M> {
             slot.take();
             // Before the new frame can be seen: no hart reads the old one while another writes the new.
             self.shoot_down(Flush::Page(addr));
-            if counted {
+            if held {
                 self.machine.copy_page(old.pfn(), new.pfn());
             }
             slot.set(Entry::Leaf(new));
             true
         });
-        match (replaced, counted) {
-            (true, true) => self.machine.release(old.pfn()),
-            (true, false) => self.resident.add(1),
-            _ => {}
+        if replaced {
+            self.resident.add(usize::from(old.is_borrowed()));
+            if held {
+                self.machine.release(old.pfn());
+            }
         }
         replaced
     }

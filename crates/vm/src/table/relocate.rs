@@ -45,8 +45,7 @@ impl<M: Machine> PageTable<M> {
     pub(crate) fn relocate(&self, range: &Range<u64>, to: u64) {
         let mut stale = Flush::Nothing;
         for (entry, inside) in self.chunks(range) {
-            let _entries = self.lock();
-            match entry {
+            self.change_unflushed(|| match entry {
                 Entry::Empty => {}
                 Entry::Branch(table) => {
                     for (addr, slot) in self.pages(table, &inside) {
@@ -60,9 +59,9 @@ impl<M: Machine> PageTable<M> {
                     self.move_large(&inside, to + (inside.start - range.start), leaf);
                     stale = Flush::Space;
                 }
-            }
+            });
         }
-        self.shoot_down(stale);
+        self.flush(stale);
     }
 
     /// Puts an entry at its new place.

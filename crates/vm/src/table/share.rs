@@ -145,9 +145,10 @@ impl<M: Machine> PageTable<M> {
         let copies = child.make_room(room).table();
         let copies = child.pages(copies, &range);
         let _entries = self.lock();
+        let _common = self.lock_common(table);
         for ((addr, slot), (_, copy)) in self.pages(table, &range).zip(copies) {
             let Some(leaf) = slot.leaf() else { continue };
-            if self.counts(&leaf) {
+            if self.holds(&leaf) {
                 self.machine.retain(leaf.pfn());
             }
             if slot.forbid_write() {

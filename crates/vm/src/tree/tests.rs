@@ -60,6 +60,7 @@ impl Tables for Nowhere {
 unsafe impl Machine for Nowhere {
     type ObjectLock = Unlocked;
     type EntriesLock = Unlocked;
+    type TableLock = Unlocked;
     type Context = ();
     fn alloc(&self) -> Option<Pfn> {
         None
@@ -91,6 +92,9 @@ unsafe impl Machine for Nowhere {
     fn clear_tail(&self, _: Pfn, _: usize) {}
     fn init_root(&self, _: Pfn) {}
     fn new_context(&self, _: Pfn) {}
+    fn table_lock(&self, _: Pfn) -> &lock_api::Mutex<Unlocked, ()> {
+        unreachable!("no table is common")
+    }
     fn shoot_down(&self, (): &(), _: Flush) {}
     fn flush_here(&self, (): &(), _: Flush) {}
 }

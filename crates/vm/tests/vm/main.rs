@@ -27,6 +27,7 @@ mod protecting;
 mod ram;
 mod random;
 mod remapping;
+mod rmap;
 mod shared;
 mod shootdown;
 mod tables;

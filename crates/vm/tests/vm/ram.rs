@@ -40,6 +40,7 @@ pub(crate) struct Inner {
     committed: AtomicU64,
     limit: AtomicU64,
     harts: Harts,
+    tables: [lock_api::Mutex<Spin, ()>; 2],
     /// What somebody else does when the next common reference is about to be given up.
     meanwhile: Mutex<Option<Meanwhile>>,
 }
@@ -97,6 +98,7 @@ impl Ram {
             committed: AtomicU64::new(0),
             limit: AtomicU64::new(u64::MAX),
             harts: Harts::new(frames),
+            tables: Default::default(),
             meanwhile: Mutex::default(),
         };
         inner.pages[0]
@@ -288,12 +290,17 @@ impl Files for Ram {
 unsafe impl Machine for Ram {
     type ObjectLock = Spin;
     type EntriesLock = Spin;
+    type TableLock = Spin;
     /// The root.
     type Context = Pfn;
 
     fn new_context(&self, root: Pfn) -> Pfn {
         self.begin(root);
         root
+    }
+
+    fn table_lock(&self, table: Pfn) -> &lock_api::Mutex<Spin, ()> {
+        &self.0.tables[index_of(table) % 2]
     }
 
     fn alloc(&self) -> Option<Pfn> {

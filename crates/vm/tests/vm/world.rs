@@ -25,7 +25,7 @@ pub(crate) fn file_word(file: u32, offset: u64) -> u64 {
 }
 
 /// Pages of each file.
-const FILE_PAGES: u64 = 64;
+pub(crate) const FILE_PAGES: u64 = 64;
 
 /// Reads a file, whose number it is.
 struct Reader(u32);
@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) spaces: Vec<Space>,
     /// Accesses that faulted twice.
     pub(crate) stale: usize,
+    /// Whether objects have taken pages out of the tables.
+    pub(crate) unmapped: bool,
 }
 
 impl World {
@@ -68,6 +70,7 @@ impl World {
             files: HashMap::new(),
             spaces: vec![],
             stale: 0,
+            unmapped: false,
         }
     }
 
@@ -233,6 +236,8 @@ impl World {
             self.ram.check_root(space.root());
             let survey = survey(&self.ram, space.root());
             check_numbers(space, &survey, zero);
+            // Only the owner takes tables out.
+            assert!(survey.empty == 0 || self.unmapped, "a table is empty");
             for (addr, ..) in &survey.pages {
                 let mut regions = space.regions();
                 let inside = regions.any(|region| region.range().contains(addr));
@@ -329,8 +334,11 @@ pub(crate) fn check_numbers(space: &Space, survey: &Survey, zero: Pfn) {
     let stats = space.stats();
     let tables = survey.tables.len();
     assert_eq!(stats.page_tables, tables, "pages of table: said, found");
-    let resident = survey.pages.iter().filter(|page| page.1 != zero).count();
-    assert_eq!(stats.resident, resident, "resident pages: said, found");
+    let borrowed = |&(_, _, bits): &&(u64, Pfn, u64)| bits & 1 << 9 != 0;
+    let zeroes = survey.pages.iter().filter(|page| page.1 == zero);
+    assert!(zeroes.clone().all(|page| borrowed(&page)), "zeroes");
+    let own = survey.pages.iter().filter(|page| !borrowed(page)).count();
+    assert_eq!(stats.resident, own, "the space's own pages: said, found");
     let large = survey.large.len();
     assert_eq!(stats.large, large, "large pages: said, found");
     check_regions(space);

@@ -1,6 +1,8 @@
 //! A disk in memory that can fail and crash, and helpers to inspect a file system.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod scenario;
+
 use std::collections::BTreeMap;
 use xv6fs::{Block, BlockDevice, DeviceError, Error, FormatOptions, Fs, Inum, ROOT, check};
 
@@ -22,6 +24,7 @@ pub struct Disk {
     pending: Vec<(u32, Block)>,
     pub steps: usize,
     pub reads: usize,
+    pub flushes: usize,
     pub failure: Failure,
 }
 
@@ -36,6 +39,7 @@ impl Disk {
             pending: Vec::new(),
             steps: 0,
             reads: 0,
+            flushes: 0,
             failure: Failure::Never,
         }
     }
@@ -47,6 +51,11 @@ impl Disk {
             image[*block as usize] = *bytes;
         }
         image
+    }
+
+    /// Writes that a crash may lose.
+    pub fn unflushed(&self) -> usize {
+        self.pending.len()
     }
 
     /// The disk after a crash that keeps the unflushed writes for which `keep` returns `true`.
@@ -97,6 +106,7 @@ impl BlockDevice for Disk {
 
     fn flush(&mut self) -> Result<(), DeviceError> {
         self.step()?;
+        self.flushes += 1;
         for (block, bytes) in self.pending.drain(..) {
             self.durable[block as usize] = bytes;
         }

@@ -1,4 +1,4 @@
-//! `ps`: lists all processes, with memory in KiB.
+//! `ps`: lists the kernel threads and all processes, with memory in KiB.
 #![no_std]
 #![no_main]
 
@@ -12,7 +12,8 @@ const KIB: u64 = PAGE_SIZE as u64 / 1024;
 
 fn main() {
     println!("  PID PARENT STATE      SIZE RESIDENT   SHARED   TABLES NAME");
-    inspect::processes().for_each(|info| line(&info));
+    let all = inspect::kernel_threads().chain(inspect::processes());
+    all.for_each(|info| line(&info));
 }
 
 fn line(info: &ProcInfo) {

@@ -35,6 +35,10 @@ int snprintf(char *to, uint room, const char *format, ...);
 int vsnprintf(char *to, uint room, const char *format, va_list arguments);
 int sprintf(char *to, const char *format, ...);
 
+/* Wait until all changes of one file, or of all, are on the disk. */
+int fsync(int fd);
+int sync(void);
+
 /* Process groups, as in POSIX; foreground group 0 is none. */
 int setpgid(int pid, int group);
 int getpgid(int pid);

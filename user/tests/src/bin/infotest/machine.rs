@@ -26,10 +26,12 @@ fn events() -> Outcome {
     );
     let before = mem::info(MemInfoFlags::empty()).or_fail("count")?;
     fs::write("file", vec![1; 3 * PAGE_SIZE]).or_fail("write a file")?;
+    fs::sync().or_fail("sync")?;
     ulib::thread::sleep_ticks(1);
     let after = mem::info(MemInfoFlags::empty()).or_fail("count")?;
     for (event, least) in [
         (Event::DiskWrite, 12),
+        (Event::DiskFlush, 1),
         (Event::Device, 1),
         (Event::Timer, 1),
         (Event::Switch, 2),

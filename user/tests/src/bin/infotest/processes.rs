@@ -43,6 +43,8 @@ fn states() -> Outcome {
             "one of {expected:?}, saw {seen:?}"
         );
     }
+    let kernel = inspect::kernel_threads().any(|info| info.name.starts_with(b"writeback"));
+    expect!(kernel, "the thread that writes back in the list");
     let listed = inspect::processes().filter(|info| info.parent == sys::getpid() as i32);
     expect_eq!(listed.count(), 2, "children in the list");
     spinning.kill("spinning")?;

@@ -27,7 +27,9 @@ fn bad_numbers() -> Outcome {
     // SAFETY: the buffer is ours.
     unsafe {
         for (pid, flags, what) in [
-            (1, 2, "an unknown flag"),
+            (1, 2, "a process among the kernel's threads"),
+            (-1000, 2, "too many of the kernel's threads"),
+            (1, 4, "an unknown flag"),
             (1, u32::MAX, "all flags"),
             (i32::MAX, next, "no later process"),
         ] {

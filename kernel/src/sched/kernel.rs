@@ -1,0 +1,54 @@
+//! Kernel threads: they belong to no process, run in the kernel's own address space, and never end.
+
+use super::run::enqueue;
+use super::thread::{Start, Thread};
+use crate::arch::trap::TrapFrame;
+use crate::sync::Once;
+use fallible::{AllocError, KArc};
+
+/// Most of them.
+const MOST: usize = 4;
+
+static THREADS: [Once<KernelThread>; MOST] = [const { Once::new() }; MOST];
+
+/// A thread that runs in the kernel only.
+pub struct KernelThread {
+    name: &'static str,
+    thread: KArc<Thread>,
+}
+
+impl KernelThread {
+    /// What it is for, in a word.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The thread.
+    pub fn thread(&self) -> &KArc<Thread> {
+        &self.thread
+    }
+}
+
+/// Starts one, during boot: `body` begins with [`super::schedule_tail`] and does not return.
+pub fn spawn(name: &'static str, body: extern "C" fn(usize)) -> Result<(), AllocError> {
+    let place = THREADS.iter().find(|place| place.try_get().is_none());
+    let place = place.ok_or(AllocError)?;
+    let start = Start {
+        entry: body,
+        argument: 0,
+        frame: &TrapFrame::user(0, 0, [0, 0]),
+    };
+    let thread = Thread::without_owner(&start)?;
+    place.set(KernelThread {
+        name,
+        thread: thread.clone(),
+    });
+    enqueue(thread);
+    Ok(())
+}
+
+/// All of them. Their numbers, for lists of processes, are 0 and downwards.
+pub fn kernel_threads() -> impl Iterator<Item = (i32, &'static KernelThread)> {
+    let threads = THREADS.iter().map_while(Once::try_get);
+    (0..).map(|index: i32| -index).zip(threads)
+}
