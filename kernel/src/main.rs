@@ -44,7 +44,7 @@ extern "C" fn kernel_start(hart_id: usize, device_tree: u64) -> ! {
     dev::console::init(&platform, start::TERMINAL);
     dev::plic::init(&platform);
     println!("\nPagoda is booting");
-    sync::on_long_spin(inspect::state::tell_long_spin);
+    sync::on_long_spin(inspect::state::report_long_spin);
     fs::init_cache();
     start::read_arguments(&platform);
     dev::uart::enable_input();
@@ -59,7 +59,7 @@ extern "C" fn kernel_start(hart_id: usize, device_tree: u64) -> ! {
 extern "C" fn kernel_start_hart() -> ! {
     hart::this().satp.set(mm::kernel_space::satp());
     arch::trap::init();
-    mm::asid::check();
+    mm::asid::check_hart();
     dev::uart::enable_input();
     sched::idle_loop()
 }

@@ -86,7 +86,7 @@ fn interrupt(frame: &TrapFrame, cause: Cause) {
         Cause::Software => {
             hart::note(Event::Hart);
             clear_software_interrupt();
-            state::answer();
+            state::handle_ipi();
         }
         Cause::Timer => {
             hart::note(Event::Timer);

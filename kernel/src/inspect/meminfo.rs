@@ -1,4 +1,4 @@
-//! The numbers that programs may know about memory.
+//! Memory statistics for the system call `meminfo`.
 
 use crate::arch::{hart, layout};
 use crate::fs;
@@ -8,7 +8,7 @@ use crate::proc::TABLE;
 use crate::space::reserve;
 use abi::{Errno, Event, MemInfo, MemInfoFlags, PAGE_SIZE, SlabInfo};
 
-/// Counts, after the caches have given back where that is asked.
+/// Collects the statistics; with `DROP_CACHES` after shrinking all caches.
 #[inline(never)]
 pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     if flags.contains(MemInfoFlags::DROP_CACHES) {
@@ -44,7 +44,7 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     info.waited = hart::wait_instructions();
     info.files = fs::open_files() as u64;
     info.pipes = fs::pipes() as u64;
-    info.inodes = fs::counts() as u64;
+    info.inodes = fs::inode_count() as u64;
     add_heap(&mut info);
     add_uses(&mut info);
     for &event in Event::ALL {
@@ -56,7 +56,7 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
 #[inline(never)]
 fn add_heap(info: &mut MemInfo) {
     let stats = heap::stats();
-    info.kept = heap::kept() as u64;
+    info.kept = heap::reserve_pages() as u64;
     info.slab = stats.pages() as u64 + info.kept;
     info.objects = stats.live() as u64;
     info.whole = stats.page_objects as u64;
@@ -73,7 +73,7 @@ fn add_heap(info: &mut MemInfo) {
     }
 }
 
-/// What the pages are in use for. The parts are counted one after the other, while others allocate.
+/// Counts pages by use. The counts are not a snapshot: others allocate meanwhile.
 #[inline(never)]
 fn add_uses(info: &mut MemInfo) {
     let image = layout::image();
@@ -97,8 +97,8 @@ fn add_uses(info: &mut MemInfo) {
     info.anonymous = info.total.saturating_sub(info.free + named);
 }
 
-/// Asks every cache for all it can give. Twice, because what one cache drops (an inode, say) lies in
-/// objects that another (a slab of kmalloc's) can give back only afterwards.
+/// Shrinks all caches. Twice, because an object that one cache drops (an inode) may empty a page of another (a slab)
+/// that has been shrunk before.
 fn drop_caches() {
     for _ in 0..2 {
         frames().shrink_all();

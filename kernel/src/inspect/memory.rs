@@ -1,5 +1,5 @@
-//! The state of memory that Ctrl-T prints. It is made in an interrupt, when perhaps no process can run
-//! any more: nothing is allocated, and a lock that somebody holds is waited for a while only.
+//! The memory dump of Ctrl-T. It runs in an interrupt handler and must work even if no process can run: it allocates
+//! nothing, and waits for locks with a timeout.
 
 use crate::arch::hart;
 use crate::mm::ram::frames;
@@ -9,7 +9,7 @@ use crate::sync::poll_timeout;
 use crate::{fs, print, println};
 use abi::Event;
 
-/// Prints what memory is used for, and by whom.
+/// Prints the use of memory, and the pages of each process.
 pub fn print() {
     print!("\nmemory: ");
     match poll_timeout(|| frames().try_stats()) {

@@ -235,7 +235,7 @@ fn map_segment(space: &mut Space, inode: &InodeRef, segment: &ProgramHeader) -> 
             RegionKind::Data,
         )?);
     }
-    let mut part = fs::part_to_run(inode, segment.p_offset, segment.p_filesz)?;
+    let mut part = fs::text_part(inode, segment.p_offset, segment.p_filesz)?;
     // The rest of the last page need not be zero if it is not part of the segment; then the page-cache page can be
     // mapped without a copy.
     let read_only = !prot.contains(Prot::WRITE) && segment.p_filesz == segment.p_memsz;

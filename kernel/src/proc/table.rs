@@ -11,4 +11,4 @@ pub type Table = processes::Table<Process>;
 pub static TABLE: SpinLock<Table, { rank::TABLE }> = SpinLock::new(Table::new());
 
 // Each process has a kernel stack.
-const _: () = assert!(processes::MAX_PROCESSES < stack::MOST);
+const _: () = assert!(processes::MAX_PROCESSES < stack::MAX_STACKS);

@@ -19,7 +19,7 @@ pub enum Wchan {
     /// A timeout.
     Time,
     /// Changes of files.
-    Changes,
+    Writeback,
     /// The lock of a process's address space.
     SpaceLock,
     /// The lock of a process's files.

@@ -1,4 +1,4 @@
-//! Calls about files.
+//! System calls on files.
 
 use super::path::Path;
 use crate::fs::{self, File, FileTable, InodeRef};
@@ -21,7 +21,7 @@ fn directory() -> Result<InodeRef, Errno> {
         .ok_or(Errno::NotFound)
 }
 
-/// Changes the table of open files, and notes how much it takes.
+/// Changes the file descriptor table, and updates the process's resource pages.
 fn with_table<T>(act: impl FnOnce(&mut FileTable) -> T) -> T {
     let process = proc::current();
     let mut resources = process.resources.lock();
@@ -31,8 +31,7 @@ fn with_table<T>(act: impl FnOnce(&mut FileTable) -> T) -> T {
 }
 
 fn add(file: KArc<File>) -> Result<u64, Errno> {
-    // Where there is no memory for a descriptor, the file goes only after the lock: that may wait
-    // for the disk.
+    // If there is no memory for a descriptor, this drops the file after unlocking: that may wait for the disk.
     let kept = file.clone();
     let descriptor = with_table(|files| files.add(file));
     drop(kept);
@@ -73,7 +72,7 @@ pub fn dup(arguments: &Arguments) -> Result<u64, Errno> {
 
 pub fn close(arguments: &Arguments) -> Result<u64, Errno> {
     let removed = with_table(|files| files.remove(arguments.int::<0>()))?;
-    // With the process's files no longer locked: the last reference may wait for the disk.
+    // After unlocking: dropping the last reference may wait for the disk.
     drop(removed);
     Ok(0)
 }
