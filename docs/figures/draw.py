@@ -162,15 +162,15 @@ lanes(
     "The life of a thread switch: A waits, B runs, B wakes A",
     ["thread A, hart 0", "sched/run.rs", "thread B, hart 0", "thread A, hart 1"],
     [
-        (0, ["SleepGuard::wait", "wait_after: prepare_to_wait,", "push, then unlock"]),
+        (0, ["WaitQueue::wait", "wait_after: prepare_to_wait,", "push, then unlock"]),
         (1, ["block", "pick_next: B"]),
-        (1, ["switch_to(B)", "switch_in, set_running", "asid::enter: satp", "set_current"]),
+        (1, ["switch_to(B)", "switch_in, set_running", "asid::enter: satp"]),
         (1, ["arch switch", "saves A, loads B"], "far"),
         (2, ["finish_switch", "A.switch_out: Sleeps"]),
-        (2, ["WaitQueue::wake_all", "wake(A): end_sleep"]),
+        (2, ["WaitQueue::wake_all", "wake(A): RunState::wake"]),
         (1, ["enqueue(A)", "kick_idle_hart: IPI"]),
         (3, ["idle_loop: pick_next", "switch_to(A), switch"], "far"),
-        (3, ["finish_switch", "back in SleepGuard::wait", "takes the lock again"]),
+        (3, ["finish_switch", "back in WaitQueue::wait", "takes the lock again"]),
     ],
 )
 
