@@ -52,7 +52,7 @@ pub fn read_arguments(platform: &Platform) {
             Some(("maxproc", Ok(limit))) => TABLE.lock().set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),
             _ if provoke(text) => {}
-            _ => println!("boot argument {text} is not known"),
+            _ => println!("unknown boot argument {text}"),
         }
     }
     let argument = rest.get(2..).unwrap_or_default().trim_ascii();
@@ -113,7 +113,7 @@ extern "C" fn run_init(_: usize) {
     match fs::mount(disk) {
         Ok(()) => {}
         Err(xv6fs::Error::Corrupt(what)) => boot_failed(format_args!(
-            "the disk has no sound xv6 file system ({what})"
+            "the disk has no valid xv6 file system ({what})"
         )),
         Err(error) => boot_failed(format_args!("the disk cannot be mounted: {error:?}")),
     }

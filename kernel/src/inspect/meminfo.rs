@@ -26,8 +26,8 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     let frames = frames();
     info.total = frames.total() as u64;
     let stats = frames.stats();
-    info.aside = reserve::count() as u64;
-    info.free = stats.free as u64 + info.aside;
+    info.reservations = reserve::count() as u64;
+    info.free = stats.free as u64 + info.reservations;
     info.large_pages = frames.compound_blocks() as u64;
     info.pressed = stats.pressed as u64;
     info.failed = stats.failed as u64;
@@ -56,8 +56,8 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
 #[inline(never)]
 fn add_heap(info: &mut MemInfo) {
     let stats = heap::stats();
-    info.kept = heap::reserve_pages() as u64;
-    info.slab = stats.pages() as u64 + info.kept;
+    info.slab_reserve = heap::reserve_pages() as u64;
+    info.slab = stats.pages() as u64 + info.slab_reserve;
     info.objects = stats.live() as u64;
     info.whole = stats.page_objects as u64;
     info.records = stats.descriptor_pages as u64;

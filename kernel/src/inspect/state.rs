@@ -54,10 +54,10 @@ pub fn print() {
     }
     match poll_timeout(|| frames().try_stats()) {
         Some(stats) => println!("{} of {} pages free", stats.free, stats.total),
-        None => println!("the free pages are locked"),
+        None => println!("the frame allocator is locked"),
     }
     if !cfg!(debug_assertions) {
-        println!("who holds a lock only a checked kernel knows (PROFILE=checked)");
+        println!("only a checked kernel records who holds a lock (PROFILE=checked)");
     }
     println!("end of state");
 }
