@@ -115,7 +115,10 @@ extern "C" fn run_init(_: usize) {
         Err(xv6fs::Error::Corrupt(what)) => boot_failed(format_args!(
             "the disk has no valid xv6 file system ({what})"
         )),
-        Err(error) => boot_failed(format_args!("the disk cannot be mounted: {error:?}")),
+        Err(error) => boot_failed(format_args!(
+            "the disk cannot be mounted: {}",
+            Errno::from(error)
+        )),
     }
     match fs::root() {
         Ok(root) => proc::current().resources.lock().directory = Some(root),

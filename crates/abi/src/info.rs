@@ -1,5 +1,6 @@
 //! Memory statistics.
 
+use crate::Use;
 use bitflags::bitflags;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -61,12 +62,11 @@ pub struct MemInfo {
     pub page_tables: u64,
     /// Kernel stacks, including cached ones.
     pub stacks: u64,
-    /// Kernel allocations too large for kmalloc, and device memory.
+    /// Kernel allocations too large for kmalloc, device memory, pipes, tables of objects.
     pub kernel_blocks: u64,
     /// The page cache, including mapped pages.
     pub file_pages: u64,
-    /// All other used pages: anonymous memory, copies of file pages, tables of shared memory,
-    /// pipes.
+    /// Memory of processes, private and shared, that is not the page cache's.
     pub anonymous: u64,
     /// The count of each [`Event`](crate::Event), by number, summed over all harts.
     pub events: [u64; EVENT_SLOTS],
@@ -92,6 +92,10 @@ pub struct MemInfo {
     /// How much `instret` advanced while harts waited for an interrupt or a disk flush: in QEMU it
     /// follows the clock.
     pub waited: u64,
+    // Since version 6:
+    /// All pages of RAM, counted at one go by what they are used for ([`Use`]), by number. The sum is `total` and
+    /// `reserved` together; `free` and all uses above are from the same count.
+    pub uses: [u64; Use::SLOTS],
 }
 
 /// Slots for events.
@@ -120,7 +124,7 @@ pub struct SlabInfo {
 
 impl MemInfo {
     /// The version of this layout.
-    pub const VERSION: u64 = 5;
+    pub const VERSION: u64 = 6;
 }
 
 bitflags! {

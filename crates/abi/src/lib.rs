@@ -11,6 +11,7 @@ mod limits;
 mod memory;
 mod process;
 mod sys;
+mod uses;
 
 pub use call::{Arguments, UserSpan};
 pub use errno::Errno;
@@ -21,3 +22,4 @@ pub use limits::*;
 pub use memory::{Advice, MapFlags, Prot, RemapFlags};
 pub use process::{ProcInfo, ProcInfoFlags, ProcState, RegionInfo, RegionUse, TableEntry};
 pub use sys::Sys;
+pub use uses::Use;

@@ -74,7 +74,7 @@ impl<R: RawMutex> Frames<R> {
         debug_assert_eq!(taken, indices.len(), "fewer frames than are free");
         drop(buddy);
         for (frame, &index) in chunk.iter_mut().zip(&*indices) {
-            *frame = self.hand_out(index as usize, 0);
+            *frame = self.hand_out(index as usize, 0, 0);
         }
         true
     }

@@ -2,8 +2,9 @@
 //! frames.
 //!
 //! A holder of such a block has a reference to each of its frames. While the block is compound, one count
-//! stands for all of them (as in Linux's compound pages); splitting copies it to each frame. A holder need
-//! not know whether another one has split the block: the functions here do the right thing either way.
+//! stands for all of them (as in Linux's compound pages); splitting copies it, and the label, to each frame.
+//! A holder need not know whether another one has split the block: the functions here do the right thing
+//! either way.
 //!
 //! A compound block has a tag of its own. The tag, and the count beside it, change only under the lock
 //! [`Frames::compound`]: without it, another holder could split the block between a look at the tag and the
@@ -13,7 +14,7 @@
 
 use crate::error::WrongFree;
 use crate::frames::Frames;
-use crate::references::{one_less, one_more};
+use crate::record::{COUNT, one_less, one_more};
 use crate::tag::{self, State};
 use crate::{MAX_ORDER, Pfn};
 use core::sync::atomic::{AtomicU32, Ordering, fence};
@@ -30,12 +31,14 @@ impl<R: RawMutex> Frames<R> {
         }
         let index = self.buddy.lock().take_slowly(order)?;
         if order == 0 {
-            return Some(self.hand_out(index, 0));
+            return Some(self.hand_out(index, 0, 0));
         }
         let mut blocks = self.compound.lock();
+        let block = self.frame(index);
+        self.label(block, 0);
         self.set_tag(index, tag::COMPOUND | order as u8);
         *blocks += 1;
-        Some(self.frame(index))
+        Some(block)
     }
 
     /// Compound blocks in use.
@@ -153,11 +156,15 @@ impl<R: RawMutex> Frames<R> {
         let Some(count) = self.compound_count(frame, order)? else {
             return Ok(());
         };
-        let more = count.load(Ordering::Relaxed);
-        let single = if more == 0 { tag::LIVE } else { tag::SHARED };
+        let record = count.load(Ordering::Relaxed);
+        let single = if record & COUNT == 0 {
+            tag::LIVE
+        } else {
+            tag::SHARED
+        };
         for index in Self::each(frame, order).map(|frame| self.index(frame)) {
             if let Some(count) = self.counts.get(index) {
-                count.store(more, Ordering::Relaxed);
+                count.store(record, Ordering::Relaxed);
             }
             self.set_tag(index, single);
         }
@@ -176,11 +183,7 @@ impl<R: RawMutex> Frames<R> {
         let first = self.index(frame);
         let inside = first..first.wrapping_add(1 << order.min(MAX_ORDER));
         let aligned = order <= MAX_ORDER && frame.get().is_multiple_of(1 << order);
-        let (true, Some(tags), Some(counts)) = (
-            aligned,
-            self.tags.get(inside.clone()),
-            self.counts.get(inside),
-        ) else {
+        let (true, Some(tags)) = (aligned, self.tags.get(inside)) else {
             return Err(self.wrong_block(frame, order));
         };
         let unique = |frame| self.state(frame) == State::Used { order: 0, refs: 1 };
@@ -190,8 +193,8 @@ impl<R: RawMutex> Frames<R> {
         // What others did before they gave their references up comes before what the caller does now.
         fence(Ordering::Acquire);
         if order > 0 {
-            for (tag, count) in tags.iter().zip(counts) {
-                count.store(0, Ordering::Relaxed);
+            // Their counts are zero.
+            for tag in tags {
                 tag.store(tag::FREE, Ordering::Relaxed);
             }
             self.set_tag(first, tag::COMPOUND | order as u8);

@@ -7,7 +7,7 @@ use crate::error::{OutOfMemory, WrongFree};
 use crate::layout::Layout;
 use crate::pressure::{Pressure, Shrinker};
 use crate::tag::{self, State};
-use crate::{MAX_ORDER, Pfn};
+use crate::{MAX_ORDER, Pfn, record};
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering, fence};
 use lock_api::{Mutex, RawMutex};
 
@@ -31,8 +31,8 @@ pub struct Frames<R: RawMutex> {
     total: usize,
     cpus: usize,
     pub(crate) tags: &'static [Contended<AtomicU8>],
-    /// References beyond the first one, of frames whose tag says shared; a marked frame's word.
-    /// Zero for all others.
+    /// A marked frame's word. Otherwise references beyond the first one, of which all but blocks whose tag says
+    /// shared or compound have none, and above them the label.
     pub(crate) counts: &'static [Contended<AtomicU32>],
     caches: [Mutex<R, Cache>; MAX_CPUS],
     pub(crate) buddy: Mutex<R, Buddy>,
@@ -99,22 +99,32 @@ impl<R: RawMutex> Frames<R> {
     /// an order above [`MAX_ORDER`].
     #[inline]
     pub fn alloc(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+        self.alloc_labelled(cpu, order, 0)
+    }
+
+    /// As [`alloc`](Self::alloc), with a label, which is less than [`LABELS`](crate::LABELS).
+    ///
+    /// # Errors
+    /// As for `alloc`.
+    #[inline]
+    pub fn alloc_labelled(&self, cpu: usize, order: usize, label: u8) -> Result<Pfn, OutOfMemory> {
         if order != 0 {
-            return self.alloc_block(cpu, order);
+            return self.alloc_block(cpu, order, label);
         }
         let Some(cache) = self.caches.get(cpu) else {
-            return self.alloc_uncached(cpu);
+            return self.alloc_uncached(cpu, label);
         };
         let popped = cache.lock().pop();
         match popped {
-            Some(index) => Ok(self.hand_out(index, 0)),
-            None => self.alloc_refill(cpu),
+            Some(index) => Ok(self.hand_out(index, 0, label)),
+            None => self.alloc_refill(cpu, label),
         }
     }
 
     #[inline]
-    pub(crate) fn hand_out(&self, index: usize, order: usize) -> Pfn {
-        if let Some(tag) = self.tags.get(index) {
+    pub(crate) fn hand_out(&self, index: usize, order: usize, label: u8) -> Pfn {
+        if let (Some(tag), Some(record)) = (self.tags.get(index), self.counts.get(index)) {
+            record.store(record::new(label), Ordering::Relaxed);
             tag.store(tag::LIVE | order as u8, Ordering::Relaxed);
         }
         self.frame(index)
@@ -122,9 +132,9 @@ impl<R: RawMutex> Frames<R> {
 
     /// A single frame, and more for the CPU's empty cache.
     #[inline(never)]
-    fn alloc_refill(&self, cpu: usize) -> Result<Pfn, OutOfMemory> {
+    fn alloc_refill(&self, cpu: usize, label: u8) -> Result<Pfn, OutOfMemory> {
         let Some(cache) = self.caches().get(cpu) else {
-            return self.alloc_uncached(cpu);
+            return self.alloc_uncached(cpu, label);
         };
         let mut cache = cache.lock();
         if cache.len() == 0 {
@@ -133,47 +143,47 @@ impl<R: RawMutex> Frames<R> {
         let index = cache.pop();
         drop(cache);
         match index {
-            Some(index) => Ok(self.hand_out(index, 0)),
-            None => self.alloc_reclaim(cpu, 0),
+            Some(index) => Ok(self.hand_out(index, 0, label)),
+            None => self.alloc_reclaim(cpu, 0, label),
         }
     }
 
     /// A single frame from the buddy allocator: a block of order 0, for which the compiler makes shorter
     /// code when it knows the order.
     #[inline(never)]
-    fn alloc_uncached(&self, cpu: usize) -> Result<Pfn, OutOfMemory> {
+    fn alloc_uncached(&self, cpu: usize, label: u8) -> Result<Pfn, OutOfMemory> {
         let index = self.buddy.lock().take(0);
         match index {
-            Some(index) => Ok(self.hand_out(index, 0)),
-            None => self.alloc_slow(cpu, 0),
+            Some(index) => Ok(self.hand_out(index, 0, label)),
+            None => self.alloc_slow(cpu, 0, label),
         }
     }
 
     /// A block from the buddy allocator.
     #[inline(never)]
-    fn alloc_block(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+    fn alloc_block(&self, cpu: usize, order: usize, label: u8) -> Result<Pfn, OutOfMemory> {
         let index = self.buddy.lock().take(order);
         match index {
-            Some(index) => Ok(self.hand_out(index, order)),
-            None => self.alloc_slow(cpu, order),
+            Some(index) => Ok(self.hand_out(index, order, label)),
+            None => self.alloc_slow(cpu, order, label),
         }
     }
 
     #[inline(never)]
-    fn alloc_slow(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+    fn alloc_slow(&self, cpu: usize, order: usize, label: u8) -> Result<Pfn, OutOfMemory> {
         if order > MAX_ORDER {
             return Err(OutOfMemory);
         }
         let index = self.buddy.lock().take_slowly(order);
         match index {
-            Some(index) => Ok(self.hand_out(index, order)),
-            None => self.alloc_reclaim(cpu, order),
+            Some(index) => Ok(self.hand_out(index, order, label)),
+            None => self.alloc_reclaim(cpu, order, label),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn alloc_reclaim(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
+    fn alloc_reclaim(&self, cpu: usize, order: usize, label: u8) -> Result<Pfn, OutOfMemory> {
         let wanted = BATCH.max(1 << order);
         let cached = || self.caches.get(cpu)?.lock().pop();
         let take = || {
@@ -181,7 +191,7 @@ impl<R: RawMutex> Frames<R> {
             index.or_else(|| self.buddy.lock().take_slowly(order))
         };
         let index = self.under_pressure(cpu, wanted, take).ok_or(OutOfMemory)?;
-        Ok(self.hand_out(index, order))
+        Ok(self.hand_out(index, order, label))
     }
 
     /// Tries `take` again after each way of reclaiming memory.

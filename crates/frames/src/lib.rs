@@ -14,11 +14,13 @@ mod error;
 mod frames;
 #[cfg(all(test, not(miri)))]
 mod interleaved;
+mod labels;
 mod layout;
 mod level;
 mod marks;
 mod pfn;
 mod pressure;
+mod record;
 mod references;
 mod stats;
 mod tag;
@@ -26,6 +28,7 @@ mod word;
 
 pub use error::{OutOfMemory, WrongFree};
 pub use frames::{Frames, MAX_CPUS};
+pub use labels::{LABELS, Uses};
 pub use layout::Layout;
 pub use marks::Marks;
 pub use pfn::{FRAME_SIZE, MAX_ORDER, Pfn, order_for};

@@ -2,33 +2,11 @@
 
 use crate::error::WrongFree;
 use crate::frames::Frames;
+use crate::record::{COUNT, one_less, one_more};
 use crate::tag::{self, State};
 use crate::{MAX_ORDER, Pfn};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 use lock_api::RawMutex;
-
-/// A count above this saturates: it stays near [`SATURATED`], and the block is never freed. Otherwise
-/// references that leak could wrap the count around and free a block in use.
-const MAX: u32 = u32::MAX / 2;
-/// Far from both ends of the range above [`MAX`].
-const SATURATED: u32 = MAX + MAX / 2;
-
-/// A count of further references, less one; none if there are no further ones.
-pub(crate) fn one_less(count: u32) -> Option<u32> {
-    if count > MAX {
-        Some(SATURATED)
-    } else {
-        count.checked_sub(1)
-    }
-}
-
-/// Counts one further reference.
-#[inline]
-pub(crate) fn one_more(count: &AtomicU32) {
-    if count.fetch_add(1, Ordering::Relaxed) > MAX {
-        count.store(SATURATED, Ordering::Relaxed);
-    }
-}
 
 impl<R: RawMutex> Frames<R> {
     pub(crate) fn wrong(&self, frame: Pfn) -> WrongFree {
@@ -126,7 +104,7 @@ impl<R: RawMutex> Frames<R> {
         };
         match tag.load(Ordering::Relaxed) & !0xf {
             tag::LIVE => 1,
-            tag::SHARED | tag::COMPOUND => count.load(Ordering::Acquire).saturating_add(1),
+            tag::SHARED | tag::COMPOUND => (count.load(Ordering::Acquire) & COUNT) + 1,
             _ => 0,
         }
     }

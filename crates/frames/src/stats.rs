@@ -74,8 +74,12 @@ impl fmt::Display for Stats {
 impl<R: RawMutex> Frames<R> {
     /// Free frames, those in CPUs' caches among them.
     pub fn free_count(&self) -> usize {
-        let cached: usize = self.caches().iter().map(|cache| cache.lock().len()).sum();
-        cached + self.buddy.lock().free()
+        self.cached_count() + self.buddy.lock().free()
+    }
+
+    /// Free frames in CPUs' caches.
+    pub fn cached_count(&self) -> usize {
+        self.caches().iter().map(|cache| cache.lock().len()).sum()
     }
 
     /// Free blocks of each order; frames in CPUs' caches are in none.

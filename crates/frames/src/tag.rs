@@ -3,6 +3,7 @@
 //! A block of several frames has its tag at its first frame; the others keep [`FREE`], so that
 //! their numbers are no blocks to free.
 
+use crate::record::COUNT;
 use core::fmt;
 
 /// The lowest tag that is no mark of the object allocator.
@@ -19,7 +20,8 @@ pub(crate) const SHARED: u8 = 0xa0;
 pub(crate) const COMPOUND: u8 = 0xc0;
 /// The bits that tell these apart.
 const KIND: u8 = 0xf0;
-const LOW: u8 = 0x0f;
+/// The order of a block.
+pub(crate) const LOW: u8 = 0x0f;
 
 /// What a frame is at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +58,9 @@ pub enum State {
 }
 
 impl State {
-    /// The state a tag and a count describe, except that a free frame may be inside a block.
-    pub(crate) fn of(tag: u8, count: u32) -> State {
+    /// The state that a tag and a record of references describe, except that a free frame may be inside a block.
+    pub(crate) fn of(tag: u8, record: u32) -> State {
+        let count = record & COUNT;
         let order = usize::from(tag & LOW);
         match tag & KIND {
             LIVE => State::Used { order, refs: 1 },

@@ -105,14 +105,14 @@ impl Leaf {
     }
 
     /// The same page for user programs with the rights `prot`, but write access only where it has that
-    /// already.
+    /// already. A mark stays.
     #[inline(always)]
     pub fn with_rights(self, prot: Prot) -> Leaf {
         let gained = match self.is_writable() {
             true => prot,
             false => prot - Prot::WRITE,
         };
-        Leaf(Leaf::user(self.pfn(), gained).0 | self.0 & format::BORROWED)
+        Leaf(Leaf::user(self.pfn(), gained).0 | self.0 & (format::MARK | format::BORROWED))
     }
 
     /// The same page with the software's mark that it is not the space's own: it belongs to a memory

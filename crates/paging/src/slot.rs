@@ -6,7 +6,7 @@
 
 use crate::entry::{Entry, Leaf};
 use crate::level::Level;
-use crate::sv39::{ENTRIES, WRITABLE};
+use crate::sv39::{ENTRIES, MARK, WRITABLE};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use frames::Pfn;
@@ -131,6 +131,26 @@ impl<'a> Slot<'a> {
     #[inline(always)]
     pub fn take(self) -> Entry {
         self.replace(Entry::Empty)
+    }
+
+    /// Whether the entry is marked: it has a bit that hardware does not look at, and that is for who owns
+    /// the tables to use. It goes with the entry, and stays when rights change.
+    #[inline(always)]
+    pub fn is_marked(self) -> bool {
+        self.word.load(Ordering::Relaxed) & MARK != 0
+    }
+
+    /// Marks an entry that is in use.
+    #[inline(always)]
+    pub fn mark(self) {
+        debug_assert_ne!(self.get(), Entry::Empty, "mark an entry that is not in use");
+        self.word.fetch_or(MARK, Ordering::Relaxed);
+    }
+
+    /// Takes the mark away.
+    #[inline(always)]
+    pub fn unmark(self) {
+        self.word.fetch_and(!MARK, Ordering::Relaxed);
     }
 
     /// Makes a page read-only, and tells whether it could be written. What hardware sets meanwhile goes

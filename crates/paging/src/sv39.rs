@@ -29,9 +29,12 @@ bitflags::bitflags! {
         const ACCESSED = 1 << 6;
         const DIRTY = 1 << 7;
         const READ_WRITE = Self::READ.bits() | Self::WRITE.bits();
-        /// One of the two bits that are the software's: the entry keeps a frame for a page that may
-        /// not be accessed at present. Hardware stops at the missing `VALID`.
-        const KEPT = 1 << 8;
+        /// Hardware looks at no other bit where `VALID` is missing. This one alone keeps a frame for a page
+        /// that may not be accessed at present.
+        const KEPT = Self::USER.bits();
+        /// One of the two bits that are always the software's: whoever owns the tables marks entries for a
+        /// purpose of its own.
+        const MARK = 1 << 8;
         /// The other one: the page is not the space's own.
         const BORROWED = 1 << 9;
     }
@@ -48,7 +51,7 @@ pub(crate) fn branch(table: Pfn) -> u64 {
 
 /// Whether an entry above the leaf level leads to a table.
 pub(crate) fn is_branch(entry: u64) -> bool {
-    let looked_at = Bits::all() - Bits::KEPT - Bits::BORROWED;
+    let looked_at = Bits::all() - Bits::MARK - Bits::BORROWED;
     Bits::from_bits_truncate(entry) & looked_at == Bits::VALID && entry >> RESERVED_SHIFT == 0
 }
 
@@ -83,9 +86,9 @@ pub(crate) fn pfn(entry: u64) -> Pfn {
     Pfn::new((entry >> PFN_SHIFT) as u32)
 }
 
-/// The same page, so many frames further on.
+/// The same page, so many frames further on, and not marked.
 pub(crate) fn plus(entry: u64, frames: u64) -> u64 {
-    entry + (frames << PFN_SHIFT)
+    (entry & !MARK) + (frames << PFN_SHIFT)
 }
 
 /// What a user program may do with the page: nothing where the hardware would fault, for whatever
@@ -105,6 +108,8 @@ pub(crate) fn prot(entry: u64) -> Prot {
     prot
 }
 
+/// The bit for the purposes of whoever owns the tables; hardware does not look at it.
+pub(crate) const MARK: u64 = Bits::MARK.bits();
 /// The mark for a page that is not the space's own.
 pub(crate) const BORROWED: u64 = Bits::BORROWED.bits();
 /// What tells that a page was accessed, and written.

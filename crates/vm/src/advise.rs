@@ -1,6 +1,5 @@
 //! What a program tells about its use of pages, and what it can ask.
 
-use crate::table::Whole;
 use crate::unmap::pages_or_none;
 use crate::{AddressSpace, Error, Files, Region};
 use abi::Advice;
@@ -21,8 +20,8 @@ impl<M: Files> AddressSpace<M> {
     /// # Errors
     ///
     /// [`Error::Invalid`] when `start` is no page, the range leaves the user half, or the advice is
-    /// not for such memory; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] where
-    /// giving back takes tables, as [`munmap`](Self::munmap) may.
+    /// not for such memory; [`Error::NotMapped`] with a hole in the range. It does not fail for want
+    /// of memory.
     pub fn madvise(&mut self, start: u64, len: u64, advice: Advice) -> Result<(), Error> {
         let range = pages_or_none(start, len)?;
         self.check_covered(&range)?;
@@ -36,10 +35,10 @@ impl<M: Files> AddressSpace<M> {
                 return Err(Error::Invalid);
             }
             Advice::DontNeed | Advice::Free => {
-                let spare = self.table.reserve(&range, Whole::Go)?;
-                self.table.own(&range, Whole::Go, spare);
                 let shared = self.regions.within(range.clone());
                 shared.for_each(|region| region.keep_shared(&self.table, &range));
+                self.close_reservations(&range);
+                self.table.own_ends(&range);
                 self.table.clear(range.clone(), &range);
             }
         }

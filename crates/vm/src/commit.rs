@@ -11,8 +11,13 @@ use core::ops::Range;
 use paging::PAGE;
 
 impl<M: Files> AddressSpace<M> {
-    /// Frames that the space may come to have, with its page tables.
+    /// Frames that the space may come to have, with its page tables and what forks put aside.
     pub fn committed(&self) -> u64 {
+        self.needed() + self.table.spares() as u64
+    }
+
+    /// Those without what forks put aside, which is promised by itself.
+    fn needed(&self) -> u64 {
         self.regions.committed() + 1
     }
 
@@ -31,8 +36,7 @@ impl<M: Files> AddressSpace<M> {
 
     /// Gives back what was promised for regions that are gone, and says how many there are now.
     pub(crate) fn settle(&mut self) {
-        let needed = self.committed();
-        self.promise.shrink(needed);
+        self.promise.shrink(self.needed());
         self.count_records();
     }
 

@@ -5,11 +5,12 @@ use crate::access::Access;
 use crate::machine::Frame;
 use crate::object::LockedPage;
 use crate::region::{Region, Source};
-use crate::table::{PageTable, Room, Whole};
+use crate::reserve::{Own, frame_for};
+use crate::table::{PageTable, Room};
 use crate::{AddressSpace, Error, Files, Flush};
 use abi::{Event, Prot};
 use frames::Pfn;
-use paging::{Cursor, Leaf, Level, PAGE, SUPERPAGE, page_down};
+use paging::{Cursor, Leaf, Level, PAGE, page_down};
 
 /// What came of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,11 +60,11 @@ impl<M: Files> AddressSpace<M> {
         let region = region.ok_or(FaultError::Refused)?;
         let cursor = self.table.look_up(page);
         let Some(leaf) = cursor.entry().leaf() else {
-            return fill(&self.table, region, cursor, access);
+            return fill(&self.table, &mut self.reservations, region, cursor, access);
         };
         let touched = leaf.touched(access == Access::Write);
         if !touched.prot().contains(access.needs()) {
-            unshare(&self.table, region, &cursor, leaf)?;
+            unshare(&self.table, &mut self.reservations, region, &cursor, leaf)?;
         } else if touched == leaf {
             // The TLB had an entry with fewer rights, or that a table was missing.
             self.table.flush_here(Flush::Space);
@@ -80,12 +81,13 @@ impl<M: Files> AddressSpace<M> {
 #[inline(always)]
 fn fill<M: Files>(
     table: &PageTable<M>,
+    reservations: &mut Own,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
 ) -> Result<Fault<M::File>, FaultError> {
     match region.source(cursor.addr()) {
-        Source::Zero => fill_with_zeroes(table, region, cursor, access)?,
+        Source::Zero => fill_with_zeroes(table, reservations, region, cursor, access)?,
         Source::Object { window, valid } => {
             let page = cursor.addr();
             let room = table.reserve_room(cursor)?;
@@ -108,6 +110,7 @@ fn fill<M: Files>(
 #[inline(always)]
 fn fill_with_zeroes<M: Files>(
     table: &PageTable<M>,
+    reservations: &mut Own,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
@@ -121,7 +124,7 @@ fn fill_with_zeroes<M: Files>(
         table.put(room, leaf.borrowed());
         return Ok(());
     }
-    let (frame, complete) = zeroed(table, region, page)?;
+    let (frame, complete) = frame_for(reservations, table.machine(), region, page)?;
     table.machine().note(Event::ZeroFill);
     table.put(room, Leaf::user(frame.into_pfn(), region.prot()));
     if complete {
@@ -159,25 +162,6 @@ pub(crate) fn put_page<M: Files>(
     Ok(())
 }
 
-/// A frame of zeroes for a page; and whether with it the 2 MiB around the page are full of frames
-/// that lie as in a large page.
-fn zeroed<M: Files>(
-    table: &PageTable<M>,
-    region: &Region<M>,
-    page: u64,
-) -> Result<(Frame<M>, bool), FaultError> {
-    let start = page - page % SUPERPAGE;
-    let inside = region.start() <= start && start + SUPERPAGE <= region.end();
-    if inside
-        && region.is_private_anonymous()
-        && let Some(placed) = table.placed(page)
-    {
-        return Ok(placed);
-    }
-    let frame = Frame::zeroed(table.machine());
-    Ok((frame.ok_or(FaultError::OutOfMemory)?, false))
-}
-
 /// A frame with the first `valid` bytes of another, and zeroes.
 fn copy<M: Files>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, FaultError> {
     let frame = Frame::any(machine).ok_or(FaultError::OutOfMemory)?;
@@ -193,6 +177,7 @@ fn copy<M: Files>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, Faul
 /// changed meanwhile, the program faults again.
 fn unshare<M: Files>(
     table: &PageTable<M>,
+    reservations: &mut Own,
     region: &Region<M>,
     cursor: &Cursor<M>,
     leaf: Leaf,
@@ -201,31 +186,34 @@ fn unshare<M: Files>(
     let machine = table.machine();
     let all_rights = |pfn| Leaf::user(pfn, region.prot());
     if level == Level::SUPERPAGE && machine.is_unique_large(leaf.pfn()) {
+        table.release_spare(page);
+        let leaf = cursor.entry().leaf().unwrap_or(leaf);
         table.grant(page, leaf, all_rights(leaf.pfn()));
         machine.note(Event::LastOwner);
         return Ok(());
     }
     let range = page..page + PAGE;
-    let spare = table.reserve(&range, Whole::Change)?;
+    let spare = table.reserve(&range)?;
     let old = leaf.part(level, page);
     let zero = old.pfn() == machine.zero_page();
     // A table or a large page that others have too is a reference of theirs to the frame.
-    let unique = || spare.is_empty() && machine.is_unique(old.pfn());
+    let own = level == Level::LEAF && machine.is_unique(cursor.table());
+    let unique = || own && machine.is_unique(old.pfn());
     if !zero && (region.is_shared() || unique()) {
-        table.own(&range, Whole::Change, spare);
+        table.own(&range, spare);
         table.grant(page, old, all_rights(old.pfn()));
         machine.note(Event::LastOwner);
         return Ok(());
     }
     let (frame, complete, event) = if zero {
-        let (frame, complete) = zeroed(table, region, page)?;
+        let (frame, complete) = frame_for(reservations, table.machine(), region, page)?;
         (frame, complete, Event::ZeroFill)
     } else {
         let frame = Frame::any(machine).ok_or(FaultError::OutOfMemory)?;
         (frame, false, Event::Copy)
     };
     machine.note(event);
-    table.own(&range, Whole::Change, spare);
+    table.own(&range, spare);
     if table.replace(page, old, all_rights(frame.pfn())) {
         frame.into_pfn();
         if complete {

@@ -6,7 +6,8 @@ use crate::{AddressSpace, Error, Files, Region};
 
 impl<M: Files> AddressSpace<M> {
     /// A space with the same regions and contents. Private pages are shared until either side
-    /// writes; shared mappings stay shared, and their pages are found again when touched.
+    /// writes; shared mappings stay shared, and their pages are found again when touched. For each table and
+    /// large page that both have then, both have a frame put aside (see [`trim`](Self::trim)).
     ///
     /// # Errors
     ///
@@ -32,6 +33,17 @@ impl<M: Files> AddressSpace<M> {
                 .sum()
         };
         child.table.set_resident(self.table.private(elsewhere));
-        shared.map(|()| child)
+        if let Err(error) = shared {
+            drop(child);
+            self.table.release_spares();
+            return Err(error);
+        }
+        Ok(child)
+    }
+
+    /// Gives back the frames that forks put aside for what is this space's alone again. They go one by one
+    /// too, as the space changes its memory; this is for who knows that other spaces have ended.
+    pub fn trim(&mut self) {
+        self.table.release_spares();
     }
 }

@@ -1,21 +1,12 @@
 //! What an address space needs of the machine it runs on.
 
 use crate::Flush;
-use abi::Event;
-use core::ops::Range;
+use crate::reservations::Reservations;
+use abi::{Event, Use};
 use core::sync::atomic::Ordering;
 use frames::Pfn;
 use lock_api::{Mutex, RawMutex};
 use paging::Tables;
-
-/// A frame at its place in a block that is set aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// The frame, with one reference and any content.
-    pub pfn: Pfn,
-    /// Whether it was the block's last.
-    pub complete: bool,
-}
 
 /// The machine, as far as an address space is concerned: frames, their reference counts, and a view
 /// of their contents. On the host it is a vector of pages.
@@ -49,11 +40,23 @@ pub unsafe trait Machine: Clone + Tables {
     /// That of a new space, which no hart has run yet.
     fn new_context(&self, root: Pfn) -> Self::Context;
 
-    /// A frame with one reference and any content; `None` when memory has ended.
+    /// A frame with one reference and any content; `None` when memory has ended. As every new frame, it is
+    /// for [`Use::Anonymous`] until [`label`](Self::label) says otherwise.
     fn alloc(&self) -> Option<Pfn>;
 
     /// A frame with one reference, all zero.
     fn alloc_zeroed(&self) -> Option<Pfn>;
+
+    /// Hears what a frame, or a large block that is not parted, is used for from now on, for those who count.
+    /// The caller alone has a reference to it.
+    fn label(&self, pfn: Pfn, what: Use) {
+        let _ = (pfn, what);
+    }
+
+    /// As [`label`](Self::label), of a frame that others may have references to besides the caller.
+    fn relabel(&self, pfn: Pfn, what: Use) {
+        let _ = (pfn, what);
+    }
 
     /// One reference more.
     fn retain(&self, pfn: Pfn);
@@ -89,15 +92,11 @@ pub unsafe trait Machine: Clone + Tables {
     /// is parted already.
     fn part_large(&self, block: Pfn);
 
-    /// A frame, of any content, that lies in a block where the page at `addr`, in the space with this
-    /// root, would lie in a large page. Only for memory that can become one; `None` means that any
-    /// other frame does as well, and so does a machine that keeps no [`Reserve`](crate::Reserve).
-    fn alloc_placed(&self, _space: Pfn, _addr: u64) -> Option<Placed> {
+    /// Locks the list of all reservations for `act`, which asks for no memory. `None`, with nothing done, for a
+    /// machine that has no such list: it makes no reservations.
+    fn reservations<R>(&self, _act: impl FnOnce(&mut Reservations) -> R) -> Option<R> {
         None
     }
-
-    /// The space does not fill this range any more: what was set aside for it may go.
-    fn close_placed(&self, _space: Pfn, _range: &Range<u64>) {}
 
     /// Makes a block of 512 frames at a multiple of its size that the caller has a reference to each
     /// of, if nobody else has one to any; tells whether it is a block now. May decline always.
@@ -199,7 +198,7 @@ impl<M: Machine> Drop for Frame<M> {
     }
 }
 
-/// Frames put aside for an operation that must not fail any more: a stack, each with the number of
+/// Frames for tables, put aside for an operation that must not fail any more: a stack, each with the number of
 /// the next one, plus one, in its first word.
 pub(crate) struct Spare<M: Machine> {
     machine: M,
@@ -219,11 +218,27 @@ impl<M: Machine> Spare<M> {
     pub(crate) fn new(machine: &M, count: usize) -> Option<Spare<M>> {
         let mut spare = Spare::none(machine);
         for _ in 0..count {
-            let frame = Frame::any(machine)?.into_pfn();
-            machine.table(frame)[0].store(spare.top, Ordering::Relaxed);
-            spare.top = u64::from(frame.get()) + 1;
+            spare.put(Frame::any(machine)?);
         }
         Some(spare)
+    }
+
+    /// One more.
+    pub(crate) fn put(&mut self, frame: Frame<M>) {
+        let pfn = frame.into_pfn();
+        self.machine.label(pfn, Use::PageTable);
+        self.machine.table(pfn)[0].store(self.top, Ordering::Relaxed);
+        self.top = u64::from(pfn.get()) + 1;
+    }
+
+    /// Names them.
+    pub(crate) fn for_each(&self, mut act: impl FnMut(Pfn)) {
+        let mut top = self.top;
+        while let Some(number) = top.checked_sub(1) {
+            let pfn = Pfn::new(number as u32);
+            act(pfn);
+            top = self.machine.table(pfn)[0].load(Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

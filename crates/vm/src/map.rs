@@ -1,7 +1,6 @@
 //! Making regions: those of a program, and mappings.
 
 use crate::object::Object;
-use crate::table::Whole;
 use crate::tree::Node;
 use crate::unmap::pages;
 use crate::window::{Part, Window};
@@ -100,8 +99,8 @@ impl<M: Files> AddressSpace<M> {
     /// for a `hint` that is no page and a range that leaves the user half, with `FIXED` alone for one
     /// where something other than mappings is. [`Error::Occupied`] with `FIXED_NOREPLACE` where
     /// anything is. [`Error::NoMemory`] when no place is wide enough, the machine does not promise
-    /// the memory, without a record, or without the
-    /// tables that it takes to replace a part of what is there, as for [`munmap`](Self::munmap).
+    /// the memory, or without a record. What gives way takes no memory but a record, as for
+    /// [`munmap`](Self::munmap).
     pub fn mmap(&mut self, hint: u64, len: u64, prot: Prot, flags: MapFlags) -> Result<u64, Error> {
         let (prot, flags) = checked(prot, flags)?;
         let fixed = flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE);
@@ -136,10 +135,10 @@ impl<M: Files> AddressSpace<M> {
             .saturating_sub(replaced);
         self.committing(more, |space| {
             let mapping = Node::try_new(mapping)?;
+            space.regions.refill()?;
             if fixed {
-                let spare = space.table.reserve(&range, Whole::Go)?;
                 space.cut_around(&range)?;
-                space.take_out(range.clone(), spare);
+                space.take_out(range.clone());
             }
             space.regions.insert_merged(mapping);
             Ok(())

@@ -17,6 +17,7 @@ mod rmap;
 use crate::Error;
 use crate::machine::{Frame, Machine};
 pub use crate::table::Mappings;
+use abi::Use;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use fallible::KVec;
 use frames::Pfn;
@@ -53,6 +54,7 @@ impl<M: Machine> Pager<M> for Zeroes {
 
     fn page_in(&self, object: &Object<M>, _: u64) -> Result<(Frame<M>, Version), Error> {
         let frame = Frame::zeroed(&object.machine).ok_or(Error::NoMemory)?;
+        object.machine.label(frame.pfn(), Use::Shared);
         Ok((frame, object.version()))
     }
 }

@@ -1,7 +1,6 @@
 //! Changing what a program may do with its pages.
 
 use crate::region::with_read;
-use crate::table::Whole;
 use crate::unmap::pages_or_none;
 use crate::{AddressSpace, Error, Files};
 use abi::Prot;
@@ -17,8 +16,8 @@ impl<M: Files> AddressSpace<M> {
     ///
     /// [`Error::Invalid`] when `start` is no page, the range leaves the user half, or `prot` is
     /// unknown; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] where the machine does
-    /// not promise memory that becomes writable, without the records that cuts at both ends need, or tables in place of those that a fork left to several spaces
-    /// and for large pages that are cut.
+    /// not promise memory that becomes writable, without the records that cuts at both ends need, or without
+    /// the tables for large pages that are cut.
     pub fn mprotect(&mut self, start: u64, len: u64, prot: Prot) -> Result<(), Error> {
         if !Prot::all().contains(prot) {
             return Err(Error::Invalid);
@@ -37,9 +36,9 @@ impl<M: Files> AddressSpace<M> {
     }
 
     fn protect_within(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Error> {
-        let spare = self.table.reserve(&range, Whole::Change)?;
+        let spare = self.table.reserve(&range)?;
         self.cut_ends(&range)?;
-        self.table.own(&range, Whole::Change, spare);
+        self.table.own(&range, spare);
         let mut at = range.start;
         while let Some(region) = self.regions.first_in(&(at..range.end)) {
             let first = region.start();

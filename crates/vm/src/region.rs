@@ -65,6 +65,11 @@ impl<M: Files> Region<M> {
         region
     }
 
+    /// What the record of no region has.
+    pub(crate) fn nothing() -> Region<M> {
+        Region::new(0..0, Prot::empty(), RegionKind::Mapping, None)
+    }
+
     /// A region like this one, over `range`, which shows the same at each address.
     pub(crate) fn over(&self, range: Range<u64>) -> Region<M> {
         self.with(range, self.window.clone())

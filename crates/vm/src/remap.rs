@@ -1,6 +1,5 @@
 //! Changing the size of mappings.
 
-use crate::table::Whole;
 use crate::tree::Node;
 use crate::unmap::pages;
 use crate::{AddressSpace, Error, Files, Region};
@@ -36,10 +35,7 @@ impl<M: Files> AddressSpace<M> {
         let end = start + size;
         if end <= old.end {
             let rest = end..old.end;
-            let spare = self.table.reserve(&rest, Whole::Go)?;
-            self.cut_around(&rest)?;
-            self.take_out(rest, spare);
-            self.settle();
+            self.unmap_pages(rest)?;
             return Ok(start);
         }
         if self.regions.find(start).is_some_and(|r| r.end() < old.end) {
@@ -119,13 +115,13 @@ impl<M: Files> AddressSpace<M> {
     ) -> Result<u64, Error> {
         let start = new.start;
         let moved = Node::try_new(moved)?;
-        let spare = self.table.reserve(&old, Whole::Change)?;
+        let spare = self.table.reserve(&old)?;
         let ready = self.table.make_way(&old, start);
         if let Err(error) = ready.and_then(|()| self.cut_around(&old)) {
             self.table.clear(new.clone(), &new);
             return Err(error);
         }
-        self.table.own(&old, Whole::Change, spare);
+        self.table.own(&old, spare);
         self.table.relocate(&old, start);
         self.take_records_out(&old);
         // Before the old place is cleared: a table that both places are in must not count as free.

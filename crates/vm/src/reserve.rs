@@ -1,152 +1,100 @@
-//! Frames set aside so that small pages can become a large one without a copy: where a process
-//! begins to fill 2 MiB from their start, a free block is put aside, and each page touched there gets
-//! the frame at its own place in the block. When the last one is touched, the frames are a block and
-//! the pages a large page. (The idea is Navarro, Iyer, Druschel and Cox's: "Practical, transparent
-//! operating system support for superpages", OSDI 2002.)
-//!
-//! What is set aside and not touched is nobody's: the oldest set goes when another one is opened and
-//! there is no room, and all go as soon as memory is asked back. So they count as free memory.
+//! Which frame a page of private memory gets first: one of a reservation, or any.
 
-use crate::machine::{Machine, Placed};
+use crate::machine::{Frame, Machine};
+use crate::region::Region;
+use crate::reservations::{Reservation, Reservations};
+use crate::{Error, Files};
+use abi::Use;
 use core::ops::Range;
+use fallible::{KArc, KBox};
 use frames::Pfn;
-use paging::{PAGE, SUPERPAGE};
+use paging::SUPERPAGE;
 
-/// Sets at a time, on the whole machine.
-pub const SETS: usize = 8;
-/// Words of one bit a page.
-const WORDS: usize = (SUPERPAGE / PAGE / 64) as usize;
+/// The reservations of a space, if it has any.
+pub(crate) type Own = Option<KBox<Reservations>>;
 
-/// A block set aside for 2 MiB of a space.
-struct Set {
-    /// Root of the space's table.
-    space: Pfn,
-    start: u64,
-    block: Pfn,
-    /// A bit for each frame that was given out.
-    given: [u64; WORDS],
-    /// How many were opened before.
-    before: u64,
+/// A frame of zeroes for a page, from a reservation of the space (`own`) if it is in one or may be the first of
+/// one; and whether with it the 2 MiB around the page have frames that lie as in a large page.
+#[inline(always)]
+pub(crate) fn frame_for<M: Files>(
+    own: &mut Own,
+    machine: &M,
+    region: &Region<M>,
+    page: u64,
+) -> Result<(Frame<M>, bool), Error> {
+    let start = page - page % SUPERPAGE;
+    let inside = region.start() <= start && start + SUPERPAGE <= region.end();
+    if inside
+        && region.is_private_anonymous()
+        && let Some((pfn, complete)) = claim(own, machine, page)
+    {
+        machine.label(pfn, Use::Anonymous);
+        machine.clear_tail(pfn, 0);
+        return Ok((Frame::adopt(machine, pfn), complete));
+    }
+    let frame = Frame::zeroed(machine);
+    Ok((frame.ok_or(Error::NoMemory)?, false))
 }
 
-impl Set {
-    fn is_for(&self, space: Pfn, addr: u64) -> bool {
-        self.space == space && self.start == addr - addr % SUPERPAGE
-    }
-
-    /// Gives out the frame at the place of `addr`, if it was not given out before.
-    fn give(&mut self, addr: u64) -> Option<Pfn> {
-        let place = addr % SUPERPAGE / PAGE;
-        let (word, bit) = (place as usize / 64, 1 << (place % 64));
-        let given = self
-            .given
-            .get_mut(word)
-            .filter(|given| **given & bit == 0)?;
-        *given |= bit;
-        Some(self.block.plus(place as u32))
-    }
-
-    /// Frames that were not given out.
-    fn rest(&self) -> usize {
-        let rest = self.given.iter().map(|given| given.count_zeros());
-        rest.sum::<u32>() as usize
-    }
-}
-
-/// The blocks set aside on one machine, for [`Machine::alloc_placed`]. It has no lock.
-pub struct Reserve {
-    sets: [Option<Set>; SETS],
-    /// Sets opened so far.
-    opened: u64,
-}
-
-impl Reserve {
-    /// Nothing set aside.
-    pub const fn new() -> Reserve {
-        Reserve {
-            sets: [const { None }; SETS],
-            opened: 0,
-        }
-    }
-
-    /// The frame for the page at `addr` of the space with this root: from the set for these 2 MiB or,
-    /// for their first page, from a new one.
-    #[inline(never)]
-    pub fn take<M: Machine>(&mut self, machine: &M, space: Pfn, addr: u64) -> Option<Placed> {
-        let found = |set: &Option<Set>| set.as_ref().is_some_and(|set| set.is_for(space, addr));
-        let at = match self.sets.iter().position(found) {
-            Some(at) => at,
-            None if addr.is_multiple_of(SUPERPAGE) => self.open(machine, space, addr)?,
-            None => return None,
-        };
-        let place = self.sets.get_mut(at)?;
-        let set = place.as_mut()?;
-        let pfn = set.give(addr)?;
-        let complete = set.rest() == 0;
-        if complete {
-            *place = None;
-        }
-        Some(Placed { pfn, complete })
-    }
-
-    /// Sets a block aside, instead of the oldest when there are many; where it is.
-    #[inline(never)]
-    fn open<M: Machine>(&mut self, machine: &M, space: Pfn, start: u64) -> Option<usize> {
-        let block = machine.alloc_large()?;
-        machine.part_large(block);
-        // A vacant place comes before all others, for `None` is less than any number.
-        let before = |at: &usize| self.sets.get(*at)?.as_ref().map(|set| set.before);
-        let at = (0..SETS).min_by_key(before)?;
-        let new = Set {
-            space,
-            start,
-            block,
-            given: [0; WORDS],
-            before: self.opened,
-        };
-        self.opened += 1;
-        if let Some(old) = self.sets.get_mut(at)?.replace(new) {
-            give_back(machine, old);
-        }
-        Some(at)
-    }
-
-    /// Gives back what was set aside for 2 MiB that lie in `range` in part or as a whole.
-    pub fn close<M: Machine>(&mut self, machine: &M, space: Pfn, range: &Range<u64>) {
-        let concerned = |set: &mut Set| {
-            set.space == space && set.start < range.end && range.start < set.start + SUPERPAGE
-        };
-        for set in self
-            .sets
-            .iter_mut()
-            .filter_map(|set| set.take_if(concerned))
-        {
-            give_back(machine, set);
-        }
-    }
-
-    /// Gives back all that was set aside; how many frames.
-    pub fn give_back<M: Machine>(&mut self, machine: &M) -> usize {
-        let sets = self.sets.iter_mut().filter_map(Option::take);
-        sets.map(|set| give_back(machine, set)).sum()
-    }
-
-    /// Frames that are set aside at the moment.
-    pub fn frames(&self) -> usize {
-        self.sets.iter().flatten().map(Set::rest).sum()
-    }
-}
-
-impl Default for Reserve {
-    fn default() -> Reserve {
-        Reserve::new()
-    }
-}
-
-/// Releases the frames of a set that were not given out; how many.
+/// The frame at the place of a page; and whether it is the last one of its reservation.
 #[inline(never)]
-fn give_back<M: Machine>(machine: &M, mut set: Set) -> usize {
-    let pages = (0..SUPERPAGE).step_by(PAGE as usize);
-    let rest = pages.filter_map(|page| set.give(page));
-    rest.map(|pfn| machine.release(pfn)).count()
+fn claim<M: Machine>(own: &mut Own, machine: &M, addr: u64) -> Option<(Pfn, bool)> {
+    let start = addr - addr % SUPERPAGE;
+    let found = own
+        .iter()
+        .flat_map(|own| own.iter())
+        .find(|one| one.start() == start);
+    let Some((pfn, used_up)) = found.map(|one| (one.claim(addr), one.is_used_up())) else {
+        let new = (addr == start).then(|| open(own, machine, start));
+        return new.flatten()?.claim(addr).map(|pfn| (pfn, false));
+    };
+    if used_up {
+        close(own, machine, &(start..start + SUPERPAGE));
+    }
+    Some((pfn?, used_up))
+}
+
+/// Reserves a block.
+#[inline(never)]
+fn open<M: Machine>(own: &mut Own, machine: &M, start: u64) -> Option<KArc<Reservation>> {
+    machine.reservations(|_| ())?;
+    let own = match own {
+        Some(own) => own,
+        None => own.insert(KBox::try_new(Reservations::new()).ok()?),
+    };
+    let block = machine.alloc_large()?;
+    machine.label(block, Use::Aside);
+    machine.part_large(block);
+    let Ok(new) = KArc::try_new(Reservation::new(start, block)) else {
+        machine.release_large(block);
+        return None;
+    };
+    let oldest = machine.reservations(|all| all.add(new.clone())).flatten();
+    if let Some(oldest) = oldest {
+        oldest.give_back(|pfn| machine.release(pfn));
+    }
+    if let Some(oldest) = own.add(new.clone()) {
+        forget(machine, &oldest);
+    }
+    Some(new)
+}
+
+/// Closes the reservations that lie in `range` in part or as a whole: nothing more is filled there.
+#[inline]
+pub(crate) fn close<M: Machine>(own: &mut Own, machine: &M, range: &Range<u64>) {
+    let Some(list) = own else { return };
+    while let Some(closed) = list.remove(|one| one.is_in(range)) {
+        forget(machine, &closed);
+    }
+    if list.is_empty() {
+        *own = None;
+    }
+}
+
+/// Takes a reservation off the machine's list, and gives back what is left of it.
+#[inline(never)]
+fn forget<M: Machine>(machine: &M, old: &KArc<Reservation>) {
+    // Dropped behind the lock.
+    let _listed = machine.reservations(|all| all.remove(|one| KArc::ptr_eq(one, old)));
+    old.give_back(|pfn| machine.release(pfn));
 }

@@ -2,7 +2,6 @@
 //! rights.
 
 use crate::heap::Heap;
-use crate::table::Whole;
 use crate::tree::Node;
 use crate::{AddressSpace, Error, Files, Region, RegionKind};
 use abi::Prot;
@@ -10,17 +9,11 @@ use paging::{page_down, page_up};
 
 impl<M: Files> AddressSpace<M> {
     /// The break starts here, at any byte; a heap that was there before is given back. A page that
-    /// `base` lies in the middle of belongs to the heap unless a region has it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoMemory`] without the tables that it takes to give back an old heap, as for
-    /// [`munmap`](Self::munmap); where there was none, it cannot fail.
-    pub fn set_heap(&mut self, base: u64) -> Result<(), Error> {
+    /// `base` lies in the middle of belongs to the heap unless a region has it. It takes no memory.
+    pub fn set_heap(&mut self, base: u64) {
         let old = self.heap;
         let range = old.first..old.end(old.brk);
-        let spare = self.table.reserve(&range, Whole::Go)?;
-        self.take_out(range, spare);
+        self.take_out(range);
         self.settle();
         let base = base.min(abi::USER_TOP);
         let page = page_down(base);
@@ -35,7 +28,6 @@ impl<M: Files> AddressSpace<M> {
             first,
             brk: base,
         };
-        Ok(())
     }
 
     /// The break: the first address behind the heap.
@@ -50,7 +42,8 @@ impl<M: Files> AddressSpace<M> {
     ///
     /// [`Error::Invalid`] below the heap's base, [`Error::NoMemory`] when another region or the end of the
     /// user half is in the way, the machine does not promise the memory, or there is no record for the
-    /// first page, or for one behind a page whose rights were changed; and when shrinking takes tables, as [`munmap`](Self::munmap) may.
+    /// first page, or for one behind a page whose rights were changed. Shrinking does not fail for want of
+    /// memory.
     pub fn sbrk(&mut self, delta: i64) -> Result<u64, Error> {
         let Heap { base, brk: old, .. } = self.heap;
         let new = old.checked_add_signed(delta).ok_or(Error::Invalid)?;
@@ -65,8 +58,7 @@ impl<M: Files> AddressSpace<M> {
             self.grow_heap(old_end, new_end)?;
         } else if new_end < old_end {
             let range = new_end..old_end;
-            let spare = self.table.reserve(&range, Whole::Go)?;
-            self.take_out(range, spare);
+            self.take_out(range);
             self.settle();
         }
         self.heap.brk = new;

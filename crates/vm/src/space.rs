@@ -3,8 +3,9 @@
 use crate::heap::Heap;
 use crate::promise::Promise;
 use crate::tree::{Node, RegionTree};
-use crate::{Error, Files, PageTable, Region, Regions};
+use crate::{Error, Files, PageTable, Region, Regions, reserve};
 use abi::Prot;
+use core::ops::Range;
 use fallible::KArc;
 use frames::Pfn;
 use paging::page_down;
@@ -35,6 +36,7 @@ pub struct AddressSpace<M: Files> {
     pub(crate) table: KArc<PageTable<M>>,
     pub(crate) regions: RegionTree<M>,
     pub(crate) heap: Heap,
+    pub(crate) reservations: reserve::Own,
     /// Taken back last, when the frames are.
     pub(crate) promise: Promise<M>,
 }
@@ -61,6 +63,7 @@ impl<M: Files> AddressSpace<M> {
             table,
             regions,
             heap,
+            reservations: None,
             promise,
         };
         space.count_records();
@@ -129,10 +132,17 @@ impl<M: Files> AddressSpace<M> {
     pub(crate) fn machine(&self) -> &M {
         self.table.machine()
     }
+
+    /// Nothing more will be filled in `range`.
+    #[inline]
+    pub(crate) fn close_reservations(&mut self, range: &Range<u64>) {
+        reserve::close(&mut self.reservations, self.table.machine(), range);
+    }
 }
 
 impl<M: Files> Drop for AddressSpace<M> {
     fn drop(&mut self) {
+        self.close_reservations(&(0..abi::MAXVA));
         self.table.close();
         let mut end = 0;
         while let Some(region) = self.regions.ending_after(end) {

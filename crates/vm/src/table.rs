@@ -14,7 +14,8 @@
 //! 2 MiB are a large page, or a table of pages. After a fork such a table may belong to several
 //! spaces. It has one reference to each of its pages then, no matter how many spaces have it; none
 //! of its entries is writable; and nobody changes it: who needs to, gets a table of its own first
-//! (`own.rs`). Frames that a table which is nobody else's names once are this space's alone.
+//! (`own.rs`), from a frame that the fork has put aside (`spares.rs`). Frames that a table which is nobody
+//! else's names once are this space's alone.
 
 mod clear;
 mod large;
@@ -24,16 +25,16 @@ mod put;
 mod relocate;
 mod rmap;
 mod share;
+mod spares;
 
-pub(crate) use own::Whole;
 pub(crate) use put::Room;
 pub use rmap::Mappings;
 pub(crate) use rmap::{Act, Walk};
 pub(crate) use share::Sharing;
 
-use crate::machine::Frame;
+use crate::machine::{Frame, Spare};
 use crate::{Error, Flush, Machine};
-use abi::Prot;
+use abi::{Prot, Use};
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use fallible::KArc;
@@ -47,6 +48,9 @@ pub struct PageTable<M: Machine> {
     machine: M,
     root: Pfn,
     context: M::Context,
+    /// Frames that forks put aside. The owner of the space alone puts in and takes out.
+    spares: Mutex<M::EntriesLock, Spare<M>>,
+    spare_count: Count,
     entries: Mutex<M::EntriesLock, State>,
     /// Whether entries have changed that some TLB may have still. Set with the entries locked; the owner
     /// clears it when it has flushed.
@@ -61,8 +65,6 @@ pub struct PageTable<M: Machine> {
     records: Count,
     /// Pages of shared memory that the space keeps, because it maps them, but has no entry for any more.
     kept: Count,
-    /// Whether frames may be set aside for this space.
-    placed: AtomicBool,
 }
 
 /// What the lock of the entries guards besides them.
@@ -102,9 +104,12 @@ impl<M: Machine> PageTable<M> {
     /// A table with the kernel's half.
     pub(crate) fn try_new(machine: M) -> Result<KArc<PageTable<M>>, Error> {
         let root = Frame::zeroed(&machine).ok_or(Error::NoMemory)?;
+        machine.label(root.pfn(), Use::PageTable);
         machine.init_root(root.pfn());
         let context = machine.new_context(root.pfn());
         Ok(KArc::try_new(PageTable {
+            spares: Mutex::new(Spare::none(&machine)),
+            spare_count: Count::default(),
             machine,
             root: root.into_pfn(),
             context,
@@ -115,7 +120,6 @@ impl<M: Machine> PageTable<M> {
             resident: Count::default(),
             records: Count::default(),
             kept: Count::default(),
-            placed: AtomicBool::new(false),
         })?)
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct RegionTree<M: Files> {
     len: usize,
     /// Frames that all regions together may come to have, with their tables.
     committed: u64,
+    /// A record for a cut that finds no memory. Who has mapped memory has one.
+    spare: Link<M>,
 }
 
 impl<M: Files> RegionTree<M> {
@@ -27,16 +29,22 @@ impl<M: Files> RegionTree<M> {
             root: None,
             len: 0,
             committed: 0,
+            spare: None,
         }
     }
 
     /// A copy of every record, for another space with this page table.
     pub(crate) fn forked(&self, table: &KArc<PageTable<M>>) -> Result<RegionTree<M>, Error> {
-        Ok(RegionTree {
+        let mut tree = RegionTree {
             root: forked(&self.root, table)?,
             len: self.len,
             committed: self.committed,
-        })
+            spare: None,
+        };
+        if self.spare.is_some() {
+            tree.refill()?;
+        }
+        Ok(tree)
     }
 
     /// Frames that the regions may come to have, with their page tables but the root.
@@ -168,6 +176,7 @@ impl<M: Files> RegionTree<M> {
         if let Some(node) = remove(&mut self.root, start) {
             self.len -= 1;
             self.recount(Some(node.region.extent()), None);
+            self.spare.get_or_insert(node).region = Region::nothing();
         }
     }
 
@@ -187,14 +196,41 @@ impl<M: Files> RegionTree<M> {
     /// Cuts the region that `at` lies in into two, the second of which starts at `at`. Nothing to
     /// do where `at` is a border already; tells whether there was.
     pub(crate) fn cut(&mut self, at: u64) -> Result<bool, AllocError> {
-        let Some(region) = self.find(at).filter(|region| region.start() < at) else {
+        let region = self.find(at).filter(|region| region.start() < at);
+        let Some(tail) = region.map(|region| region.over(at..region.end())) else {
             return Ok(false);
         };
-        let start = region.start();
-        let tail = Node::try_new(region.over(at..region.end()))?;
-        self.change(start, |region| region.set_end(at));
-        self.insert(tail);
+        self.cut_off(Node::try_new(tail)?);
         Ok(true)
+    }
+
+    /// As [`cut`](Self::cut), with the spare record if there is no memory for one.
+    pub(crate) fn cut_with_spare(&mut self, at: u64) -> Result<bool, AllocError> {
+        self.cut(at).or_else(|error| {
+            let region = self.find(at).ok_or(error)?;
+            let tail = region.over(at..region.end());
+            let mut node = self.spare.take().ok_or(error)?;
+            *node = Node::new(tail);
+            self.cut_off(node);
+            Ok(true)
+        })
+    }
+
+    /// Puts in the record of what is cut off the end of a region.
+    fn cut_off(&mut self, tail: KBox<Node<M>>) {
+        let at = tail.region.start();
+        if let Some(start) = self.starting_below(at).map(Region::start) {
+            self.change(start, |region| region.set_end(at));
+        }
+        self.insert(tail);
+    }
+
+    /// Has a record to spare, for [`cut_with_spare`](Self::cut_with_spare), unless there is no memory.
+    pub(crate) fn refill(&mut self) -> Result<(), AllocError> {
+        if self.spare.is_none() {
+            self.spare = Some(Node::try_new(Region::nothing())?);
+        }
+        Ok(())
     }
 
     /// Makes one region of two that meet at `at` and agree; tells whether there were such.

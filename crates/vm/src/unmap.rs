@@ -1,7 +1,5 @@
 //! Taking mappings away.
 
-use crate::machine::Spare;
-use crate::table::Whole;
 use crate::{AddressSpace, Error, Files, Region, RegionKind};
 use core::ops::Range;
 use paging::{PAGE, page_up};
@@ -33,18 +31,24 @@ impl<M: Files> AddressSpace<M> {
     ///
     /// [`Error::NotMapped`] with nothing mapped in the range; [`Error::Invalid`] when `start` is no
     /// page, the range is empty or leaves the user half, or heap, stack or program lie in it;
-    /// [`Error::NoMemory`] without the record that a cut through the middle needs, or the tables that
-    /// cuts through large pages need and through tables that a fork left to several spaces.
+    /// [`Error::NoMemory`] without the record that a cut through the middle of a region needs: for the
+    /// first one there is a spare, which comes back when there is memory, or a region goes.
     pub fn munmap(&mut self, start: u64, len: u64) -> Result<(), Error> {
         let range = pages(start, len)?;
         if self.regions.first_in(&range).is_none() {
             return Err(Error::NotMapped);
         }
         self.check_mappings(&range)?;
-        let spare = self.table.reserve(&range, Whole::Go)?;
+        self.unmap_pages(range)
+    }
+
+    /// Takes mappings in `range` away. Without the record for a cut, nothing is done.
+    pub(crate) fn unmap_pages(&mut self, range: Range<u64>) -> Result<(), Error> {
         self.cut_around(&range)?;
-        self.take_out(range, spare);
+        self.take_out(range);
         self.settle();
+        // Without memory, the next time.
+        let _ = self.regions.refill();
         Ok(())
     }
 
@@ -72,23 +76,23 @@ impl<M: Files> AddressSpace<M> {
         Ok(())
     }
 
-    /// Makes sure that no region sticks out of both ends of `range`. This and reserving tables are
-    /// all that can fail in taking a range out.
+    /// Makes sure that no region sticks out of both ends of `range`. This is all that can fail in taking a
+    /// range out.
     pub(crate) fn cut_around(&mut self, range: &Range<u64>) -> Result<(), Error> {
         let around = |r: &Region<M>| r.start() < range.start && range.end < r.end();
         if !range.is_empty() && self.regions.find(range.start).is_some_and(around) {
-            self.regions.cut(range.end)?;
+            self.regions.cut_with_spare(range.end)?;
         }
         Ok(())
     }
 
     /// Takes out everything in `range`, whose ends are pages and which no region sticks out of at
-    /// both ends. The frames were reserved for the range.
-    pub(crate) fn take_out(&mut self, range: Range<u64>, spare: Spare<M>) {
+    /// both ends.
+    pub(crate) fn take_out(&mut self, range: Range<u64>) {
         if range.is_empty() {
             return;
         }
-        self.table.own(&range, Whole::Go, spare);
+        self.table.own_ends(&range);
         // The records last: objects list their windows as long as there is an entry.
         self.clear_free(range.clone());
         self.take_records_out(&range);
@@ -112,6 +116,7 @@ impl<M: Files> AddressSpace<M> {
 
     /// Takes the pages and tables of a range out that no region will have any more.
     pub(crate) fn clear_free(&mut self, range: Range<u64>) {
+        self.close_reservations(&range);
         let free = self.regions.free_around(&range);
         self.table.clear(range, &free);
     }

@@ -31,12 +31,6 @@ pub fn inode_count() -> usize {
     INODES.lock().len()
 }
 
-/// Pages in the page cache, including mapped ones.
-pub fn pages() -> usize {
-    let inodes = INODES.lock();
-    inodes.iter().map(|inode| inode.object().resident()).sum()
-}
-
 fn position(inodes: &[KArc<Inode>], inum: u32) -> Result<usize, usize> {
     inodes.binary_search_by_key(&inum, |inode| inode.inum())
 }

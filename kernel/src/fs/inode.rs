@@ -9,7 +9,7 @@ use super::volume;
 use crate::arch::hart;
 use crate::mm::user::UserRange;
 use crate::mm::{Commit, Frame, Machine};
-use abi::{Errno, Event, FileType, Stat};
+use abi::{Errno, Event, FileType, Stat, Use};
 use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicBool, AtomicUsize};
 use fallible::{AllocError, KArc};
@@ -175,7 +175,7 @@ impl Inode {
     /// Directories are read and written through the block cache, so the page cache does not have them.
     fn read_directory(&self, offset: u64, to: UserRange) -> Result<usize, Errno> {
         let _commit = Commit::try_new(1)?;
-        let mut page = Frame::try_new()?;
+        let mut page = Frame::try_new(Use::Kernel)?;
         let mut done = 0;
         while done < to.len() {
             let part = to.part(done, FRAME_SIZE);
@@ -243,7 +243,7 @@ impl Pager<Machine> for Inode {
         object: &Object<Machine>,
         index: u64,
     ) -> Result<(vm::Frame<Machine>, Version), Errno> {
-        let mut page = Frame::try_new_zeroed()?;
+        let mut page = Frame::try_new_zeroed(Use::File)?;
         let mut fs = volume::lock();
         let version = object.version();
         let bytes = page.bytes_mut().ok_or(Errno::Invalid)?;

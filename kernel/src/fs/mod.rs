@@ -12,7 +12,7 @@ mod program;
 mod text;
 mod volume;
 
-pub use cache::{InodeRef, init as init_cache, inode_count, pages, try_pages};
+pub use cache::{InodeRef, init as init_cache, inode_count, try_pages};
 pub use file::{File, FileTable, open_files};
 pub use namei::{create, find, link, root, unlink};
 pub use pipe::pipes;

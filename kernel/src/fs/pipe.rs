@@ -3,7 +3,7 @@
 use crate::mm::user::UserRange;
 use crate::mm::{Commit, Frame};
 use crate::sched::{SleepLock, WaitQueue, Wchan};
-use abi::Errno;
+use abi::{Errno, Use};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::KArc;
 use files::Ring;
@@ -43,7 +43,7 @@ impl Pipe {
     pub fn try_new() -> Result<(ReadEnd, WriteEnd), Errno> {
         let state = State {
             _commit: Commit::try_new(1)?,
-            bytes: Frame::try_new()?,
+            bytes: Frame::try_new(Use::Kernel)?,
             ring: Ring::new(),
             reader_gone: false,
             writer_gone: false,

@@ -3,7 +3,7 @@
 use super::cache::InodeRef;
 use super::inode::Inode;
 use crate::mm::{Commit, Frame, Machine};
-use abi::Errno;
+use abi::{Errno, Use};
 use core::ops::Deref;
 use fallible::KArc;
 use frames::FRAME_SIZE;
@@ -94,7 +94,7 @@ impl Pager<Machine> for Copier<'_> {
         index: u64,
     ) -> Result<(vm::Frame<Machine>, Version), Errno> {
         let version = object.version();
-        let mut page = Frame::try_new_zeroed()?;
+        let mut page = Frame::try_new_zeroed(Use::Anonymous)?;
         let first = index * FRAME_SIZE as u64;
         let length = (self.length - first).min(FRAME_SIZE as u64) as usize;
         let bytes = page.bytes_mut().and_then(|page| page.get_mut(..length));

@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use xv6fs::{Error, Fs};
 
 /// Block buffers: what xv6's log can pin, and some more. File content is cached in pages, not here.
-const BUFFERS: usize = 48;
+const BUFFERS: usize = 43;
 
 /// Milliseconds between two checks whether the machine is idle, while there are dirty blocks.
 const WRITEBACK_PERIOD_MS: u64 = 40;

@@ -1,12 +1,11 @@
 //! Memory statistics for the system call `meminfo`.
 
-use crate::arch::{hart, layout};
+use crate::arch::hart;
 use crate::fs;
-use crate::mm::ram::{frames, record_pages, total_pages};
-use crate::mm::{commit, heap, kernel_space, stack};
+use crate::mm::ram::{self, frames};
+use crate::mm::{commit, heap};
 use crate::proc::TABLE;
-use crate::space::reserve;
-use abi::{Errno, Event, MemInfo, MemInfoFlags, PAGE_SIZE, SlabInfo};
+use abi::{Errno, Event, MemInfo, MemInfoFlags, SlabInfo, Use};
 
 /// Collects the statistics; with `DROP_CACHES` after shrinking all caches.
 #[inline(never)]
@@ -26,15 +25,11 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     let frames = frames();
     info.total = frames.total() as u64;
     let stats = frames.stats();
-    info.reservations = reserve::count() as u64;
-    info.free = stats.free as u64 + info.reservations;
     info.large_pages = frames.compound_blocks() as u64;
     info.pressed = stats.pressed as u64;
     info.failed = stats.failed as u64;
     info.cached = stats.reclaimable as u64;
-    info.cpu_cached = stats.cached.iter().sum::<usize>() as u64;
     info.least_free = stats.least_free as u64;
-    info.reserved = total_pages() - info.total;
     info.committed = commit::committed();
     info.commit_limit = commit::limit().unwrap_or(0);
     for (to, count) in info.blocks.iter_mut().zip(stats.blocks) {
@@ -45,6 +40,7 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     info.files = fs::open_files() as u64;
     info.pipes = fs::pipes() as u64;
     info.inodes = fs::inode_count() as u64;
+    info.processes = TABLE.lock().count() as u64;
     add_heap(&mut info);
     add_uses(&mut info);
     for &event in Event::ALL {
@@ -57,7 +53,6 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
 fn add_heap(info: &mut MemInfo) {
     let stats = heap::stats();
     info.slab_reserve = heap::reserve_pages() as u64;
-    info.slab = stats.pages() as u64 + info.slab_reserve;
     info.objects = stats.live() as u64;
     info.whole = stats.page_objects as u64;
     info.records = stats.descriptor_pages as u64;
@@ -73,28 +68,23 @@ fn add_heap(info: &mut MemInfo) {
     }
 }
 
-/// Counts pages by use. The counts are not a snapshot: others allocate meanwhile.
+/// Pages by use, from one walk over the frame records.
 #[inline(never)]
 fn add_uses(info: &mut MemInfo) {
-    let image = layout::image();
-    info.image = (image.end - image.text).div_ceil(PAGE_SIZE) as u64;
-    info.frame_records = record_pages();
-    info.kernel_tables = kernel_space::page_tables() as u64;
-    info.stacks = stack::pages() as u64;
-    info.kernel_blocks = heap::block_pages() as u64;
-    info.file_pages = fs::pages() as u64;
-    {
-        let table = TABLE.lock();
-        info.processes = table.count() as u64;
-        table.for_each(|process, _| info.page_tables += process.mm().page_tables() as u64);
-    }
-    let named = info.slab
-        + info.kernel_tables
-        + info.page_tables
-        + info.stacks
-        + info.kernel_blocks
-        + info.file_pages;
-    info.anonymous = info.total.saturating_sub(info.free + named);
+    info.uses = ram::uses();
+    let of = |what: Use| info.uses[what as usize];
+    let sum = |among: fn(Use) -> bool| -> u64 {
+        let uses = Use::ALL.iter().filter(|&&what| among(what));
+        uses.map(|&what| of(what)).sum()
+    };
+    let (free, reserved) = (sum(Use::is_free), sum(Use::is_reserved));
+    let anonymous = of(Use::Anonymous) + of(Use::Shared);
+    (info.image, info.frame_records) = (of(Use::Image), of(Use::Records));
+    (info.kernel_tables, info.page_tables) = (of(Use::KernelTable), of(Use::PageTable));
+    (info.stacks, info.kernel_blocks) = (of(Use::Stack), of(Use::Kernel));
+    (info.slab, info.file_pages) = (of(Use::Slab), of(Use::File));
+    (info.reservations, info.cpu_cached) = (of(Use::Aside), of(Use::Cached));
+    (info.free, info.reserved, info.anonymous) = (free, reserved, anonymous);
 }
 
 /// Shrinks all caches. Twice, because an object that one cache drops (an inode) may empty a page of another (a slab)

@@ -3,10 +3,10 @@
 use super::commit::{self, Commit};
 use super::ram::{self, KernelFrames, cpu, frame_of, frames, pointer_to};
 use crate::sync::{RawSpin, SpinLock, rank};
+use abi::Use;
 use core::alloc::{GlobalAlloc, Layout};
 use core::mem;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn, order_for};
 use kmalloc::{DirectMap, Kmalloc, Memory, Stats, size_for};
 
@@ -15,7 +15,7 @@ type Lock = RawSpin<{ rank::KMALLOC }>;
 static KMALLOC: Kmalloc<Lock, DirectMap<Ram>> = Kmalloc::new(DirectMap::new(Ram));
 
 /// Minimum pages of kmalloc, in use or in the reserve: somewhat more than an idle system needs.
-const MIN_PAGES: usize = 33;
+const MIN_PAGES: usize = 31;
 
 /// The reserve of empty pages for kmalloc's next slabs, like a Linux mempool. The number of slabs that a few
 /// objects occupy depends on what ran before; with a reserve, the pages left to programs do not.
@@ -63,7 +63,7 @@ fn take_page() -> Option<Pfn> {
         if !commit::try_add(1) {
             return None;
         }
-        let page = ram::alloc(0);
+        let page = ram::alloc(0, Use::Slab);
         match page {
             Some(_) => PAGE_RESERVE.lock().total += 1,
             None => commit::sub(1),
@@ -104,7 +104,7 @@ unsafe impl Memory for Ram {
 pub fn init() {
     frames().register_shrinker(&KMALLOC);
     for _ in 0..MIN_PAGES {
-        let Some(page) = ram::alloc(0).filter(|_| commit::try_add(1)) else {
+        let Some(page) = ram::alloc(0, Use::Slab).filter(|_| commit::try_add(1)) else {
             panic!("no memory for kmalloc");
         };
         let mut reserve = PAGE_RESERVE.lock();
@@ -157,21 +157,12 @@ pub fn try_pages() -> Option<usize> {
     KMALLOC.try_pages()
 }
 
-/// Pages in blocks of the kernel.
-static BLOCK_PAGES: AtomicUsize = AtomicUsize::new(0);
-
-/// Pages in blocks of the kernel: allocations too large for kmalloc, and DMA memory.
-pub fn block_pages() -> usize {
-    BLOCK_PAGES.load(Ordering::Relaxed)
-}
-
 /// Allocates a block of `1 << order` frames for the kernel.
 #[cold]
 pub fn alloc_block(order: usize) -> Option<Pfn> {
     let commit = Commit::try_new(1 << order).ok()?;
-    let block = ram::alloc(order)?;
+    let block = ram::alloc(order, Use::Kernel)?;
     mem::forget(commit);
-    BLOCK_PAGES.fetch_add(1 << order, Ordering::Relaxed);
     Some(block)
 }
 
@@ -187,10 +178,13 @@ pub unsafe fn free_block(block: Pfn, order: usize) {
     // SAFETY: the caller's promise.
     unsafe { ram::free(block, order) };
     commit::sub(1 << order);
-    BLOCK_PAGES.fetch_sub(1 << order, Ordering::Relaxed);
 }
 
 struct KernelHeap;
+
+/// What the kernel allocates for itself takes at least this. It has few smaller objects, and each of their
+/// size classes would take a page.
+const SMALLEST: usize = 64;
 
 #[global_allocator]
 static HEAP: KernelHeap = KernelHeap;
@@ -205,7 +199,10 @@ fn block_order(layout: Layout) -> Option<usize> {
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let object = match size_for(layout) {
-            Some(size) => return kmalloc(size).map_or(ptr::null_mut(), NonNull::as_ptr),
+            Some(size) => {
+                let object = kmalloc(size.max(SMALLEST));
+                return object.map_or(ptr::null_mut(), NonNull::as_ptr);
+            }
             None => block_order(layout).and_then(alloc_block),
         };
         object.map_or(ptr::null_mut(), pointer_to)

@@ -5,11 +5,11 @@
 
 use super::ram::DirectMap;
 use super::{Commit, Frame, commit};
-use crate::arch::layout::{self, DEVICES, DEVICES_END, STACKS, phys_to_virt};
+use crate::arch::layout::{self, DEVICES, LARGE_DEVICES, STACKS, phys_to_virt};
 use crate::arch::{hart, paging as mmu, sbi};
 use crate::platform::{self, Platform};
 use crate::sync::{Once, SpinLock, rank};
-use abi::Prot;
+use abi::{Prot, Use};
 use core::mem;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -22,8 +22,17 @@ const RX: Prot = Prot::READ.union(Prot::EXEC);
 const RW: Prot = Prot::READ.union(Prot::WRITE);
 
 static ROOT: Once<Pfn> = Once::new();
-/// The lock of the tables below the root; the value is the range of free device addresses.
-static TABLE: SpinLock<Range<usize>, { rank::DEVICE }> = SpinLock::new(DEVICES..DEVICES_END);
+/// Free addresses for devices.
+struct Free {
+    pages: Range<usize>,
+    superpages: Range<usize>,
+}
+
+/// The lock of the tables below the root, with the free device addresses.
+static TABLE: SpinLock<Free, { rank::DEVICE }> = SpinLock::new(Free {
+    pages: DEVICES,
+    superpages: LARGE_DEVICES,
+});
 
 /// The generation of the mappings below [`STACKS`]' root entry: each new mapping makes the next. A TLB may hold invalid
 /// entries. A hart that has flushed at an earlier generation flushes at its next switch of address spaces, and before
@@ -35,12 +44,9 @@ pub fn generation() -> usize {
     GENERATION.load(Ordering::Acquire)
 }
 
-/// Page-table pages, including the root.
-static TABLES: AtomicUsize = AtomicUsize::new(0);
-
-/// Pages of the kernel's own page table.
-pub fn page_tables() -> usize {
-    TABLES.load(Ordering::Relaxed)
+/// Allocates a page-table page.
+fn new_table() -> Result<Frame, AllocError> {
+    Frame::try_new(Use::KernelTable)
 }
 
 fn root() -> Pfn {
@@ -76,11 +82,8 @@ pub fn init(platform: &Platform) {
 }
 
 fn boot_frame() -> Pfn {
-    match Frame::try_new_zeroed() {
-        Ok(frame) => {
-            TABLES.fetch_add(1, Ordering::Relaxed);
-            frame.into_pfn()
-        }
+    match Frame::try_new_zeroed(Use::KernelTable) {
+        Ok(frame) => frame.into_pfn(),
         Err(_) => panic!("no memory for the kernel's page table"),
     }
 }
@@ -115,7 +118,7 @@ fn map_ram(ram: platform::Range) {
             a if (image.etext..image.erodata).contains(&a) => Prot::READ,
             _ => RW,
         };
-        if map(address, physical, prot, level, Frame::try_new).is_err() {
+        if map(address, physical, prot, level, new_table).is_err() {
             panic!("no memory for the kernel's page table");
         }
         physical += level.entry_span();
@@ -131,11 +134,7 @@ fn map(
     mut new_table: impl FnMut() -> Result<Frame, AllocError>,
 ) -> Result<(), AllocError> {
     let mut cursor = cursor_at(address);
-    cursor.make_room(level, || {
-        let table = new_table()?.into_pfn();
-        TABLES.fetch_add(1, Ordering::Relaxed);
-        Ok(table)
-    })?;
+    cursor.make_room(level, || Ok(new_table()?.into_pfn()))?;
     let leaf = Leaf::kernel(Pfn::from_addr(physical), prot);
     cursor.slot().set(Entry::Leaf(leaf));
     Ok(())
@@ -143,29 +142,22 @@ fn map(
 
 /// Maps device registers; returns their address. They are never unmapped.
 pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
-    let superpage = Level::SUPERPAGE.entry_span();
-    let level = match physical.is_multiple_of(superpage) && size >= superpage {
-        true => Level::SUPERPAGE,
-        false => Level::LEAF,
+    let mut free = TABLE.lock();
+    let (level, free) = match size < Level::SUPERPAGE.entry_span() {
+        true => (Level::LEAF, &mut free.pages),
+        false => (Level::SUPERPAGE, &mut free.superpages),
     };
     let span = level.entry_span();
     let start = physical / span * span;
     let length = ((physical + size).next_multiple_of(span) - start) as usize;
-    let mut free = TABLE.lock();
     if length > free.len() {
         return Err(AllocError);
     }
-    // Superpages from the end of the range, 4 KiB pages from its start, so that all of these share a table.
-    let base = if level == Level::LEAF {
-        free.start += length;
-        free.start - length
-    } else {
-        free.end -= length;
-        free.end
-    };
+    let base = free.start;
+    free.start += length;
     for offset in (0..length).step_by(span as usize) {
         let physical = start + offset as u64;
-        map(base + offset, physical, RW, level, Frame::try_new)?;
+        map(base + offset, physical, RW, level, new_table)?;
     }
     mmu::flush_all();
     Ok(base + (physical - start) as usize)
@@ -194,7 +186,7 @@ pub unsafe fn map_pages<const N: usize>(
 pub unsafe fn map_physical(address: usize, pages: &[u64]) -> Result<(), AllocError> {
     // Nothing is allocated while the tables are locked: shrinkers take locks of lower rank.
     let commit = Commit::try_new(1)?;
-    let mut spare = Some(Frame::try_new()?);
+    let mut spare = Some(new_table()?);
     let tables = TABLE.lock();
     for (i, &page) in pages.iter().enumerate() {
         let place = address + i * FRAME_SIZE;
@@ -266,7 +258,6 @@ fn take_empty_table(address: usize) -> Option<Frame> {
         return None;
     }
     cursor_at(address).look_up(Level::SUPERPAGE).slot().take();
-    TABLES.fetch_sub(1, Ordering::Relaxed);
     commit::sub(1);
     // SAFETY: the reference was the parent table's, whose entry was cleared just now.
     Some(unsafe { Frame::from_pfn(leaf.table()) })

@@ -3,6 +3,7 @@
 use crate::arch::{hart, layout};
 use crate::platform::{Platform, Range};
 use crate::sync::{Once, RawSpin, rank};
+use abi::Use;
 use core::mem::ManuallyDrop;
 use core::ptr;
 use fallible::AllocError;
@@ -36,7 +37,7 @@ pub fn total_pages() -> u64 {
 }
 
 /// Pages of the allocator's records.
-pub fn record_pages() -> u64 {
+fn record_pages() -> u64 {
     RECORD_PAGES.try_get().copied().unwrap_or(0)
 }
 
@@ -85,12 +86,30 @@ pub unsafe fn zero(pfn: Pfn) {
     }
 }
 
-/// A block of `1 << order` frames. Interrupts are off meanwhile: while caches are asked to give back,
+/// A block of `1 << order` frames for a use. Interrupts are off meanwhile: while caches are asked to give back,
 /// another allocation on this hart would find them busy.
 #[inline]
-pub fn alloc(order: usize) -> Option<Pfn> {
+pub fn alloc(order: usize, what: Use) -> Option<Pfn> {
     let _irq = hart::irq_save();
-    frames().alloc(cpu(), order).ok()
+    frames().alloc_labelled(cpu(), order, what as u8).ok()
+}
+
+/// Pages of RAM by use, in one walk over the records.
+pub fn uses() -> [u64; Use::SLOTS] {
+    let counted = frames().uses();
+    let mut uses = counted.labels.map(|frames| frames as u64);
+    let mut add = |what: Use, pages: u64| uses[what as usize] += pages;
+    add(Use::Slab, counted.marked as u64);
+    let cached = frames().cached_count().min(counted.free);
+    add(Use::Cached, cached as u64);
+    add(Use::Free, (counted.free - cached) as u64);
+    let image = layout::image();
+    let image = (image.end - image.text).div_ceil(FRAME_SIZE) as u64;
+    add(Use::Image, image);
+    add(Use::Records, record_pages());
+    let managed = frames().total() as u64 + image + record_pages();
+    add(Use::Firmware, total_pages() - managed);
+    uses
 }
 
 /// Gives a block back.
@@ -145,13 +164,13 @@ pub struct Frame(Pfn);
 
 impl Frame {
     /// A page with any content.
-    pub fn try_new() -> Result<Frame, AllocError> {
-        alloc(0).map(Frame).ok_or(AllocError)
+    pub fn try_new(what: Use) -> Result<Frame, AllocError> {
+        alloc(0, what).map(Frame).ok_or(AllocError)
     }
 
     /// A page full of zeros.
-    pub fn try_new_zeroed() -> Result<Frame, AllocError> {
-        let frame = Frame::try_new()?;
+    pub fn try_new_zeroed(what: Use) -> Result<Frame, AllocError> {
+        let frame = Frame::try_new(what)?;
         // SAFETY: it was allocated just now.
         unsafe { zero(frame.0) };
         Ok(frame)

@@ -8,6 +8,7 @@ use super::ram::{Frame, frames};
 use crate::arch::hart::MAX_HARTS;
 use crate::arch::layout::{self, BOOT_STACK_SIZE, STACK_SIZE, STACK_SLOT, STACKS};
 use crate::sync::{SpinLock, rank};
+use abi::Use;
 use core::array::from_fn;
 use core::mem;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -103,7 +104,7 @@ impl Drop for KernelStack {
 }
 
 fn map_slot(slot: usize) -> Result<(), AllocError> {
-    let page = Frame::try_new;
+    let page = || Frame::try_new(Use::Stack);
     let pages: [Frame; PAGES] = [page()?, page()?, page()?, page()?];
     // SAFETY: the slot was taken, and is not mapped.
     unsafe { map_pages(base(slot), pages)? };
@@ -117,7 +118,8 @@ fn map_slot(slot: usize) -> Result<(), AllocError> {
 /// There is such a hart, and it has no idle stack yet.
 pub unsafe fn map_idle(index: usize) -> Result<usize, AllocError> {
     let commit = Commit::try_new(IDLE_PAGES)?;
-    let pages: [Frame; IDLE_PAGES] = [Frame::try_new()?, Frame::try_new()?];
+    let page = || Frame::try_new(Use::Stack);
+    let pages: [Frame; IDLE_PAGES] = [page()?, page()?];
     // SAFETY: the slot is the hart's, and not mapped yet.
     unsafe { map_pages(base(index), pages)? };
     MAPPED.fetch_add(IDLE_PAGES, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use crate::fs::{self, InodeRef};
 use crate::mm::ram::address_of;
 use crate::mm::{Commit, Frame, Machine, commit};
 use crate::space::Space;
-use abi::{Errno, FileType, MAXARG, PAGE_SIZE, Prot, USER_TOP};
+use abi::{Errno, FileType, MAXARG, PAGE_SIZE, Prot, USER_TOP, Use};
 use elf::abi as elf_abi;
 use elf::endian::LittleEndian;
 use elf::file::{self, Class, FileHeader};
@@ -40,7 +40,7 @@ impl Arguments {
     pub fn try_new() -> Result<Arguments, Errno> {
         Ok(Arguments {
             _commit: Commit::try_new(1)?,
-            bytes: Frame::try_new()?,
+            bytes: Frame::try_new(Use::Kernel)?,
             used: 0,
             starts: [0; MAXARG],
             count: 0,
@@ -108,7 +108,7 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     }
     paging::fence_i();
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
-    space.set_heap(program.stack_top)?;
+    space.set_heap(program.stack_top);
 
     drop(process.replace_space(Some(space)));
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);

@@ -81,6 +81,12 @@ pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> 
     store(status)?;
     let child = TABLE.lock().reap(process.pid, pid);
     drop(child);
+    // What the child shared with this process is its own again, perhaps.
+    if process.mm().spares() > 0
+        && let Some(space) = process.mm().lock().as_mut()
+    {
+        space.trim();
+    }
     Ok(pid)
 }
 

@@ -7,11 +7,10 @@ use crate::mm::ram::{self, DirectMap, Frame, address_of, frames};
 use crate::mm::{Machine, asid, commit, kernel_space};
 use crate::sched::ObjectLock;
 use crate::sync::{Once, RawSpin, SpinLock, rank};
-use abi::Event;
-use core::ops::Range;
+use abi::{Event, Use};
 use frames::{FRAME_SIZE, Pfn, Shrinker, WrongFree};
 use paging::{Table, Tables};
-use vm::{AddressSpace, Flush, Placed};
+use vm::{AddressSpace, Flush, Reservations};
 
 /// An address space of a process.
 pub type Space = AddressSpace<Machine>;
@@ -26,7 +25,7 @@ static ZERO_PAGE: Once<Pfn> = Once::new();
 
 /// Makes the page of zeros that all untouched memory shares.
 pub fn init() {
-    match Frame::try_new_zeroed() {
+    match Frame::try_new_zeroed(Use::Kernel) {
         Ok(frame) => ZERO_PAGE.set(frame.into_pfn()),
         Err(_) => panic!("no memory for the zero page"),
     }
@@ -74,11 +73,21 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn alloc(&self) -> Option<Pfn> {
-        ram::alloc(0)
+        ram::alloc(0, Use::Anonymous)
     }
 
     fn alloc_zeroed(&self) -> Option<Pfn> {
-        Frame::try_new_zeroed().ok().map(Frame::into_pfn)
+        Frame::try_new_zeroed(Use::Anonymous)
+            .ok()
+            .map(Frame::into_pfn)
+    }
+
+    fn label(&self, pfn: Pfn, what: Use) {
+        frames().label(pfn, what as u8);
+    }
+
+    fn relabel(&self, pfn: Pfn, what: Use) {
+        frames().relabel(pfn, what as u8);
     }
 
     fn retain(&self, pfn: Pfn) {
@@ -99,7 +108,9 @@ unsafe impl vm::Machine for Machine {
     }
 
     fn alloc_large(&self) -> Option<Pfn> {
-        frames().try_alloc(LARGE_ORDER)
+        let block = frames().try_alloc(LARGE_ORDER)?;
+        frames().label(block, Use::Anonymous as u8);
+        Some(block)
     }
 
     fn retain_large(&self, block: Pfn) {
@@ -118,12 +129,8 @@ unsafe impl vm::Machine for Machine {
         checked(frames().split(block, LARGE_ORDER));
     }
 
-    fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {
-        reserve::take(self, space, addr)
-    }
-
-    fn close_placed(&self, space: Pfn, range: &Range<u64>) {
-        reserve::close(self, space, range);
+    fn reservations<R>(&self, act: impl FnOnce(&mut Reservations) -> R) -> Option<R> {
+        Some(reserve::with(act))
     }
 
     fn join_large(&self, block: Pfn) -> bool {
@@ -177,7 +184,7 @@ unsafe impl vm::Machine for Machine {
     }
 }
 
-/// Frames set aside, as a cache that gives them back.
+/// Reservations, as a cache that gives unused frames back.
 struct Reserved;
 
 static SHRINKER: Reserved = Reserved;
@@ -185,7 +192,7 @@ static SHRINKER: Reserved = Reserved;
 impl Shrinker for Reserved {
     /// Waits for the lock, or an allocation would fail while free memory lies here.
     fn shrink(&self, _wanted: usize) -> usize {
-        reserve::give_back(&Machine)
+        reserve::give_back(|pfn| vm::Machine::release(&Machine, pfn))
     }
 
     /// Nothing: they are counted as free.
@@ -194,7 +201,7 @@ impl Shrinker for Reserved {
     }
 }
 
-/// Lets the allocator ask for the frames that are set aside.
+/// Lets the allocator ask for the frames that are reserved.
 pub fn init_reserve() {
     frames().register_shrinker(&SHRINKER);
 }

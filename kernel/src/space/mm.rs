@@ -62,13 +62,16 @@ impl Mm {
         self.ask(PageTable::resident)
     }
 
-    /// Pages of its page table.
-    pub fn page_tables(&self) -> usize {
-        self.ask(PageTable::tables)
+    /// Frames that forks put aside for it.
+    pub fn spares(&self) -> usize {
+        self.ask(PageTable::spares)
     }
 
     /// All pages that would come back with it, if it shares none with others.
     pub fn pages(&self) -> usize {
-        self.ask(|table| table.resident() + table.kept() + table.tables() + table.records())
+        self.ask(|table| {
+            let memory = table.resident() + table.kept();
+            memory + table.tables() + table.spares() + table.records()
+        })
     }
 }

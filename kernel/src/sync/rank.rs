@@ -21,7 +21,7 @@ pub const COMMON_TABLE: u8 = 27;
 pub const DEVICE: u8 = 30;
 /// A size class of kmalloc.
 pub const KMALLOC: u8 = 40;
-/// Superpage reservations.
+/// The list of superpage reservations.
 pub const RESERVE: u8 = 45;
 /// kmalloc's page reserve.
 pub const KMALLOC_RESERVE: u8 = 46;
@@ -45,7 +45,7 @@ pub fn name(rank: u8) -> &'static str {
         COMMON_TABLE => "common page table",
         DEVICE => "device or sleeping lock",
         KMALLOC => "kmalloc",
-        RESERVE => "superpage reservations",
+        RESERVE => "list of reservations",
         KMALLOC_RESERVE => "kmalloc's page reserve",
         FRAMES => "frames",
         WAIT => "wait queue",

@@ -112,6 +112,8 @@ fn with_objects<T>(act: impl FnOnce(&mut TestObjects) -> Result<T, Errno>) -> Re
     result
 }
 
+// Its numbers would make the stack frame of all calls larger.
+#[inline(never)]
 pub fn meminfo(arguments: &Arguments) -> Result<u64, Errno> {
     let size = arguments.address::<1>();
     let flags = arguments.flags::<2, MemInfoFlags>()?;

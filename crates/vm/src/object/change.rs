@@ -3,6 +3,7 @@
 
 use super::{Object, State};
 use crate::Machine;
+use abi::Use;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use frames::Pfn;
@@ -28,6 +29,7 @@ impl<M: Machine> Object<M> {
                 }
                 Some(pfn) => {
                     state.pages.remove(&self.machine, index);
+                    self.machine.relabel(pfn, Use::Anonymous);
                     self.resident.fetch_sub(1, Ordering::Relaxed);
                     self.machine.release(pfn);
                 }

@@ -3,6 +3,7 @@
 
 use crate::machine::Spare;
 use crate::{Error, Machine};
+use abi::Use;
 use core::sync::atomic::{AtomicU64, Ordering};
 use fallible::KVec;
 use frames::Pfn;
@@ -78,6 +79,7 @@ impl<M: Machine> Room<M> {
     /// A table without links.
     fn table(&mut self, machine: &M) -> Option<Pfn> {
         let table = self.spare.take()?.into_pfn();
+        machine.label(table, Use::Kernel);
         machine.clear_tail(table, 0);
         Some(table)
     }
@@ -229,6 +231,8 @@ impl Pages {
         let mut release = |pfn| {
             let goes = goes(pfn);
             if goes {
+                // Who has it still has it alone from now on.
+                machine.relabel(pfn, Use::Anonymous);
                 machine.release(pfn);
                 count += 1;
             }

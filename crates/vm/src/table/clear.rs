@@ -68,6 +68,7 @@ impl<M: Machine> PageTable<M> {
     /// Nothing is left after [`tear_down`](Self::tear_down), which counts no pages in tables that others
     /// keep: it need not look into them.
     pub(crate) fn cleared(&self) {
+        self.drop_spares();
         self.resident.set(0);
     }
 
@@ -75,7 +76,6 @@ impl<M: Machine> PageTable<M> {
         if range.is_empty() {
             return;
         }
-        self.close_placed(&range);
         let mut gather = Gather {
             free,
             all: unlinked.is_empty(),
@@ -100,6 +100,7 @@ impl<M: Machine> PageTable<M> {
                 },
                 Entry::Leaf(leaf) => Unlinked::Large(leaf.pfn()),
             };
+            self.unmark(slot);
             if gather.all {
                 slot.take();
                 self.free(unlinked, true);

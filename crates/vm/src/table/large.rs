@@ -4,9 +4,7 @@ use super::PageTable;
 use crate::machine::Frame;
 use crate::{Error, Flush, Machine};
 use abi::Prot;
-use core::ops::Range;
-use core::sync::atomic::Ordering;
-use paging::{Entry, Leaf, Level, PAGE, SUPERPAGE};
+use paging::{Cursor, Entry, Leaf, Level, PAGE, SUPERPAGE};
 
 /// Frames in a large page.
 pub(super) const FRAMES: usize = (SUPERPAGE / PAGE) as usize;
@@ -30,27 +28,11 @@ impl<M: Machine> PageTable<M> {
         Ok(())
     }
 
-    /// A frame of zeroes for the page at `addr`, where all 2 MiB around it may become a large page;
-    /// and whether they can now, as soon as it is there.
-    pub(crate) fn placed(&self, addr: u64) -> Option<(Frame<M>, bool)> {
-        let placed = self.machine.alloc_placed(self.root, addr)?;
-        self.placed.store(true, Ordering::Relaxed);
-        let frame = Frame::adopt(&self.machine, placed.pfn);
-        self.machine.clear_tail(placed.pfn, 0);
-        Some((frame, placed.complete))
-    }
-
-    /// Nothing more will be filled in `range`.
-    pub(super) fn close_placed(&self, range: &Range<u64>) {
-        if self.placed.load(Ordering::Relaxed) {
-            self.machine.close_placed(self.root, range);
-        }
-    }
-
     /// Makes a large page of the pages around `addr` if they have all frames of a block, in order,
     /// all alike, and to this space alone.
     #[inline(never)]
     pub(crate) fn promote(&self, addr: u64) {
+        self.release_spare(addr);
         let cursor = self.look_up(addr);
         let table = cursor.table();
         if cursor.level() != Level::LEAF || !self.machine.is_unique(table) {
@@ -73,8 +55,7 @@ impl<M: Machine> PageTable<M> {
 
     /// Puts a table with the same pages in the place of a large one.
     #[inline(never)]
-    pub(super) fn split(&self, addr: u64, table: Frame<M>) {
-        let cursor = self.at(Level::SUPERPAGE, addr);
+    pub(super) fn split(&self, cursor: &Cursor<M>, table: Frame<M>) {
         if let Some(leaf) = cursor.entry().leaf() {
             self.machine.part_large(leaf.pfn());
         }

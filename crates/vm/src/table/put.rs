@@ -15,11 +15,8 @@ pub(crate) struct Room<M: Machine> {
 impl<M: Machine> PageTable<M> {
     /// Reserves what it takes to set the entry that was looked up, which is empty.
     pub(crate) fn reserve_room(&self, cursor: Cursor<M>) -> Result<Room<M>, Error> {
-        let missing = match cursor.level() {
-            // A table that other spaces have too is copied.
-            Level::LEAF => usize::from(!self.machine.is_unique(cursor.table())),
-            above => above.number() as usize,
-        };
+        // For the copy of a table that other spaces have too there is a spare.
+        let missing = cursor.level().number() as usize;
         let spare = Spare::new(&self.machine, missing).ok_or(Error::NoMemory)?;
         Ok(Room { cursor, spare })
     }
@@ -36,7 +33,7 @@ impl<M: Machine> PageTable<M> {
     /// Makes the tables that were reserved; returns where the entry goes.
     #[inline(always)]
     pub(super) fn make_room(&self, Room { cursor, mut spare }: Room<M>) -> Cursor<M> {
-        if spare.is_empty() {
+        if spare.is_empty() && self.spares() == 0 {
             return cursor;
         }
         let addr = cursor.addr();
@@ -46,13 +43,10 @@ impl<M: Machine> PageTable<M> {
 
     #[inline(never)]
     fn make_tables(&self, cursor: Cursor<M>, spare: &mut Spare<M>) {
-        if cursor.level() == Level::LEAF {
-            if let Some(frame) = spare.take() {
-                self.own_table(cursor.addr(), cursor.table(), frame);
-            }
-            return;
+        match cursor.level() {
+            Level::LEAF => self.own_entry(&self.at(Level::SUPERPAGE, cursor.addr())),
+            _ => self.link_tables(cursor, Level::LEAF, spare),
         }
-        self.link_tables(cursor, Level::LEAF, spare);
     }
 
     /// Links the tables that are missing from a place down to the entry of `level`.

@@ -45,6 +45,11 @@ impl<M: Machine> PageTable<M> {
     pub(crate) fn relocate(&self, range: &Range<u64>, to: u64) {
         let mut stale = Flush::Nothing;
         for (entry, inside) in self.chunks(range) {
+            let new = to + (inside.start - range.start);
+            if entry.leaf().is_some() && !stays_large(&inside, new) {
+                // The tables where it goes are there.
+                self.unmark(self.at(Level::SUPERPAGE, inside.start).slot());
+            }
             self.change_unflushed(|| match entry {
                 Entry::Empty => {}
                 Entry::Branch(table) => {
@@ -56,7 +61,7 @@ impl<M: Machine> PageTable<M> {
                     }
                 }
                 Entry::Leaf(leaf) => {
-                    self.move_large(&inside, to + (inside.start - range.start), leaf);
+                    self.move_large(&inside, new, leaf);
                     stale = Flush::Space;
                 }
             });

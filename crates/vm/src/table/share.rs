@@ -90,11 +90,14 @@ impl<M: Machine> PageTable<M> {
         stale: &mut Flush,
     ) -> Result<(), Error> {
         let room = child.make_superpage_room(addr)?;
+        let own = self.at(Level::SUPERPAGE, addr);
+        child.add_spare()?;
+        self.mark(own.slot())?;
         self.machine.retain_large(leaf.pfn());
         room.slot().set(Entry::Leaf(leaf.without_write()));
+        room.slot().mark();
         child.large.add(1);
         let _entries = self.lock();
-        let own = self.at(Level::SUPERPAGE, addr);
         if own.slot().forbid_write() {
             *stale = Flush::Space;
         }
@@ -109,12 +112,15 @@ impl<M: Machine> PageTable<M> {
         stale: &mut Flush,
     ) -> Result<(), Error> {
         let room = child.make_superpage_room(addr)?;
+        child.add_spare()?;
+        self.mark(self.at(Level::SUPERPAGE, addr).slot())?;
         let _entries = self.lock();
         if self.machine.is_unique(table) && self.forbid_writes(table) {
             *stale = Flush::Space;
         }
         self.machine.retain(table);
         room.slot().set(Entry::Branch(table));
+        room.slot().mark();
         child.tables.add(1);
         Ok(())
     }

@@ -21,8 +21,12 @@ pub(super) type Link<M> = Option<KBox<Node<M>>>;
 impl<M: Files> Node<M> {
     /// A record for `region`, in no tree yet.
     pub(crate) fn try_new(region: Region<M>) -> Result<KBox<Node<M>>, AllocError> {
+        KBox::try_new(Node::new(region))
+    }
+
+    pub(super) fn new(region: Region<M>) -> Node<M> {
         let (first, last) = (region.start(), region.end());
-        KBox::try_new(Node {
+        Node {
             region,
             left: None,
             right: None,
@@ -30,7 +34,7 @@ impl<M: Files> Node<M> {
             first,
             last,
             gap: 0,
-        })
+        }
     }
 
     /// Works out what the node knows of its subtree from what its children know of theirs.

@@ -148,7 +148,7 @@ fn untouched_memory_costs_a_fork_nothing() {
 #[test]
 fn the_childs_heap_is_its_own() {
     let mut world = World::with_space(64);
-    world.space().set_heap(PAGE).expect("nothing to give back");
+    world.space().set_heap(PAGE);
     assert_eq!(world.space().sbrk(100), Ok(PAGE));
     world.fork(0).expect("memory");
     assert_eq!(world.spaces[1].sbrk(5000), Ok(PAGE + 100));

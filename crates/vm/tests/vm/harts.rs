@@ -152,7 +152,8 @@ impl Ram {
             let entry = |table: Pfn, index| self.words(table)[index as usize % 512].load(Relaxed);
             let middle = entry(root, chunk >> 9);
             let linked = middle & 1 == 1
-                && entry(Pfn::new((middle >> 10) as u32), chunk) == u64::from(pfn.get()) << 10 | 1;
+                && entry(Pfn::new((middle >> 10) as u32), chunk) & !(1 << 8)
+                    == u64::from(pfn.get()) << 10 | 1;
             assert!(
                 linked && !last,
                 "{pfn:?} is given up, and hart {hart} may walk it as a table"

@@ -10,7 +10,7 @@ use vm::Machine;
 /// What one space has a reference to by itself.
 #[derive(Default)]
 struct Account {
-    /// Its tables, and the frames of its large pages.
+    /// Its tables, the frames of its large pages, and what forks put aside.
     frames: Vec<Pfn>,
     /// Those of the tables that have pages.
     leaves: Vec<Pfn>,
@@ -68,6 +68,8 @@ impl Ledger {
         account
             .frames
             .extend(survey.large.into_iter().flat_map(frames));
+        let spare = |pfn| account.frames.push(pfn);
+        space.page_table().for_each_spare(spare);
         self.enter(&account.frames);
         self.spaces[p] = account;
         survey.pages

@@ -2,7 +2,6 @@
 
 mod advising;
 mod alloc;
-mod aside;
 mod committing;
 mod failing;
 mod failing_changes;
@@ -10,6 +9,7 @@ mod faults;
 mod files;
 mod flushing;
 mod forking;
+mod giving_back;
 mod harts;
 mod heap;
 mod large;
@@ -27,6 +27,7 @@ mod protecting;
 mod ram;
 mod random;
 mod remapping;
+mod reserving;
 mod rmap;
 mod shared;
 mod shootdown;

@@ -204,7 +204,7 @@ fn fixed_is_exact_or_refused() {
         .space()
         .map_anonymous_fixed(0, PAGE, RW, RegionKind::Stack)
         .expect("a region");
-    world.space().set_heap(PAGE).expect("nothing to give back");
+    world.space().set_heap(PAGE);
     world.space().sbrk(PAGE as i64).expect("room");
     world.store(0, 0, 5).expect("writable");
     map(&mut world, 2 * PAGE, PAGE).expect("room");
@@ -234,7 +234,7 @@ fn fixed_is_exact_or_refused() {
 #[test]
 fn fixed_without_replacing() {
     let mut world = World::with_space(64);
-    world.space().set_heap(PAGE).expect("nothing to give back");
+    world.space().set_heap(PAGE);
     world.space().sbrk(PAGE as i64).expect("room");
     map(&mut world, 0, 2 * PAGE).expect("room");
     world.store(0, BASE, 7).expect("writable");

@@ -279,8 +279,10 @@ pub(crate) fn survey(ram: &Ram, root: Pfn) -> Survey {
 /// An entry must be of a form that a walker takes, whether any walker comes by or not.
 fn check_form(entry: u64, level: u32, addr: u64) {
     let (bits, number) = (entry & 0x3ff, entry >> 10);
+    // The software's mark, on entries for 2 MiB.
+    let bits = if level == 1 { bits & !(1 << 8) } else { bits };
     // "Not the space's own" goes with anything that is a page.
-    let kept = bits & 0x1ff == 1 << 8 && number.is_multiple_of(1 << (9 * level));
+    let kept = bits & 0x1ff == 1 << 4 && number.is_multiple_of(1 << (9 * level));
     let pointer = bits == 1 && level > 0;
     // V, U and A, and nothing that is the kernel's or the software's; R or X; R and D with W.
     let usable = bits & 0b01_0111_0001 == 0b101_0001 && bits & 0b1010 != 0;

@@ -45,7 +45,7 @@ fn machine(frames: usize) -> Ram {
     let ram = Ram::new(frames);
     ram.use_asids(3);
     if frames > 2000 {
-        ram.set_aside();
+        ram.make_reservations();
     }
     if frames == STRICT {
         ram.be_strict(CACHED);

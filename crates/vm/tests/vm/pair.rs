@@ -84,13 +84,13 @@ impl Pair {
             self.look_at(p.min(self.models.len() - 1));
         }
         self.world.ram.check_tlbs();
-        let hidden = self.shared_frames() + self.world.ram.frames_aside();
+        let hidden = self.shared_frames() + self.world.ram.frames_reserved();
         self.ledger.balance(&self.world, hidden);
         let ram = &self.world.ram;
         if !ram.is_strict() {
             return;
         }
-        let used = ram.used() - ram.frames_aside() - self.world.cached_pages();
+        let used = ram.used() - ram.frames_reserved() - self.world.cached_pages();
         assert!(
             used as u64 <= ram.committed(),
             "{used} frames in use, {} promised",
@@ -266,7 +266,7 @@ fn program(world: &mut World) -> Result<Space, Error> {
     let guard = STACK - PAGE;
     space.map_anonymous_fixed(STACK, PAGE, RW, RegionKind::Stack)?;
     space.map_anonymous_fixed(guard, PAGE, Prot::empty(), RegionKind::Stack)?;
-    space.set_heap(HEAP).expect("nothing to give back");
+    space.set_heap(HEAP);
     Ok(space)
 }
 

@@ -171,7 +171,7 @@ fn the_program_and_the_heap_too() {
         .map_file(0, 4 * PAGE, RX, (1, 0, 3 * PAGE + 8))
         .expect("a region");
     let space = world.space();
-    space.set_heap(8 * PAGE).expect("nothing to give back");
+    space.set_heap(8 * PAGE);
     space.sbrk(3 * PAGE as i64).expect("room");
     let whole = regions(space);
     world.access(0, PAGE, Access::Execute).expect("executable");

@@ -2,15 +2,16 @@
 //! TLB each.
 
 use crate::harts::{Harts, Spin};
+use abi::Use;
 use frames::Pfn;
 use paging::{Table, Tables};
 use std::ops::Range;
 use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
 use std::sync::{Arc, Mutex, MutexGuard};
-use vm::{Files, Flush, Machine, Object, Placed, Reserve};
+use vm::{Files, Flush, Machine, Object, Reservations};
 
 /// What fills frames that nobody asked to be zeroed.
 pub(crate) const JUNK: u64 = 0xdead_beef_dead_beef;
@@ -24,6 +25,8 @@ const LARGE: usize = 512;
 pub(crate) struct Inner {
     pages: Vec<Table>,
     refs: Vec<AtomicU32>,
+    /// What each frame in use is for.
+    uses: Vec<AtomicU8>,
     free: Mutex<Vec<u32>>,
     /// Of each 512 frames, whether they are a block whose references are counted as one. Here each
     /// frame has its count all the same, but nobody may ask for a single one's.
@@ -32,8 +35,8 @@ pub(crate) struct Inner {
     countdown: AtomicI64,
     /// Whether an allocation takes long, for the sake of races.
     slow: AtomicBool,
-    /// Frames set aside for large pages, on machines that do so.
-    aside: Mutex<Option<Reserve>>,
+    /// The reservations, on machines that make any.
+    reserved: Mutex<Option<Reservations>>,
     /// Allocations that there was no frame for, and promises that could not be held.
     refused: AtomicUsize,
     /// Frames promised, and the most that may be.
@@ -87,13 +90,14 @@ impl Ram {
         let inner = Inner {
             pages: (0..frames).map(page).collect(),
             refs: (0..frames).map(|_| AtomicU32::new(0)).collect(),
+            uses: (0..frames).map(|_| AtomicU8::new(0)).collect(),
             free: Mutex::new((1..frames as u32).rev().collect()),
             whole: (0..frames / LARGE)
                 .map(|_| AtomicBool::new(false))
                 .collect(),
             countdown: AtomicI64::new(-1),
             slow: AtomicBool::new(false),
-            aside: Mutex::new(None),
+            reserved: Mutex::new(None),
             refused: AtomicUsize::new(0),
             committed: AtomicU64::new(0),
             limit: AtomicU64::new(u64::MAX),
@@ -106,6 +110,12 @@ impl Ram {
             .for_each(|word| word.store(0, Relaxed));
         inner.refs[0].store(1, Relaxed);
         Ram(Arc::new(inner))
+    }
+
+    /// What a frame is used for.
+    pub(crate) fn use_of(&self, pfn: Pfn) -> Option<Use> {
+        let number = self.0.uses[self.index(pfn)].load(Relaxed);
+        Use::ALL.get(usize::from(number)).copied()
     }
 
     pub(crate) fn harts(&self) -> &Harts {
@@ -228,24 +238,26 @@ impl Ram {
         self.0.committed.load(Relaxed)
     }
 
-    /// From now on frames are set aside for memory that is filled from its start.
-    pub(crate) fn set_aside(&self) {
-        *self.aside() = Some(Reserve::new());
+    /// From now on frames are reserved for memory that is filled from its start.
+    pub(crate) fn make_reservations(&self) {
+        *self.reserved() = Some(Reservations::new());
     }
 
-    fn aside(&self) -> MutexGuard<'_, Option<Reserve>> {
-        self.0.aside.lock().expect("no test panicked")
+    fn reserved(&self) -> MutexGuard<'_, Option<Reservations>> {
+        self.0.reserved.lock().expect("no test panicked")
     }
 
-    /// Frames that are set aside.
-    pub(crate) fn frames_aside(&self) -> usize {
-        self.aside().as_ref().map_or(0, Reserve::frames)
+    /// Frames that are reserved and not used.
+    pub(crate) fn frames_reserved(&self) -> usize {
+        self.reserved().as_ref().map_or(0, Reservations::frames)
     }
 
-    /// Gives back what is set aside; how many frames.
+    /// Gives back what is reserved and not used; how many frames.
     pub(crate) fn give_back(&self) -> usize {
-        let mut aside = self.aside();
-        aside.as_mut().map_or(0, |aside| aside.give_back(self))
+        let reserved = self.reserved();
+        reserved
+            .as_ref()
+            .map_or(0, |all| all.give_back(|pfn| self.release(pfn)))
     }
 
     /// Between the next look at whether a reference is the last and its end, somebody else does this.
@@ -318,7 +330,27 @@ unsafe impl Machine for Ram {
         };
         let old = self.0.refs[index as usize].swap(1, Relaxed);
         assert_eq!(old, 0, "a frame in the free list has references");
-        Some(Pfn::new(BASE + index))
+        let pfn = Pfn::new(BASE + index);
+        self.label(pfn, Use::Anonymous);
+        Some(pfn)
+    }
+
+    fn label(&self, pfn: Pfn, what: Use) {
+        let index = self.index(pfn);
+        let whole = self.0.whole.get(index / LARGE);
+        let frames = match whole.is_some_and(|whole| whole.load(Relaxed)) {
+            true => self.block(pfn),
+            false => index..index + 1,
+        };
+        for index in frames {
+            let refs = self.0.refs[index].load(Relaxed);
+            assert_eq!(refs, 1, "{pfn:?} is somebody else's too");
+            self.0.uses[index].store(what as u8, Relaxed);
+        }
+    }
+
+    fn relabel(&self, pfn: Pfn, what: Use) {
+        self.0.uses[self.single(pfn)].store(what as u8, Relaxed);
     }
 
     fn alloc_zeroed(&self) -> Option<Pfn> {
@@ -391,7 +423,9 @@ unsafe impl Machine for Ram {
             .iter()
             .for_each(|refs| refs.store(1, Relaxed));
         self.0.whole[found].store(true, Relaxed);
-        Some(Pfn::new(BASE + block.start as u32))
+        let block = Pfn::new(BASE + block.start as u32);
+        self.label(block, Use::Anonymous);
+        Some(block)
     }
 
     fn retain_large(&self, block: Pfn) {
@@ -414,14 +448,8 @@ unsafe impl Machine for Ram {
         refs.all(|refs| refs.load(Relaxed) == 1)
     }
 
-    fn alloc_placed(&self, space: Pfn, addr: u64) -> Option<Placed> {
-        self.aside().as_mut()?.take(self, space, addr)
-    }
-
-    fn close_placed(&self, space: Pfn, range: &Range<u64>) {
-        if let Some(aside) = self.aside().as_mut() {
-            aside.close(self, space, range);
-        }
+    fn reservations<R>(&self, act: impl FnOnce(&mut Reservations) -> R) -> Option<R> {
+        self.reserved().as_mut().map(act)
     }
 
     fn join_large(&self, block: Pfn) -> bool {

@@ -108,10 +108,7 @@ fn heap_stack_and_program_stay() {
         .space()
         .map_anonymous_fixed(PAGE, PAGE, RW, RegionKind::Stack)
         .expect("a region");
-    world
-        .space()
-        .set_heap(2 * PAGE)
-        .expect("nothing to give back");
+    world.space().set_heap(2 * PAGE);
     world.space().sbrk(PAGE as i64).expect("room");
     let below = BASE - PAGE;
     world

@@ -2,7 +2,7 @@
 
 use crate::mmu::{Survey, reach, survey};
 use crate::ram::{File, Ram};
-use abi::Prot;
+use abi::{Prot, Use};
 use frames::Pfn;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -36,6 +36,7 @@ impl Pager<Ram> for Reader {
     fn page_in(&self, object: &Object<Ram>, index: u64) -> Result<(Frame<Ram>, Version), Error> {
         let version = object.version();
         let frame = object.machine().alloc().ok_or(Error::NoMemory)?;
+        object.machine().label(frame, Use::File);
         for (n, word) in object.machine().words(frame).iter().enumerate() {
             word.store(file_word(self.0, index * PAGE + n as u64 * 8), Relaxed);
         }
@@ -220,6 +221,24 @@ impl World {
         Ok(())
     }
 
+    /// The machine was told what each frame of a space is used for.
+    fn check_uses(&self, space: &Space, survey: &Survey) {
+        for &table in &survey.tables {
+            assert_eq!(self.ram.use_of(table), Some(Use::PageTable), "{table:?}");
+        }
+        let cache = self.cache();
+        for &(addr, pfn, _) in &survey.pages {
+            let shared = space.region(addr).is_some_and(|region| region.is_shared());
+            let expected = match shared {
+                _ if pfn == self.ram.zero_page() => continue,
+                _ if cache.contains(&pfn) => Use::File,
+                true => Use::Shared,
+                false => Use::Anonymous,
+            };
+            assert_eq!(self.ram.use_of(pfn), Some(expected), "page at {addr:#x}");
+        }
+    }
+
     /// Every frame in use must be accounted for by the tables of the processes and the cache, to the
     /// reference; and what the spaces say of themselves must be so. Shared memory has frames that no
     /// table shows: with `hidden`, they are let pass.
@@ -243,6 +262,7 @@ impl World {
                 let inside = regions.any(|region| region.range().contains(addr));
                 assert!(inside, "the page at {addr:#x} is in no region");
             }
+            self.check_uses(space, &survey);
             let mut pages = vec![];
             for (table, inside) in survey.leaves {
                 if tables.insert(table) {
@@ -253,7 +273,9 @@ impl World {
             let pages = pages.into_iter().flatten().map(|n| survey.pages[n].1);
             let frames = pages.filter(|&pfn| pfn != zero);
             let all = survey.tables.into_iter().chain(frames);
-            all.for_each(|pfn| *expected.entry(pfn).or_default() += 1);
+            let mut count = |pfn| *expected.entry(pfn).or_default() += 1;
+            all.for_each(&mut count);
+            space.page_table().for_each_spare(&mut count);
         }
         for (pfn, refs) in self.ram.references() {
             let expected = expected.remove(&pfn).unwrap_or(0);

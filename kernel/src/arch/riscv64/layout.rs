@@ -2,21 +2,22 @@
 //!
 //! ```text
 //! 256..384  direct map: all RAM, at a constant distance from its physical address
-//! 511       kernel stacks, each above a guard of its own size; devices in its upper half
+//! 511       devices; kernel stacks, each above a guard of its own size
 //! ```
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// First address of the direct map.
 pub const DIRECT_MAP: usize = 0xffff_ffc0_0000_0000;
 /// Bytes of address space for the direct map.
 pub const DIRECT_MAP_SIZE: usize = 128 << 30;
+/// Addresses for devices mapped in 4 KiB pages, in front of the first stacks, so that they share a leaf table.
+pub const DEVICES: Range<usize> = 0xffff_ffff_c000_0000..STACKS;
 /// First address for kernel stacks.
-pub const STACKS: usize = 0xffff_ffff_c000_0000;
-/// First address for devices. Stacks and devices share a level-1 page table.
-pub const DEVICES: usize = 0xffff_ffff_e000_0000;
-/// End of the addresses for devices.
-pub const DEVICES_END: usize = 0xffff_ffff_f000_0000;
+pub const STACKS: usize = 0xffff_ffff_c010_0000;
+/// Addresses for devices mapped in superpages, after all stacks.
+pub const LARGE_DEVICES: Range<usize> = 0xffff_ffff_e000_0000..0xffff_ffff_f000_0000;
 /// Bytes of one kernel stack, a power of two. The trap entry detects an overflow by this bit of the stack
 /// pointer.
 pub const STACK_SIZE: usize = 16 << 10;

@@ -42,7 +42,7 @@ pub unsafe fn callers(fp: usize, stack: Range<usize>) -> impl Iterator<Item = us
 pub fn stack_of(fp: usize) -> Range<usize> {
     // The frame pointer of the outermost frame is the end of the stack.
     let slot = fp.saturating_sub(1) / layout::STACK_SLOT * layout::STACK_SLOT;
-    match (layout::STACKS..layout::DEVICES).contains(&slot) {
+    match (layout::STACKS..layout::LARGE_DEVICES.start).contains(&slot) {
         true => slot + layout::STACK_SIZE..slot + layout::STACK_SLOT,
         false => 0..0,
     }

@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use abi::{MemInfo, MemInfoFlags, PAGE_SIZE};
+use abi::{MemInfo, MemInfoFlags, PAGE_SIZE, Use};
 use programs::cli::usage;
 use ulib::{env, main, mem, println};
 
@@ -47,28 +47,15 @@ fn summary(info: &MemInfo) {
         limit => println!("committed {} of {}", kib(info.committed), kib(limit)),
     }
     println!("used and cached by");
-    for (what, pages) in uses(info) {
-        println!("{:8} {what}", kib(pages));
+    for &what in Use::ALL.iter().filter(|what| !what.is_free()) {
+        let outside = if what.is_reserved() {
+            " (reserved)"
+        } else {
+            ""
+        };
+        let pages = info.uses[what as usize];
+        println!("{:8} {}{outside}", kib(pages), what.name());
     }
-}
-
-/// Memory by use. The first three are outside `total`.
-fn uses(info: &MemInfo) -> [(&'static str, u64); 10] {
-    let firmware = info
-        .reserved
-        .saturating_sub(info.image + info.frame_records);
-    [
-        ("firmware (reserved)", firmware),
-        ("kernel image (reserved)", info.image),
-        ("page records (reserved)", info.frame_records),
-        ("kernel page table", info.kernel_tables),
-        ("kernel stacks", info.stacks),
-        ("kernel blocks", info.kernel_blocks),
-        ("kmalloc", info.slab),
-        ("page tables", info.page_tables),
-        ("file pages", info.file_pages),
-        ("anonymous and other", info.anonymous),
-    ]
 }
 
 fn blocks(info: &MemInfo) {

@@ -62,6 +62,17 @@ fn uses() -> Outcome {
         before.total,
         "pages in use and free, together"
     );
+    expect_eq!(
+        before.uses.iter().sum::<u64>(),
+        before.total + before.reserved,
+        "pages of all uses, together"
+    );
+    let of_kmalloc = before.classes.iter().map(|class| u64::from(class.slabs));
+    expect_eq!(
+        before.slab,
+        of_kmalloc.sum::<u64>() + before.whole + before.records + before.slab_reserve,
+        "pages of kmalloc, and what it has"
+    );
     expect!(
         before.reserved >= before.image + before.frame_records && before.image > 50,
         "an image and records in {} reserved pages, saw {} and {}",

@@ -81,7 +81,7 @@ const SMALL: usize = 256;
 const SLACK: i64 = 40;
 
 /// Checks that `before` pages are available again.
-fn all_back(before: u64) -> Outcome {
+pub(crate) fn all_back(before: u64) -> Outcome {
     let taken = taken_since(before)?;
     expect!(
         taken < SLACK,
@@ -282,21 +282,22 @@ fn beside_a_shell() -> Outcome {
 }
 
 /// Four concurrent hogs of different kinds.
+/// Maps and touches memory. A mapping that is refused, as others have all memory at the moment, is tried again.
+fn map_for_ever(kind: MapFlags) {
+    loop {
+        if let Some(base) = map(PIECE, kind) {
+            touch(base, PIECE);
+        }
+    }
+}
+
 fn several() -> Outcome {
     let before = available()?;
     let witness = Witness::start()?;
     let ways: [fn(); 4] = [
         || while grow_touched(PIECE).is_ok() {},
-        || {
-            while let Some(base) = map(PIECE, MapFlags::PRIVATE) {
-                touch(base, PIECE);
-            }
-        },
-        || {
-            while let Some(base) = map(PIECE, MapFlags::SHARED) {
-                touch(base, PIECE);
-            }
-        },
+        || map_for_ever(MapFlags::PRIVATE),
+        || map_for_ever(MapFlags::SHARED),
         || {
             while sys::kmalloc(4096) != -1 {}
             while grow_touched(PIECE).is_ok() {}

@@ -8,6 +8,7 @@
 #![no_main]
 
 mod bombs;
+mod giving_back;
 mod hogs;
 mod strict;
 mod witness;
@@ -20,6 +21,6 @@ main!(main);
 fn main() -> i32 {
     match is_strict() {
         true => suite(&[strict::TESTS, bombs::TESTS]),
-        false => suite(&[hogs::TESTS, bombs::TESTS]),
+        false => suite(&[hogs::TESTS, giving_back::TESTS, bombs::TESTS]),
     }
 }

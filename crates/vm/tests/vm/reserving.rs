@@ -3,7 +3,9 @@
 use crate::mapping::{FIXED, PRIVATE};
 use crate::world::{PAGE, RW, World};
 use abi::{Advice, MMAP_BASE, Prot};
-use vm::SETS;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use vm::RESERVATIONS;
 
 const LARGE: u64 = 512 * PAGE;
 const BASE: u64 = MMAP_BASE;
@@ -11,7 +13,7 @@ const BASE: u64 = MMAP_BASE;
 /// A process with room for `pages` large pages from `BASE` on.
 fn world(frames: usize, pages: u64) -> World {
     let mut world = World::with_space(frames);
-    world.ram.set_aside();
+    world.ram.make_reservations();
     let mapped = world.space().mmap(0, pages * LARGE, RW, PRIVATE);
     assert_eq!(mapped, Ok(BASE));
     world
@@ -30,10 +32,10 @@ fn check(world: &mut World, p: usize, pages: u64) {
     }
 }
 
-/// Large pages, resident ones, and frames set aside.
+/// Large pages, resident ones, and frames reserved.
 fn state(world: &World) -> (usize, usize, usize) {
     let stats = world.spaces[0].stats();
-    (stats.large, stats.resident, world.ram.frames_aside())
+    (stats.large, stats.resident, world.ram.frames_reserved())
 }
 
 #[test]
@@ -79,7 +81,7 @@ fn pages_that_were_read_first_count_too() {
 }
 
 #[test]
-fn what_does_not_begin_at_the_start_or_may_not_become_large_sets_nothing_aside() {
+fn what_does_not_begin_at_the_start_or_may_not_become_large_reserves_nothing() {
     let mut world = world(1600, 2);
     touch(&mut world, 0, 1..100);
     assert_eq!(state(&world), (0, 99, 0));
@@ -94,11 +96,11 @@ fn what_does_not_begin_at_the_start_or_may_not_become_large_sets_nothing_aside()
 }
 
 #[test]
-fn memory_that_runs_out_takes_back_what_is_set_aside() {
+fn memory_that_runs_out_takes_back_what_is_reserved() {
     let mut world = world(1100, 2);
     touch(&mut world, 0, 0..1);
     assert_eq!(state(&world), (0, 1, 511));
-    // All else there is, and the rest of the set.
+    // All else there is, and the rest of the reservation.
     let far = BASE + 8 * LARGE;
     world.space().mmap(far, 4 * LARGE, RW, FIXED).expect("room");
     let mut touched = 0;
@@ -113,29 +115,37 @@ fn memory_that_runs_out_takes_back_what_is_set_aside() {
 }
 
 #[test]
-fn the_oldest_set_goes_first() {
-    let pages = SETS as u64 + 1;
+fn the_oldest_reservation_goes_first() {
+    let pages = RESERVATIONS as u64 + 1;
     let mut world = world((pages as usize + 2) * 512, pages);
     touch(&mut world, 0, (0..pages).map(|page| page * 512));
-    assert_eq!(state(&world), (0, SETS + 1, SETS * 511));
+    assert_eq!(state(&world), (0, RESERVATIONS + 1, RESERVATIONS * 511));
     touch(&mut world, 0, 1..512);
-    assert_eq!(state(&world).0, 0, "the first set has gone");
+    assert_eq!(state(&world).0, 0, "the first has gone");
     touch(&mut world, 0, 513..1024);
     assert_eq!(state(&world).0, 1, "the second has not");
-    assert_eq!(world.ram.give_back(), (SETS - 1) * 511);
+    assert_eq!(world.ram.give_back(), (RESERVATIONS - 1) * 511);
     world.audit(false);
     world.end();
 }
 
 #[test]
 fn the_oldest_is_the_one_that_was_opened_first_wherever_there_was_room() {
-    let pages = SETS as u64 + 2;
+    let pages = RESERVATIONS as u64 + 2;
     let mut world = world((pages as usize + 2) * 512, pages);
-    touch(&mut world, 0, (0..SETS as u64).map(|page| page * 512));
+    touch(
+        &mut world,
+        0,
+        (0..RESERVATIONS as u64).map(|page| page * 512),
+    );
     touch(&mut world, 0, 5 * 512 + 1..6 * 512);
-    assert_eq!(state(&world).0, 1, "the sixth set is complete");
-    touch(&mut world, 0, (SETS as u64..pages).map(|page| page * 512));
-    assert_eq!(state(&world).2, SETS * 511);
+    assert_eq!(state(&world).0, 1, "the sixth is complete");
+    touch(
+        &mut world,
+        0,
+        (RESERVATIONS as u64..pages).map(|page| page * 512),
+    );
+    assert_eq!(state(&world).2, RESERVATIONS * 511);
     touch(&mut world, 0, 6 * 512 + 1..7 * 512);
     assert_eq!(state(&world).0, 2, "the seventh is still there");
     touch(&mut world, 0, 1..512);
@@ -146,7 +156,7 @@ fn the_oldest_is_the_one_that_was_opened_first_wherever_there_was_room() {
 }
 
 #[test]
-fn two_spaces_have_sets_of_their_own_at_one_address() {
+fn two_spaces_have_reservations_of_their_own_at_one_address() {
     let mut world = world(2100, 1);
     let child = world.fork(0).expect("memory");
     for page in 0..512 {
@@ -164,7 +174,7 @@ fn two_spaces_have_sets_of_their_own_at_one_address() {
 }
 
 #[test]
-fn nothing_stays_aside_for_memory_that_goes() {
+fn nothing_stays_reserved_for_memory_that_goes() {
     let gone: [&dyn Fn(&mut World); 5] = [
         &|world| world.space().munmap(BASE, LARGE).expect("mapped"),
         &|world| {
@@ -184,7 +194,7 @@ fn nothing_stays_aside_for_memory_that_goes() {
         let mut world = world(1600, 1);
         touch(&mut world, 0, 0..300);
         gone(&mut world);
-        assert_eq!(world.ram.frames_aside(), 0, "way {number}");
+        assert_eq!(world.ram.frames_reserved(), 0, "way {number}");
         world.audit(false);
         world.end();
     }
@@ -219,7 +229,7 @@ fn pages_of_several_rights_do_not_become_large() {
 }
 
 #[test]
-fn a_failure_leaves_the_set() {
+fn a_failure_leaves_the_reservation() {
     let mut world = world(1600, 1);
     let ram = world.ram.clone();
     for skip in 0..2 {
@@ -229,5 +239,36 @@ fn a_failure_leaves_the_set() {
     }
     touch(&mut world, 0, 0..512);
     assert_eq!(state(&world), (1, 512, 0));
+    world.end();
+}
+
+/// Each frame goes to one side: to the page that is touched, or back.
+#[test]
+fn another_hart_takes_frames_back_while_pages_are_touched() {
+    let mut world = world(4 * 512 + 200, 2);
+    let ram = world.ram.clone();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Relaxed) {
+                ram.give_back();
+            }
+        });
+        touch(&mut world, 0, 0..1);
+        while ram.frames_reserved() > 0 {
+            thread::yield_now();
+        }
+        for _ in 0..20 {
+            touch(&mut world, 0, 0..1024);
+            check(&mut world, 0, 1024);
+            world.space().munmap(BASE, 2 * LARGE).expect("mapped");
+            assert_eq!(world.space().mmap(BASE, 2 * LARGE, RW, FIXED), Ok(BASE));
+        }
+        done.store(true, Relaxed);
+    });
+    assert_eq!(state(&world), (0, 0, 0));
+    touch(&mut world, 0, 0..512);
+    assert_eq!(state(&world), (1, 512, 0), "a reservation again");
+    world.audit(false);
     world.end();
 }
