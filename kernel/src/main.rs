@@ -1,4 +1,4 @@
-//! The kernel of Pagoda. This file is the boot order.
+//! The kernel of Pagoda. This file has the boot order.
 #![no_std]
 #![no_main]
 
@@ -24,7 +24,7 @@ mod trap;
 use arch::{hart, layout, timer};
 use platform::Platform;
 
-/// The boot hart's first Rust code, in the upper half, on the boot stack. `arch` calls it by its symbol.
+/// Rust entry point of the boot hart, in the upper half, on the boot stack. `arch` calls it by its symbol.
 // SAFETY: nothing else has this symbol.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_start(hart_id: usize, device_tree: u64) -> ! {
@@ -44,7 +44,7 @@ extern "C" fn kernel_start(hart_id: usize, device_tree: u64) -> ! {
     dev::console::init(&platform, start::TERMINAL);
     dev::plic::init(&platform);
     println!("\nPagoda is booting");
-    sync::on_long_spin(inspect::state::tell_long_spin);
+    sync::on_long_spin(inspect::state::report_long_spin);
     fs::init_cache();
     start::read_arguments(&platform);
     dev::uart::enable_input();
@@ -53,13 +53,13 @@ extern "C" fn kernel_start(hart_id: usize, device_tree: u64) -> ! {
     start::idle_on_own_stack()
 }
 
-/// Every other hart's first Rust code, on its own stack, with the kernel's page table.
+/// Rust entry point of secondary harts, each on its idle stack, with the kernel's page table.
 // SAFETY: nothing else has this symbol.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_start_hart() -> ! {
-    hart::this().loaded.set(mm::kernel_space::satp());
+    hart::this().satp.set(mm::kernel_space::satp());
     arch::trap::init();
-    mm::asid::check();
+    mm::asid::check_hart();
     dev::uart::enable_input();
     sched::idle_loop()
 }

@@ -1,4 +1,4 @@
-//! What the device tree says about the machine, copied out of it, so that its memory is free again.
+//! The machine as the device tree describes it, copied, so that the device tree's memory can be reused.
 
 use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::{Node, Property};
@@ -12,28 +12,28 @@ pub struct Range {
     pub end: u64,
 }
 
-/// A device's registers and its interrupt, as the device tree has them: nobody else can make one.
+/// A device's registers and interrupt. Only this module can make one, from the device tree.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Registers {
     base: u64,
     size: u64,
-    /// Number at the interrupt controller; 0 if it has none.
+    /// Interrupt number at the interrupt controller; 0 for none.
     pub interrupt: u32,
 }
 
 impl Registers {
-    /// Physical address.
+    /// Physical address of the first register.
     pub fn base(&self) -> u64 {
         self.base
     }
 
-    /// Bytes.
+    /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 }
 
-/// A list with a fixed number of places.
+/// A list of at most `N` items; further ones are dropped.
 #[derive(Clone, Copy, Debug)]
 struct List<T, const N: usize> {
     items: [T; N],
@@ -69,23 +69,23 @@ pub struct Platform {
     harts: List<usize, { crate::arch::hart::MAX_HARTS }>,
     virtio: List<Registers, 16>,
     arguments: List<u8, BOOT_ARGUMENTS>,
-    /// Counts of the clock a second.
+    /// Frequency of the timer in Hz.
     pub timer_frequency: u64,
-    /// Whether every hart has a timer comparator of its own.
+    /// Whether every hart has the Sstc extension.
     pub has_sstc: bool,
     /// The serial port.
     pub uart: Option<Registers>,
     /// The interrupt controller.
     pub plic: Option<Registers>,
-    /// The device that ends QEMU with an exit status.
+    /// QEMU's test device, which ends it with an exit status.
     pub test_device: Option<Registers>,
 }
 
 impl Platform {
-    /// Reads the device tree.
+    /// Reads the device tree; `None` if it is invalid, has no RAM, or has too many reserved ranges.
     ///
     /// # Safety
-    /// `tree` points at a device tree that is mapped and does not change meanwhile.
+    /// `tree` points to a device tree that is mapped and does not change meanwhile.
     pub unsafe fn read(tree: *const u8) -> Option<Platform> {
         // SAFETY: the caller's promise.
         let fdt = unsafe { Fdt::from_raw(tree) }.ok()?;
@@ -110,27 +110,27 @@ impl Platform {
             let text = text.value().split(|&b| b == 0).next().unwrap_or_default();
             text.iter().for_each(|&byte| platform.arguments.push(byte));
         }
-        // With a reservation forgotten, the firmware's memory would be given to programs.
+        // If a reserved range were dropped, the firmware's memory would be allocated.
         let complete = platform.reserved.count < platform.reserved.items.len();
         (complete && !platform.ram().is_empty()).then_some(platform)
     }
 
-    /// RAM, with the parts that are reserved.
+    /// RAM, including the reserved ranges.
     pub fn ram(&self) -> &[Range] {
         self.ram.as_slice()
     }
 
-    /// Parts of the RAM that the firmware keeps.
+    /// Ranges of RAM reserved by the firmware.
     pub fn reserved(&self) -> &[Range] {
         self.reserved.as_slice()
     }
 
-    /// The firmware's numbers of the harts.
+    /// Hart IDs.
     pub fn harts(&self) -> &[usize] {
         self.harts.as_slice()
     }
 
-    /// The places where virtio devices may be.
+    /// Slots of virtio-mmio devices; a slot may be empty.
     pub fn virtio(&self) -> &[Registers] {
         self.virtio.as_slice()
     }

@@ -1,4 +1,4 @@
-//! The parts of the boot order that are longer than a line.
+//! Steps of the boot: kernel arguments, `init`, secondary harts.
 
 use crate::arch::trap::TrapFrame;
 use crate::arch::{boot, csr, hart, sbi, switch};
@@ -11,7 +11,7 @@ use crate::inspect::{memory, state};
 use crate::mm::{asid, commit, kernel_space, stack};
 use crate::platform::Platform;
 use crate::println;
-use crate::proc::{self, Name, Own, Process, TABLE, TestObjects, exec, group};
+use crate::proc::{self, Name, Process, Resources, TABLE, TestObjects, exec, group};
 use crate::sched::{self, Start, Thread};
 use crate::space::Mm;
 use crate::sync::{Once, SpinLock, rank};
@@ -19,10 +19,10 @@ use abi::Errno;
 use core::fmt;
 use fallible::{KArc, KVec};
 
-/// What stands behind `--` in the boot arguments: it becomes init's argument.
+/// The boot arguments after `--`, which become init's argument.
 static INIT_ARGUMENT: Once<KVec<u8>> = Once::new();
 static MISTAKE: Once<Mistake> = Once::new();
-/// What the terminal's keys do that are none of a line's.
+/// The console's hooks.
 pub const TERMINAL: Hooks = Hooks {
     interrupt: group::interrupt,
     is_shell: group::is_shell,
@@ -32,7 +32,7 @@ pub const TERMINAL: Hooks = Hooks {
 
 static DISK: SpinLock<Option<Disk>, { rank::DEVICE }> = SpinLock::new(None);
 
-/// Reads the boot arguments: options of the kernel, then `--` and init's own argument.
+/// Parses the boot arguments: options of the kernel, then `--` and init's argument.
 pub fn read_arguments(platform: &Platform) {
     let all = platform.arguments();
     let words = all.split(|&b| b == b' ');
@@ -45,14 +45,14 @@ pub fn read_arguments(platform: &Platform) {
             .split_once('=')
             .map(|(name, value)| (name, value.parse()))
         {
-            _ if text == "panic=stop" => power::stay_on_after_panic(),
+            _ if text == "panic=stop" => power::set_halt_on_panic(),
             _ if text == "commit=strict" => commit::set_strict(true),
             _ if text == "sync" => fs::set_sync(),
             _ if text == "commit=lazy" => commit::set_strict(false),
             Some(("maxproc", Ok(limit))) => TABLE.lock().set_limit(limit),
             Some(("asids", Ok(limit))) => asid::set_limit(limit),
             _ if provoke(text) => {}
-            _ => println!("boot argument {text} is not known"),
+            _ => println!("unknown boot argument {text}"),
         }
     }
     let argument = rest.get(2..).unwrap_or_default().trim_ascii();
@@ -62,7 +62,7 @@ pub fn read_arguments(platform: &Platform) {
     }
 }
 
-/// Notes the mistake that a boot argument asks for, if it is one that asks; the first one counts.
+/// Parses `provoke=`; returns whether the option is one. The first one counts.
 fn provoke(option: &str) -> bool {
     let mistake = option.strip_prefix("provoke=").and_then(Mistake::from_name);
     if let Some(mistake) = mistake
@@ -73,25 +73,25 @@ fn provoke(option: &str) -> bool {
     mistake.is_some()
 }
 
-/// Makes the first process; it mounts the disk and becomes `/init`.
+/// Creates the first process; it mounts the disk and runs `/init`.
 pub fn spawn_init(disk: Option<Disk>) {
     if disk.is_none() {
-        give_up(format_args!("there is no disk"));
+        boot_failed(format_args!("there is no disk"));
     }
     *DISK.lock() = disk;
-    let own = Own {
+    let resources = Resources {
         files: FileTable::new(),
         directory: None,
         objects: TestObjects::new(),
     };
     let pid = TABLE.lock().next_pid();
-    let Ok(init) = make_init(pid, own) else {
+    let Ok(init) = make_init(pid, resources) else {
         panic!("no memory for the first process");
     };
     sched::start(init.thread().clone(), init);
 }
 
-fn make_init(pid: i32, own: Own) -> Result<KArc<Process>, Errno> {
+fn make_init(pid: i32, resources: Resources) -> Result<KArc<Process>, Errno> {
     let mm = Mm::try_new(None)?;
     let start = Start {
         entry: run_init,
@@ -99,30 +99,30 @@ fn make_init(pid: i32, own: Own) -> Result<KArc<Process>, Errno> {
         frame: &TrapFrame::user(0, 0, [0, 0]),
     };
     let thread = Thread::try_new::<Process>(&start)?;
-    let init = Process::try_new(pid, Name::new(b"init"), own, mm, thread)?;
+    let init = Process::try_new(pid, Name::new(b"init"), resources, mm, thread)?;
     TABLE.lock().add(init.clone(), None)?;
     Ok(init)
 }
 
 extern "C" fn run_init(_: usize) {
-    sched::enter_new_context();
+    sched::schedule_tail();
     MISTAKE.try_get().inspect(|mistake| mistake.make());
     let Some(disk) = DISK.lock().take() else {
         unreachable!("the first process has the disk")
     };
     match fs::mount(disk) {
         Ok(()) => {}
-        Err(xv6fs::Error::Corrupt(what)) => give_up(format_args!(
-            "the disk has no sound xv6 file system ({what})"
+        Err(xv6fs::Error::Corrupt(what)) => boot_failed(format_args!(
+            "the disk has no valid xv6 file system ({what})"
         )),
-        Err(error) => give_up(format_args!(
+        Err(error) => boot_failed(format_args!(
             "the disk cannot be mounted: {}",
             Errno::from(error)
         )),
     }
     match fs::root() {
-        Ok(root) => proc::current().own.lock().directory = Some(root),
-        Err(error) => give_up(format_args!("no root directory: {error}")),
+        Ok(root) => proc::current().resources.lock().directory = Some(root),
+        Err(error) => boot_failed(format_args!("no root directory: {error}")),
     }
     commit::init();
     let done = exec::Arguments::try_new().and_then(|mut arguments| {
@@ -134,23 +134,23 @@ extern "C" fn run_init(_: usize) {
         exec::exec(b"/init", &arguments)
     });
     if let Err(error) = done {
-        give_up(format_args!("/init cannot be run: {error}"));
+        boot_failed(format_args!("/init cannot be run: {error}"));
     }
-    csr::interrupts_off();
+    csr::irq_disable();
 }
 
-/// Ends the machine because what it was given to start with is not good for it.
-fn give_up(why: fmt::Arguments<'_>) -> ! {
+/// Reports why `/init` cannot be started, and powers the machine off.
+fn boot_failed(why: fmt::Arguments<'_>) -> ! {
     println!("cannot start: {why}");
-    power::off(power::CANNOT_START)
+    power::power_off(power::BOOT_FAILED_STATUS)
 }
 
-/// Starts the other harts, each on a stack of its own.
+/// Starts the secondary harts, each on its own idle stack.
 pub fn start_harts(platform: &Platform) {
     let boot = hart::this().id();
     let mut unused = None;
     let others = platform.harts().iter().filter(|&&id| id != boot);
-    // Without remote fences a hart would go on in memory that others have freed.
+    // Without remote fences a TLB shootdown is not possible.
     let alone = !sbi::has_remote_fence();
     if alone && others.clone().next().is_some() {
         println!("the firmware has no remote fences: the other harts do not start");
@@ -161,13 +161,13 @@ pub fn start_harts(platform: &Platform) {
         };
         let stack = unused
             .take()
-            // SAFETY: of the hart that is to start, which has none if none is unused.
+            // SAFETY: the hart that is to start has no idle stack unless `unused` has it.
             .map_or_else(|| unsafe { stack::map_idle(hart::count()) }, Ok);
         let Ok(top) = stack else {
             println!("no memory for hart {id}");
             break;
         };
-        // SAFETY: the kernel's own table stays for ever, and so does the stack, which is nobody's.
+        // SAFETY: the kernel's page table and the stack are never freed, and nobody else uses the stack.
         if unsafe { boot::start_hart(hart, id, kernel_space::satp(), top) } {
             hart::add_started();
         } else {
@@ -182,18 +182,17 @@ pub fn start_harts(platform: &Platform) {
     );
 }
 
-/// Leaves the boot stack for the same memory with a guard below it, and idles there until there is
-/// something to run.
+/// Switches from the boot stack to the same memory mapped with a guard below it, and enters the idle loop.
 pub fn idle_on_own_stack() -> ! {
-    // SAFETY: this is the one call, at the end of the boot hart's way.
+    // SAFETY: the only call, from the boot hart on the boot stack.
     let Ok(top) = (unsafe { stack::map_boot_stack() }) else {
         panic!("no memory for the idle stack")
     };
     let left = switch::Context::new();
     let idle = switch::Context::start(enter_idle, 0, top);
-    csr::interrupts_off();
-    // SAFETY: the new stack is mapped. It overwrites the boot stack, which is never returned to: of
-    // what stands there only the two contexts are still used, before the new stack is.
+    csr::irq_disable();
+    // SAFETY: the new stack is mapped. It overwrites the boot stack, which is never resumed. The two contexts
+    // on the boot stack are used for the last time before the new stack is first written.
     unsafe { switch::switch(&left, &idle) };
     unreachable!("back on the boot stack")
 }

@@ -1,4 +1,4 @@
-//! Names of the kernel's functions, which the image builder puts into a section kept free for them.
+//! The kernel's symbol table, which the image builder writes into a section reserved for it.
 
 use core::fmt;
 use ksyms::{Name, Table};
@@ -15,23 +15,22 @@ const SIZE: usize = if cfg!(debug_assertions) {
 static TABLE: [u8; SIZE] = [0; SIZE];
 
 fn byte(at: usize) -> u8 {
-    // SAFETY: reads within the table. Volatile, since the compiler believes it to be all zero.
+    // SAFETY: reads within the table. Volatile, since the compiler takes it to be all zero.
     TABLE
         .get(at)
         .map_or(0, |place| unsafe { core::ptr::read_volatile(place) })
 }
 
-/// The function that has this instruction, and the distance from its start. Its name is put together
-/// in `name`.
+/// The function at this address, its name stored in `name`, and the offset from its start.
 pub fn find(pc: usize, name: &mut Name) -> Option<(&str, usize)> {
     Table(byte).find(pc, name)
 }
 
-/// An address in the kernel's code. Printed as a blank, the function's name and the distance from its
-/// start; as nothing where no function is known.
-pub struct Place(pub usize);
+/// An address in the kernel's text. Displays as a space and `function+offset`, or as nothing if there is no
+/// symbol for it.
+pub struct Symbol(pub usize);
 
-impl fmt::Display for Place {
+impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut name = [0; _];
         match find(self.0, &mut name) {

@@ -1,4 +1,4 @@
-//! What the kernel does on a trap; `arch` has saved the registers.
+//! Trap handling; `arch` has saved the registers.
 
 use crate::arch::csr;
 use crate::arch::hart;
@@ -15,25 +15,25 @@ use abi::{Event, KILLED};
 use core::sync::atomic::Ordering;
 use vm::Access;
 
-/// A trap from user mode; returns when the process goes on.
+/// A trap from user mode; returns to resume the process.
 // SAFETY: nothing else has this symbol, and `arch` declares it with this type.
 #[unsafe(no_mangle)]
 fn trap_from_user(frame: &TrapFrame, trap: &Trap) {
     let process = proc::current();
-    let killed = match trap.cause {
-        Cause::Call => {
+    let fatal = match trap.cause {
+        Cause::Syscall => {
             hart::note(Event::Call);
-            csr::interrupts_on();
+            csr::irq_enable();
             syscall::dispatch(&process, frame);
             false
         }
         Cause::PageFault(access) => {
-            csr::interrupts_on();
+            csr::irq_enable();
             user_fault(&process, trap, access)
         }
         Cause::IllegalInstruction if frame.float_state() == 0 => {
-            // Perhaps the first floating point instruction; any other traps again.
-            process.thread().enable_floats();
+            // Probably the first floating point instruction; any other will trap again.
+            process.thread().enable_fpu();
             false
         }
         Cause::Software | Cause::Timer | Cause::External => {
@@ -41,22 +41,22 @@ fn trap_from_user(frame: &TrapFrame, trap: &Trap) {
             false
         }
         Cause::IllegalInstruction | Cause::Other(_) => {
-            csr::interrupts_on();
+            csr::irq_enable();
             report(&process, trap);
             true
         }
     };
-    csr::interrupts_off();
-    if hart::this().expired.load(Ordering::Relaxed) {
+    csr::irq_disable();
+    if hart::this().need_resched.load(Ordering::Relaxed) {
         sched::yield_now();
     }
-    if let Some(status) = process.killed_with().or(killed.then_some(KILLED)) {
-        csr::interrupts_on();
+    if let Some(status) = process.killed_with().or(fatal.then_some(KILLED)) {
+        csr::irq_enable();
         exit::exit(status);
     }
 }
 
-/// A fault of a program: true if that ends it.
+/// Handles a page fault of a program; returns true if the process must die.
 fn user_fault(process: &Current, trap: &Trap, access: Access) -> bool {
     match space::resolve(process.mm(), trap.value as u64, access) {
         Ok(()) => false,
@@ -86,7 +86,7 @@ fn interrupt(frame: &TrapFrame, cause: Cause) {
         Cause::Software => {
             hart::note(Event::Hart);
             clear_software_interrupt();
-            state::answer();
+            state::handle_ipi();
         }
         Cause::Timer => {
             hart::note(Event::Timer);
@@ -99,7 +99,7 @@ fn interrupt(frame: &TrapFrame, cause: Cause) {
     }
 }
 
-/// A trap in the kernel, other than one from the user copies.
+/// A trap in the kernel, except page faults of user copies.
 // SAFETY: nothing else has this symbol, and `arch` declares it with this type.
 #[unsafe(no_mangle)]
 fn trap_from_kernel(frame: &TrapFrame, trap: &Trap) {
@@ -107,51 +107,51 @@ fn trap_from_kernel(frame: &TrapFrame, trap: &Trap) {
         Cause::Software | Cause::Timer | Cause::External => interrupt(frame, trap.cause),
         _ => kernel_fault(frame, trap),
     }
-    // Interrupts come through only where no spin lock is held, so the process may be preempted.
-    if hart::this().expired.load(Ordering::Relaxed) && !hart::this().current().is_null() {
+    // Interrupts are enabled only while no spin lock is held, so the thread may be preempted.
+    if hart::this().need_resched.load(Ordering::Relaxed) && !hart::this().current().is_null() {
         sched::yield_now();
     }
 }
 
 fn kernel_fault(frame: &TrapFrame, trap: &Trap) -> ! {
-    debug_assert!(frame.is_of_kernel());
-    crate::debug::set_panic_frame(frame.pc(), frame.frame_pointer());
+    debug_assert!(frame.is_kernel_mode());
+    crate::debug::set_fault_frame(frame.pc(), frame.frame_pointer());
     panic!(
         "kernel fault: {} {:#x} (scause {:#x}, sp {:#x})",
-        trap.deed(),
+        trap.description(),
         trap.value,
         trap.code,
         frame.sp()
     );
 }
 
-/// A fault of the kernel's user copies: true if the access may be tried again.
+/// A page fault of a user copy; returns true to retry the access.
 // SAFETY: nothing else has this symbol, and `arch` declares it with this type.
 #[unsafe(no_mangle)]
 fn trap_from_user_copy(address: u64, access: Access) -> bool {
     let Some(process) = proc::try_current() else {
         return false;
     };
-    csr::interrupts_on();
-    let mut mended = space::resolve(process.mm(), address, access);
-    while mended == Err(Denied::OutOfMemory) && oom::is_promised(&process) {
-        mended = space::resolve(process.mm(), address, access);
+    csr::irq_enable();
+    let mut result = space::resolve(process.mm(), address, access);
+    while result == Err(Denied::OutOfMemory) && oom::is_committed(&process) {
+        result = space::resolve(process.mm(), address, access);
     }
-    csr::interrupts_off();
-    if mended == Err(Denied::OutOfMemory) {
+    csr::irq_disable();
+    if result == Err(Denied::OutOfMemory) {
         println!(
             "pid {} {}: out of memory in a system call",
             process.pid,
             process.name()
         );
     }
-    mended.is_ok()
+    result.is_ok()
 }
 
-/// The kernel stack is used up.
+/// A kernel stack overflow.
 // SAFETY: nothing else has this symbol, and `arch` declares it with this type.
 #[unsafe(no_mangle)]
 fn trap_stack_overflow(pc: usize, sp: usize, frame_pointer: usize, address: usize) -> ! {
-    crate::debug::set_panic_frame(pc, frame_pointer);
+    crate::debug::set_fault_frame(pc, frame_pointer);
     panic!("kernel stack overflow: sp {sp:#x}, stval {address:#x}");
 }

@@ -71,15 +71,15 @@ def processes():
     """A pointer to each process, and its parent's ID."""
     table = locked(static(TABLE))[0]
     entries = {}
-    for number, piece in enumerate(elements(table["places"]["pieces"])):
-        piece = some(piece)
-        if piece is None:
+    for number, chunk in enumerate(elements(table["slots"]["chunks"])):
+        chunk = some(chunk)
+        if chunk is None:
             continue
-        piece = target(piece).dereference()
-        places = elements(piece["entries"])
-        for at, entry in enumerate(map(some, places)):
+        chunk = target(chunk).dereference()
+        entries_of_chunk = elements(chunk["entries"])
+        for at, entry in enumerate(map(some, entries_of_chunk)):
             if entry is not None:
-                entries[len(places) * number + at] = entry
+                entries[len(entries_of_chunk) * number + at] = entry
     for entry in entries.values():
         parent = some(entry["parent"])
         parent = entries.get(int(parent)) if parent is not None else None
@@ -106,9 +106,9 @@ def state(process):
     if state == 0 and int(bare(its["run"]["stack"])) != 0:
         return "run on hart %d" % int(bare(its["last_hart"]))
     if state in ASLEEP:
-        reasons = gdb.lookup_type("kernel::sched::awaited::Awaited").fields()
-        awaited = int(bare(its["awaited"]))
-        names = [field.name for field in reasons if field.enumval == awaited]
+        channels = gdb.lookup_type("kernel::sched::wchan::Wchan").fields()
+        wchan = int(bare(its["wchan"]))
+        names = [field.name for field in channels if field.enumval == wchan]
         return STATES[state] + ", for " + names[0].rpartition("::")[2]
     return STATES[state]
 

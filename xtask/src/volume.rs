@@ -163,7 +163,7 @@ fn says(error: FsError, what: &str) -> Error {
     let reason = match error {
         FsError::NoSpace => "the disk is full".to_owned(),
         FsError::NoInodes => "the disk is out of inodes".to_owned(),
-        FsError::Corrupt(place) => format!("not a sound xv6 file system ({place})"),
+        FsError::Corrupt(place) => format!("not a valid xv6 file system ({place})"),
         FsError::IsDirectory => "is a directory on the disk".to_owned(),
         FsError::Invalid => "invalid file name".to_owned(),
         error => format!("{error:?}"),

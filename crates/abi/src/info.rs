@@ -74,13 +74,13 @@ pub struct MemInfo {
     pub pressed: u64,
     /// Page allocations that failed.
     pub failed: u64,
-    /// Of `free`, pages reserved for large pages.
-    pub aside: u64,
+    /// Of `free`, pages in superpage reservations.
+    pub reservations: u64,
     /// Large pages (2 MiB) in use.
     pub large_pages: u64,
     // Since version 4:
-    /// Of `slab`, empty pages that kmalloc keeps.
-    pub kept: u64,
+    /// Of `slab`, empty pages in kmalloc's reserve.
+    pub slab_reserve: u64,
     /// Committed pages: what processes may come to use, touched or not, and kernel pages that
     /// cannot be reclaimed.
     pub committed: u64,

@@ -1,8 +1,8 @@
-//! Why a call failed.
+//! The error type.
 
 use core::fmt;
 
-/// There is no memory. Nothing was changed.
+/// Out of memory. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllocError;
 

@@ -1,4 +1,4 @@
-//! A shared value on the heap that counts its owners.
+//! A reference-counted value on the heap.
 
 use crate::AllocError;
 use crate::kbox::allocate;
@@ -16,9 +16,9 @@ const MAX: usize = isize::MAX as usize;
 /// Far from both ends of the range above [`MAX`].
 const SATURATED: usize = MAX + MAX / 2;
 
-/// An `Arc` without weak references whose making can fail.
+/// An `Arc` with fallible allocation and without weak references.
 ///
-/// The count stands right in front of the value, and a `KArc` is a pointer to the value itself.
+/// The count is directly in front of the value, and a `KArc` is a pointer to the value itself.
 ///
 /// ```
 /// # use fallible::{AllocError, KArc};
@@ -48,7 +48,7 @@ fn layout_of(value: Layout) -> Result<(Layout, usize), AllocError> {
 }
 
 impl<T> KArc<T> {
-    /// Moves `value` to the heap, with one owner. When there is no room, `value` is dropped.
+    /// Moves `value` to the heap, with one owner; drops it if there is no memory.
     pub fn try_new(value: T) -> Result<KArc<T>, AllocError> {
         let (layout, offset) = layout_of(Layout::new::<T>())?;
         let start = allocate(layout)?;
@@ -75,7 +75,7 @@ impl<T: ?Sized> KArc<T> {
         unsafe { self.value.cast::<AtomicUsize>().sub(1).as_ref() }
     }
 
-    /// Owners at this moment.
+    /// The number of owners, which may change meanwhile.
     #[inline]
     pub fn strong_count(this: &KArc<T>) -> usize {
         this.count().load(Ordering::Acquire)
@@ -87,23 +87,23 @@ impl<T: ?Sized> KArc<T> {
         core::ptr::addr_eq(a.value.as_ptr(), b.value.as_ptr())
     }
 
-    /// Where the value is.
+    /// The address of the value.
     #[inline]
     pub fn as_ptr(this: &KArc<T>) -> *const T {
         this.value.as_ptr()
     }
 
-    /// Gives up this ownership without counting it down; [`KArc::from_raw`] takes it again.
+    /// The raw pointer, without decrementing the count; [`KArc::from_raw`] makes a `KArc` again.
     #[inline]
     pub fn into_raw(this: KArc<T>) -> *const T {
         ManuallyDrop::new(this).value.as_ptr()
     }
 
-    /// The ownership that [`KArc::into_raw`] gave up; the pointer may have been cast to a trait
-    /// object of the same value in between.
+    /// The `KArc` of a pointer from [`KArc::into_raw`], which may have been cast to a trait object of the same value in
+    /// between.
     ///
     /// # Safety
-    /// The pointer came from [`KArc::into_raw`], and is taken back once for each time.
+    /// The pointer came from [`KArc::into_raw`], and this is called at most once for each such call.
     #[inline]
     pub unsafe fn from_raw(pointer: *const T) -> KArc<T> {
         // SAFETY: a pointer from `into_raw` is not null.
@@ -119,11 +119,11 @@ impl<T: ?Sized> KArc<T> {
         self.count().store(SATURATED, Ordering::Relaxed);
     }
 
-    /// What is left to do when the count before was that of one owner, or was saturated: drops the value
-    /// and frees its memory, or lets the count stay.
+    /// The slow path of `drop`, when the count was 1 or saturated: drops the value and frees its memory, or keeps
+    /// the count saturated.
     ///
     /// # Safety
-    /// The count went down from `before` for this owner, which is not used any more.
+    /// The count was decremented from `before` for this owner, which is not used any more.
     #[cold]
     unsafe fn end(&mut self, before: usize) {
         if before > MAX {
@@ -154,7 +154,7 @@ impl<T: ?Sized> KArc<T> {
 impl<T: ?Sized> Clone for KArc<T> {
     #[inline]
     fn clone(&self) -> KArc<T> {
-        // Relaxed: whoever clones has an owner already, so the value cannot go meanwhile.
+        // Relaxed: `self` keeps the value alive meanwhile.
         if self.count().fetch_add(1, Ordering::Relaxed) > MAX {
             self.saturate();
         }
@@ -168,7 +168,7 @@ impl<T: ?Sized> Clone for KArc<T> {
 impl<T: ?Sized> Drop for KArc<T> {
     #[inline]
     fn drop(&mut self) {
-        // Release: what this owner did to the value is seen by the one that destroys it.
+        // Release: pairs with the acquire fence of the owner that drops the value.
         let before = self.count().fetch_sub(1, Ordering::Release);
         // With a sign, a count above `MAX` is below 1.
         if before as isize <= 1 {

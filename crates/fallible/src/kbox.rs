@@ -21,14 +21,14 @@ use zerocopy::{FromZeros, KnownLayout};
 pub struct KBox<T: ?Sized>(Box<T>);
 
 impl<T> KBox<T> {
-    /// Moves `value` to the heap. When there is no room, `value` is dropped.
+    /// Moves `value` to the heap; drops it if there is no memory.
     #[inline]
     pub fn try_new(value: T) -> Result<KBox<T>, AllocError> {
         KBox::try_new_with(|| value)
     }
 
-    /// Makes a value when there is room for it; one that is large is then made there, and not on the stack,
-    /// as far as the compiler can.
+    /// Allocates, then calls `make` and stores its result. The compiler can construct a large value in place instead
+    /// of on the stack.
     ///
     /// ```
     /// let zeros = fallible::KBox::try_new_with(|| [0; 512])?;
@@ -38,16 +38,15 @@ impl<T> KBox<T> {
     #[inline]
     pub fn try_new_with(make: impl FnOnce() -> T) -> Result<KBox<T>, AllocError> {
         let place = allocate(Layout::new::<T>())?.cast::<T>();
-        // SAFETY: `place` has the layout of `T` and is nobody else's (dangling but aligned for a
-        // type without size); `Box` frees with the same global allocator and layout.
+        // SAFETY: `place` was allocated just now with the layout of `T` (dangling but aligned for a zero-sized
+        // type); `Box` frees with the same global allocator and layout.
         Ok(KBox(unsafe {
             place.write(make());
             Box::from_raw(place.as_ptr())
         }))
     }
 
-    /// A value of zero bytes that was never on the stack, for types that are large. Needs the
-    /// feature `zerocopy`.
+    /// A value of zero bytes, allocated without passing through the stack. Needs the feature `zerocopy`.
     #[cfg(feature = "zerocopy")]
     pub fn try_new_zeroed() -> Result<KBox<T>, AllocError>
     where
@@ -56,7 +55,7 @@ impl<T> KBox<T> {
         T::new_box_zeroed().map(KBox).map_err(|_| AllocError)
     }
 
-    /// The value, back from the heap.
+    /// Moves the value out of the heap.
     #[inline]
     pub fn into_inner(self) -> T {
         *self.0
@@ -84,7 +83,7 @@ impl<T> KBox<[T]> {
 }
 
 impl<T: ?Sized> KBox<T> {
-    /// Gives up the box; [`KBox::from_raw`] makes one again.
+    /// The raw pointer, without dropping the value; [`KBox::from_raw`] makes a box again.
     #[inline]
     pub fn into_raw(this: KBox<T>) -> *mut T {
         Box::into_raw(this.0)
@@ -101,13 +100,13 @@ impl<T: ?Sized> KBox<T> {
         KBox(unsafe { Box::from_raw(pointer) })
     }
 
-    /// Where the value is.
+    /// The address of the value.
     #[inline]
     pub fn as_ptr(this: &KBox<T>) -> *const T {
         &raw const *this.0
     }
 
-    /// Gives up the box for ever; the value stays where it is.
+    /// Leaks the value.
     #[inline]
     pub fn leak<'a>(this: KBox<T>) -> &'a mut T
     where

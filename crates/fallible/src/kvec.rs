@@ -18,33 +18,33 @@ use core::ops::{Deref, DerefMut};
 pub struct KVec<T>(Vec<T>);
 
 impl<T> KVec<T> {
-    /// Nothing yet, and no memory.
+    /// An empty vector. Does not allocate.
     #[inline]
     pub const fn new() -> KVec<T> {
         KVec(Vec::new())
     }
 
-    /// Nothing yet, with room for `capacity` values.
+    /// An empty vector with room for `capacity` values.
     pub fn try_with_capacity(capacity: usize) -> Result<KVec<T>, AllocError> {
         let mut new = KVec::new();
         new.try_reserve_exact(capacity)?;
         Ok(new)
     }
 
-    /// Makes room for `more` values; the next `more` pushes cannot fail. Grows by halves at least,
-    /// so that pushing one by one stays cheap.
+    /// Reserves room for `more` values, so that the next `more` pushes cannot fail. Grows geometrically, so that
+    /// pushes take amortized constant time.
     #[inline]
     pub fn try_reserve(&mut self, more: usize) -> Result<(), AllocError> {
         self.0.try_reserve(more).map_err(|_| AllocError)
     }
 
-    /// Makes room for `more` values and not for many others.
+    /// Reserves room for `more` values, without room for further ones if the allocator allows.
     #[inline]
     pub fn try_reserve_exact(&mut self, more: usize) -> Result<(), AllocError> {
         self.0.try_reserve_exact(more).map_err(|_| AllocError)
     }
 
-    /// Appends `value`; when there is no room, it is dropped.
+    /// Appends `value`; drops it if there is no memory.
     #[inline]
     pub fn try_push(&mut self, value: T) -> Result<(), AllocError> {
         self.try_reserve(1)?;
@@ -52,8 +52,8 @@ impl<T> KVec<T> {
         Ok(())
     }
 
-    /// Appends `value` if there is room already, else gives it back: the second half of "reserve,
-    /// then commit".
+    /// Appends `value` without allocating; returns it if there is no room: the second half of "reserve, then
+    /// commit".
     ///
     /// ```
     /// # use fallible::{AllocError, KVec};
@@ -71,8 +71,7 @@ impl<T> KVec<T> {
         Ok(())
     }
 
-    /// Puts `value` at `index`, those from there on one further. An index beyond the end means the
-    /// end.
+    /// Inserts `value` at `index`, or at the end if the index is larger.
     pub fn try_insert(&mut self, index: usize, value: T) -> Result<(), AllocError> {
         self.try_reserve(1)?;
         self.0.insert(index.min(self.0.len()), value);
@@ -89,7 +88,7 @@ impl<T> KVec<T> {
         Ok(())
     }
 
-    /// Makes it `len` long, with copies of `value` where it grows.
+    /// Changes the length to `len`; new values are copies of `value`.
     pub fn try_resize(&mut self, len: usize, value: T) -> Result<(), AllocError>
     where
         T: Clone,
@@ -99,7 +98,7 @@ impl<T> KVec<T> {
         Ok(())
     }
 
-    /// A copy, or nothing.
+    /// A copy.
     pub fn try_clone(&self) -> Result<KVec<T>, AllocError>
     where
         T: Clone,
@@ -110,25 +109,25 @@ impl<T> KVec<T> {
         Ok(copy)
     }
 
-    /// The last value.
+    /// Removes and returns the last value.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
         self.0.pop()
     }
 
-    /// The value at `index`, those behind it one nearer.
+    /// Removes and returns the value at `index`, shifting the later ones; `None` past the end.
     #[inline]
     pub fn remove(&mut self, index: usize) -> Option<T> {
         (index < self.0.len()).then(|| self.0.remove(index))
     }
 
-    /// The value at `index`, the last one in its place.
+    /// Removes and returns the value at `index`, moving the last one there; `None` past the end.
     #[inline]
     pub fn swap_remove(&mut self, index: usize) -> Option<T> {
         (index < self.0.len()).then(|| self.0.swap_remove(index))
     }
 
-    /// Keeps the values that `keep` says yes to, in their order.
+    /// Keeps the values for which `keep` returns true, in order.
     pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
         self.0.retain(keep);
     }
@@ -145,7 +144,7 @@ impl<T> KVec<T> {
         self.0.clear();
     }
 
-    /// Gives back the room that no element uses, if there is memory for the smaller piece.
+    /// Frees unused capacity by moving to a smaller allocation, if there is memory for it.
     pub fn shrink(&mut self) {
         if self.0.is_empty() {
             self.0 = Vec::new();
@@ -157,7 +156,7 @@ impl<T> KVec<T> {
         }
     }
 
-    /// Values that fit without more memory.
+    /// Values that fit without reallocation.
     #[inline]
     pub fn capacity(&self) -> usize {
         self.0.capacity()
@@ -169,7 +168,7 @@ impl<T> KVec<T> {
         &self.0
     }
 
-    /// The values, to change.
+    /// The values, mutable.
     #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         &mut self.0

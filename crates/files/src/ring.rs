@@ -1,17 +1,17 @@
-//! The ring of bytes in a pipe: which of them is next, where there is room.
+//! The ring buffer of a pipe.
 
 use core::ops::Range;
 
-/// Positions in a ring of `N` bytes, a power of two. The bytes are whoever's has the ring.
+/// Positions in a ring buffer of `N` bytes, a power of two. The caller has the bytes.
 #[derive(Debug, Default)]
 pub struct Ring<const N: usize> {
-    /// Bytes read and written since the beginning, which wrap; their difference is in the ring.
+    /// Bytes ever read and written, modulo 2^64; their difference is in the buffer.
     read: usize,
     written: usize,
 }
 
 impl<const N: usize> Ring<N> {
-    /// An empty ring.
+    /// An empty buffer.
     pub const fn new() -> Ring<N> {
         const { assert!(N.is_power_of_two()) };
         Ring {
@@ -20,7 +20,7 @@ impl<const N: usize> Ring<N> {
         }
     }
 
-    /// Bytes in it.
+    /// Bytes in the buffer.
     #[inline]
     pub fn len(&self) -> usize {
         self.written.wrapping_sub(self.read)
@@ -36,9 +36,11 @@ impl<const N: usize> Ring<N> {
         self.len() == N
     }
 
-    /// Reads up to `most` bytes, piece by piece: `copy` gets the bytes of each in the ring and how many
-    /// came before. Gives their number. Where `copy` fails, the bytes of the pieces before have been
-    /// read; where there are none, the failure is the result.
+    /// Reads up to `most` bytes, in at most two contiguous pieces: `copy` gets the piece's range in the buffer and
+    /// the number of bytes before it. Returns the number of bytes read.
+    ///
+    /// # Errors
+    /// If `copy` fails for the first piece; a later failure ends the read early.
     #[inline]
     pub fn read<E>(
         &mut self,
@@ -51,7 +53,7 @@ impl<const N: usize> Ring<N> {
         Ok(done)
     }
 
-    /// Writes up to `most` bytes, as far as there is room, in the same way.
+    /// Writes up to `most` bytes, as far as there is room; otherwise as [`Ring::read`].
     #[inline]
     pub fn write<E>(
         &mut self,

@@ -1,8 +1,8 @@
-//! Slab descriptors: what is known of the objects in a slab. They lie in pages of their own, where no
-//! overrun of an object reaches them.
+//! Slab descriptors: the state of the objects in a slab. They are in pages of their own, out of reach of an
+//! overrun.
 //!
-//! A descriptor is for up to 64 objects and has two bits for each: *live*, the object is handed out,
-//! and *free*, it is in the slab. An object with neither bit is in a magazine or on its way there.
+//! A descriptor has two bits for each of up to 64 objects: *live*, the object is allocated, and *free*, it is in the
+//! slab. An object with neither bit is in a magazine, or on the way there or back.
 
 use crate::pages::Pages;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -10,20 +10,20 @@ use frames::{FRAME_SIZE, Pfn};
 
 /// Descriptors in a page of descriptors, as a power of two.
 pub(crate) const PAGE_ORDER: u32 = (FRAME_SIZE / size_of::<Descriptor>()).trailing_zeros();
-/// The last descriptor of a page, and a mask for the index in the page.
+/// Index of the last descriptor of a page; also the mask of the index in an id.
 const LAST: u32 = (1 << PAGE_ORDER) - 1;
-/// The end of a list. The id would be in the last page that ids can name, which is never used.
+/// The end of a list. As an id it would be in the last page that ids can name, which is never used.
 const NO_LINK: u32 = u32::MAX;
 
-/// Where a descriptor is: the number of its page, then its index there.
+/// The location of a descriptor: page frame number, then index in the page.
 ///
-/// An id exists only while the descriptor does, from [`prepare`] of its page until the page goes back;
-/// so looking a descriptor up is safe, and giving the page back is not.
+/// An id exists only while the descriptor does, from [`prepare`] of its page until the page is freed; so looking up a
+/// descriptor is safe, and freeing its page is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DescriptorId(u32);
 
 impl DescriptorId {
-    /// As a number, for the word of a page.
+    /// The number for the word of a page.
     pub(crate) fn word(self) -> u32 {
         self.0
     }
@@ -42,25 +42,25 @@ impl DescriptorId {
         DescriptorId(self.0 & !LAST)
     }
 
-    /// The descriptor `n` further on in the same page; behind the last one comes the first.
+    /// The `n`th next descriptor in the same page, wrapping around.
     #[inline]
     pub(crate) fn plus(self, n: u32) -> DescriptorId {
         DescriptorId(self.0 & !LAST | self.0.wrapping_add(n) & LAST)
     }
 
-    /// The first descriptor of those of its slab, each slab having `count` of them: 1, 2 or 4.
+    /// The first descriptor of its slab, if each slab has `count` of them: 1, 2 or 4.
     pub(crate) fn first_of(self, count: u32) -> DescriptorId {
         DescriptorId(self.0 & !(count - 1))
     }
 
-    /// Which one it is of the `count` descriptors of its slab.
+    /// Its index among the `count` descriptors of its slab.
     pub(crate) fn number_of(self, count: u32) -> u32 {
         self.0 & (count - 1)
     }
 }
 
-/// A descriptor. All fields are atomic, so that a shared reference is enough: the live bits change at any
-/// time, the others under the lock of the slab cache or of the pool that has the descriptor.
+/// A descriptor. The live bits change at any time, the other fields under the lock of the slab cache or pool that has
+/// the descriptor. All are atomic, so that a shared reference is enough.
 #[repr(C, align(32))]
 pub(crate) struct Descriptor {
     live: AtomicU64,
@@ -72,41 +72,41 @@ pub(crate) struct Descriptor {
     _unused: AtomicU32,
 }
 
-/// The number of the bit for the object at `address`: which 64 bytes of the page it starts in.
+/// The bit of the object at `address`: the index of the 64-byte block of the page that it starts in.
 #[inline(always)]
 pub(crate) const fn bit(address: usize) -> u32 {
     (address / 64 % 64) as u32
 }
 
 impl Descriptor {
-    /// Describes objects of `page`, of which those with a bit in `free` are free and none is live.
+    /// Initializes it for objects of `page`: those with a bit in `free` are free, none is live.
     pub(crate) fn reset(&self, free: u64, page: Pfn) {
         self.live.store(0, Ordering::Relaxed);
         self.set_free(free);
         self.page.store(page.get(), Ordering::Relaxed);
     }
 
-    /// Objects that are handed out.
+    /// Number of live objects.
     pub(crate) fn count_live(&self) -> u32 {
         self.live.load(Ordering::Relaxed).count_ones()
     }
 
-    /// Marks the object at `address` as handed out; whether it was not.
+    /// Sets the live bit of the object at `address`; returns whether it was clear.
     #[inline(always)]
     pub(crate) fn set_live(&self, address: usize) -> bool {
         let bit = 1 << bit(address);
         self.live.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
-    /// Marks the object at `address` as taken back; whether it was handed out. Of two calls at the same
-    /// time one finds that it was.
+    /// Clears the live bit of the object at `address`; returns whether it was set. Of two concurrent calls, one
+    /// returns true.
     #[inline(always)]
     pub(crate) fn clear_live(&self, address: usize) -> bool {
         let bit = 1 << bit(address);
         self.live.fetch_and(!bit, Ordering::Relaxed) & bit != 0
     }
 
-    /// The bits of the objects that are free in the slab.
+    /// The free bits.
     #[inline]
     pub(crate) fn free(&self) -> u64 {
         self.free.load(Ordering::Relaxed)
@@ -122,7 +122,7 @@ impl Descriptor {
         Pfn::new(self.page.load(Ordering::Relaxed))
     }
 
-    /// All 128 bits, of a descriptor that the pool uses for its own records and that describes nothing.
+    /// All 128 bits, of a descriptor that is the header of a page in a pool.
     pub(crate) fn bits(&self) -> [u64; 2] {
         [self.live.load(Ordering::Relaxed), self.free()]
     }
@@ -136,21 +136,20 @@ impl Descriptor {
 /// The descriptor with this id.
 #[inline]
 pub(crate) fn descriptor<P: Pages>(pages: &P, id: DescriptorId) -> &Descriptor {
-    // SAFETY: there is an id, so there is a descriptor.
+    // SAFETY: an id exists only while its descriptor does.
     unsafe { descriptor_at(pages, id.0, 0) }
 }
 
-/// The descriptor that is `offset` bytes behind the one whose id is the number `word`.
+/// The descriptor `offset` bytes after the one with id `word`.
 ///
 /// # Safety
-/// The number came from [`DescriptorId::word`], and the page of that id has not gone back; there is a
-/// descriptor at `offset`.
+/// The number came from [`DescriptorId::word`], the page of that id is not freed, and there is a descriptor at
+/// `offset`.
 #[inline(always)]
 pub(crate) unsafe fn descriptor_at<P: Pages>(pages: &P, word: u32, offset: u32) -> &Descriptor {
-    // Descriptors are as far apart as their ids say, across pages too.
+    // An id is the physical address divided by the size of a descriptor.
     let addr = u64::from(word) * size_of::<Descriptor>() as u64 + u64::from(offset);
-    // SAFETY: the caller's promise; `prepare` made a descriptor there. It is made of atomics, which may
-    // be shared.
+    // SAFETY: the caller's promise; `prepare` made a descriptor there, whose fields are atomic.
     unsafe { &*pages.byte(addr).cast::<Descriptor>() }
 }
 
@@ -162,11 +161,11 @@ pub(crate) fn id_of<P: Pages>(pages: &P, descriptor: &Descriptor) -> DescriptorI
     DescriptorId(pages.page_of(start).get() << PAGE_ORDER | index as u32)
 }
 
-/// Makes descriptors in a page; the id of the first one, or none if the page is too far up for ids.
+/// Makes descriptors in a page; returns the id of the first, or `None` if the frame number is too large for ids.
 ///
 /// # Safety
-/// The page is from `pages`, and the caller's alone until it goes back to `pages`. Then nobody has an id
-/// of a descriptor in it, or a reference to one.
+/// The page is from `pages`, and nobody else uses it until it is freed. Then nobody has an id of a descriptor in it, or
+/// a reference to one.
 pub(crate) unsafe fn prepare<P: Pages>(pages: &P, page: Pfn) -> Option<DescriptorId> {
     if page.get() >= NO_LINK >> PAGE_ORDER {
         return None;
@@ -181,14 +180,13 @@ pub(crate) unsafe fn prepare<P: Pages>(pages: &P, page: Pfn) -> Option<Descripto
             previous: AtomicU32::new(NO_LINK),
             _unused: AtomicU32::new(0),
         };
-        // SAFETY: the page is the caller's alone and has room for exactly so many descriptors; it is
-        // aligned to more than a descriptor is.
+        // SAFETY: nobody else uses the page, which has room for exactly so many descriptors and is aligned.
         unsafe { start.add(index).write(empty) };
     }
     Some(DescriptorId(page.get() << PAGE_ORDER))
 }
 
-/// The descriptor that a link of a list leads to.
+/// The id in a link of a list.
 fn linked(link: u32) -> Option<DescriptorId> {
     (link != NO_LINK).then_some(DescriptorId(link))
 }
@@ -199,19 +197,19 @@ pub(crate) struct List(u32);
 impl List {
     pub(crate) const EMPTY: List = List(NO_LINK);
 
-    /// The descriptor that was pushed last.
+    /// The first descriptor: the one pushed last.
     #[inline]
     pub(crate) fn first(&self) -> Option<DescriptorId> {
         linked(self.0)
     }
 
-    /// The descriptors, the one that was pushed last first.
+    /// The descriptors, the one pushed last first.
     pub(crate) fn iter<P: Pages>(&self, pages: &P) -> impl Iterator<Item = DescriptorId> {
         let next = |&id: &DescriptorId| linked(descriptor(pages, id).next.load(Ordering::Relaxed));
         core::iter::successors(self.first(), next)
     }
 
-    /// Puts a descriptor that is on no list in front.
+    /// Inserts a descriptor that is on no list at the front.
     pub(crate) fn push<P: Pages>(&mut self, pages: &P, id: DescriptorId) {
         let new = descriptor(pages, id);
         new.previous.store(NO_LINK, Ordering::Relaxed);
@@ -224,7 +222,7 @@ impl List {
         self.0 = id.0;
     }
 
-    /// Takes a descriptor that is on this list off it.
+    /// Removes a descriptor that is on this list.
     pub(crate) fn remove<P: Pages>(&mut self, pages: &P, id: DescriptorId) {
         let gone = descriptor(pages, id);
         let next = gone.next.load(Ordering::Relaxed);

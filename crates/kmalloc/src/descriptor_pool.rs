@@ -1,23 +1,23 @@
-//! The pool that slabs get their descriptors from: pages of descriptors, given out in runs of one, two
-//! or four. The first descriptor of each page is the page's header: its bits say which runs are free.
+//! The pool of slab descriptors: pages of descriptors, allocated in runs of one, two or four. The first descriptor of
+//! each page is its header, whose bits are the bitmap of free runs.
 
 use crate::descriptor::{DescriptorId, List, PAGE_ORDER, descriptor};
 use crate::pages::Pages;
 use core::num::NonZeroU64;
 use frames::Pfn;
 
-/// Lengths of runs, as powers of two: 0, 1 and 2.
+/// Number of run lengths; their orders are 0, 1 and 2.
 pub(crate) const RUN_ORDERS: usize = 3;
 
-/// Runs of one length.
+/// The pool of runs of one length.
 pub(crate) struct Pool {
-    /// Headers of the pages that have a free run.
+    /// Headers of the pages with a free run.
     partial: List,
-    /// Pages in all.
+    /// All pages.
     pages: usize,
 }
 
-/// Bits of the runs of a page, but of the first one, in which the header is.
+/// Bitmap of all runs of a page except the first one, which has the header.
 fn all_runs(order: u32) -> [u64; 2] {
     let runs = 1u32 << (PAGE_ORDER - order);
     let low = u64::MAX >> (64 - runs.min(64));
@@ -35,14 +35,14 @@ impl Pool {
         self.pages
     }
 
-    /// Adds a page of which all descriptors are unused, by the id of its first one.
+    /// Adds a page of unused descriptors, given by the id of its first one.
     pub(crate) fn add<P: Pages>(&mut self, pages: &P, header: DescriptorId, order: u32) {
         descriptor(pages, header).set_bits(all_runs(order));
         self.partial.push(pages, header);
         self.pages += 1;
     }
 
-    /// The first descriptor of a run; none when another page is needed.
+    /// Allocates a run; returns its first descriptor, or `None` if there is no free run.
     pub(crate) fn take<P: Pages>(&mut self, pages: &P, order: u32) -> Option<DescriptorId> {
         let id = self.partial.first()?;
         let header = descriptor(pages, id);
@@ -57,8 +57,7 @@ impl Pool {
         Some(id.plus((run << order) as u32))
     }
 
-    /// Takes a run back; gives the page if that was the last run of it in use. The page is the caller's
-    /// then, and no longer the pool's.
+    /// Frees a run. If its page is empty then, removes the page from the pool and returns it.
     pub(crate) fn give<P: Pages>(
         &mut self,
         pages: &P,

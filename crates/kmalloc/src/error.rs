@@ -1,10 +1,9 @@
-//! Why an object cannot be freed.
+//! Errors of `free`.
 
 use core::fmt;
 
-/// A pointer was freed that is no object in use, or, with the feature `debug`, an object of which
-/// more than its bytes was written to. Nothing was changed. It is a bug of the caller, or of whoever
-/// wrote; a kernel will want to stop with this text.
+/// A free of a pointer that is not a live object, or, with the feature `debug`, of an object with a damaged red zone.
+/// Nothing was changed. It is a bug in the program; a kernel should panic with this message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongFree {
     /// The pointer's address.
@@ -16,42 +15,41 @@ pub struct WrongFree {
 /// Why an object cannot be freed. Small, so that the result of freeing fits into registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Memory that is not the object allocator's.
+    /// Not memory of the object allocator.
     Foreign,
-    /// An object that is free already.
+    /// A double free.
     Free {
-        /// Its bytes.
+        /// Bytes of the object.
         size: u16,
     },
     /// The middle of an object.
     Inside {
-        /// Bytes from its start.
+        /// Offset from its start.
         offset: u16,
-        /// Its bytes.
+        /// Bytes of the object.
         size: u16,
     },
-    /// What is left over in a page of objects, mostly behind the last one.
+    /// The unused part of a slab, mostly after its last object.
     Gap {
         /// Bytes of the objects in that page.
         size: u16,
     },
     /// In a page of slab descriptors.
     Descriptors,
-    /// An object in use, behind which was written. Only with the feature `debug`.
+    /// A live object that was overrun. Only with the feature `debug`.
     Overrun {
-        /// The first byte found changed, from the object's start.
+        /// Offset of the first changed byte from the object's start.
         offset: u16,
-        /// The bytes that were asked for; where the record of that is what was changed, those that
-        /// the class has room for.
+        /// The requested size; if the record of it is damaged, the usable bytes of the class.
         size: u16,
-        /// Bytes of its class, with what is behind the object.
+        /// Bytes of its class, including red zone.
         class: u16,
     },
-    /// An object in use, in front of which was written. Only with the feature `debug`.
+    /// A live object that was underrun. Only with the feature `debug`.
     Underrun {
-        /// How far in front of the object's start the nearest byte is that was changed.
+        /// Distance of the nearest changed byte before the object's start.
         before: u16,
-        /// Bytes of its class, with what is behind the object.
+        /// Bytes of its class, including red zone.
         class: u16,
     },
 }

@@ -1,5 +1,5 @@
-//! The allocator: each CPU's magazines in front of each class's slabs. What happens when a magazine is
-//! empty or full is in `slow_path`.
+//! The allocator: per-CPU magazines in front of the slabs of each size class. The fast path is here; `slow_path`
+//! handles empty and full magazines.
 
 use crate::class::{CLASSES, Shape, TABLE, class_of, shapes};
 use crate::descriptor::descriptor_at;
@@ -15,22 +15,20 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use frames::{FRAME_SIZE, Pfn};
 use lock_api::{Mutex, RawMutex};
 
-/// Mark of a page that goes back; the mark of a slab's page is the number of its class.
+/// Mark of a page that is being freed. The mark of a slab is the index of its class.
 pub(crate) const RETIRED: u8 = 125;
-/// Mark of a page that is one object.
+/// Mark of an object of a whole page.
 const OBJECT: u8 = 126;
 /// Mark of a page of descriptors.
 pub(crate) const DESCRIPTORS: u8 = 127;
 
 /// An allocator of objects of 1 to 4096 bytes.
 ///
-/// `R` is the lock of each CPU's magazines, of each slab cache and of the pool of descriptors; none is
-/// held while another is taken or while pages are asked for or given back. The `cpu` that calls take is a
-/// hint: any number is safe, the number of the CPU that the caller runs on is fast, and `CPUS` and above
-/// use no magazine.
+/// `R` is the lock type of each CPU's magazines, of each slab cache and of the descriptor pools. At most one is held
+/// at a time, and none while pages are allocated or freed. The argument `cpu` is a hint: any number is safe, that of
+/// the current CPU is fast, and `CPUS` and above use no magazine.
 ///
-/// Objects come with the contents they were left with; with the feature `debug` they come full of
-/// a byte that is unlikely to be taken for anything else.
+/// The contents of an object are undefined; with the feature `debug` it is filled with a poison byte.
 ///
 /// ```
 /// # use core::sync::atomic::{AtomicBool, Ordering};
@@ -71,28 +69,28 @@ pub(crate) const DESCRIPTORS: u8 = 127;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Kmalloc<R: RawMutex, P: Pages, const CPUS: usize = 8> {
-    /// Copies of what `TABLE` has, which are found from where the rest is.
+    /// A copy of the shapes in `TABLE`, addressed relative to `self` on the fast path.
     shapes: [Shape; CLASSES],
     pub(crate) pages: P,
     pub(crate) caches: [Mutex<R, Magazines>; CPUS],
     pub(crate) slabs: [Mutex<R, SlabCache>; CLASSES],
     pub(crate) pools: Mutex<R, [Pool; RUN_ORDERS]>,
-    /// Objects that are a page.
+    /// Number of objects of a whole page.
     pub(crate) page_objects: AtomicUsize,
 }
 
-/// What is behind a pointer that is to be freed.
+/// The target of a pointer to free.
 enum Found {
-    /// An object of the class with this number. It was in use, and is the caller's now.
+    /// An object of this class, which was live until now.
     Object(usize, Object),
-    /// Not one of a slab's: perhaps a page.
+    /// Not in a slab; it may be a page object.
     NoSlab,
-    /// No object in use.
+    /// Not a live object.
     Wrong,
 }
 
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
-    /// An allocator that holds no pages yet.
+    /// An allocator without pages.
     pub const fn new(pages: P) -> Self {
         Kmalloc {
             shapes: shapes(),
@@ -104,12 +102,12 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         }
     }
 
-    /// An object of at least `size` bytes, aligned to 16 and, for a power of two, to `size`.
-    /// See [`size_for`](crate::size_for) for other alignments. None for 0 bytes, for more than
-    /// 4096, and when there is no memory.
+    /// Allocates an object of at least `size` bytes, aligned to 16 and, for a power of two, to `size`;
+    /// [`size_for`](crate::size_for) is for other alignments. `None` for 0 bytes, for more than 4096, and if there
+    /// is no memory.
     ///
     /// # Panics
-    /// With the feature `debug`, when a free object was written to, naming it.
+    /// With the feature `debug`, if the object was written to while it was free.
     #[inline]
     pub fn alloc(&self, cpu: usize, size: usize) -> Option<NonNull<u8>> {
         if redzone::ENABLED {
@@ -124,17 +122,17 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     fn alloc_armed(&self, cpu: usize, size: usize) -> Option<NonNull<u8>> {
         let Some(index) = redzone::class_of(size) else {
             let start = self.alloc_page(cpu, size)?;
-            // SAFETY: it is a page, and nobody has it yet but this call.
+            // SAFETY: the page was allocated just now.
             unsafe { redzone::arm_page(start, size) };
             return Some(start);
         };
         let start = self.alloc_object(cpu, index)?;
-        // SAFETY: it is an object of this class, and nobody has it yet but this call.
+        // SAFETY: the object, of this class, was allocated just now.
         unsafe { Slot::new(start, TABLE.get(index)?) }.arm(size);
         Some(start)
     }
 
-    /// An object of this class.
+    /// Allocates an object of this class.
     #[inline(always)]
     fn alloc_object(&self, cpu: usize, index: usize) -> Option<NonNull<u8>> {
         let Some(cache) = self.caches.get(cpu) else {
@@ -147,7 +145,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         }
     }
 
-    /// A page that is one object.
+    /// Allocates a page as one object.
     #[inline(never)]
     fn alloc_page(&self, cpu: usize, size: usize) -> Option<NonNull<u8>> {
         if size == 0 || size > FRAME_SIZE {
@@ -162,13 +160,13 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         NonNull::new(self.pages.address(page))
     }
 
-    /// Gives back an object. Of two calls for one object at the same time, one fails.
+    /// Frees an object. Of two concurrent calls for one object, one fails.
     ///
     /// # Errors
-    /// When `pointer` is not the start of an object in use.
+    /// If `pointer` is not the start of a live object.
     ///
     /// # Safety
-    /// Whoever got the object uses it no more.
+    /// Nobody uses the object any more.
     #[inline]
     pub unsafe fn free(&self, cpu: usize, pointer: NonNull<u8>) -> Result<(), WrongFree> {
         let Some(cache) = self.caches.get(cpu) else {
@@ -197,7 +195,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         }
     }
 
-    /// Gives back an object for a CPU without magazines.
+    /// Frees an object without using a magazine.
     #[inline(never)]
     fn free_uncached(&self, pointer: NonNull<u8>) -> Result<(), WrongFree> {
         let pools = self.pools.lock();
@@ -216,8 +214,8 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         }
     }
 
-    /// Finds the object at `pointer` and marks it as no longer in use. The lock of a CPU's magazines or
-    /// that of the pools is held: `retire` waits for these before it gives back descriptors.
+    /// Finds the object at `pointer` and clears its live bit. The caller holds the lock of a CPU's magazines or that of
+    /// the pools, which `retire` acquires before it frees descriptors.
     #[inline(always)]
     fn take_back(&self, pointer: NonNull<u8>) -> Found {
         let address = pointer.addr().get();
@@ -228,21 +226,21 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         if !shape.is_multiple(address % FRAME_SIZE) {
             return Found::Wrong;
         }
-        // SAFETY: the page is marked as a slab's, so the word is the id of its first descriptor. Even if
-        // its last object is freed now, its descriptors stay until the lock is released.
+        // SAFETY: the mark is that of a slab, so the word is the id of its first descriptor. Even if the slab's
+        // last object is freed now, the descriptors stay until the lock is released.
         let descriptor =
             unsafe { descriptor_at(&self.pages, word, shape.descriptor_offset(address)) };
         if !descriptor.clear_live(address) {
             return Found::Wrong;
         }
-        // SAFETY: it was live until now, so it is in no slab and no magazine.
+        // SAFETY: it was live until now, so it is neither free in the slab nor in a magazine.
         Found::Object(mark, unsafe { Object::new(pointer, descriptor) })
     }
 
-    /// Gives back an object that has red zones.
+    /// Checks the red zones of an object, and frees it.
     fn free_armed(&self, cpu: usize, index: usize, object: Object) -> Result<(), WrongFree> {
         if let Some(class) = TABLE.get(index) {
-            // SAFETY: it is an object of this class, which was in use and is this call's now.
+            // SAFETY: an object of this class, which was live until now.
             let slot = unsafe { Slot::new(object.address(), class) };
             if let Err(reason) = slot.disarm() {
                 let address = object.into_live().addr().get();
@@ -260,7 +258,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         Ok(())
     }
 
-    /// The page that a pointer points into, and where there.
+    /// Page and offset of a pointer.
     #[inline]
     fn find(&self, pointer: NonNull<u8>) -> (Pfn, usize) {
         (
@@ -272,13 +270,13 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
     #[inline(never)]
     fn free_page(&self, cpu: usize, pointer: NonNull<u8>) -> Result<(), WrongFree> {
         let (page, offset) = self.find(pointer);
-        // Of two calls at the same time, one changes the mark.
+        // Of two concurrent calls, one changes the mark.
         if offset != 0 || !self.pages.remark(page, OBJECT, RETIRED) {
             return self.refuse(pointer);
         }
         if redzone::ENABLED {
             let bytes = self.pages.word(page).unwrap_or(0) as usize;
-            // SAFETY: the page was an object in use, and is this call's now.
+            // SAFETY: the page was a live object until now.
             if let Err(reason) = unsafe { redzone::disarm_page(pointer, bytes) } {
                 self.pages.remark(page, RETIRED, OBJECT);
                 let address = pointer.addr().get();
@@ -290,11 +288,11 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         Ok(())
     }
 
-    /// Bytes that the object at `pointer` has room for; none if there is none. With the feature `debug`,
-    /// those that were asked for.
+    /// Usable bytes of the object at `pointer`; `None` if no object starts there. With the feature `debug`, the
+    /// requested size.
     ///
     /// # Safety
-    /// If an object starts at `pointer`, it is the caller's.
+    /// If an object starts at `pointer`, the caller owns it.
     pub unsafe fn usable_size(&self, pointer: NonNull<u8>) -> Option<usize> {
         let (page, offset) = self.find(pointer);
         let mark = self.pages.marked(page)?;
@@ -316,7 +314,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         Some(class.size)
     }
 
-    /// Says what is wrong with freeing `pointer`.
+    /// The error for a wrong free of `pointer`.
     #[cold]
     #[inline(never)]
     fn refuse(&self, pointer: NonNull<u8>) -> Result<(), WrongFree> {

@@ -1,17 +1,16 @@
-//! Magazines (Bonwick 2001): each CPU's own free objects, in front of the slabs.
+//! Magazines (Bonwick and Adams, 2001): per-CPU caches of free objects, in front of the slabs.
 
 use crate::class::{CLASSES, MAGAZINE, TABLE};
 use crate::object::{Object, Objects};
 use core::mem::MaybeUninit;
 
-/// A CPU's magazines, one for each class. Alone on its cache lines, so that CPUs do not disturb each
-/// other.
+/// A CPU's magazines, one for each class. Aligned to cache lines, against false sharing.
 #[repr(align(64))]
 pub(crate) struct Magazines {
     lens: [u16; CLASSES],
-    /// The most objects that each magazine takes, at most `MAGAZINE`.
+    /// Capacity of each magazine, at most `MAGAZINE`.
     most: [u16; CLASSES],
-    /// Of each magazine, as many as it is long are objects.
+    /// In each magazine, the first `len` are initialized.
     objects: [[MaybeUninit<Object>; MAGAZINE]; CLASSES],
 }
 
@@ -30,22 +29,22 @@ impl Magazines {
         objects: [[MaybeUninit::uninit(); MAGAZINE]; CLASSES],
     };
 
-    /// Objects of a class.
+    /// Number of objects of a class.
     pub(crate) fn len(&self, class: usize) -> usize {
         self.lens.get(class).copied().map_or(0, usize::from)
     }
 
-    /// Removes the object of a class that was pushed last.
+    /// Pops an object of a class.
     #[inline(always)]
     pub(crate) fn pop(&mut self, class: usize) -> Option<Object> {
         let len = self.lens.get_mut(class)?;
         *len = len.checked_sub(1)?;
         let object = self.objects.get(class)?[usize::from(*len) % MAGAZINE];
-        // SAFETY: the magazine was longer, so `push` put an object there.
+        // SAFETY: the index is below the old length, so `push` has stored an object there.
         Some(unsafe { object.assume_init() })
     }
 
-    /// Adds an object of a class; false if the magazine is full.
+    /// Pushes an object of a class; returns false if the magazine is full.
     #[inline(always)]
     pub(crate) fn push(&mut self, class: usize, object: Object) -> bool {
         let most = self.most.get(class).copied().unwrap_or(0);
@@ -59,7 +58,7 @@ impl Magazines {
         }
     }
 
-    /// Moves the `most` oldest objects of a class to `to`, or as many as there is room for.
+    /// Moves the `most` oldest objects of a class to `to`, or as many as fit.
     pub(crate) fn move_oldest(&mut self, class: usize, to: &mut Objects, most: usize) {
         let (Some(len), Some(objects)) = (self.lens.get_mut(class), self.objects.get_mut(class))
         else {
@@ -68,7 +67,7 @@ impl Magazines {
         let before = usize::from(*len).min(MAGAZINE);
         let mut moved = 0;
         while moved < before.min(most)
-            // SAFETY: the magazine is longer, so `push` put an object there.
+            // SAFETY: the index is below the length, so `push` has stored an object there.
             && to.push(unsafe { objects[moved].assume_init() })
         {
             moved += 1;

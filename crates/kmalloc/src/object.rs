@@ -1,26 +1,26 @@
-//! An object that nobody has, on its way between a magazine and a slab.
+//! Free objects outside their slab: in a magazine, or on the way there or back.
 
 use crate::descriptor::Descriptor;
 use crate::stack::Stack;
 use core::ptr::NonNull;
 
-/// Objects that go between a magazine and a slab cache at once.
+/// Most objects moved between a magazine and a slab cache at once.
 pub(crate) const BATCH: usize = 8;
 
-/// A free object that is not in its slab. There is one `Object` for it, which is copied only into the
-/// arrays that hold such objects.
+/// A free object that is outside its slab. At most one `Object` exists for it; copies are made only to move it
+/// between arrays.
 #[derive(Clone, Copy)]
 pub(crate) struct Object {
     address: NonNull<u8>,
     descriptor: NonNull<Descriptor>,
 }
 
-// SAFETY: whoever has it has the object, and a descriptor is made of atomics.
+// SAFETY: it owns the object's memory, and all fields of a descriptor are atomic.
 unsafe impl Send for Object {}
 
 impl Object {
     /// # Safety
-    /// The object at `address` is one that `descriptor` describes, not live, and not free in its slab
+    /// `descriptor` has the bits of the object at `address`. The object is not live, and its free bit stays clear
     /// until the slab cache gets it back.
     #[inline(always)]
     pub(crate) unsafe fn new(address: NonNull<u8>, descriptor: &Descriptor) -> Object {
@@ -39,11 +39,11 @@ impl Object {
     /// The descriptor of its slab with the object's bits.
     #[inline(always)]
     pub(crate) fn descriptor(&self) -> &Descriptor {
-        // SAFETY: a slab with an object that is not free in it keeps its descriptors.
+        // SAFETY: a slab keeps its descriptors while one of its objects is outside it.
         unsafe { self.descriptor.as_ref() }
     }
 
-    /// Hands the object out.
+    /// Marks the object as live; returns its address.
     #[inline(always)]
     pub(crate) fn into_live(self) -> NonNull<u8> {
         let fresh = self.descriptor().set_live(self.address.addr().get());

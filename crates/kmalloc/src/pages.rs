@@ -1,13 +1,12 @@
-//! Where pages come from.
+//! The page source of kmalloc.
 
 use core::ptr::NonNull;
 use frames::{FRAME_SIZE, Frames, Marks, Pfn};
 use lock_api::RawMutex;
 
-/// A source of pages that keeps a mark and a word for each page in use.
+/// A source of pages that stores a mark and a word for each allocated page.
 ///
-/// No lock of the object allocator is held while `alloc` or `free` runs, so they may ask the object
-/// allocator to give back pages.
+/// kmalloc holds none of its locks while it calls `alloc` or `free`, so these may call its shrinker.
 ///
 /// # Safety
 /// The `FRAME_SIZE` bytes at `address(page)` of a page from `alloc` can be read and written, and are
@@ -16,23 +15,23 @@ use lock_api::RawMutex;
 /// nothing for all others. Whoever sees a mark from `mark` sees the word that came with it, and all that
 /// its caller did before. `look_up` and `byte` do what they do as provided.
 pub unsafe trait Pages {
-    /// A page without a mark. `cpu` is the caller's hint.
+    /// Allocates a page without a mark. `cpu` is a hint.
     fn alloc(&self, cpu: usize) -> Option<Pfn>;
 
-    /// Takes back a page; false, and nothing done, when it does not have this mark.
+    /// Frees a page; returns false, with nothing done, if it does not have this mark.
     fn free(&self, cpu: usize, page: Pfn, mark: u8) -> bool;
 
-    /// Gives a page from `alloc` a mark, below 128, and a word; false, and nothing done, when it is none
-    /// or has a mark.
+    /// Sets the mark, below 128, and the word of a page from `alloc`; returns false, with nothing done, if it is not
+    /// one or has a mark.
     fn mark(&self, page: Pfn, mark: u8, word: u32) -> bool;
 
-    /// Changes the mark of a page, and not its word; false, and nothing done, when it is not `from`.
+    /// Changes the mark of a page, but not its word; returns false, with nothing done, if the mark is not `from`.
     fn remark(&self, page: Pfn, from: u8, to: u8) -> bool;
 
-    /// The page's first byte.
+    /// Address of the page's first byte.
     fn address(&self, page: Pfn) -> *mut u8;
 
-    /// The page that holds `address`; any page that has no mark when none does.
+    /// The page that contains `address`; if there is none, any page without a mark.
     fn page_of(&self, address: *const u8) -> Pfn;
 
     /// The mark of a page.
@@ -41,8 +40,8 @@ pub unsafe trait Pages {
     /// The word of a page.
     fn word(&self, page: Pfn) -> Option<u32>;
 
-    /// The mark and the word of the page that holds `address`; 128 or more for no mark. Freeing an
-    /// object starts with this, so a faster way than the one here pays.
+    /// Mark and word of the page that contains `address`; the mark is 128 or more if there is none. Every free starts
+    /// with this, so a faster implementation than this one pays off.
     #[inline(always)]
     fn look_up(&self, address: *const u8) -> (usize, u32) {
         let page = self.page_of(address);
@@ -50,8 +49,8 @@ pub unsafe trait Pages {
         (mark, self.word(page).unwrap_or(0))
     }
 
-    /// Where the byte with physical address `addr` is, in a page of those from `alloc`. There may
-    /// be a faster way than the one here.
+    /// The address of the byte with physical address `addr`, in a page from `alloc`. Implementations may be faster than
+    /// this one.
     #[inline(always)]
     fn byte(&self, addr: u64) -> *mut u8 {
         let offset = addr % FRAME_SIZE as u64;

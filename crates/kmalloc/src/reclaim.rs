@@ -1,4 +1,4 @@
-//! Giving memory back when it is short.
+//! The shrinker: frees memory under memory pressure.
 
 use crate::class::TABLE;
 use crate::kmalloc::Kmalloc;
@@ -9,9 +9,9 @@ use frames::Shrinker;
 use lock_api::RawMutex;
 
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
-    /// Empties all magazines and gives back all pages that hold no object; how many.
+    /// Empties all magazines and frees all empty slabs; returns the number of freed pages.
     pub fn drain(&self) -> usize {
-        // No CPU in particular, so that the pages go where all can get them.
+        // No CPU's cache, so that all CPUs can allocate the pages.
         let cpu = usize::MAX;
         let mut pages = 0;
         for (index, (class, slabs)) in TABLE.iter().zip(&self.slabs).enumerate() {
@@ -39,7 +39,7 @@ impl<R: RawMutex + Sync, P: Pages + Sync, const CPUS: usize> Shrinker for Kmallo
         self.drain()
     }
 
-    /// The slabs that are kept empty; what emptying the magazines would free is not known before.
+    /// The spare empty slabs. What emptying the magazines would free is not known beforehand.
     fn reclaimable(&self) -> usize {
         let spare = self.slabs.iter().filter(|slabs| slabs.lock().has_spare());
         spare.count()

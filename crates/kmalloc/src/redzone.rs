@@ -5,10 +5,10 @@
 //! free object      | POISON ............................................. | RED x 8 |
 //! ```
 //!
-//! The last eight bytes never change, so that they also watch the front of the next object, whoever
-//! has it. For that, a slab of eight objects or more does not give out its first one; in a slab of fewer
-//! nothing is in front of the first. Of an object that takes a page, the size is the page's word, and the
-//! rest of the page is the red zone: one of 4096 bytes has none, and fits its page as ever.
+//! The last eight bytes never change, so they also detect an underrun of the next object. For that, a slab of eight
+//! objects or more does not allocate its first one; in a smaller slab an underrun of the first is not detected. The
+//! size of a page object is the page's word, and the rest of the page is its red zone; an object of 4096 bytes has
+//! none.
 
 use crate::class::{CLASSES, Class, TABLE};
 use crate::error::Reason;
@@ -19,13 +19,13 @@ use frames::FRAME_SIZE;
 /// Whether the feature is on.
 pub(crate) const ENABLED: bool = cfg!(feature = "debug");
 
-/// Bytes of a free object. As an address it is one that no paging mode of 39 or 48 bits maps.
+/// Fill byte of a free object. As an address it is non-canonical with 39 and 48 bits.
 const POISON: u8 = 0xa7;
-/// Bytes that are in no object.
+/// Fill byte of red zones.
 const RED: u8 = 0xb5;
 const POISON_WORD: u64 = u64::from_ne_bytes([POISON; 8]);
 const RED_WORD: u64 = u64::from_ne_bytes([RED; 8]);
-/// Bytes behind an object that are not for the caller: the record of its size and the red zone.
+/// Bytes after an object for the record of its size and the red zone.
 const TAIL: usize = 16;
 
 /// The class for an object of `size` bytes and its tail, aligned as one without a tail would be; none for
@@ -37,10 +37,10 @@ pub(crate) fn class_of(size: usize) -> Option<usize> {
     (0..CLASSES).find(|&index| TABLE.get(index).is_some_and(fits))
 }
 
-/// Makes all objects of a slab free ones.
+/// Fills a slab with free objects.
 ///
 /// # Safety
-/// A page begins at `page`, which is the caller's alone.
+/// A page begins at `page`, and nobody else uses it.
 pub(crate) unsafe fn fill_slab(page: *mut u8, class: &Class) {
     // SAFETY: a page has so many bytes, and this one is the caller's.
     unsafe { page.write_bytes(POISON, FRAME_SIZE) };
@@ -50,13 +50,13 @@ pub(crate) unsafe fn fill_slab(page: *mut u8, class: &Class) {
     }
 }
 
-/// Checks that all objects of a slab are as they were left when they became free.
+/// Checks all free objects of an empty slab.
 ///
 /// # Safety
-/// As for [`fill_slab`], which the page was filled by.
+/// As for [`fill_slab`], which filled the page.
 ///
 /// # Panics
-/// If not.
+/// If one was written to.
 pub(crate) unsafe fn check_slab(page: *mut u8, class: &Class) {
     // SAFETY: the caller's promise.
     unsafe { slots(page, class) }.for_each(|slot| slot.check_free());
@@ -74,7 +74,7 @@ unsafe fn slots(page: *mut u8, class: &Class) -> impl Iterator<Item = Slot> {
     })
 }
 
-/// The memory of one object of a slab, tail included, which nobody else has.
+/// The memory of one object of a slab, including its tail.
 pub(crate) struct Slot {
     start: NonNull<u8>,
     /// Bytes of its class.
@@ -92,7 +92,7 @@ impl Slot {
         }
     }
 
-    /// Makes the free object one in use, of `bytes` bytes.
+    /// Makes the free object a live one of `bytes` bytes.
     ///
     /// # Panics
     /// If it was written to since it became free.
@@ -104,8 +104,10 @@ impl Slot {
         self.record().store(record, Ordering::Relaxed);
     }
 
-    /// Makes the object in use a free one; what is wrong, and nothing done, if something in front of
-    /// it or behind it was written to.
+    /// Makes the live object a free one.
+    ///
+    /// # Errors
+    /// If a red zone before or after it was written to; nothing is done then.
     pub(crate) fn disarm(&self) -> Result<(), Reason> {
         let class = self.size as u16;
         let Some(bytes) = self.bytes() else {
@@ -139,7 +141,7 @@ impl Slot {
         Ok(())
     }
 
-    /// Bytes that were asked for, if the record of them is intact.
+    /// The requested size, if the record of it is intact.
     fn bytes(&self) -> Option<usize> {
         let record = self.record().load(Ordering::Relaxed);
         let bytes = record as u32;
@@ -147,7 +149,7 @@ impl Slot {
         intact.then_some(bytes as usize)
     }
 
-    /// Bytes that were asked for; of a free object, those that there is room for.
+    /// The requested size; of a free object, its usable bytes.
     pub(crate) fn room(&self) -> usize {
         self.bytes().unwrap_or(self.size - TAIL)
     }
@@ -158,8 +160,7 @@ impl Slot {
         let in_zone = || wrong_byte(self.zone(), RED_WORD).map(|byte| end + 8 + byte);
         let body = self.changed(0, POISON);
         if let Some(offset) = body.or_else(in_record).or_else(in_zone) {
-            // SAFETY: the offset is one of the slot's; whoever wrote there is done, or is the bug
-            // that is being told of.
+            // SAFETY: the offset is in the slot. A concurrent writer would be the bug that is being reported.
             let byte = unsafe { self.start.add(offset).read_volatile() };
             panic!(
                 "kmalloc: the free object at {:#x}, of the class of {} bytes, was written to: byte \
@@ -181,7 +182,7 @@ impl Slot {
         };
     }
 
-    /// The first byte from `from` to the tail that is not as it was painted.
+    /// The offset of the first byte between `from` and the tail that is not `with`.
     fn changed(&self, from: usize, with: u8) -> Option<usize> {
         // SAFETY: the bytes are in the slot, which nobody else has.
         (from..self.size - TAIL).find(|&offset| unsafe { self.start.add(offset).read() } != with)
@@ -197,7 +198,7 @@ impl Slot {
         unsafe { self.start.add(self.size - 8).cast().as_ref() }
     }
 
-    /// The red zone of the object in front, in the same page.
+    /// The red zone of the object before, in the same page.
     fn front(&self) -> Option<&AtomicU64> {
         let first = self.start.addr().get().is_multiple_of(FRAME_SIZE);
         // SAFETY: an object that is not the first of its page has another of its size in front,
@@ -206,10 +207,10 @@ impl Slot {
     }
 }
 
-/// Fills a page that is to be one object of `bytes` bytes.
+/// Fills a page for an object of `bytes` bytes.
 ///
 /// # Safety
-/// A page begins at `start`, which is the caller's alone.
+/// A page begins at `start`, and nobody else uses it.
 pub(crate) unsafe fn arm_page(start: NonNull<u8>, bytes: usize) {
     let bytes = bytes.min(FRAME_SIZE);
     // SAFETY: a page has so many bytes, and it is the caller's.
@@ -219,7 +220,10 @@ pub(crate) unsafe fn arm_page(start: NonNull<u8>, bytes: usize) {
     }
 }
 
-/// Fills the page of an object that goes, unless something behind its `bytes` bytes was written to.
+/// Poisons the page of an object of `bytes` bytes.
+///
+/// # Errors
+/// If its red zone was written to; nothing is done then.
 ///
 /// # Safety
 /// As for [`arm_page`].

@@ -1,4 +1,4 @@
-//! A slab cache: all slabs of one class, with a list of those that have free objects.
+//! A slab cache: the slabs of one size class, with a list of the partial ones.
 
 use crate::class::Class;
 use crate::descriptor::{Descriptor, DescriptorId, List, bit, descriptor, id_of};
@@ -9,7 +9,7 @@ use core::num::NonZeroU64;
 use core::ptr::NonNull;
 use frames::Pfn;
 
-/// Up to so many slabs, the fullest one is looked for.
+/// Up to this many slabs, allocation searches for the fullest.
 const FEW: usize = 16;
 
 /// Slabs that became empty, each by its first descriptor.
@@ -17,9 +17,9 @@ pub(crate) type Emptied = Stack<DescriptorId, BATCH>;
 
 /// The slabs of a class. A slab is known by the id of its first descriptor.
 pub(crate) struct SlabCache {
-    /// Descriptors with free objects, without those of `spare`.
+    /// Descriptors with free objects, except those of `spare`.
     partial: List,
-    /// A slab with no object in use, kept because no other had a free object.
+    /// An empty slab, kept while no other has a free object.
     spare: Option<DescriptorId>,
     slabs: usize,
     free: usize,
@@ -38,17 +38,17 @@ impl SlabCache {
         self.slabs
     }
 
-    /// Objects that are free in the slabs.
+    /// Free objects in the slabs.
     pub(crate) fn free(&self) -> usize {
         self.free
     }
 
-    /// Whether an empty slab is kept.
+    /// Whether there is a spare slab.
     pub(crate) fn has_spare(&self) -> bool {
         self.spare.is_some()
     }
 
-    /// Takes objects until `out` has `want` of them or there are no more.
+    /// Moves free objects to `out` until it has `want`, or there are no more.
     pub(crate) fn take<P: Pages>(
         &mut self,
         pages: &P,
@@ -75,7 +75,7 @@ impl SlabCache {
                 let Some(address) = NonNull::new(start.wrapping_add(offset)) else {
                     return;
                 };
-                // SAFETY: this descriptor has the object's bits, and its bit here is cleared below.
+                // SAFETY: this descriptor has the object's bits, and the free bit is cleared below.
                 out.push(unsafe { Object::new(address, descriptor) });
                 free &= free - 1;
                 self.free -= 1;
@@ -87,8 +87,8 @@ impl SlabCache {
         }
     }
 
-    /// The descriptor to take objects from. While there are few slabs, it is the one with the most live
-    /// objects: long-lived objects gather in few slabs that way, and the others become empty.
+    /// The descriptor to take objects from. While there are few slabs, the one with the most live objects: this
+    /// gathers long-lived objects in few slabs, so that others become empty.
     fn fullest<P: Pages>(&self, pages: &P) -> Option<DescriptorId> {
         if self.slabs > FEW {
             return self.partial.first();
@@ -97,7 +97,7 @@ impl SlabCache {
         self.partial.iter(pages).max_by_key(live)
     }
 
-    /// Adds an empty slab; false, and nothing done, if there is one.
+    /// Adds an empty slab as the spare; returns false, with nothing done, if there is a spare.
     pub(crate) fn add(&mut self, class: &Class, slab: DescriptorId) -> bool {
         if self.spare.is_some() {
             return false;
@@ -116,8 +116,8 @@ impl SlabCache {
         }
     }
 
-    /// Takes objects back. Slabs that become empty and are not needed go to `emptied` and are no longer
-    /// this cache's; with `all`, no empty slab is kept.
+    /// Returns objects to their slabs. Slabs that become empty are moved to `emptied`, unless one is kept as the spare;
+    /// with `all`, none is kept.
     pub(crate) fn give<P: Pages>(
         &mut self,
         pages: &P,
@@ -137,7 +137,7 @@ impl SlabCache {
             if before == 0 {
                 self.partial.push(pages, id());
             }
-            // Of several descriptors, the object's own is the least likely to have all objects free.
+            // Checks the object's own descriptor first, which is the least likely to have all objects free.
             if now == class.all(class.descriptor_of(address))
                 && let Some(slab) = if_empty(pages, class, id())
             {
@@ -146,7 +146,7 @@ impl SlabCache {
         }
     }
 
-    /// Takes an empty slab off the list. It is kept only if no other has a free object.
+    /// Removes an empty slab from the list, and keeps it as the spare if no other slab has a free object.
     fn retire<P: Pages>(
         &mut self,
         pages: &P,
@@ -167,7 +167,7 @@ impl SlabCache {
         emptied.push(slab);
     }
 
-    /// Gives up the slab that was kept.
+    /// Removes the spare slab.
     pub(crate) fn give_spare(&mut self, class: &Class) -> Option<DescriptorId> {
         let slab = self.spare.take()?;
         self.slabs -= 1;
@@ -183,7 +183,7 @@ fn if_empty<P: Pages>(pages: &P, class: &Class, id: DescriptorId) -> Option<Desc
     (0..class.descriptors()).all(empty).then_some(slab)
 }
 
-/// Makes the descriptors from `slab` on those of an empty slab in `page`.
+/// Initializes the descriptors from `slab` on for an empty slab in `page`.
 pub(crate) fn describe<P: Pages>(pages: &P, class: &Class, slab: DescriptorId, page: Pfn) {
     for number in 0..class.descriptors() {
         let descriptor: &Descriptor = descriptor(pages, slab.plus(number));

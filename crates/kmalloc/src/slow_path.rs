@@ -1,5 +1,4 @@
-//! Between magazines, slabs and pages: what happens when a magazine is empty or full, and how a slab is
-//! made and given back.
+//! The slow path: refilling an empty magazine, spilling a full one, allocating and freeing slabs.
 
 use crate::class::{Class, TABLE};
 use crate::descriptor::{DescriptorId, descriptor, prepare};
@@ -12,13 +11,13 @@ use crate::slab_cache::{Emptied, describe};
 use core::ptr::NonNull;
 use lock_api::{MutexGuard, RawMutex};
 
-/// Objects of a class that go between a magazine and the slabs at once.
+/// Objects of a class moved between a magazine and the slabs at once.
 fn batch(class: &Class) -> usize {
     usize::from(class.most_cached / 2)
 }
 
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
-    /// An object from the class's slabs, and more for the CPU's empty magazine.
+    /// Allocates an object from the class's slabs, and a batch for the CPU's empty magazine.
     #[inline(never)]
     pub(crate) fn refill(&self, cpu: usize, index: usize) -> Option<NonNull<u8>> {
         let cache = self.caches.get(cpu);
@@ -29,7 +28,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
             slabs.lock().take(&self.pages, class, &mut objects, want);
             objects.len() > 0 || self.grow(cpu, index, class, &mut objects, want)
         };
-        // When there is no page, other CPUs' magazines may have an object, or all of a slab's.
+        // If there is no page, other CPUs' magazines may have an object, or all objects of a slab.
         if !take() {
             self.drain();
             take();
@@ -48,7 +47,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         Some(result.into_live())
     }
 
-    /// Makes a new slab and takes objects from it; false when there is no page.
+    /// Allocates a slab and takes objects from it; returns false if there is no page.
     fn grow(
         &self,
         cpu: usize,
@@ -77,7 +76,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         true
     }
 
-    /// An empty slab that is in no cache.
+    /// Allocates an empty slab, which is in no slab cache.
     fn new_slab(&self, cpu: usize, index: usize, class: &Class) -> Option<DescriptorId> {
         let slab = self.take_descriptors(cpu, class)?;
         let Some(page) = self.pages.alloc(cpu) else {
@@ -86,16 +85,16 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         };
         describe(&self.pages, class, slab, page);
         if redzone::ENABLED {
-            // SAFETY: the page is new, and nobody else's.
+            // SAFETY: the page was allocated just now.
             unsafe { redzone::fill_slab(self.pages.address(page), class) };
         }
-        // From here on the page is one whose objects can be freed.
+        // From here on `free` recognizes objects in the page.
         self.pages
             .mark(page, index as u8, slab.word())
             .then_some(slab)
     }
 
-    /// The first of the descriptors of a new slab.
+    /// Allocates the descriptors of a slab; returns the first.
     fn take_descriptors(&self, cpu: usize, class: &Class) -> Option<DescriptorId> {
         let order = class.descriptor_order();
         let take = || {
@@ -105,8 +104,8 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         take().or_else(|| {
             let page = self.pages.alloc(cpu)?;
             self.pages.mark(page, DESCRIPTORS, 0);
-            // SAFETY: the page is new, and nobody else's. It goes back in `give_descriptors`, when the
-            // pool has all its descriptors again.
+            // SAFETY: the page was allocated just now. `give_descriptors` frees it when all its descriptors are
+            // back in the pool.
             let Some(header) = (unsafe { prepare(&self.pages, page) }) else {
                 self.pages.free(cpu, page, DESCRIPTORS);
                 return None;
@@ -118,7 +117,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         })
     }
 
-    /// Gives back the descriptors of a slab that is no more; how many pages became free.
+    /// Frees the descriptors of a slab; returns the number of freed pages.
     fn give_descriptors(&self, cpu: usize, class: &Class, slab: DescriptorId) -> usize {
         let order = class.descriptor_order();
         let mut pools = self.pools.lock();
@@ -129,8 +128,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         usize::from(unused.is_some_and(|page| self.pages.free(cpu, page, DESCRIPTORS)))
     }
 
-    /// Puts an object that was just freed into a full magazine, which gives its oldest objects to their
-    /// slabs.
+    /// Pushes an object to a full magazine, after moving its oldest objects to their slabs.
     #[inline(never)]
     pub(crate) fn spill(
         &self,
@@ -149,7 +147,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         self.give(cpu, index, class, &objects, false);
     }
 
-    /// Gives one object to its slab.
+    /// Returns an object to its slab.
     pub(crate) fn give_one(&self, index: usize, object: Object) {
         if let Some(class) = TABLE.get(index) {
             let mut objects = Objects::new();
@@ -158,7 +156,8 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         }
     }
 
-    /// Gives objects to their slabs and slabs that become empty back; how many pages became free.
+    /// Returns objects to their slabs and frees slabs that become empty; returns the number of freed pages. With
+    /// `all`, no empty slab is kept as a spare.
     pub(crate) fn give(
         &self,
         cpu: usize,
@@ -177,13 +176,12 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         self.retire(cpu, index, class, &emptied)
     }
 
-    /// Gives back the pages of slabs that are empty and in no cache, and their descriptors; how many pages
-    /// became free.
+    /// Frees slabs that are empty and in no cache, and their descriptors; returns the number of freed pages.
     ///
-    /// Nobody has an object there, but a second free of one, which is a bug of its caller, may have read a
-    /// slab's mark already. It holds the lock of some CPU's magazines, or that of the pools, until it is
-    /// done with the descriptor. So each of these locks is taken once between the change of the mark and
-    /// the moment when the descriptor and the word of the page are gone.
+    /// No object there is live, but a concurrent double free, a bug of its caller, may have read the slab's mark
+    /// already. It holds the lock of a CPU's magazines, or that of the pools, until it is done with the
+    /// descriptor. So after the mark is changed, and before descriptor and page are freed, each of these locks is
+    /// acquired once, as in a grace period of RCU.
     pub(crate) fn retire(&self, cpu: usize, index: usize, class: &Class, slabs: &Emptied) -> usize {
         if slabs.len() == 0 {
             return 0;
@@ -191,7 +189,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
         for &slab in slabs.as_slice() {
             let page = descriptor(&self.pages, slab).page();
             if redzone::ENABLED {
-                // SAFETY: nobody has an object of the slab.
+                // SAFETY: no object of the slab is in use.
                 unsafe { redzone::check_slab(self.pages.address(page), class) };
             }
             self.pages.remark(page, index as u8, RETIRED);

@@ -1,4 +1,4 @@
-//! Statistics, none of which takes a walk over the slabs.
+//! Statistics. Collecting them does not walk the slabs.
 
 use crate::class::{CLASSES, TABLE};
 use crate::kmalloc::Kmalloc;
@@ -9,23 +9,23 @@ use core::sync::atomic::Ordering;
 use frames::FRAME_SIZE;
 use lock_api::RawMutex;
 
-/// One class. The parts are read one after the other: exact when nobody allocates meanwhile.
+/// Statistics of a size class. Not a snapshot: exact only if nobody allocates meanwhile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassStats {
     /// Bytes of an object.
     pub size: usize,
-    /// Objects in use.
+    /// Allocated objects.
     pub live: usize,
-    /// Free objects in CPUs' magazines.
+    /// Free objects in per-CPU magazines.
     pub cached: usize,
     /// Free objects in slabs.
     pub free: usize,
-    /// Pages.
+    /// Slabs, of a page each.
     pub slabs: usize,
 }
 
 impl ClassStats {
-    /// Bytes of the pages that are in no object in use.
+    /// Bytes of the slabs that are not in allocated objects.
     pub fn waste(&self) -> usize {
         (self.slabs * FRAME_SIZE).saturating_sub(self.live * self.size)
     }
@@ -34,16 +34,16 @@ impl ClassStats {
 /// The state of an allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Each class, smallest objects first.
+    /// The size classes, smallest first.
     pub classes: [ClassStats; CLASSES],
-    /// Objects that are a page each.
+    /// Allocated objects of a page each.
     pub page_objects: usize,
     /// Pages of slab descriptors.
     pub descriptor_pages: usize,
 }
 
 impl Stats {
-    /// Objects in use.
+    /// Allocated objects.
     pub fn live(&self) -> usize {
         self.page_objects + self.classes.iter().map(|class| class.live).sum::<usize>()
     }
@@ -87,13 +87,13 @@ impl fmt::Display for Stats {
 }
 
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
-    /// All numbers.
+    /// Collects the statistics.
     #[cold]
     pub fn stats(&self) -> Stats {
         let mut classes = [ClassStats::default(); CLASSES];
         for cache in &self.caches {
             let cache = cache.lock();
-            // Of a number that the compiler does not see, or it makes a page of code of the loop.
+            // Hides the length from the compiler, which would unroll the loop to a page of code.
             let classes = black_box(&mut classes[..]);
             for (index, class) in classes.iter_mut().enumerate() {
                 class.cached += cache.len(index);
@@ -116,7 +116,7 @@ impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
 }
 
 impl<R: RawMutex, P: Pages, const CPUS: usize> Kmalloc<R, P, CPUS> {
-    /// Pages, of objects and of descriptors, if the locks are free.
+    /// Pages, of objects and of descriptors; `None` if a lock is held.
     pub fn try_pages(&self) -> Option<usize> {
         let mut pages = self.page_objects.load(Ordering::Relaxed);
         for slabs in &self.slabs {

@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod identity;
-mod places;
+mod slots;
 mod table;
 
 pub use identity::Identity;
-pub use places::MOST;
+pub use slots::MAX_PROCESSES;
 pub use table::{INIT, Table};

@@ -1,7 +1,7 @@
 //! What the table takes of memory, by an allocator that counts for each thread: the test runner allocates too.
 
 use fallible::KArc;
-use processes::{INIT, Identity, MOST, Table};
+use processes::{INIT, Identity, MAX_PROCESSES, Table};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ops::Deref;
@@ -63,7 +63,10 @@ fn a_table_that_was_full_gives_its_memory_back() {
     fork(&mut table).unwrap();
     let before = BYTES.get();
     let mut children: Vec<i32> = std::iter::from_fn(|| fork(&mut table).ok()).collect();
-    assert_eq!((table.count(), children.len()), (MOST, MOST - 1));
+    assert_eq!(
+        (table.count(), children.len()),
+        (MAX_PROCESSES, MAX_PROCESSES - 1)
+    );
     // Every other one first, so that pieces of the table become empty late.
     let (even, odd): (Vec<i32>, Vec<i32>) = children.iter().partition(|pid| **pid % 2 == 0);
     even.into_iter()

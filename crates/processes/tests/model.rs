@@ -25,7 +25,7 @@ impl Deref for Process {
 struct Known {
     parent: Option<i32>,
     group: i32,
-    of_init: bool,
+    started_by_init: bool,
     killed: bool,
     status: Option<i32>,
 }
@@ -79,7 +79,7 @@ impl World {
         let known = Known {
             parent: None,
             group: INIT,
-            of_init: false,
+            started_by_init: false,
             killed: false,
             status: None,
         };
@@ -162,7 +162,7 @@ impl World {
         assert!(!self.known.contains_key(&pid), "number {pid} given twice");
         let parent = self.table.get(parent).unwrap().clone();
         let known = &self.known[&parent.pid];
-        let favoured = parent.pid == INIT || known.of_init;
+        let favoured = parent.pid == INIT || known.started_by_init;
         let places = self.limit - if favoured { 0 } else { self.limit / 64 };
         let expected = match () {
             () if self.known.len() >= places => Err(Errno::TryAgain),
@@ -172,7 +172,7 @@ impl World {
         let new = Known {
             parent: Some(parent.pid),
             group: known.group,
-            of_init: parent.pid == INIT,
+            started_by_init: parent.pid == INIT,
             killed: false,
             status: None,
         };
@@ -235,7 +235,7 @@ impl World {
 
     fn below_shell(&self, known: &Known) -> bool {
         let above = known.parent.map(|parent| &self.known[&parent]);
-        above.is_some_and(|above| above.of_init || self.below_shell(above))
+        above.is_some_and(|above| above.started_by_init || self.below_shell(above))
     }
 
     /// Everything that can be asked, for every process.
@@ -250,8 +250,8 @@ impl World {
         assert_eq!(listed, parents.collect());
         for (pid, known) in &self.known {
             let process = self.table.get(*pid).unwrap();
-            let seen = (process.pid, process.group(), process.is_of_init());
-            assert_eq!(seen, (*pid, known.group, known.of_init));
+            let seen = (process.pid, process.group(), process.is_started_by_init());
+            assert_eq!(seen, (*pid, known.group, known.started_by_init));
             assert_eq!(process.is_killed(), known.killed);
             let (next, _) = self.table.from(*pid - 1).unwrap();
             assert_eq!(next.pid, *self.known.range(*pid - 1..).next().unwrap().0);
@@ -279,7 +279,7 @@ impl World {
     fn check_victim(&self) {
         let pages = |pid: i32| pid as usize % 10 * 10;
         let weights = self.known.iter().map(|(pid, known)| {
-            let weight = match known.of_init {
+            let weight = match known.started_by_init {
                 true => pages(*pid).div_ceil(64),
                 false => pages(*pid),
             };

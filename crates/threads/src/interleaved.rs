@@ -1,7 +1,7 @@
 //! Harts, threads and those who wake them, in orders that `shuttle` picks: two harts run three threads
 //! by the rules of the kernel's scheduler.
 
-use crate::{Left, Link, Queue, Queued, RunState, State, Woken};
+use crate::{Link, Queue, Queued, RunState, State, SwitchedOut, Woken};
 use fallible::KArc;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::Mutex;
@@ -84,7 +84,7 @@ impl Machine {
         match thread.run.wake() {
             Woken::No => return false,
             Woken::Enqueue => self.enqueue(0, thread),
-            Woken::Left => {}
+            Woken::OnCpu => {}
         }
         true
     }
@@ -114,15 +114,15 @@ impl Machine {
                 thread::yield_now();
                 continue;
             };
-            thread.run.arrive();
+            thread.run.switch_in();
             let others = thread.stack.swap(true, Ordering::SeqCst);
             assert!(!others, "two harts on one stack");
             self.run(&thread);
             thread.stack.store(false, Ordering::SeqCst);
-            match thread.run.leave() {
-                Left::Sleeps => {}
-                Left::Requeue => self.enqueue(number, thread),
-                Left::Ended => {
+            match thread.run.switch_out() {
+                SwitchedOut::Sleeps => {}
+                SwitchedOut::Requeue => self.enqueue(number, thread),
+                SwitchedOut::Ended => {
                     self.ended.fetch_add(1, Ordering::SeqCst);
                 }
             }
@@ -144,18 +144,18 @@ impl Machine {
                 *things -= 1;
                 thread.got.store(got + 1, Ordering::SeqCst);
                 drop(things);
-                return thread.run.yields();
+                return thread.run.preempt();
             }
             {
                 let mut waiting = self.waiting.lock().unwrap();
-                thread.run.begin_sleep(true);
+                thread.run.prepare_to_wait(true);
                 waiting.push(thread.clone());
             }
             drop(things);
-            if thread.run.cancel_sleep_if_interrupted() {
+            if thread.run.cancel_wait_if_interrupted() {
                 continue;
             }
-            if !thread.run.stays() {
+            if !thread.run.take_wakeup() {
                 return;
             }
         }
@@ -224,26 +224,29 @@ fn states_follow_each_other() {
     Runner::new(RandomScheduler::new_from_seed(7, 1), Config::new()).run(|| {
         let run = RunState::new();
         assert_eq!((run.state(), run.wake()), (State::Runnable, Woken::No));
-        run.arrive();
+        run.switch_in();
         assert_eq!((run.state(), run.wake()), (State::Running, Woken::No));
-        run.begin_sleep(false);
+        run.prepare_to_wait(false);
         assert_eq!(run.state(), State::Uninterruptible);
         assert!(!run.interrupt() && run.is_waiting(), "waits on");
         // Woken before the hart has left: it goes on at once, and that once only.
-        assert_eq!(run.wake(), Woken::Left);
-        assert!(run.stays() && !run.stays());
-        run.begin_sleep(true);
+        assert_eq!(run.wake(), Woken::OnCpu);
+        assert!(run.take_wakeup() && !run.take_wakeup());
+        run.prepare_to_wait(true);
         assert_eq!(run.state(), State::Interruptible);
-        assert!(run.cancel_sleep_if_interrupted() && !run.cancel_sleep_if_interrupted());
-        run.begin_sleep(true);
-        assert!(!run.stays());
-        assert_eq!(run.leave(), Left::Sleeps);
+        assert!(run.cancel_wait_if_interrupted() && !run.cancel_wait_if_interrupted());
+        run.prepare_to_wait(true);
+        assert!(!run.take_wakeup());
+        assert_eq!(run.switch_out(), SwitchedOut::Sleeps);
         assert_eq!((run.wake(), run.state()), (Woken::Enqueue, State::Runnable));
-        run.arrive();
-        run.yields();
-        assert_eq!(run.leave(), Left::Requeue);
-        run.arrive();
+        run.switch_in();
+        run.preempt();
+        assert_eq!(run.switch_out(), SwitchedOut::Requeue);
+        run.switch_in();
         run.end();
-        assert_eq!((run.leave(), run.state()), (Left::Ended, State::Ended));
+        assert_eq!(
+            (run.switch_out(), run.state()),
+            (SwitchedOut::Ended, State::Ended)
+        );
     });
 }

@@ -11,4 +11,4 @@ mod run_state;
 mod interleaved;
 
 pub use queue::{Link, Queue, Queued};
-pub use run_state::{Left, RunState, State, Woken};
+pub use run_state::{RunState, State, SwitchedOut, Woken};

@@ -1,4 +1,4 @@
-//! First-in first-out queues, linked through what is queued, so that queueing needs no memory.
+//! Intrusive first-in first-out queues: enqueueing does not allocate.
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -6,33 +6,32 @@ use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 use fallible::KArc;
 
-/// What can be in a queue of this role. An object can be in one queue of each role.
+/// An object that can be in a queue of this role; in one queue of each role at a time.
 ///
 /// # Safety
-/// Each object has a link of its own for the role, which it lends to no other object or role, and always
-/// gives the same.
+/// `link` always returns the same link, which belongs to this object and this role alone.
 pub unsafe trait Queued<Role>: Sized {
     /// The object's link.
     fn link(&self) -> &Link<Self>;
 }
 
-// A word: of a byte the processor has no exchange, and what takes its place is longer.
+// A word, because RISC-V has no atomic swap of a byte.
 const NO: u32 = 0;
 const YES: u32 = 1;
 
-/// The part of an object that a queue uses.
+/// The field of an object that links it into a queue.
 pub struct Link<T> {
-    /// Whether a queue has the object: [`YES`] or [`NO`]. That queue alone uses `next`.
+    /// Whether the object is in a queue: [`YES`] or [`NO`]. Only that queue uses `next`.
     queued: AtomicU32,
     next: UnsafeCell<Option<KArc<T>>>,
 }
 
-// SAFETY: `next` is used only by the queue that has the object, through `&mut Queue`; `queued` hands it
-// from one queue to the next.
+// SAFETY: only the queue that has the object uses `next`, through `&mut Queue`; `queued` passes it from one
+// queue to the next with acquire and release.
 unsafe impl<T: Send + Sync> Sync for Link<T> {}
 
 impl<T> Link<T> {
-    /// In no queue.
+    /// A link that is in no queue.
     #[expect(clippy::new_without_default, reason = "there is one way to make it")]
     pub const fn new() -> Link<T> {
         Link {
@@ -41,18 +40,21 @@ impl<T> Link<T> {
         }
     }
 
-    /// True while a queue has the object.
+    /// Whether the object is in a queue.
     pub fn is_queued(&self) -> bool {
         self.queued.load(Ordering::Acquire) != NO
     }
 
-    /// A queue takes the object.
+    /// Marks the object as in a queue.
+    ///
+    /// # Panics
+    /// If it is in one already.
     fn claim(&self) {
         let before = self.queued.swap(YES, Ordering::Acquire);
         assert!(before == NO, "in a queue already");
     }
 
-    /// The queue has let go of the object, and does not use `next` any more.
+    /// Marks the object as in no queue; the queue does not use `next` any more.
     fn release(&self) {
         self.queued.store(NO, Ordering::Release);
     }
@@ -61,12 +63,12 @@ impl<T> Link<T> {
 /// A queue.
 pub struct Queue<T: Queued<Role>, Role> {
     first: Option<KArc<T>>,
-    /// The object at the end; null if there is none.
+    /// The last object; null if the queue is empty.
     last: *const T,
     role: PhantomData<fn(Role)>,
 }
 
-// SAFETY: `last` points at an object that the chain from `first` keeps alive and that goes with it.
+// SAFETY: `last` points to an object that the chain from `first` owns.
 unsafe impl<T: Queued<Role> + Send + Sync, Role> Send for Queue<T, Role> {}
 
 impl<T: Queued<Role>, Role> Queue<T, Role> {
@@ -80,7 +82,7 @@ impl<T: Queued<Role>, Role> Queue<T, Role> {
         }
     }
 
-    /// The object that comes out next.
+    /// The first object.
     pub fn first(&self) -> Option<&KArc<T>> {
         self.first.as_ref()
     }
@@ -102,7 +104,7 @@ impl<T: Queued<Role>, Role> Queue<T, Role> {
         self.last = end;
     }
 
-    /// Puts an object before the first one for which `before` holds, at the end if there is none.
+    /// Inserts an object before the first one for which `before` returns true, else at the end.
     ///
     /// # Panics
     /// As [`Queue::push`].
@@ -117,12 +119,12 @@ impl<T: Queued<Role>, Role> Queue<T, Role> {
         *place = Some(object);
     }
 
-    /// Where the chain leads to the first object for which `wanted` holds, or where it ends; and the
-    /// object that this place belongs to, null for `first`.
+    /// The pointer to the first object for which `wanted` returns true, else the one at the end of the chain; and
+    /// the object that the pointer is in, null for `self.first`.
     fn find(&mut self, wanted: impl Fn(&T) -> bool) -> (*const T, &mut Option<KArc<T>>) {
         let mut owner = ptr::null();
         let mut place: *mut Option<KArc<T>> = &mut self.first;
-        // SAFETY: `place` is always this queue's, and `&mut self` the only way to it.
+        // SAFETY: `place` always belongs to this queue, which `&mut self` borrows exclusively.
         while let Some(object) = unsafe { &*place } {
             if wanted(object) {
                 break;
@@ -134,7 +136,7 @@ impl<T: Queued<Role>, Role> Queue<T, Role> {
         (owner, unsafe { &mut *place })
     }
 
-    /// Takes the first object out.
+    /// Removes the first object.
     #[inline]
     pub fn pop(&mut self) -> Option<KArc<T>> {
         let object = self.first.take()?;
@@ -147,7 +149,7 @@ impl<T: Queued<Role>, Role> Queue<T, Role> {
         Some(object)
     }
 
-    /// Takes this object out, if it is in the queue; costs a walk.
+    /// Removes this object if it is in the queue. Walks the queue.
     pub fn remove(&mut self, object: &T) {
         let (owner, place) = self.find(|other| ptr::eq(other, object));
         let Some(found) = place.take() else { return };

@@ -1,8 +1,9 @@
-//! Whether a thread runs, waits or has ended, and who queues it when it is to run again.
+//! The scheduling state of a thread, and who enqueues a thread that wakes.
 //!
-//! Two rules keep two harts from one stack: a thread is in a queue of runnable ones only when no hart is
-//! on its stack, and only that queue hands it out. Whoever wakes a thread whose stack a hart has not
-//! left yet does not wait for that hart: it asks for the thread to be queued when the hart has left.
+//! Two rules keep two harts off one stack: a thread is in a run queue only when no hart is on its stack, and a hart
+//! gets threads only from run queues. A waker of a thread that still is on a hart's stack does not wait for that
+//! hart: it leaves a request, and the hart enqueues the thread when it has switched away (Linux's `on_cpu`
+//! without the spinning).
 
 #[cfg(not(test))]
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -16,63 +17,63 @@ const ENDED: u8 = 3;
 
 /// No hart is on the thread's stack.
 const OFF_CPU: u8 = 0;
-/// A hart is.
+/// A hart is on the thread's stack.
 const ON_CPU: u8 = 1;
-/// A hart is, and queues the thread as soon as it has left.
+/// A hart is on the thread's stack, and enqueues the thread when it has switched away.
 const REQUEUE: u8 = 2;
-/// A hart is, for the last time.
-const LAST_TIME: u8 = 3;
+/// A hart is on the thread's stack for the last time.
+const EXITING: u8 = 3;
 
-/// What a thread does, for lists.
+/// The state of a thread, for listings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It is on a hart.
+    /// On a hart.
     Running,
-    /// It wants to be.
+    /// In a run queue, or about to be.
     Runnable,
-    /// It waits, and being interrupted ends that.
+    /// Waiting; an interruption ends the wait.
     Interruptible,
-    /// It waits for something that surely comes.
+    /// Waiting; only a wakeup ends the wait.
     Uninterruptible,
-    /// It has ended.
+    /// Exited.
     Ended,
 }
 
-/// What is to become of a thread whose stack a hart has just left.
+/// What a hart does with the thread that it has switched away from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Left {
-    /// Nothing: who wakes it queues it.
+pub enum SwitchedOut {
+    /// Nothing: it waits, and its waker enqueues it.
     Sleeps,
-    /// The hart queues it.
+    /// Enqueue it.
     Requeue,
-    /// It has ended.
+    /// Release it: it has exited.
     Ended,
 }
 
-/// What is to become of a thread that somebody wakes.
+/// What a waker does with the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Woken {
-    /// It did not wait.
+    /// Nothing: it was not waiting.
     No,
-    /// Whoever wakes it queues it.
+    /// Enqueue it.
     Enqueue,
-    /// The hart on its stack queues it.
-    Left,
+    /// Nothing: the hart on its stack enqueues it.
+    OnCpu,
 }
 
-/// See the module.
+/// The scheduling state of a thread; see the module.
 #[derive(Debug)]
 pub struct RunState {
     state: AtomicU8,
-    /// Whether it is to leave the kernel, and wait for nothing on the way that may never come.
+    /// Set for ever by an interruption: interruptible waits end at once.
     interrupted: AtomicBool,
     stack: AtomicU8,
 }
 
 impl RunState {
-    /// Runnable, and on no hart.
+    /// Runnable, on no hart.
     #[expect(clippy::new_without_default, reason = "there is one way to make it")]
     pub fn new() -> RunState {
         RunState {
@@ -82,8 +83,8 @@ impl RunState {
         }
     }
 
-    /// The running thread is about to wait. From now on it can be woken.
-    pub fn begin_sleep(&self, interruptible: bool) {
+    /// The running thread is about to wait. From here on it can be woken.
+    pub fn prepare_to_wait(&self, interruptible: bool) {
         let state = if interruptible {
             INTERRUPTIBLE
         } else {
@@ -92,87 +93,88 @@ impl RunState {
         self.state.store(state, Ordering::SeqCst);
     }
 
-    /// Ends the wait, once for each; false if somebody else has.
-    fn end_sleep(&self) -> bool {
+    /// Ends the wait; returns false if it has ended already.
+    fn finish_wait(&self) -> bool {
         let awake = |state| matches!(state, INTERRUPTIBLE | UNINTERRUPTIBLE).then_some(RUNNABLE);
         self.state
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, awake)
             .is_ok()
     }
 
-    /// The running thread, between [`RunState::begin_sleep`] and [`RunState::stays`], does not wait after
-    /// all if it was interrupted; false if it has to go on, since it was not or somebody has woken it.
-    pub fn cancel_sleep_if_interrupted(&self) -> bool {
-        self.is_interrupted() && self.end_sleep()
+    /// Called by the running thread between [`RunState::prepare_to_wait`] and [`RunState::take_wakeup`]: cancels
+    /// the wait if the thread was interrupted. Returns false if it was not, or if a waker was faster.
+    pub fn cancel_wait_if_interrupted(&self) -> bool {
+        self.is_interrupted() && self.finish_wait()
     }
 
-    /// Wakes a waiting thread. The caller is not preempted between this and what the result asks for.
+    /// Wakes a waiting thread. Preemption is disabled from this call until the caller has done what the result
+    /// says.
     pub fn wake(&self) -> Woken {
-        match self.end_sleep() {
+        match self.finish_wait() {
             false => Woken::No,
-            true if self.requeue() => Woken::Left,
+            true if self.requeue() => Woken::OnCpu,
             true => Woken::Enqueue,
         }
     }
 
-    /// Has the hart on the thread's stack queue it when that has left; false if there is none.
+    /// Makes the hart on the thread's stack enqueue it after the switch; returns false if there is none.
     fn requeue(&self) -> bool {
-        let asked =
+        let requested =
             self.stack
                 .compare_exchange(ON_CPU, REQUEUE, Ordering::AcqRel, Ordering::Acquire);
-        asked.is_ok()
+        requested.is_ok()
     }
 
-    /// Interrupts it; true if it has to be woken for that.
+    /// Interrupts the thread; returns whether the caller must wake it.
     pub fn interrupt(&self) -> bool {
         self.interrupted.store(true, Ordering::SeqCst);
         self.state.load(Ordering::SeqCst) == INTERRUPTIBLE
     }
 
-    /// True once it was interrupted.
+    /// Whether it was interrupted.
     pub fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::SeqCst)
     }
 
-    /// The running thread is about to leave its hart because it waits: true, once, if it was woken since
-    /// and goes on at once.
-    pub fn stays(&self) -> bool {
+    /// Called by the running thread before it switches away to wait: returns true, once, if it was woken since
+    /// [`RunState::prepare_to_wait`]; then it continues without a switch.
+    pub fn take_wakeup(&self) -> bool {
         let woken = self.stack.load(Ordering::Acquire) == REQUEUE;
         if woken {
-            // Nobody else changes it until the thread sleeps again.
+            // Nobody else changes it before the thread waits again.
             self.stack.store(ON_CPU, Ordering::Relaxed);
         }
         woken
     }
 
-    /// The running thread is about to leave its hart for another one, and to come back.
-    pub fn yields(&self) {
-        // A thread that runs is not woken, so nobody else has asked.
-        let asked = self.requeue();
-        debug_assert!(asked, "preempted, but not running");
+    /// The running thread is about to yield: the hart enqueues it after the switch.
+    pub fn preempt(&self) {
+        // A running thread is not woken, so there is no other request.
+        let requested = self.requeue();
+        debug_assert!(requested, "preempted, but not running");
     }
 
-    /// The running thread is about to leave its stack for the last time.
+    /// The running thread is about to switch away for the last time.
     pub fn end(&self) {
         self.state.store(ENDED, Ordering::SeqCst);
-        self.stack.store(LAST_TIME, Ordering::Relaxed);
+        self.stack.store(EXITING, Ordering::Relaxed);
     }
 
-    /// A hart takes the thread, which came out of a queue, and its stack.
-    pub fn arrive(&self) {
+    /// A hart is about to switch to the thread, which it took from a run queue.
+    pub fn switch_in(&self) {
         self.stack.store(ON_CPU, Ordering::Relaxed);
     }
 
-    /// The hart has left the thread's stack, and tells what it has to do about the thread.
-    pub fn leave(&self) -> Left {
+    /// The hart has switched away from the thread; returns what it must do with it.
+    pub fn switch_out(&self) -> SwitchedOut {
         match self.stack.swap(OFF_CPU, Ordering::AcqRel) {
-            REQUEUE => Left::Requeue,
-            LAST_TIME => Left::Ended,
-            _ => Left::Sleeps,
+            REQUEUE => SwitchedOut::Requeue,
+            EXITING => SwitchedOut::Ended,
+            _ => SwitchedOut::Sleeps,
         }
     }
 
-    /// True while it waits.
+    /// Whether it waits.
     pub fn is_waiting(&self) -> bool {
         matches!(
             self.state.load(Ordering::Relaxed),
@@ -180,7 +182,7 @@ impl RunState {
         )
     }
 
-    /// What it does at the moment, for lists.
+    /// The current state, for listings.
     pub fn state(&self) -> State {
         match self.state.load(Ordering::Relaxed) {
             RUNNABLE if self.stack.load(Ordering::Relaxed) != OFF_CPU => State::Running,

@@ -1,4 +1,4 @@
-//! The buffer cache, and the changes that are not at home on the disk yet.
+//! The buffer cache, with the changes that are not in their home blocks yet.
 //!
 //! All buffers are allocated at mount. A buffer is pinned while the disk's home block is older than it:
 //! it is *running*, changed since the last commit, or *logged*, committed and not written home, or both. An
@@ -26,11 +26,11 @@ struct State {
     running: bool,
     /// Committed, and not at home yet.
     logged: bool,
-    /// It has what another buffer had before the current operation.
+    /// A copy of another buffer from before the current operation.
     copy: bool,
     /// Changed by the current operation.
     touched: bool,
-    /// The current operation has freed the block, so that its contents do not matter any more.
+    /// The current operation has freed the block: its contents need not be written.
     freed: bool,
     /// The clock algorithm's reference bit.
     used: bool,
@@ -68,7 +68,7 @@ pub(crate) struct Cache<D> {
     running: Vec<u32>,
     /// Of these, how many the operations before the current one changed.
     before: usize,
-    /// What the current operation changed, in order.
+    /// The changes of the current operation, in order.
     undo: Vec<Undo>,
     /// Limit on running buffers: what the log takes.
     limit: usize,
@@ -187,7 +187,7 @@ impl<D: BlockDevice> Cache<D> {
         Ok(bytes)
     }
 
-    /// The current operation has freed a block. What it holds need not go to the disk any more.
+    /// The current operation has freed a block: its contents need not be written.
     pub(crate) fn forget(&mut self, block: u32) {
         if let Some(index) = self.find(block)
             && self.buffers[index].state.running
@@ -219,7 +219,7 @@ impl<D: BlockDevice> Cache<D> {
         self.pinned > 0
     }
 
-    /// The current operation is done: its changes stay.
+    /// The current operation has succeeded: keeps its changes.
     pub(crate) fn accept(&mut self) {
         while let Some(Undo { buffer, copy, .. }) = self.undo.pop() {
             self.buffers[buffer as usize].state.touched = false;
@@ -249,7 +249,7 @@ impl<D: BlockDevice> Cache<D> {
         }
     }
 
-    /// The current operation has failed: all is as it was before.
+    /// The current operation has failed: reverts its changes.
     pub(crate) fn undo(&mut self) {
         while let Some(Undo {
             buffer,
@@ -291,7 +291,7 @@ impl<D: BlockDevice> Cache<D> {
         Ok(())
     }
 
-    /// The log has the running blocks.
+    /// The running blocks are committed: they become logged.
     pub(crate) fn set_logged(&mut self) {
         while let Some(index) = self.running.pop() {
             let state = &mut self.buffers[index as usize].state;
@@ -308,7 +308,7 @@ impl<D: BlockDevice> Cache<D> {
         Ok(())
     }
 
-    /// What was written home is there.
+    /// The logged blocks are durable at home: unpins them.
     pub(crate) fn set_home(&mut self) {
         for index in 0..self.buffers.len() {
             if self.buffers[index].state.logged {

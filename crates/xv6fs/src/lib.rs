@@ -119,8 +119,7 @@ impl<D: BlockDevice> Fs<D> {
         self.cache.device
     }
 
-    /// Has each operation commit, and write its blocks to where they belong, before it returns, or not; at
-    /// first it does not.
+    /// Sets whether each operation commits and checkpoints before it returns. Off after mount.
     pub fn set_sync(&mut self, sync: bool) {
         self.sync = sync;
     }
@@ -130,12 +129,12 @@ impl<D: BlockDevice> Fs<D> {
         self.cache.changed().len() > 0
     }
 
-    /// Whether there are changes that are not where they belong on the disk, be they committed or not.
+    /// Whether there are changes that are not in their home blocks, committed or not.
     pub fn is_dirty(&self) -> bool {
         self.cache.any_pinned()
     }
 
-    /// Commits what was changed. On `Ok` all operations so far will survive a crash.
+    /// Commits the running transaction. After `Ok` all operations so far survive a crash.
     ///
     /// # Errors
     /// [`Error::Device`]: the changes stay in memory; the next commit tries again.
@@ -143,7 +142,7 @@ impl<D: BlockDevice> Fs<D> {
         self.log.commit(&mut self.cache)
     }
 
-    /// Commits, writes the blocks to where they belong, and empties the log.
+    /// Commits, writes the logged blocks to their home blocks, and empties the log.
     ///
     /// # Errors
     /// As [`Fs::commit`].
@@ -153,8 +152,7 @@ impl<D: BlockDevice> Fs<D> {
     }
 
     /// Runs `body` as one operation of the running transaction: its changes stay on `Ok`, and are undone on
-    /// `Err`. Where the log has no room for it beside others, these are brought to the disk, and `body`
-    /// begins anew.
+    /// `Err`. If the log has no room for it and the operations before, those are committed, and `body` runs again.
     fn transaction<T>(
         &mut self,
         mut body: impl FnMut(&mut Self) -> Result<T, Error>,

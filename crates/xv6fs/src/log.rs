@@ -4,11 +4,11 @@
 //! header lists belongs to committed transactions; recovery writes the copies home, in their order, and
 //! clears the header. That is xv6's format, and what xv6 does at boot.
 //!
-//! A commit takes two flushes: the copies are put behind those that the header lists already, a flush, the
-//! header is written with the longer list (one atomic write: the commit point), a flush. So the log
-//! takes several transactions, until a *checkpoint* empties it: the blocks are written home, a flush, and
-//! the header is cleared. The flush that makes that durable is left to the next commit, which needs it
-//! before it may write to the log again.
+//! A commit takes two flushes: it appends the copies to those that the header lists already, flushes, writes the
+//! header with the longer list (one atomic write: the commit point), and flushes. So the log holds several
+//! transactions, until a *checkpoint* empties it: that writes the blocks home, flushes, and clears the header. The
+//! flush that makes the cleared header durable is left to the next commit, which must do it before it writes to the
+//! log.
 
 use crate::cache::Cache;
 use crate::device::{Block, BlockDevice};
@@ -16,12 +16,12 @@ use crate::error::Error;
 use crate::layout::{Superblock, number_at, set_number};
 use alloc::boxed::Box;
 
-/// What the disk has of the header.
+/// The state of the header on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OnDisk {
-    /// All of it.
+    /// Durable.
     Durable,
-    /// It is written, but not flushed.
+    /// Written, but not flushed.
     Written,
     /// The disk failed: perhaps an older one, or one that lists an aborted transaction.
     Unknown,
@@ -116,10 +116,10 @@ impl Log {
         Ok(())
     }
 
-    /// Writes what the log has home and empties it. Nothing is running.
+    /// Writes the logged blocks home and empties the log. There is no running block.
     ///
     /// # Errors
-    /// [`Error::Device`]: the log keeps what it has.
+    /// [`Error::Device`]: the log is unchanged.
     pub(crate) fn checkpoint<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
         if self.used == 0 {
             return Ok(());
@@ -146,13 +146,13 @@ impl Log {
         Ok(())
     }
 
-    /// Brings the header to the disk.
+    /// Makes the header on the disk durable.
     fn make_durable<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
         if self.on_disk == OnDisk::Unknown {
             self.write_header(cache)?;
         }
         if self.on_disk == OnDisk::Written {
-            // What a failing flush has kept is not known.
+            // After a failed flush the state of the disk is unknown.
             self.on_disk = OnDisk::Unknown;
             cache.device.flush()?;
             self.on_disk = OnDisk::Durable;

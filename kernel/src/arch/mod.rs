@@ -1,4 +1,4 @@
-//! What depends on the processor: all assembly and all control registers.
+//! Processor-specific code: all assembly and all control and status registers.
 
 pub mod riscv64;
 pub use riscv64::*;

@@ -1,7 +1,7 @@
-//! What the kernel says of itself: when it cannot go on, and when it is asked.
+//! Panics, backtraces and provoked faults.
 
 pub mod backtrace;
 mod panic;
 pub mod provoke;
 
-pub use panic::set_panic_frame;
+pub use panic::set_fault_frame;

@@ -1,4 +1,4 @@
-//! The panic handler: what happened, on which hart, how it came there; then the machine ends.
+//! The panic handler: prints message, hart, process and backtrace, and powers the machine off.
 
 use super::backtrace;
 use crate::arch::{csr, hart, sbi};
@@ -11,30 +11,30 @@ static PANICKING: AtomicBool = AtomicBool::new(false);
 static FAULT_PC: AtomicUsize = AtomicUsize::new(0);
 static FAULT_FP: AtomicUsize = AtomicUsize::new(0);
 
-/// A trap in the kernel is about to panic: the backtrace is to begin where the trap came from.
-pub fn set_panic_frame(pc: usize, frame_pointer: usize) {
+/// Makes the backtrace of the coming panic start at the fault that causes it.
+pub fn set_fault_frame(pc: usize, frame_pointer: usize) {
     FAULT_PC.store(pc, Ordering::Relaxed);
     FAULT_FP.store(frame_pointer, Ordering::Relaxed);
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    csr::interrupts_off();
+    csr::irq_disable();
     if PANICKING.swap(true, Ordering::SeqCst) {
-        // A panic within the panic, or of a second hart: the first one says all there is to say.
+        // A panic while panicking, or of a second hart: only the first is reported.
         let second = hart::this();
         sbi::put_byte(b'!');
-        if FIRST_HART.load(Ordering::SeqCst) == second.index() {
-            power::off_after_panic();
+        if PANIC_HART.load(Ordering::SeqCst) == second.index() {
+            power::power_off_after_panic();
         }
-        power::stop();
+        power::halt();
     }
-    FIRST_HART.store(hart::this().index(), Ordering::SeqCst);
-    console::panicked();
+    PANIC_HART.store(hart::this().index(), Ordering::SeqCst);
+    console::enter_panic();
     println!("panic: {}", info.message());
     let fault = FAULT_PC.load(Ordering::Relaxed);
     match info.location() {
-        _ if fault != 0 => println!("  pc {fault:#x}{}", crate::symbols::Place(fault)),
+        _ if fault != 0 => println!("  pc {fault:#x}{}", crate::symbols::Symbol(fault)),
         Some(place) => println!("  at {}:{}", place.file(), place.line()),
         None => {}
     }
@@ -43,7 +43,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         None => println!("  hart {}, no process", hart::this().id()),
     }
     backtrace::print(fault, FAULT_FP.load(Ordering::Relaxed));
-    power::off_after_panic()
+    power::power_off_after_panic()
 }
 
-static FIRST_HART: AtomicUsize = AtomicUsize::new(usize::MAX);
+static PANIC_HART: AtomicUsize = AtomicUsize::new(usize::MAX);

@@ -1,26 +1,25 @@
-//! What the kernel's checks are for, done on purpose: the boot argument `provoke=`. Linux has `lkdtm`
-//! for this.
+//! Errors on purpose, to test the kernel's checks: the boot argument `provoke=`. Compare Linux's `lkdtm`.
 
 use crate::proc::{TABLE, current};
 use crate::sync::{SpinLock, rank};
 
-static LATER: SpinLock<(), { rank::RUN }> = SpinLock::new(());
+static RUN_RANKED: SpinLock<(), { rank::RUN }> = SpinLock::new(());
 
-/// An error of a kernel's programmer.
+/// A bug to provoke.
 #[derive(Clone, Copy)]
 pub enum Mistake {
-    /// Takes a spin lock that this hart holds.
+    /// Acquires a spin lock that this hart holds.
     Spinlock,
-    /// Takes a spin lock while one is held that comes after it.
+    /// Acquires a spin lock while holding one of a higher rank.
     Order,
-    /// Takes a sleeping lock that this process holds.
+    /// Acquires a sleeping lock that this thread holds.
     Sleeplock,
-    /// Reads from an address where nothing is mapped.
+    /// Reads an unmapped address.
     Fault,
 }
 
 impl Mistake {
-    /// The one with this name.
+    /// The mistake with this name.
     pub fn from_name(name: &str) -> Option<Mistake> {
         match name {
             "spinlock" => Some(Mistake::Spinlock),
@@ -31,7 +30,7 @@ impl Mistake {
         }
     }
 
-    /// Makes the mistake. For a process that has no address space yet.
+    /// Makes the mistake. The process must not have an address space yet.
     pub fn make(self) {
         match self {
             Mistake::Spinlock => {
@@ -39,17 +38,17 @@ impl Mistake {
                 drop(TABLE.lock());
             }
             Mistake::Order => {
-                let _later = LATER.lock();
+                let _later = RUN_RANKED.lock();
                 drop(TABLE.lock());
             }
             Mistake::Sleeplock => {
                 let process = current();
-                let _first = process.own.lock();
-                drop(process.own.lock());
+                let _first = process.resources.lock();
+                drop(process.resources.lock());
             }
             Mistake::Fault => {
                 let nothing = core::hint::black_box(core::ptr::without_provenance::<u64>(0x1230));
-                // SAFETY: nothing is mapped below the kernel's half yet, so it ends with a panic.
+                // SAFETY: nothing is mapped below the kernel half yet, so this faults and panics.
                 unsafe { nothing.read_volatile() };
             }
         }

@@ -1,98 +1,98 @@
-//! The terminal: line editing on input, output of programs and of the kernel.
+//! The console: the terminal's line discipline, and output of programs and of the kernel.
 
 use super::{power, uart};
 use crate::arch::hart;
 use crate::mm::user::UserRange;
 use crate::platform::Platform;
-use crate::sched::{self, Awaited, WaitQueue};
-use crate::sync::{Once, SpinGuard, SpinLock, patiently, rank};
+use crate::sched::{self, WaitQueue, Wchan};
+use crate::sync::{Once, SpinGuard, SpinLock, poll_timeout, rank};
 use abi::{Errno, FIRST_GROUP};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
 use line::{Input, control};
 
 const CAPACITY: usize = 1024;
-/// Programs' bytes go in and out through a buffer of this size on the stack.
+/// Bytes of the stack buffer for copies from and to user memory.
 const CHUNK: usize = 128;
 
-/// What others do for the terminal.
+/// Functions of higher floors that the console calls.
 pub struct Hooks {
-    /// Ends the job with this process group; false if there is none. Called by the interrupt handler.
+    /// Kills the job with this process group; returns false if there is none. Called by the interrupt handler.
     pub interrupt: fn(i32) -> bool,
-    /// Whether the running process reads commands, and is none of this group, which is in the
-    /// foreground.
+    /// Whether the running process is a shell: it is not in this group, the foreground one.
     pub is_shell: fn(i32) -> bool,
-    /// Prints the state of memory.
+    /// Prints the state of memory (Ctrl-T).
     pub dump_memory: fn(),
-    /// Prints what harts and processes do.
+    /// Prints the state of harts and processes (Ctrl-P).
     pub dump_state: fn(),
 }
 
 static HOOKS: Once<Hooks> = Once::new();
 
-/// Takes the serial port into use, and these for the keys that are none of a line's.
+/// Initializes the serial port; sets the hooks.
 pub fn init(platform: &Platform, hooks: Hooks) {
     HOOKS.set(hooks);
-    uart::init(platform, interrupt_of_port);
+    uart::init(platform, uart_interrupt);
 }
 
-/// Input not read yet.
-struct Typed {
+/// Input that is not read yet.
+struct Tty {
     input: Input<CAPACITY>,
-    /// There was no room for more: what is typed waits in the serial port.
-    held: bool,
+    /// The buffer was full: receive interrupts are off, and further input waits in the serial port.
+    throttled: bool,
 }
 
-static TYPED: SpinLock<Typed, { rank::DEVICE }> = SpinLock::new(Typed {
+static TTY: SpinLock<Tty, { rank::DEVICE }> = SpinLock::new(Tty {
     input: Input::new(),
-    held: false,
+    throttled: false,
 });
-/// The process group that Ctrl-C ends.
+/// The foreground process group, which Ctrl-C kills.
 static FOREGROUND: AtomicI32 = AtomicI32::new(FIRST_GROUP);
-static LINES: WaitQueue = WaitQueue::new(Awaited::Line);
+static LINES: WaitQueue = WaitQueue::new(Wchan::Line);
 static OUTPUT: SpinLock<(), { rank::OUTPUT }> = SpinLock::new(());
-/// The index of the hart that panicked. From then on it asks for no lock, and another hart that has
-/// something to print stops instead.
-static PANICKED: AtomicUsize = AtomicUsize::new(NOBODY);
-const NOBODY: usize = usize::MAX;
+/// Index of the hart that panicked. From then on it prints without the lock, and any other hart that prints
+/// halts.
+static PANIC_HART: AtomicUsize = AtomicUsize::new(NO_HART);
+const NO_HART: usize = usize::MAX;
 
-/// From now on only this hart's output goes out, whoever holds the lock.
-pub fn panicked() {
-    // A line that is under way comes to its end.
-    core::mem::forget(patiently(|| OUTPUT.try_lock()));
-    PANICKED.store(hart::this().index(), Ordering::SeqCst);
+/// From now on this hart prints without the lock, and others do not print.
+pub fn enter_panic() {
+    // Lets a line that another hart is printing end.
+    core::mem::forget(poll_timeout(|| OUTPUT.try_lock()));
+    PANIC_HART.store(hart::this().index(), Ordering::SeqCst);
 }
 
-/// How output waits for the lock: until it is free, for a while, or not at all.
-static HASTE: AtomicU8 = AtomicU8::new(NONE);
-const NONE: u8 = 0;
-const SOME: u8 = 1;
-const GREAT: u8 = 2;
+/// How output acquires the lock: it waits, waits with a timeout, or only tries.
+static LOCK_MODE: AtomicU8 = AtomicU8::new(WAIT);
+const WAIT: u8 = 0;
+const WAIT_TIMEOUT: u8 = 1;
+const TRY: u8 = 2;
 
-/// Prints something that must come out even if the holder of the lock does nothing any more.
-pub fn in_a_hurry(print: impl FnOnce()) {
-    if PANICKED.load(Ordering::SeqCst) != NOBODY {
+/// Calls `print` such that it makes progress even if the output lock's holder is stuck, as Linux's
+/// `bust_spinlocks`.
+pub fn bust_spinlocks(print: impl FnOnce()) {
+    if PANIC_HART.load(Ordering::SeqCst) != NO_HART {
         return;
     }
-    HASTE.store(SOME, Ordering::Relaxed);
+    LOCK_MODE.store(WAIT_TIMEOUT, Ordering::Relaxed);
     print();
-    HASTE.store(NONE, Ordering::Relaxed);
+    LOCK_MODE.store(WAIT, Ordering::Relaxed);
 }
 
-/// The lock of the output, or nothing for who must not wait for it.
+/// Acquires the output lock; `None` if the caller may print without it.
 fn lock_output() -> Option<SpinGuard<'static, (), { rank::OUTPUT }>> {
-    match PANICKED.load(Ordering::SeqCst) {
-        NOBODY => {}
+    match PANIC_HART.load(Ordering::SeqCst) {
+        NO_HART => {}
         hart if hart == hart::this().index() => return None,
-        // The panic's message is to come out in one piece and to be the last one.
-        _ => power::stop(),
+        // The panic message must be in one piece and the last output.
+        _ => power::halt(),
     }
-    match HASTE.load(Ordering::Relaxed) {
-        NONE => Some(OUTPUT.lock()),
-        SOME => {
-            let guard = patiently(|| OUTPUT.try_lock());
+    match LOCK_MODE.load(Ordering::Relaxed) {
+        WAIT => Some(OUTPUT.lock()),
+        WAIT_TIMEOUT => {
+            let guard = poll_timeout(|| OUTPUT.try_lock());
             if guard.is_none() {
-                HASTE.store(GREAT, Ordering::Relaxed);
+                LOCK_MODE.store(TRY, Ordering::Relaxed);
             }
             guard
         }
@@ -100,12 +100,12 @@ fn lock_output() -> Option<SpinGuard<'static, (), { rank::OUTPUT }>> {
     }
 }
 
-fn put_all(bytes: &[u8]) {
+fn write_bytes(bytes: &[u8]) {
     let _guard = lock_output();
-    put_locked(bytes);
+    write_bytes_locked(bytes);
 }
 
-fn put_locked(bytes: &[u8]) {
+fn write_bytes_locked(bytes: &[u8]) {
     for &byte in bytes {
         if byte == b'\n' {
             uart::put(b'\r');
@@ -114,7 +114,7 @@ fn put_locked(bytes: &[u8]) {
     }
 }
 
-/// The kernel's own output, a line at a time so that lines of several harts do not mix.
+/// A buffer for the kernel's output, so that lines of several harts do not mix.
 struct Line {
     bytes: [u8; 256],
     length: usize,
@@ -137,12 +137,12 @@ impl Write for Line {
 
 impl Line {
     fn flush(&mut self) {
-        put_all(self.bytes.get(..self.length).unwrap_or_default());
+        write_bytes(self.bytes.get(..self.length).unwrap_or_default());
         self.length = 0;
     }
 }
 
-/// Prints for the kernel; `print!` and `println!` call it.
+/// Implements `print!` and `println!`.
 pub fn print(arguments: fmt::Arguments<'_>) {
     let mut line = Line {
         bytes: [0; 256],
@@ -166,7 +166,10 @@ macro_rules! println {
     };
 }
 
-/// Writes a program's bytes.
+/// Writes bytes of the running process; returns their number.
+///
+/// # Errors
+/// `Interrupted` if the process is killed; `BadAddress` if not even the first bytes can be read.
 pub fn write(from: UserRange) -> Result<usize, Errno> {
     let mut buffer = [0; CHUNK];
     let mut done = 0;
@@ -177,7 +180,7 @@ pub fn write(from: UserRange) -> Result<usize, Errno> {
         let part = from.part(done, CHUNK);
         let bytes = buffer.get_mut(..part.len()).ok_or(Errno::Invalid)?;
         match part.read(bytes) {
-            Ok(()) => put_all(bytes),
+            Ok(()) => write_bytes(bytes),
             Err(error) if done == 0 => return Err(error),
             Err(_) => break,
         }
@@ -186,27 +189,31 @@ pub fn write(from: UserRange) -> Result<usize, Errno> {
     Ok(done)
 }
 
-/// Reads at most one line for a program; 0 bytes mean the end of the input.
+/// Reads at most one line into memory of the running process; returns the number of bytes, 0 at the end of
+/// input. Sleeps until there is a line.
+///
+/// # Errors
+/// `Interrupted` if the process is killed; `BadAddress` if not even the first bytes can be written.
 pub fn read(to: UserRange) -> Result<usize, Errno> {
     let mut buffer = [0; CHUNK];
     let mut done = 0;
     let by_shell = (HOOKS.get().is_shell)(foreground());
     while done < to.len() {
-        let mut typed = TYPED.lock();
-        while !typed.input.has_line() {
+        let mut tty = TTY.lock();
+        while !tty.input.has_line() {
             if done > 0 {
                 return Ok(done);
             }
-            typed = LINES.wait(typed)?;
+            tty = LINES.wait(tty)?;
         }
         if by_shell {
-            typed.input.remember();
+            tty.input.remember();
         }
         let part = to.part(done, CHUNK);
         let piece = buffer.get_mut(..part.len()).unwrap_or_default();
-        let (count, ended) = typed.input.take(piece, done);
-        typed.let_more_in();
-        drop(typed);
+        let (count, ended) = tty.input.take(piece, done);
+        tty.unthrottle();
+        drop(tty);
         match part.write(buffer.get(..count).unwrap_or_default()) {
             Ok(()) => {}
             Err(error) if done == 0 => return Err(error),
@@ -220,77 +227,76 @@ pub fn read(to: UserRange) -> Result<usize, Errno> {
     Ok(done)
 }
 
-/// The process group that Ctrl-C ends.
+/// The foreground process group, which Ctrl-C kills.
 pub fn foreground() -> i32 {
     FOREGROUND.load(Ordering::Relaxed)
 }
 
-/// Has Ctrl-C end another one.
+/// Sets the foreground process group.
 pub fn set_foreground(group: i32) {
     FOREGROUND.store(group, Ordering::Relaxed);
 }
 
-impl Typed {
-    /// Goes on with the input that had to wait, if there is room again.
-    fn let_more_in(&mut self) {
-        if self.held && self.input.has_room() {
-            self.held = false;
-            uart::hold_input(false);
+impl Tty {
+    /// Resumes throttled input if there is room again.
+    fn unthrottle(&mut self) {
+        if self.throttled && self.input.has_room() {
+            self.throttled = false;
+            uart::set_throttled(false);
         }
     }
 }
 
-/// True if another byte can be taken; otherwise the serial port is told to keep it until there is
-/// room, so that what is typed ahead is not lost.
+/// Whether there is room for another byte. If not, throttles the serial port, so that no input is lost.
 fn has_room() -> bool {
-    let mut typed = TYPED.lock();
-    let room = typed.input.has_room();
+    let mut tty = TTY.lock();
+    let room = tty.input.has_room();
     if !room {
-        typed.held = true;
-        uart::hold_input(true);
+        tty.throttled = true;
+        uart::set_throttled(true);
     }
     room
 }
 
-fn interrupt_of_port() {
+fn uart_interrupt() {
     while let Some(byte) = uart::get(has_room) {
-        handle(byte);
+        receive(byte);
     }
 }
 
-/// Handles one typed byte.
-fn handle(byte: u8) {
+/// Handles one byte of input.
+fn receive(byte: u8) {
     const INTERRUPT: u8 = control(b'C');
     const STATE: u8 = control(b'P');
     const MEMORY: u8 = control(b'T');
     match byte {
         0 => {}
         INTERRUPT => interrupt(),
-        STATE => in_a_hurry(HOOKS.get().dump_state),
-        MEMORY => in_a_hurry(HOOKS.get().dump_memory),
+        STATE => bust_spinlocks(HOOKS.get().dump_state),
+        MEMORY => bust_spinlocks(HOOKS.get().dump_memory),
         _ => add(byte),
     }
 }
 
 fn add(byte: u8) {
-    let mut typed = TYPED.lock();
+    let mut tty = TTY.lock();
     let output = lock_output();
-    let ends = typed.input.add(byte, &mut put_locked);
+    let ends = tty.input.add(byte, &mut write_bytes_locked);
     drop(output);
-    drop(typed);
+    drop(tty);
     if ends {
         LINES.wake_all();
     }
 }
 
-/// Drops what was typed, and ends what runs in the foreground.
+/// Ctrl-C: drops the input and kills the foreground job.
 fn interrupt() {
-    let mut typed = TYPED.lock();
+    let mut tty = TTY.lock();
     let output = lock_output();
-    typed.input.abandon(&mut put_locked);
+    tty.input.abandon(&mut write_bytes_locked);
     drop(output);
-    drop(typed);
+    drop(tty);
     let ended = (HOOKS.get().interrupt)(foreground());
-    TYPED.lock().input.forget(ended);
+    TTY.lock().input.forget(ended);
     LINES.wake_all();
 }

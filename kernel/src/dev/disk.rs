@@ -1,14 +1,14 @@
-//! The disk: a virtio block device, one request at a time (the file system's lock lets no second
-//! one begin), the waiting thread asleep until the device interrupts.
+//! The disk: a virtio block device, with one request at a time, since the file system's lock serializes them. The
+//! requesting thread sleeps until the device interrupts.
 
 use super::plic;
 use crate::arch::{hart, layout};
-use crate::mm::device::Window;
+use crate::mm::device::Mmio;
 use crate::mm::heap;
 use crate::mm::kernel_space::map_device;
 use crate::mm::ram::{pointer_to, zero};
 use crate::platform::{Platform, Registers};
-use crate::sched::{Awaited, WaitQueue};
+use crate::sched::{WaitQueue, Wchan};
 use crate::sync::{Once, SpinLock, rank};
 use abi::Event;
 use bitflags::bitflags;
@@ -22,15 +22,15 @@ use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 use xv6fs::{BLOCK_SIZE, BlockDevice, DeviceError};
 use zerocopy::{Immutable, IntoBytes};
 
-/// Bytes of a sector, in which the device counts.
+/// Bytes of a sector, the device's unit.
 const SECTOR_SIZE: u64 = 512;
 const SECTORS_PER_BLOCK: u64 = BLOCK_SIZE as u64 / SECTOR_SIZE;
-/// The device's one queue.
+/// Index of the device's only queue.
 const QUEUE: u16 = 0;
 const QUEUE_SIZE: usize = 16;
 
 bitflags! {
-    /// What the device offers and the driver knows.
+    /// Device features that the driver negotiates.
     #[derive(Clone, Copy, Debug)]
     struct Features: u64 {
         /// It has a write cache, and a request to flush it.
@@ -40,7 +40,7 @@ bitflags! {
     }
 }
 
-/// The device and its queue of requests.
+/// The device and its virtqueue.
 struct Device {
     transport: MmioTransport<'static>,
     queue: VirtQueue<KernelHal, QUEUE_SIZE>,
@@ -76,7 +76,7 @@ struct Shared {
 
 static SHARED: Once<Shared> = Once::new();
 
-/// What a request does, as the device has it.
+/// Request types of the virtio specification.
 #[derive(Clone, Copy, IntoBytes, Immutable)]
 #[repr(u32)]
 enum Kind {
@@ -85,7 +85,7 @@ enum Kind {
     Flush = 4,
 }
 
-/// The first part of a request.
+/// The header of a request.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
 struct Header {
@@ -94,10 +94,10 @@ struct Header {
     sector: u64,
 }
 
-/// What the device reads and writes beside the data.
+/// A request without its data.
 struct Request {
     header: Header,
-    /// [`DONE`] in the end, unless the disk has failed.
+    /// Written by the device: [`DONE`], or an error.
     status: u8,
 }
 
@@ -111,17 +111,17 @@ enum Data<'a> {
     Flush,
 }
 
-/// The disk as the file system has it: the right to begin requests.
+/// The block device for the file system; its owner may make requests.
 pub struct Disk {
     request: KBox<Request>,
 }
 
-/// Finds the first block device and takes it into use; `None` if there is none.
+/// Finds and initializes the first block device; `None` if there is none.
 pub fn init(platform: &Platform) -> Option<Disk> {
     let (device, number) = platform.virtio().iter().find_map(probe)?;
     SHARED.set(Shared {
         device: SpinLock::new(device),
-        done: WaitQueue::new(Awaited::Disk),
+        done: WaitQueue::new(Wchan::Disk),
     });
     plic::register(number, interrupt);
     plic::enable(number);
@@ -136,17 +136,17 @@ pub fn init(platform: &Platform) -> Option<Disk> {
 }
 
 fn probe(registers: &Registers) -> Option<(Device, u32)> {
-    let window = Window::map(registers).ok()?;
-    let header = NonNull::new(window.start() as *mut VirtIOHeader)?;
-    // SAFETY: the registers of a virtio device, mapped for ever and used only here.
-    let transport = unsafe { MmioTransport::new(header, window.size()) }.ok()?;
+    let mmio = Mmio::map(registers).ok()?;
+    let header = NonNull::new(mmio.start() as *mut VirtIOHeader)?;
+    // SAFETY: the registers of a virtio device, never unmapped and used only here.
+    let transport = unsafe { MmioTransport::new(header, mmio.size()) }.ok()?;
     if transport.device_type() != DeviceType::Block {
         return None;
     }
     Some((Device::new(transport).ok()?, registers.interrupt))
 }
 
-/// The device has finished a request.
+/// The interrupt handler: a request is complete.
 fn interrupt() {
     if let Some(shared) = SHARED.try_get() {
         let _ = shared.device.lock().transport.ack_interrupt();
@@ -155,7 +155,7 @@ fn interrupt() {
 }
 
 impl Request {
-    /// Calls `act` with what the device reads and what it writes.
+    /// Calls `act` with the buffers that the device reads and those that it writes.
     fn with_buffers<T>(
         &mut self,
         data: &mut Data<'_>,
@@ -172,7 +172,7 @@ impl Request {
 }
 
 impl Disk {
-    /// Makes a request and sleeps until the device has done it.
+    /// Submits a request and sleeps until it is complete.
     fn transfer(&mut self, block: u32, mut data: Data<'_>) -> Result<(), DeviceError> {
         let shared = SHARED.get();
         let request = &mut *self.request;
@@ -184,8 +184,8 @@ impl Disk {
         request.header.sector = u64::from(block) * SECTORS_PER_BLOCK;
         request.status = NOT_DONE;
         let mut device = shared.device.lock();
-        // SAFETY: nobody touches request and data, and they stay where they are, until `pop_used` below
-        // has taken them back from the device: this thread sleeps until then, and is not interrupted.
+        // SAFETY: request and data are neither accessed nor moved until `pop_used` below has returned them: this
+        // thread sleeps until then, uninterruptibly.
         let token = request.with_buffers(&mut data, |inputs, outputs| unsafe {
             device.queue.add(inputs, outputs)
         });
@@ -231,7 +231,10 @@ impl BlockDevice for Disk {
     }
 }
 
-/// The physical address of a buffer, which is in the direct map, as all that this driver gives away.
+/// The physical address of a DMA buffer.
+///
+/// # Panics
+/// If it is not in the direct map.
 fn address(buffer: NonNull<[u8]>) -> PhysAddr {
     let address = buffer.cast::<u8>().addr().get();
     let direct_map = layout::DIRECT_MAP..layout::DIRECT_MAP + layout::DIRECT_MAP_SIZE;
@@ -239,7 +242,7 @@ fn address(buffer: NonNull<[u8]>) -> PhysAddr {
     layout::virt_to_phys(address)
 }
 
-/// What the driver crate needs of the kernel.
+/// The kernel's services for the driver crate.
 struct KernelHal;
 
 // SAFETY: DMA memory comes from the frame allocator, zeroed and used by nobody else; addresses are

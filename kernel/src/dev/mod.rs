@@ -1,4 +1,4 @@
-//! Devices.
+//! Device drivers.
 
 pub mod console;
 pub mod disk;
@@ -9,7 +9,7 @@ pub mod uart;
 use crate::mm::user::UserRange;
 use abi::Errno;
 
-/// A device that programs reach through a file.
+/// A device with a device file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Device {
     /// The terminal.
@@ -36,14 +36,14 @@ impl Device {
         }
     }
 
-    /// The process group that Ctrl-C at this terminal ends.
+    /// The terminal's foreground process group.
     pub fn foreground(self) -> i32 {
         match self {
             Device::Console => console::foreground(),
         }
     }
 
-    /// Has Ctrl-C end another one.
+    /// Sets the terminal's foreground process group.
     pub fn set_foreground(self, group: i32) {
         match self {
             Device::Console => console::set_foreground(group),

@@ -1,12 +1,12 @@
-//! The platform-level interrupt controller: gives each device interrupt to one hart that takes it
-//! (RISC-V PLIC specification).
+//! The platform-level interrupt controller: each device interrupt is claimed by one hart (RISC-V PLIC
+//! specification).
 
 use crate::arch::hart;
-use crate::mm::device::Window;
+use crate::mm::device::Mmio;
 use crate::platform::Platform;
 use crate::sync::Once;
 
-static WINDOW: Once<Window> = Once::new();
+static MMIO: Once<Mmio> = Once::new();
 
 const PRIORITY: usize = 0;
 const ENABLE: usize = 0x2000;
@@ -16,32 +16,35 @@ const CONTEXT_STRIDE: usize = 0x1000;
 const THRESHOLD: usize = 0;
 const CLAIM: usize = 4;
 
-/// On QEMU's `virt` and the boards like it, hart `n` has contexts 2n (machine) and 2n + 1
-/// (supervisor).
+/// This hart's supervisor context. On QEMU's `virt` and similar boards, hart `n` has contexts 2n (machine)
+/// and 2n + 1 (supervisor).
 fn context() -> usize {
     2 * hart::this().id() + 1
 }
 
 fn write(offset: usize, value: u32) {
-    WINDOW.get().write(offset, value);
+    MMIO.get().write(offset, value);
 }
 
 fn read(offset: usize) -> u32 {
-    WINDOW.get().read(offset)
+    MMIO.get().read(offset)
 }
 
 /// Maps the controller.
+///
+/// # Panics
+/// If the device tree has none, or if there is no memory.
 pub fn init(platform: &Platform) {
     let Some(registers) = platform.plic else {
         panic!("no interrupt controller")
     };
-    match Window::map(&registers) {
-        Ok(window) => WINDOW.set(window),
+    match Mmio::map(&registers) {
+        Ok(mmio) => MMIO.set(mmio),
         Err(_) => panic!("no memory to map the interrupt controller"),
     }
 }
 
-/// Lets an interrupt through to this hart.
+/// Enables an interrupt for this hart; does nothing for number 0.
 pub fn enable(interrupt: u32) {
     if interrupt == 0 {
         return;
@@ -52,13 +55,16 @@ pub fn enable(interrupt: u32) {
     write(CONTEXT + context() * CONTEXT_STRIDE + THRESHOLD, 0);
 }
 
-/// An interrupt and what is called for it.
+/// An interrupt number and its handler.
 type Handler = (u32, fn());
 
-/// Devices that interrupt.
+/// Registered handlers.
 static HANDLERS: [Once<Handler>; 8] = [const { Once::new() }; 8];
 
-/// Says what is to be called for an interrupt; at boot, on one hart.
+/// Registers the handler of an interrupt. Called at boot, on one hart.
+///
+/// # Panics
+/// If there are too many.
 pub fn register(interrupt: u32, handler: fn()) {
     match HANDLERS.iter().find(|place| place.try_get().is_none()) {
         Some(place) => place.set((interrupt, handler)),
@@ -72,7 +78,7 @@ fn handler(interrupt: u32) -> Option<fn()> {
     wanted.next().map(|(_, handler)| *handler)
 }
 
-/// Handles the interrupts that are pending for this hart.
+/// Claims and handles this hart's pending interrupts.
 pub fn handle_pending() {
     let claim = CONTEXT + context() * CONTEXT_STRIDE + CLAIM;
     loop {

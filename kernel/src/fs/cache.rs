@@ -1,5 +1,4 @@
-//! All inodes in memory, in order of their numbers. An inode stays here, with its pages, when nobody
-//! uses it any more, until memory gets short.
+//! The inode cache, sorted by inode number. An unused inode stays cached, with its pages, until memory is short.
 
 use super::inode::Inode;
 use super::volume;
@@ -16,19 +15,19 @@ use xv6fs::Fs;
 
 static INODES: SpinLock<KVec<KArc<Inode>>, { rank::CACHE }> = SpinLock::new(KVec::new());
 
-/// How often a hart that needs memory tries for the list of inodes.
-const PATIENCE: usize = 10_000;
+/// Attempts of the shrinker to lock the list of inodes.
+const TRY_LOCK_SPINS: usize = 10_000;
 
 struct PageCache;
 static PAGE_CACHE: PageCache = PageCache;
 
-/// Lets the allocator ask for cached pages back.
+/// Registers the page cache's shrinker.
 pub fn init() {
     frames().register_shrinker(&PAGE_CACHE);
 }
 
-/// Inodes in memory.
-pub fn counts() -> usize {
+/// Number of inodes in memory.
+pub fn inode_count() -> usize {
     INODES.lock().len()
 }
 
@@ -36,8 +35,8 @@ fn position(inodes: &[KArc<Inode>], inum: u32) -> Result<usize, usize> {
     inodes.binary_search_by_key(&inum, |inode| inode.inum())
 }
 
-/// The inode with this number. The file system is locked, so the number cannot get another meaning
-/// meanwhile.
+/// The inode with this number, read from the disk if it is not cached. The file system is locked, so the number is
+/// not reused meanwhile.
 pub fn get(fs: &mut Fs<Disk>, inum: u32) -> Result<InodeRef, Errno> {
     if let Some(inode) = find(inum) {
         return Ok(InodeRef::new(inode));
@@ -58,7 +57,7 @@ fn find(inum: u32) -> Option<KArc<Inode>> {
     inodes.get(position).cloned()
 }
 
-/// The last name of an inode is gone: it goes now, or with its last user.
+/// The last link of an inode is gone: frees it, unless it has users; then its last user does.
 pub fn unlinked(fs: &mut Fs<Disk>, inum: u32) {
     if let Some(inode) = find(inum) {
         inode.unlinked().store(true, Ordering::SeqCst);
@@ -69,8 +68,8 @@ pub fn unlinked(fs: &mut Fs<Disk>, inum: u32) {
     release_unlinked(fs, inum);
 }
 
-/// Frees an inode without names if it still is there and has no users. Where the disk fails the
-/// inode stays marked as free of names, and the next mount frees it.
+/// Frees an unlinked inode if it is not freed yet and has no users. After a disk error the inode remains on the
+/// disk with no links, and the next mount frees it.
 pub fn release_unlinked(fs: &mut Fs<Disk>, inum: u32) {
     let removed = {
         let mut inodes = INODES.lock();
@@ -85,7 +84,7 @@ pub fn release_unlinked(fs: &mut Fs<Disk>, inum: u32) {
                 }
                 inodes.remove(position)
             }
-            // Never used since it was read: nothing in memory. Freed already: its links say so.
+            // Not cached, or freed already; the link count below tells.
             Err(_) => None,
         }
     };
@@ -95,7 +94,7 @@ pub fn release_unlinked(fs: &mut Fs<Disk>, inum: u32) {
     }
 }
 
-/// Pages that the cache could give back now, and all it has, if the list is free.
+/// Reclaimable pages and all pages of the page cache; `None` if the list is locked.
 pub fn try_pages() -> Option<(usize, usize)> {
     let inodes = INODES.try_lock()?;
     let each = inodes
@@ -107,8 +106,8 @@ pub fn try_pages() -> Option<(usize, usize)> {
 
 impl Shrinker for PageCache {
     fn shrink(&self, wanted: usize) -> usize {
-        // Another hart lets go of the list soon; this one may hold it itself and never would.
-        let Some(mut inodes) = (0..PATIENCE).find_map(|_| {
+        // Not `lock`: the allocation that this is called from may be made with the list locked.
+        let Some(mut inodes) = (0..TRY_LOCK_SPINS).find_map(|_| {
             hint::spin_loop();
             INODES.try_lock()
         }) else {
@@ -136,11 +135,11 @@ impl Shrinker for PageCache {
     }
 }
 
-/// A counted use of an inode. With the last one an unlinked inode goes from the disk.
+/// A counted reference to an inode. Dropping the last one frees the inode on the disk if it is unlinked.
 pub struct InodeRef(KArc<Inode>);
 
 impl InodeRef {
-    /// One use more. The file system is locked, so that nobody frees the inode meanwhile.
+    /// Adds a user. Either the file system is locked or the caller has a reference, so nobody frees the inode.
     fn new(inode: KArc<Inode>) -> InodeRef {
         inode.users().fetch_add(1, Ordering::SeqCst);
         InodeRef(inode)
@@ -168,8 +167,8 @@ impl PartialEq for InodeRef {
 
 impl Drop for InodeRef {
     fn drop(&mut self) {
-        // Together with [`unlinked`]: each changes its own side first and then looks at the
-        // other's, so at least one of the two sees that the inode has to go.
+        // Pairs with [`unlinked`]: each changes its own flag first and then reads the other's, so at least one
+        // of the two frees the inode.
         if self.users().fetch_sub(1, Ordering::SeqCst) == 1
             && self.unlinked().load(Ordering::SeqCst)
         {
@@ -179,7 +178,7 @@ impl Drop for InodeRef {
 }
 
 impl InodeRef {
-    /// Frees the inode, which has lost its last name and its last user.
+    /// Frees the inode, which has no link and no user.
     #[cold]
     #[inline(never)]
     fn release(&self) {

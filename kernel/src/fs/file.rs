@@ -5,7 +5,7 @@ use super::pipe::{Pipe, ReadEnd, WriteEnd};
 use super::volume;
 use crate::dev::{self, Device};
 use crate::mm::user::UserRange;
-use crate::sched::{Awaited, SleepLock};
+use crate::sched::{SleepLock, Wchan};
 use abi::{Errno, FileType, OpenFlags, PAGE_SIZE, Stat};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::{KArc, KBox};
@@ -16,12 +16,12 @@ const MAJORS: core::ops::Range<i16> = 0..10;
 
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Open files in the whole system, pipe ends among them.
+/// Number of open files in the system, including pipe ends.
 pub fn open_files() -> usize {
     OPEN.load(Ordering::Relaxed)
 }
 
-/// An open file; what several descriptors, also of several processes, share.
+/// An open file, shared by the descriptors of `dup` and `fork`.
 pub struct File {
     source: Source,
     readable: bool,
@@ -43,7 +43,7 @@ enum Source {
 }
 
 impl Open for File {
-    /// Without those of its inode; a pipe's page is half its ends'.
+    /// Without the inode; each end of a pipe counts half of its page.
     fn bytes(&self) -> usize {
         match &self.source {
             Source::Inode { .. } | Source::Device { .. } => size_of::<File>(),
@@ -81,15 +81,15 @@ impl File {
             }
             FileType::Directory => Source::Inode {
                 inode,
-                offset: SleepLock::new(Awaited::OffsetLock, 0),
+                offset: SleepLock::new(Wchan::OffsetLock, 0),
             },
             FileType::File => {
                 if writable {
-                    inode.text().begin_write()?;
+                    inode.text().get_write_access()?;
                 }
                 Source::Inode {
                     inode,
-                    offset: SleepLock::new(Awaited::OffsetLock, 0),
+                    offset: SleepLock::new(Wchan::OffsetLock, 0),
                 }
             }
         };
@@ -101,16 +101,16 @@ impl File {
             if writable {
                 inode.truncate()?;
             } else {
-                inode.text().begin_write()?;
+                inode.text().get_write_access()?;
                 let done = inode.truncate();
-                inode.text().end_write();
+                inode.text().put_write_access();
                 done?;
             }
         }
         Ok(file)
     }
 
-    /// A new pipe: its end to read and its end to write.
+    /// A new pipe: read end and write end.
     pub fn pipe() -> Result<(KArc<File>, KArc<File>), Errno> {
         let (read, write) = Pipe::try_new()?;
         let read = File::try_new(Source::ReadEnd(read), true, false)?;
@@ -149,7 +149,10 @@ impl File {
         }
     }
 
-    /// The terminal that this is.
+    /// The terminal.
+    ///
+    /// # Errors
+    /// `NotTerminal` if it is none.
     pub fn terminal(&self) -> Result<Device, Errno> {
         match self.source {
             Source::Device { device, .. } => device.ok_or(Errno::NotTerminal),
@@ -165,7 +168,7 @@ impl File {
         }
     }
 
-    /// What `fstat` tells; a pipe has nothing to tell.
+    /// The result of `fstat`; `BadFile` for a pipe.
     pub fn stat(&self) -> Result<Stat, Errno> {
         match &self.source {
             Source::Inode { inode, .. } | Source::Device { inode, .. } => inode.stat(),
@@ -174,14 +177,13 @@ impl File {
     }
 }
 
-/// Most bytes that go into one transaction.
+/// Bytes copied from user memory at a time.
 const WRITE_CHUNK: usize = 16 << 10;
 
-/// The bytes go through a buffer of the kernel, because no lock of the file system may be held while
-/// user memory is touched.
+/// Writes through a kernel buffer, because no lock of the file system may be held while user memory is accessed.
 fn write_inode(inode: &InodeRef, offset: &mut u64, from: UserRange) -> Result<usize, Errno> {
     let buffer = |most: usize| KBox::try_new_zeroed_slice(from.len().min(most));
-    // A page does as well where memory is short or in pieces.
+    // A single page if memory is short or fragmented.
     let mut buffer = buffer(WRITE_CHUNK).or_else(|_| buffer(PAGE_SIZE))?;
     let mut done = 0;
     while done < from.len() {
@@ -208,7 +210,7 @@ impl Drop for File {
         if let Source::Inode { inode, .. } = &self.source
             && self.writable
         {
-            inode.text().end_write();
+            inode.text().put_write_access();
         }
     }
 }

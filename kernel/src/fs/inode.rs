@@ -1,4 +1,4 @@
-//! An inode in memory: who uses it, and the memory object with the pages of its content.
+//! An inode in memory, with its memory object: the page cache of its content.
 //!
 //! A file's content is cached once, in its object. `read`, `write` and program loading all use these
 //! pages; a write goes to the file system's block buffers before it is seen here, so that every cached
@@ -26,13 +26,13 @@ pub struct Inode {
     inum: u32,
     kind: FileType,
     major: i16,
-    /// References by files, directories and regions.
+    /// References by open files, current directories and regions.
     users: AtomicUsize,
-    /// No directory names it any more: it goes with its last user.
+    /// It has no link: its last user frees it.
     unlinked: AtomicBool,
     text: TextUse,
-    /// Knows the size, too. Whoever changes the content has the file system locked from the change on the
-    /// disk to the one here.
+    /// Pages and size. A change of the content holds the file system's lock from the change on the disk to the one
+    /// here.
     object: Object<Machine>,
 }
 
@@ -49,32 +49,32 @@ impl Inode {
         })
     }
 
-    /// Number on the disk.
+    /// Inode number.
     pub fn inum(&self) -> u32 {
         self.inum
     }
 
-    /// What it is.
+    /// File type.
     pub fn kind(&self) -> FileType {
         self.kind
     }
 
-    /// Which device.
+    /// Major device number.
     pub fn major(&self) -> i16 {
         self.major
     }
 
-    /// Bytes of content.
+    /// Size in bytes.
     pub fn size(&self) -> u64 {
         self.object.size()
     }
 
-    /// Its pages.
+    /// Its memory object.
     pub fn object(&self) -> &Object<Machine> {
         &self.object
     }
 
-    /// Who runs it, and who may write it.
+    /// Counts of executors and writers.
     pub(super) fn text(&self) -> &TextUse {
         &self.text
     }
@@ -87,7 +87,7 @@ impl Inode {
         &self.unlinked
     }
 
-    /// What `fstat` tells.
+    /// The result of `fstat`.
     pub fn stat(&self) -> Result<Stat, Errno> {
         let info = volume::lock().stat(self.inum)?;
         Ok(Stat {
@@ -100,12 +100,12 @@ impl Inode {
         })
     }
 
-    /// A page of the content; none behind the end.
+    /// A page of the content, read in if it is not cached; `None` past the end.
     pub fn page(&self, index: u64) -> Result<Option<Page<Machine>>, Errno> {
         self.object.page(index, self)
     }
 
-    /// A page of the content and how many of its bytes the file has, as of one moment; none behind the end.
+    /// A page of the content and the number of its bytes within the file, read atomically; `None` past the end.
     fn page_and_length(&self, index: u64) -> Result<Option<(Frame, usize)>, Errno> {
         let page = self.page(index)?;
         Ok(page.map(|Page { frame, size }| {
@@ -115,7 +115,7 @@ impl Inode {
         }))
     }
 
-    /// Copies content from `offset` on to memory of the kernel, as much as there is.
+    /// Copies content from `offset` on to kernel memory, up to the end of the file.
     pub fn copy_to(&self, offset: u64, to: &mut [u8]) -> Result<(), Errno> {
         let mut done = 0;
         while done < to.len() {
@@ -138,13 +138,12 @@ impl Inode {
         Ok(())
     }
 
-    /// Copies content from `offset` on to user memory; gives the number of bytes, fewer than asked
-    /// at the end of the file.
+    /// Copies content from `offset` on to user memory; returns the number of bytes, fewer at the end of the file.
     pub fn read(&self, offset: u64, to: UserRange) -> Result<usize, Errno> {
         if self.kind == FileType::Directory {
             return self.read_directory(offset, to);
         }
-        // A page is not dropped while it is copied from.
+        // The page that is copied from is pinned.
         let _commit = Commit::try_new(1)?;
         let mut done = 0;
         while done < to.len() {
@@ -173,7 +172,7 @@ impl Inode {
         Ok(done)
     }
 
-    /// Directories change through the block cache, so their content is never cached as pages.
+    /// Directories are read and written through the block cache, so the page cache does not have them.
     fn read_directory(&self, offset: u64, to: UserRange) -> Result<usize, Errno> {
         let _commit = Commit::try_new(1)?;
         let mut page = Frame::try_new(Use::Kernel)?;
@@ -194,7 +193,7 @@ impl Inode {
         Ok(done)
     }
 
-    /// Writes bytes of the kernel at `offset`, as many as fit one transaction; gives their number.
+    /// Writes `data` at `offset`, as much as fits one transaction; returns the number of bytes.
     pub(super) fn write(&self, offset: u64, data: &[u8]) -> Result<usize, Errno> {
         let mut fs = volume::lock();
         let limit = data.len().min(fs.write_limit());
@@ -212,14 +211,14 @@ impl Inode {
         Ok(count)
     }
 
-    /// Drops the whole content.
+    /// Truncates to size 0.
     pub(super) fn truncate(&self) -> Result<(), Errno> {
         if self.size() == 0 {
-            return Ok(()); // as each newly made file is: no transaction for nothing
+            return Ok(()); // no transaction for a new file
         }
         let mut fs = volume::lock();
         let done = fs.truncate(self.inum);
-        // A truncation that fails has gone a part of the way if it took several transactions.
+        // A truncation of several transactions may fail halfway.
         let size = match done {
             Ok(()) => 0,
             Err(_) => fs.stat(self.inum)?.size,
@@ -228,11 +227,11 @@ impl Inode {
         Ok(done?)
     }
 
-    /// Drops cached pages that nobody else uses, `wanted` at the most; gives their number. Does
-    /// nothing where the object is in use, because this is called from within allocations.
+    /// Drops at most `wanted` cached pages that nobody uses; returns their number. Does nothing if the object is
+    /// locked, because this is called from within allocations.
     pub(super) fn shrink(&self, wanted: usize) -> usize {
-        // A program that runs must not need memory for the list when it touches a page again.
-        self.object.shrink(wanted, self.text.may_be_run())
+        // While it is executed, the list of pages keeps its memory: a fault must not need to allocate it.
+        self.object.shrink(wanted, self.text.may_be_executed())
     }
 }
 

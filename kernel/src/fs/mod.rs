@@ -1,8 +1,7 @@
-//! Files: the xv6 file system under one sleeping lock, inodes in memory with their cached pages,
-//! open files, pipes.
+//! Files: the xv6 file system under one sleeping lock, the inode cache and page cache, open files, pipes.
 //!
-//! Locks, from the outside: the file system, then a file's object. Neither is held while user
-//! memory is touched, because a fault may need both.
+//! Lock order: the file system, then a file's object. Neither is held while user memory is accessed, because a
+//! fault may need both.
 
 mod cache;
 mod file;
@@ -13,9 +12,9 @@ mod program;
 mod text;
 mod volume;
 
-pub use cache::{InodeRef, counts, init as init_cache, try_pages};
+pub use cache::{InodeRef, init as init_cache, inode_count, try_pages};
 pub use file::{File, FileTable, open_files};
 pub use namei::{create, find, link, root, unlink};
 pub use pipe::pipes;
-pub use program::{TextFile, part_to_run};
+pub use program::{TextFile, text_part};
 pub use volume::{lock, mount, set_sync, shut_down, sync};

@@ -10,15 +10,15 @@ pub fn root() -> Result<InodeRef, Errno> {
     cache::get(&mut lock(), ROOT)
 }
 
-/// The inode that a path names.
+/// The inode of a path.
 pub fn find(start: &InodeRef, path: &[u8]) -> Result<InodeRef, Errno> {
     let mut fs = lock();
     let inum = fs.resolve(start.inum(), path)?;
     cache::get(&mut fs, inum)
 }
 
-/// Makes an inode with its directory entry. An existing one is an error, but for a file where a
-/// file is wanted (`reuse`): that one is opened.
+/// Creates an inode and its directory entry. If the name exists, returns its inode if `reuse` is set and it is not a
+/// directory, else an error.
 pub fn create(
     start: &InodeRef,
     path: &[u8],
@@ -38,14 +38,14 @@ pub fn create(
     }
     let inum = fs.create(directory, name, kind, numbers.0, numbers.1)?;
     cache::get(&mut fs, inum).inspect_err(|_| {
-        // No memory for the inode: the new file goes again, so that a failure leaves no trace.
+        // No memory for the inode: removes the new file again.
         if fs.unlink(directory, name).is_ok() {
             let _ = fs.free(inum);
         }
     })
 }
 
-/// Gives a file one more name.
+/// Adds a link to a file.
 pub fn link(start: &InodeRef, old: &[u8], new: &[u8]) -> Result<(), Errno> {
     let mut fs = lock();
     let inum = fs.resolve(start.inum(), old)?;
@@ -53,7 +53,7 @@ pub fn link(start: &InodeRef, old: &[u8], new: &[u8]) -> Result<(), Errno> {
     Ok(fs.link(inum, directory, name)?)
 }
 
-/// Takes a name away; the file goes with its last name and its last user.
+/// Removes a link; the file is freed with its last link and its last user.
 pub fn unlink(start: &InodeRef, path: &[u8]) -> Result<(), Errno> {
     let mut fs = lock();
     let (directory, name) = fs.resolve_parent(start.inum(), path)?;

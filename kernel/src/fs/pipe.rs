@@ -1,8 +1,8 @@
-//! Pipes: a page of bytes between two ends.
+//! Pipes: a ring buffer of one page.
 
 use crate::mm::user::UserRange;
 use crate::mm::{Commit, Frame};
-use crate::sched::{Awaited, SleepLock, WaitQueue};
+use crate::sched::{SleepLock, WaitQueue, Wchan};
 use abi::{Errno, Use};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fallible::KArc;
@@ -11,18 +11,18 @@ use frames::FRAME_SIZE;
 
 static PIPES: AtomicUsize = AtomicUsize::new(0);
 
-/// Pipes in the whole system.
+/// Number of pipes in the system.
 pub fn pipes() -> usize {
     PIPES.load(Ordering::Relaxed)
 }
 
-/// What the two ends share.
+/// A pipe, shared by its two ends.
 pub struct Pipe {
     state: SleepLock<State>,
-    /// Readers wait here for bytes.
-    filled: WaitQueue,
-    /// Writers wait here for room.
-    drained: WaitQueue,
+    /// Readers waiting for bytes.
+    rd_wait: WaitQueue,
+    /// Writers waiting for room.
+    wr_wait: WaitQueue,
 }
 
 struct State {
@@ -33,13 +33,13 @@ struct State {
     writer_gone: bool,
 }
 
-/// The end to read from.
+/// The read end.
 pub struct ReadEnd(KArc<Pipe>);
-/// The end to write to.
+/// The write end.
 pub struct WriteEnd(KArc<Pipe>);
 
 impl Pipe {
-    /// A new pipe's ends.
+    /// A new pipe: its two ends.
     pub fn try_new() -> Result<(ReadEnd, WriteEnd), Errno> {
         let state = State {
             _commit: Commit::try_new(1)?,
@@ -50,9 +50,9 @@ impl Pipe {
         };
         PIPES.fetch_add(1, Ordering::Relaxed);
         let pipe = KArc::try_new(Pipe {
-            state: SleepLock::new(Awaited::PipeLock, state),
-            filled: WaitQueue::new(Awaited::PipeBytes),
-            drained: WaitQueue::new(Awaited::PipeRoom),
+            state: SleepLock::new(Wchan::PipeLock, state),
+            rd_wait: WaitQueue::new(Wchan::PipeBytes),
+            wr_wait: WaitQueue::new(Wchan::PipeRoom),
         })?;
         Ok((ReadEnd(pipe.clone()), WriteEnd(pipe)))
     }
@@ -84,44 +84,44 @@ impl State {
 }
 
 impl ReadEnd {
-    /// Reads what is there, waiting for at least a byte; 0 when no writer is left.
+    /// Reads the available bytes; sleeps until there is at least one. Returns 0 when the write end is closed.
     pub fn read(&self, to: UserRange) -> Result<usize, Errno> {
         let mut state = self.0.state.lock();
         if to.len() == 0 {
             return Ok(0);
         }
         while state.ring.is_empty() && !state.writer_gone {
-            state = self.0.filled.wait(state)?;
+            state = self.0.rd_wait.wait(state)?;
         }
         let count = state.take(to)?;
         drop(state);
-        self.0.drained.wake_all();
+        self.0.wr_wait.wake_all();
         Ok(count)
     }
 }
 
 impl WriteEnd {
-    /// Writes all, waiting for room; fewer bytes only if the reader goes or the memory cannot be
-    /// read on the way, an error if that happens before the first.
+    /// Writes all bytes; sleeps until there is room. If the read end is closed or user memory cannot be read, returns
+    /// the bytes written before, or an error if there are none.
     pub fn write(&self, from: UserRange) -> Result<usize, Errno> {
         let mut done = 0;
         while done < from.len() {
             let mut state = self.0.state.lock();
             while state.ring.is_full() && !state.reader_gone {
-                state = self.0.drained.wait(state)?;
+                state = self.0.wr_wait.wait(state)?;
             }
             let put = match state.reader_gone {
                 true => Err(Errno::BrokenPipe),
                 false => state.put(from.part(done, from.len())),
             };
-            // Readers that are woken want the state at once.
+            // Unlocked before readers are woken, which lock the state.
             drop(state);
             match put {
                 Ok(count) => done += count,
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => return Ok(done),
             }
-            self.0.filled.wake_all();
+            self.0.rd_wait.wake_all();
         }
         Ok(done)
     }
@@ -130,13 +130,13 @@ impl WriteEnd {
 impl Drop for ReadEnd {
     fn drop(&mut self) {
         self.0.state.lock().reader_gone = true;
-        self.0.drained.wake_all();
+        self.0.wr_wait.wake_all();
     }
 }
 
 impl Drop for WriteEnd {
     fn drop(&mut self) {
         self.0.state.lock().writer_gone = true;
-        self.0.filled.wake_all();
+        self.0.rd_wait.wake_all();
     }
 }

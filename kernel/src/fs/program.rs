@@ -1,5 +1,4 @@
-//! Programs: files as address spaces map them to run them. A file that is open for writing cannot be mapped,
-//! but a copy of it can.
+//! Files that `exec` maps. A file that is open for writing cannot be mapped; then a copy of it is.
 
 use super::cache::InodeRef;
 use super::inode::Inode;
@@ -11,13 +10,16 @@ use frames::FRAME_SIZE;
 use vm::object::{Pager, Version};
 use vm::{Mappable, Object, Part};
 
-/// A file that some address space runs.
+/// A file that an address space executes; see [`TextUse`](super::text::TextUse).
 pub struct TextFile(InodeRef);
 
 impl TextFile {
-    /// Fails while the file is open for writing.
+    /// Denies write access to the file.
+    ///
+    /// # Errors
+    /// `TextBusy` if the file is open for writing; `NoMemory`.
     pub fn new(inode: &InodeRef) -> Result<TextFile, Errno> {
-        inode.text().begin_run(inode.object())?;
+        inode.text().begin_exec(inode.object())?;
         Ok(TextFile(inode.clone()))
     }
 }
@@ -37,20 +39,20 @@ impl AsRef<Object<Machine>> for TextFile {
 
 impl Clone for TextFile {
     fn clone(&self) -> TextFile {
-        self.0.text().share_run();
+        self.0.text().share_exec();
         TextFile(self.0.clone())
     }
 }
 
 impl Drop for TextFile {
     fn drop(&mut self) {
-        self.0.text().end_run();
+        self.0.text().end_exec();
     }
 }
 
-/// What a program shows of its file: `length` bytes from `offset` on. It is the file's own pages if they can
-/// be mapped as they are, and otherwise a copy.
-pub fn part_to_run(inode: &InodeRef, offset: u64, length: u64) -> Result<Part<Machine>, Errno> {
+/// The object to map for a segment: `length` bytes of the file from `offset` on. These are the file's own pages if the
+/// offset is aligned and the file is not open for writing, else a copy.
+pub fn text_part(inode: &InodeRef, offset: u64, length: u64) -> Result<Part<Machine>, Errno> {
     let aligned = offset.is_multiple_of(FRAME_SIZE as u64);
     if let Some(file) = aligned.then(|| TextFile::new(inode).ok()).flatten() {
         return Ok(Part {
@@ -76,7 +78,7 @@ pub fn part_to_run(inode: &InodeRef, offset: u64, length: u64) -> Result<Part<Ma
     })
 }
 
-/// Makes pages of what a file has from `offset` on, for `length` bytes.
+/// A pager that copies `length` bytes of a file from `offset` on.
 struct Copier<'a> {
     inode: &'a Inode,
     offset: u64,

@@ -1,5 +1,5 @@
-//! Who runs a file and who may write it. As long as a file is run, nobody can open it for writing, so that
-//! its program does not change.
+//! Executors and writers of a file exclude each other, as with Linux's `i_writecount`: while a file is executed, it
+//! cannot be opened for writing, and the other way round.
 
 use crate::mm::{Commit, Machine};
 use crate::sync::{SpinLock, rank};
@@ -7,18 +7,18 @@ use abi::Errno;
 use frames::FRAME_SIZE;
 use vm::Object;
 
-/// Who runs a file and who may write it.
+/// The executors and writers of a file.
 pub struct TextUse(SpinLock<Uses, { rank::DEVICE }>);
 
 struct Uses {
-    /// Above zero: regions that run the file. Below zero: open files that may write it.
+    /// Positive: regions that execute the file. Negative: open files with write access.
     count: i32,
-    /// The pages of a file that is run, which are not dropped while they are mapped.
+    /// The pages of an executed file: mapped pages are not reclaimable.
     commit: Commit,
 }
 
 impl Uses {
-    /// Adds a region to those there are; false if there are none.
+    /// Adds a region if there is one already; returns whether it did.
     fn join(&mut self) -> Result<bool, Errno> {
         if self.count < 0 {
             return Err(Errno::TextBusy);
@@ -37,8 +37,11 @@ impl TextUse {
         }))
     }
 
-    /// Adds a writer, unless the file is being run.
-    pub(super) fn begin_write(&self) -> Result<(), Errno> {
+    /// Adds a writer.
+    ///
+    /// # Errors
+    /// `TextBusy` if the file is executed.
+    pub(super) fn get_write_access(&self) -> Result<(), Errno> {
         let mut uses = self.0.lock();
         if uses.count > 0 {
             return Err(Errno::TextBusy);
@@ -47,19 +50,21 @@ impl TextUse {
         Ok(())
     }
 
-    /// Ends what [`TextUse::begin_write`] began.
-    pub(super) fn end_write(&self) {
+    /// Removes a writer.
+    pub(super) fn put_write_access(&self) {
         self.0.lock().count += 1;
     }
 
-    /// Whether the file is being run; also where that cannot be told at the moment.
-    pub(super) fn may_be_run(&self) -> bool {
+    /// Whether the file is executed; also true if the lock is held.
+    pub(super) fn may_be_executed(&self) -> bool {
         self.0.try_lock().is_none_or(|uses| uses.count > 0)
     }
 
-    /// Adds a region, unless the file is open for writing; with the first one all of the file's pages
-    /// are promised.
-    pub(super) fn begin_run(&self, object: &Object<Machine>) -> Result<(), Errno> {
+    /// Adds a region that executes the file. The first one commits all of the file's pages.
+    ///
+    /// # Errors
+    /// `TextBusy` if the file is open for writing; `NoMemory`.
+    pub(super) fn begin_exec(&self, object: &Object<Machine>) -> Result<(), Errno> {
         if self.0.lock().join()? {
             return Ok(());
         }
@@ -70,7 +75,7 @@ impl TextUse {
             if uses.join()? {
                 return Ok(());
             }
-            // Nobody writes the file now, but somebody may have since its size was looked at.
+            // The size may have changed before the lock was taken.
             if pages == object.size().div_ceil(FRAME_SIZE as u64) {
                 uses.count = 1;
                 uses.commit = commit;
@@ -79,13 +84,13 @@ impl TextUse {
         }
     }
 
-    /// Adds a region to those there are.
-    pub(super) fn share_run(&self) {
+    /// Adds a region to a file that is executed already.
+    pub(super) fn share_exec(&self) {
         self.0.lock().count += 1;
     }
 
-    /// Ends what [`TextUse::begin_run`] or [`TextUse::share_run`] began.
-    pub(super) fn end_run(&self) {
+    /// Removes a region.
+    pub(super) fn end_exec(&self) {
         let mut uses = self.0.lock();
         uses.count -= 1;
         if uses.count == 0 {

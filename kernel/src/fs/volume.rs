@@ -1,13 +1,13 @@
-//! The mounted file system, under one sleeping lock, and when its changes go to the disk.
+//! The mounted file system, under one sleeping lock, and its writeback.
 //!
-//! A call leaves its changes in the running transaction, in memory. A thread of the kernel brings them to
-//! the disk when nobody else wants to run, and otherwise when they are [`MOST_AGE`] old; `sync` and
-//! the end of the machine do not wait for it. It sleeps as long as there is nothing to bring.
+//! A system call leaves its changes in the running transaction, in memory. The kernel thread `writeback` writes them
+//! to the disk when the machine is idle, and otherwise when they are [`DIRTY_EXPIRE_SECONDS`] old. `sync` and
+//! shutdown write them at once. The thread sleeps while nothing is dirty.
 
 use crate::arch::timer;
 use crate::dev::disk::Disk;
 use crate::println;
-use crate::sched::{self, Awaited, SleepGuard, SleepLock, WaitQueue};
+use crate::sched::{self, SleepGuard, SleepLock, WaitQueue, Wchan};
 use crate::sync::{Once, SpinLock, rank};
 use abi::Errno;
 use core::ops::{Deref, DerefMut};
@@ -17,27 +17,27 @@ use xv6fs::{Error, Fs};
 /// Block buffers: what xv6's log can pin, and some more. File content is cached in pages, not here.
 const BUFFERS: usize = 43;
 
-/// Milliseconds between two looks at whether the machine idles, while there are changes.
-const PERIOD_MS: u64 = 40;
-/// Seconds that changes are in memory only, at the most.
-const MOST_AGE: u64 = 5;
+/// Milliseconds between two checks whether the machine is idle, while there are dirty blocks.
+const WRITEBACK_PERIOD_MS: u64 = 40;
+/// Seconds after which changes are written even if the machine is busy.
+const DIRTY_EXPIRE_SECONDS: u64 = 5;
 
 static FS: Once<SleepLock<Volume>> = Once::new();
 static SYNC: AtomicBool = AtomicBool::new(false);
 
-/// Whether there are changes to bring to the disk.
-static CHANGED: SpinLock<bool, { rank::DEVICE }> = SpinLock::new(false);
-static CHANGES: WaitQueue = WaitQueue::new(Awaited::Changes);
+/// Whether there are dirty blocks.
+static DIRTY: SpinLock<bool, { rank::DEVICE }> = SpinLock::new(false);
+static WRITEBACK: WaitQueue = WaitQueue::new(Wchan::Writeback);
 
 struct Volume {
     fs: Fs<Disk>,
-    /// The thread that writes back was told of changes, and has not found all of them written since.
-    told: bool,
-    /// The disk has failed, and a line has said so.
+    /// The writeback thread was woken, and has not written all changes since.
+    writeback_pending: bool,
+    /// The last write failed, which was reported.
     failing: bool,
 }
 
-/// Has each call bring its changes to the disk before it returns; before the file system is mounted.
+/// Makes each system call write its changes before it returns; called before the file system is mounted.
 pub fn set_sync() {
     SYNC.store(true, Ordering::Relaxed);
 }
@@ -46,20 +46,24 @@ pub fn set_sync() {
 pub fn mount(disk: Disk) -> Result<(), Error> {
     let mut fs = Fs::mount(disk, BUFFERS)?;
     fs.set_sync(SYNC.load(Ordering::Relaxed));
-    let (told, failing) = (false, false);
+    let (writeback_pending, failing) = (false, false);
     FS.set(SleepLock::new(
-        Awaited::FileSystemLock,
-        Volume { fs, told, failing },
+        Wchan::FileSystemLock,
+        Volume {
+            fs,
+            writeback_pending,
+            failing,
+        },
     ));
     sched::spawn("writeback", write_back).map_err(|_| Error::NoMemory)
 }
 
-/// The file system, for this process alone until the guard goes.
+/// Locks the file system.
 pub fn lock() -> FsGuard {
     FsGuard(FS.get().lock())
 }
 
-/// The right to use the file system.
+/// The guard of the file system's lock. Dropping it wakes the writeback thread if there are dirty blocks.
 pub struct FsGuard(SleepGuard<'static, Volume>);
 
 impl Deref for FsGuard {
@@ -78,36 +82,36 @@ impl DerefMut for FsGuard {
 impl Drop for FsGuard {
     fn drop(&mut self) {
         let volume = &mut *self.0;
-        if !volume.told && volume.fs.is_dirty() {
-            volume.told = true;
-            *CHANGED.lock() = true;
-            CHANGES.wake_all();
+        if !volume.writeback_pending && volume.fs.is_dirty() {
+            volume.writeback_pending = true;
+            *DIRTY.lock() = true;
+            WRITEBACK.wake_all();
         }
     }
 }
 
-/// Waits until the disk has all changes.
+/// Writes all changes to the disk.
 ///
 /// # Errors
-/// The disk has failed. The changes stay, and are tried again.
+/// If the disk fails. The changes stay in memory; writeback retries.
 pub fn sync() -> Result<(), Errno> {
     let mut volume = FS.get().lock();
     let done = volume.fs.commit();
-    volume.tell(done);
+    volume.report(done);
     Ok(done?)
 }
 
-/// Waits until the disk has all changes, or has failed; there are no more as long as the guard is there.
+/// Writes all changes to the disk, unless it fails. The guard keeps the file system locked.
 pub fn shut_down() -> Option<FsGuard> {
     let mut volume = FS.try_get()?.lock();
     let done = volume.fs.checkpoint();
-    volume.tell(done);
+    volume.report(done);
     Some(FsGuard(volume))
 }
 
 impl Volume {
-    /// Says on the console that the disk has begun to fail, or works again.
-    fn tell(&mut self, done: Result<(), Error>) {
+    /// Prints a line when the disk begins to fail, and when it works again.
+    fn report(&mut self, done: Result<(), Error>) {
         let fails = done.is_err();
         if fails != core::mem::replace(&mut self.failing, fails) {
             println!(
@@ -120,36 +124,36 @@ impl Volume {
         }
     }
 
-    /// Brings all changes to the disk, and to where they belong.
+    /// Writes all changes to the log and to their home blocks.
     fn write_back(&mut self) {
         let done = self.fs.checkpoint();
-        self.tell(done);
+        self.report(done);
         if !self.fs.is_dirty() {
-            self.told = false;
-            *CHANGED.lock() = false;
+            self.writeback_pending = false;
+            *DIRTY.lock() = false;
         }
     }
 }
 
-/// The thread that writes back.
+/// The writeback thread.
 extern "C" fn write_back(_: usize) {
-    sched::enter_new_context();
+    sched::schedule_tail();
     let mut since = timer::now();
     loop {
-        let mut changed = CHANGED.lock();
-        while !*changed {
-            changed = CHANGES.wait_uninterruptible(changed);
+        let mut dirty = DIRTY.lock();
+        while !*dirty {
+            dirty = WRITEBACK.wait_uninterruptible(dirty);
             since = timer::now();
         }
-        drop(changed);
-        let _ = sched::sleep_until(timer::now() + timer::frequency() * PERIOD_MS / 1000);
-        let old = timer::now() - since >= timer::frequency() * MOST_AGE;
+        drop(dirty);
+        let _ = sched::sleep_until(timer::now() + timer::frequency() * WRITEBACK_PERIOD_MS / 1000);
+        let old = timer::now() - since >= timer::frequency() * DIRTY_EXPIRE_SECONDS;
         if old {
             FS.get().lock().write_back();
             since = timer::now();
         } else if sched::nobody_else_runs()
             && let Some(mut volume) = FS.get().try_lock()
-            // A disk that fails is asked again when the changes are old.
+            // A failing disk is retried only when the changes have expired.
             && !volume.failing
         {
             volume.write_back();

@@ -1,4 +1,4 @@
-//! The numbers that programs may know about memory.
+//! Memory statistics for the system call `meminfo`.
 
 use crate::arch::hart;
 use crate::fs;
@@ -7,7 +7,7 @@ use crate::mm::{commit, heap};
 use crate::proc::TABLE;
 use abi::{Errno, Event, MemInfo, MemInfoFlags, SlabInfo, Use};
 
-/// Counts, after the caches have given back where that is asked.
+/// Collects the statistics; with `DROP_CACHES` after shrinking all caches.
 #[inline(never)]
 pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     if flags.contains(MemInfoFlags::DROP_CACHES) {
@@ -36,15 +36,15 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
         *to = count as u64;
     }
     info.harts = hart::count() as u64;
-    info.waited = hart::waited();
+    info.waited = hart::wait_instructions();
     info.files = fs::open_files() as u64;
     info.pipes = fs::pipes() as u64;
-    info.inodes = fs::counts() as u64;
+    info.inodes = fs::inode_count() as u64;
     info.processes = TABLE.lock().count() as u64;
     add_heap(&mut info);
     add_uses(&mut info);
     for &event in Event::ALL {
-        info.events[event as usize] = hart::noted(event);
+        info.events[event as usize] = hart::event_count(event);
     }
     Ok(info)
 }
@@ -52,7 +52,7 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
 #[inline(never)]
 fn add_heap(info: &mut MemInfo) {
     let stats = heap::stats();
-    info.kept = heap::kept() as u64;
+    info.slab_reserve = heap::reserve_pages() as u64;
     info.objects = stats.live() as u64;
     info.whole = stats.page_objects as u64;
     info.records = stats.descriptor_pages as u64;
@@ -68,7 +68,7 @@ fn add_heap(info: &mut MemInfo) {
     }
 }
 
-/// What the pages are used for, from one count.
+/// Pages by use, from one walk over the frame records.
 #[inline(never)]
 fn add_uses(info: &mut MemInfo) {
     info.uses = ram::uses();
@@ -83,12 +83,12 @@ fn add_uses(info: &mut MemInfo) {
     (info.kernel_tables, info.page_tables) = (of(Use::KernelTable), of(Use::PageTable));
     (info.stacks, info.kernel_blocks) = (of(Use::Stack), of(Use::Kernel));
     (info.slab, info.file_pages) = (of(Use::Slab), of(Use::File));
-    (info.aside, info.cpu_cached) = (of(Use::Aside), of(Use::Cached));
+    (info.reservations, info.cpu_cached) = (of(Use::Aside), of(Use::Cached));
     (info.free, info.reserved, info.anonymous) = (free, reserved, anonymous);
 }
 
-/// Asks every cache for all it can give. Twice, because what one cache drops (an inode, say) lies in
-/// objects that another (a slab of kmalloc's) can give back only afterwards.
+/// Shrinks all caches. Twice, because an object that one cache drops (an inode) may empty a page of another (a slab)
+/// that has been shrunk before.
 fn drop_caches() {
     for _ in 0..2 {
         frames().shrink_all();

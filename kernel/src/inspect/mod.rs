@@ -1,4 +1,4 @@
-//! What the kernel tells of itself: to programs that ask, and on the terminal when nothing else can.
+//! Listings and dumps of kernel state: for system calls, and on the console for Ctrl-T and Ctrl-P.
 
 pub mod meminfo;
 pub mod memory;

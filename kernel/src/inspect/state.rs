@@ -1,34 +1,32 @@
-//! What Ctrl-P prints: what each hart runs, what each process waits for, and the locks held. It is
-//! made in an interrupt, when perhaps no process can run any more. Each other hart is asked by an
-//! interrupt and tells for itself; of one that does not answer, its records are read. A lock that
-//! somebody holds is waited for a while only.
+//! The state dump of Ctrl-P: what each hart runs, what each thread waits for, and the locks held. It runs in an
+//! interrupt handler and must work even if no process can run. Each other hart gets an IPI and prints its own state;
+//! for a hart that does not respond, this one prints what is recorded. Locks are waited for with a timeout.
 //!
-//! Only checked builds record locks that are held. What is waited for is recorded in every build, when
-//! the wait begins.
+//! Only checked builds record held locks. Wait channels are recorded in every build.
 
 use crate::arch::hart::{self, Hart, Interrupted};
-use crate::arch::held::Taken;
+use crate::arch::held_locks::HeldLock;
 use crate::arch::{layout, sbi, timer};
-use crate::debug::backtrace::{self, Way};
+use crate::debug::backtrace::{self, CallTrace};
 use crate::dev::console;
 use crate::mm::ram::frames;
 use crate::proc::{self, Process, TABLE, Table, state_of};
-use crate::sched::{self, Awaited, KernelThread, Thread};
-use crate::symbols::Place;
-use crate::sync::{LONG_SPIN, patiently, rank};
+use crate::sched::{self, KernelThread, Thread, Wchan};
+use crate::symbols::Symbol;
+use crate::sync::{LONG_SPIN, poll_timeout, rank};
 use crate::{print, println};
 use core::fmt;
 use core::sync::atomic::Ordering;
 use fallible::KArc;
 
-/// How often the usual patience a hart has for its answer.
+/// Timeout for a hart's response, in timeouts of [`poll_timeout`].
 const ROUNDS: usize = 10;
 
-const NOT_ASKED: u8 = 0;
-const ASKED: u8 = 1;
-const ANSWERS: u8 = 2;
+const IDLE: u8 = 0;
+const REQUESTED: u8 = 1;
+const PRINTING: u8 = 2;
 
-/// Counts of the clock, printed in seconds.
+/// A time in timer ticks, displayed in seconds.
 struct Seconds(u64);
 
 impl fmt::Display for Seconds {
@@ -39,70 +37,70 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// Prints all of it.
+/// Prints the state dump.
 pub fn print() {
     println!("\nstate after {} s:", Seconds(timer::now()));
     let here = hart::this();
     for hart in hart::all() {
         if core::ptr::eq(hart, here) {
-            tell();
-        } else if !answers(hart) {
-            tell_of(hart);
+            print_this_hart();
+        } else if !request_report(hart) {
+            print_other_hart(hart);
         }
     }
-    match patiently(|| TABLE.try_lock()) {
+    match poll_timeout(|| TABLE.try_lock()) {
         Some(table) => print_processes(&table),
         None => println!("the process table is locked"),
     }
-    match patiently(|| frames().try_stats()) {
+    match poll_timeout(|| frames().try_stats()) {
         Some(stats) => println!("{} of {} pages free", stats.free, stats.total),
-        None => println!("the free pages are locked"),
+        None => println!("the frame allocator is locked"),
     }
     if !cfg!(debug_assertions) {
-        println!("who holds a lock only a checked kernel knows (PROFILE=checked)");
+        println!("only a checked kernel records who holds a lock (PROFILE=checked)");
     }
     println!("end of state");
 }
 
-/// Asks a hart to tell what it does; false if it does not begin to.
-fn answers(hart: &Hart) -> bool {
-    hart.asked.store(ASKED, Ordering::SeqCst);
+/// Makes another hart print its state; returns false if it does not respond.
+fn request_report(hart: &Hart) -> bool {
+    hart.report_request.store(REQUESTED, Ordering::SeqCst);
     sbi::send_interrupt(hart.id());
-    // The host may not run that hart at the moment, so there is more patience than with a lock.
-    let told = || (hart.asked.load(Ordering::SeqCst) == NOT_ASKED).then_some(());
-    if (0..ROUNDS).any(|_| patiently(told).is_some()) {
+    // A hypervisor may have preempted that hart, so the timeout is longer than for a lock.
+    let done = || (hart.report_request.load(Ordering::SeqCst) == IDLE).then_some(());
+    if (0..ROUNDS).any(|_| poll_timeout(done).is_some()) {
         return true;
     }
-    let revoked = hart
-        .asked
-        .compare_exchange(ASKED, NOT_ASKED, Ordering::SeqCst, Ordering::SeqCst);
+    let revoked =
+        hart.report_request
+            .compare_exchange(REQUESTED, IDLE, Ordering::SeqCst, Ordering::SeqCst);
     if revoked.is_ok() {
         return false;
     }
-    patiently(told);
+    poll_timeout(done);
     true
 }
 
-/// Tells what this hart does, if another one has asked. Called on an interrupt by another hart.
+/// Prints this hart's state if another hart has requested it. Called on an inter-processor interrupt.
 #[inline]
-pub fn answer() {
-    if hart::this().asked.load(Ordering::Relaxed) != NOT_ASKED {
-        answer_now();
+pub fn handle_ipi() {
+    if hart::this().report_request.load(Ordering::Relaxed) != IDLE {
+        handle_request();
     }
 }
 
 #[cold]
-fn answer_now() {
-    let asked = &hart::this().asked;
-    let begun = asked.compare_exchange(ASKED, ANSWERS, Ordering::SeqCst, Ordering::SeqCst);
+fn handle_request() {
+    let request = &hart::this().report_request;
+    let begun = request.compare_exchange(REQUESTED, PRINTING, Ordering::SeqCst, Ordering::SeqCst);
     if begun.is_ok() {
-        tell();
-        asked.store(NOT_ASKED, Ordering::SeqCst);
+        print_this_hart();
+        request.store(IDLE, Ordering::SeqCst);
     }
 }
 
-/// Prints what this hart was interrupted in. Interrupts were on then, so it held no spin lock.
-fn tell() {
+/// Prints what this hart ran when it was interrupted. It held no spin lock, since interrupts were enabled.
+fn print_this_hart() {
     let hart = hart::this();
     let index = hart.index();
     let Some(process) = proc::try_current() else {
@@ -117,91 +115,94 @@ fn tell() {
         }
         return;
     };
-    let (pid, name) = (process.pid, Printable(&process));
+    let (pid, name) = (process.pid, NameOf(&process));
     let pc = hart.interrupted.pc.get();
     let image = layout::image();
     if (image.text..image.etext).contains(&pc) {
-        let way = way(&process, &hart.interrupted);
-        println!("hart {index}: pid {pid} {name} in the kernel: {way}");
+        let trace = trace(&process, &hart.interrupted);
+        println!("hart {index}: pid {pid} {name} in the kernel: {trace}");
     } else {
         println!("hart {index}: pid {pid} {name} at {pc:#x}");
     }
 }
 
-/// The instruction that was interrupted, and the calls that led there.
-fn way(process: &Process, interrupted: &Interrupted) -> impl fmt::Display {
+/// The call trace of the interrupted code.
+fn trace(process: &Process, interrupted: &Interrupted) -> impl fmt::Display {
     let fp = interrupted.frame_pointer.get();
     let callers = process.thread().callers_from(fp);
-    Way {
+    CallTrace {
         at: Some(interrupted.pc.get()),
         callers,
-        call: process.thread().call_number(),
+        call: process.thread().syscall_number(),
     }
 }
 
-/// Prints what is recorded of another hart.
-fn tell_of(hart: &Hart) {
+/// Prints what is recorded about another hart, which does not respond.
+fn print_other_hart(hart: &Hart) {
     let index = hart.index();
-    let since = timer::now().saturating_sub(hart.ticked.load(Ordering::Relaxed));
+    let since = timer::now().saturating_sub(hart.last_tick.load(Ordering::Relaxed));
     println!(
         "hart {index}: does not answer; the clock interrupted it {} s ago",
         Seconds(since)
     );
-    match proc::number_on(hart) {
+    match proc::pid_on(hart) {
         None => println!("    runs no process"),
         Some(number) => println!("    runs pid {number}"),
     }
-    for lock in hart.spins.iter() {
-        println!("    spins for {}", Asked(lock));
+    for lock in hart.spinning_on.iter() {
+        println!("    spins for {}", SpinTarget(lock));
     }
-    // The one that it spins for stands in both lists.
-    let wanted = hart.spins.iter().next().map(|lock| lock.lock);
-    for lock in hart.locks.iter().filter(|lock| Some(lock.lock) != wanted) {
-        let (name, place) = (rank::name(lock.kind), Place(lock.at));
+    // The lock that it spins on is in both lists.
+    let wanted = hart.spinning_on.iter().next().map(|lock| lock.lock);
+    for lock in hart
+        .held_locks
+        .iter()
+        .filter(|lock| Some(lock.lock) != wanted)
+    {
+        let (name, place) = (rank::name(lock.kind), Symbol(lock.at));
         println!("    holds lock {:#x}, {name}, taken in{place}", lock.lock);
     }
 }
 
-/// A spin lock that is waited for.
-struct Asked(Taken);
+/// A spin lock that a hart spins on.
+struct SpinTarget(HeldLock);
 
-impl fmt::Display for Asked {
+impl fmt::Display for SpinTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Taken { kind, lock, at } = self.0;
-        write!(f, "lock {lock:#x}, {}, in{}", rank::name(kind), Place(at))
+        let HeldLock { kind, lock, at } = self.0;
+        write!(f, "lock {lock:#x}, {}, in{}", rank::name(kind), Symbol(at))
     }
 }
 
-/// Prints that this hart spins for a lock since [`LONG_SPIN`] seconds, who it is and, in a checked
-/// kernel, who has the lock.
-pub fn tell_long_spin(wanted: Taken) {
-    console::in_a_hurry(|| {
+/// Reports that this hart has spun on a lock for [`LONG_SPIN`] seconds; in a checked kernel, also the holder.
+pub fn report_long_spin(wanted: HeldLock) {
+    console::bust_spinlocks(|| {
         let hart = hart::this();
         print!(
             "\nhart {} spins for {LONG_SPIN} s for {}",
             hart.index(),
-            Asked(wanted)
+            SpinTarget(wanted)
         );
         match proc::try_current() {
-            Some(process) => println!(", for pid {} {}", process.pid, Printable(&process)),
+            Some(process) => println!(", for pid {} {}", process.pid, NameOf(&process)),
             None => println!(", for no process"),
         }
         for other in hart::all() {
-            let is_it = |lock: &Taken| lock.lock == wanted.lock;
-            // A hart that spins for it has it in both lists.
-            let spins = other.spins.iter().any(|lock| is_it(&lock));
-            if let Some(held) = other.locks.iter().find(is_it).filter(|_| !spins) {
-                println!("hart {} took it in{}", other.index(), Place(held.at));
+            let is_it = |lock: &HeldLock| lock.lock == wanted.lock;
+            // A hart that spins on it has it in both lists.
+            let spins = other.spinning_on.iter().any(|lock| is_it(&lock));
+            if let Some(held) = other.held_locks.iter().find(is_it).filter(|_| !spins) {
+                println!("hart {} took it in{}", other.index(), Symbol(held.at));
             }
         }
         backtrace::print(0, 0);
     });
 }
 
-/// A process's name, unless it is being changed.
-struct Printable<'a>(&'a Process);
+/// Displays the name of a process; `?` if its lock is held.
+struct NameOf<'a>(&'a Process);
 
-impl fmt::Display for Printable<'_> {
+impl fmt::Display for NameOf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.try_name() {
             Some(name) => name.fmt(f),
@@ -221,7 +222,7 @@ fn print_processes(table: &Table) {
         let (pid, parent) = (process.pid, parent.unwrap_or(0));
         let (state, pages) = (process.state().name(), process.mm().resident());
         let start = format_args!("{pid:5} {parent:6} {state:6} {pages:6}");
-        print_thread(table, start, &Printable(process), process.thread());
+        print_thread(table, start, &NameOf(process), process.thread());
     });
 }
 
@@ -232,26 +233,26 @@ fn print_thread(
     name: &dyn fmt::Display,
     thread: &Thread,
 ) {
-    match thread.awaits() {
-        Some((awaited, queue, since)) => {
+    match thread.wchan() {
+        Some((wchan, queue, since)) => {
             let since = Seconds(timer::now().saturating_sub(since));
-            let way = Way {
+            let trace = CallTrace {
                 at: None,
                 callers: thread.callers(),
-                call: thread.call_number(),
+                call: thread.syscall_number(),
             };
-            println!("{start} {name:16} {since:5} s {awaited}: {way}");
+            println!("{start} {name:16} {since:5} s {wchan}: {trace}");
             print_holder(table, queue);
         }
         None => println!("{start} {name}"),
     }
     for lock in thread.held_locks().iter() {
-        let (name, place) = (Awaited::name(lock.kind), Place(lock.at));
+        let (name, place) = (Wchan::name(lock.kind), Symbol(lock.at));
         println!("      holds the {name}, taken in{place}");
     }
 }
 
-/// Who holds the sleeping lock with this wait queue.
+/// Prints the holder of the sleeping lock with this wait queue.
 fn print_holder(table: &Table, queue: usize) {
     let holds = |thread: &Thread| thread.held_locks().iter().any(|held| held.lock == queue);
     table.for_each(|process, _| {

@@ -1,8 +1,8 @@
-//! Which address space a hart runs in, and when TLBs are flushed. The rules are those of [`vm::asid`].
+//! Loading address spaces, and TLB shootdown, with the ASID rules of [`vm::asid`].
 //!
-//! A shootdown flushes this hart's TLB with `sfence.vma` if the space is active here, and those of the other
-//! harts where it is active through the firmware (SBI's remote fences). Where it was and is not active, the
-//! hart flushes when it enters the space again. A space that is active on no other hart costs no message.
+//! A shootdown flushes this hart's TLB with `sfence.vma` if the space is active here, and through the firmware
+//! (SBI's remote fences) those of other harts where it is active. A hart where the space was active before flushes
+//! when it enters the space again. A space that is active on one hart only needs no remote fence.
 
 use super::kernel_space;
 use crate::arch::hart::{self, Hart, MAX_HARTS};
@@ -11,15 +11,15 @@ use frames::{FRAME_SIZE, Pfn};
 use vm::Flush;
 use vm::asid::{Asids, Concerned, Entrance, Tag};
 
-/// What it takes to run in an address space.
+/// What a hart needs to load an address space.
 pub struct Context {
-    /// The root table, with no ASID.
+    /// `satp` with ASID 0.
     satp: usize,
     tag: Tag,
 }
 
 impl Context {
-    /// That of a space with this root table, which no hart has run.
+    /// A context of a space with this root table, loaded by no hart yet.
     pub fn new(root: Pfn) -> Context {
         Context {
             satp: paging::satp(root.addr()),
@@ -36,30 +36,30 @@ impl Drop for Context {
 
 static ASIDS: Asids<MAX_HARTS> = Asids::new();
 
-/// Takes the ASIDs of the boot hart into use.
+/// Initializes the ASIDs, as many as the boot hart has.
 pub fn init() {
     ASIDS.set_up(paging::highest_asid());
 }
 
-/// Takes only ASIDs up to `limit` into use, and with 0 none; before any process runs.
+/// Limits the ASIDs to `limit`, or to none with 0; before any process runs.
 pub fn set_limit(limit: usize) {
     let highest = usize::from(ASIDS.last());
     ASIDS.set_up(limit.min(highest) as u16);
 }
 
-/// A hart is about to begin.
+/// Checks the ASIDs of a secondary hart.
 ///
 /// # Panics
-/// If it has fewer ASIDs than the boot hart: it would take spaces for each other.
-pub fn check() {
+/// If it has fewer than the boot hart: two spaces would get the same ASID there.
+pub fn check_hart() {
     let (here, all) = (paging::highest_asid(), ASIDS.last());
     assert!(here >= all, "this hart has {here} ASIDs, not {all}");
 }
 
-/// This hart goes on in a space; in the kernel's own, where there is none. Interrupts are off.
+/// Loads a space on this hart; the kernel's own if `None`. Interrupts are disabled.
 ///
 /// # Safety
-/// The space, and its page table, stay until the hart has entered another.
+/// The context and its page table live until the hart has loaded another.
 pub unsafe fn enter(hart: &Hart, space: Option<&Context>) {
     let Some(space) = space else {
         return enter_kernel(hart);
@@ -72,10 +72,9 @@ pub unsafe fn enter(hart: &Hart, space: Option<&Context>) {
     }
 }
 
-/// This hart goes on in the kernel's own space. Interrupts are off.
+/// Loads the kernel's own space on this hart. Interrupts are disabled.
 pub fn enter_kernel(hart: &Hart) {
-    // It maps no user address and has ASID 0, under which there are translations of user addresses
-    // only where there are no other ASIDs.
+    // It has ASID 0. The TLB has user translations under ASID 0 only if there are no other ASIDs.
     let flush = match ASIDS.last() {
         0 => Flush::All,
         _ => Flush::Nothing,
@@ -84,9 +83,10 @@ pub fn enter_kernel(hart: &Hart) {
     leave(hart, core::ptr::null());
 }
 
-/// The hart does not use the table of the space any more that it was in: `new` is active here now.
+/// Replaces the hart's active space by `new`; the old one is no longer active here.
 fn leave(hart: &Hart, new: *const Context) {
-    // SAFETY: here it is taken for a `Context` again, and `enter` was promised that it stays until then.
+    // SAFETY: only this function stores the pointer, always to a `Context`, which lives until here by the
+    // contract of `enter`.
     let old = unsafe { hart.replace_space(new.cast()).cast::<Context>().as_ref() };
     if let Some(old) = old {
         old.tag.leave(hart.index());
@@ -94,23 +94,23 @@ fn leave(hart: &Hart, new: *const Context) {
 }
 
 fn load(hart: &Hart, satp: usize, mut flush: Flush) {
-    let mappings = kernel_space::mappings();
-    if hart.heard_of.replace(mappings) != mappings {
+    let generation = kernel_space::generation();
+    if hart.kernel_map_generation.replace(generation) != generation {
         flush = Flush::All;
     }
-    if hart.loaded.replace(satp) == satp && flush == Flush::Nothing {
+    if hart.satp.replace(satp) == satp && flush == Flush::Nothing {
         return;
     }
-    // SAFETY: a space's root table lives until the hart has left it, the kernel's for ever; both
-    // map the kernel half; what is stale is flushed.
+    // SAFETY: a space's root table lives until the hart has left it, the kernel's for ever; both map the kernel
+    // half; `flush` covers all stale entries.
     unsafe { paging::load(satp, flush) };
 }
 
-/// Flushes every TLB of what its page table does not have any more, or sees to it that this comes before
-/// the hart uses it.
+/// TLB shootdown: flushes stale entries of the space on all harts where it is active, and marks the other harts
+/// that may have some, so that they flush before they use the space again.
 #[inline(never)]
 pub fn shoot_down(space: &Context, stale: Flush) {
-    let _off = hart::off();
+    let _irq = hart::irq_save();
     let hart = hart::this();
     let Concerned { here, others } = space.tag.shoot_down(hart.index());
     if here {
@@ -121,9 +121,9 @@ pub fn shoot_down(space: &Context, stale: Flush) {
     }
 }
 
-/// Flushes this hart's TLB, if it runs in the space.
+/// Flushes this hart's TLB if the space is active here.
 pub fn flush_here(space: &Context, stale: Flush) {
-    let _off = hart::off();
+    let _irq = hart::irq_save();
     let hart = hart::this();
     if core::ptr::eq(hart.space().cast(), space) {
         flush_loaded(hart, stale);
@@ -132,7 +132,7 @@ pub fn flush_here(space: &Context, stale: Flush) {
 
 #[inline(never)]
 fn flush_loaded(hart: &Hart, stale: Flush) {
-    paging::flush(paging::asid_of(hart.loaded.get()), stale);
+    paging::flush(paging::asid_of(hart.satp.get()), stale);
 }
 
 #[cold]

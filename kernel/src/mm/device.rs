@@ -1,32 +1,32 @@
-//! Registers of devices.
+//! Memory-mapped device registers.
 
 use super::kernel_space::map_device;
 use crate::platform::Registers;
 use fallible::AllocError;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// A device's registers, mapped for ever.
+/// A device's registers. They are never unmapped.
 #[derive(Clone, Copy)]
-pub struct Window {
+pub struct Mmio {
     base: usize,
     size: usize,
 }
 
-impl Window {
-    /// Maps the registers that the device tree names.
-    pub fn map(registers: &Registers) -> Result<Window, AllocError> {
-        Ok(Window {
+impl Mmio {
+    /// Maps the registers of a device-tree node.
+    pub fn map(registers: &Registers) -> Result<Mmio, AllocError> {
+        Ok(Mmio {
             base: map_device(registers.base(), registers.size())?,
             size: registers.size() as usize,
         })
     }
 
-    /// Where the first one is.
+    /// Virtual address of the first register.
     pub fn start(&self) -> usize {
         self.base
     }
 
-    /// Bytes.
+    /// Size in bytes.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -42,13 +42,19 @@ impl Window {
         (self.base + offset) as *mut T
     }
 
-    /// Reads the register at this distance from the first.
+    /// Reads the register at a byte offset.
+    ///
+    /// # Panics
+    /// If the offset is out of range or misaligned.
     pub fn read<T: FromBytes>(&self, offset: usize) -> T {
-        // SAFETY: an aligned place in the window, which is mapped and is no memory of anybody's.
+        // SAFETY: an aligned address within the registers, which are mapped and are no RAM.
         unsafe { self.place::<T>(offset).read_volatile() }
     }
 
-    /// Writes to a register.
+    /// Writes the register at a byte offset.
+    ///
+    /// # Panics
+    /// As [`Mmio::read`].
     pub fn write<T: IntoBytes>(&self, offset: usize, value: T) {
         // SAFETY: as in `read`.
         unsafe { self.place::<T>(offset).write_volatile(value) };

@@ -1,4 +1,4 @@
-//! kmalloc, and the kernel's global allocator on top of it and of the frame allocator.
+//! kmalloc, and the kernel's global allocator: kmalloc for up to a page, else blocks of frames.
 
 use super::commit::{self, Commit};
 use super::ram::{self, KernelFrames, cpu, frame_of, frames, pointer_to};
@@ -14,26 +14,26 @@ type Lock = RawSpin<{ rank::KMALLOC }>;
 
 static KMALLOC: Kmalloc<Lock, DirectMap<Ram>> = Kmalloc::new(DirectMap::new(Ram));
 
-/// Pages that kmalloc has at least, used or not: about as many as it needs when little runs, and some
-/// more.
-const LEAST: usize = 31;
+/// Minimum pages of kmalloc, in use or in the reserve: somewhat more than an idle system needs.
+const MIN_PAGES: usize = 31;
 
-/// The pages that kmalloc keeps for its next slabs, as a mempool of Linux's does. In how many slabs a
-/// handful of objects lie depends on what ran before; what is left to programs does not.
-struct Kept {
-    pages: [Pfn; LEAST],
+/// The reserve of empty pages for kmalloc's next slabs, like a Linux mempool. The number of slabs that a few
+/// objects occupy depends on what ran before; with a reserve, the pages left to programs do not.
+struct PageReserve {
+    pages: [Pfn; MIN_PAGES],
     count: usize,
-    /// All of kmalloc's pages, these among them.
-    held: usize,
+    /// All pages of kmalloc, including the reserve.
+    total: usize,
 }
 
-static KEPT: SpinLock<Kept, { rank::KEPT }> = SpinLock::new(Kept {
-    pages: [Pfn::new(0); LEAST],
-    count: 0,
-    held: 0,
-});
+static PAGE_RESERVE: SpinLock<PageReserve, { rank::KMALLOC_RESERVE }> =
+    SpinLock::new(PageReserve {
+        pages: [Pfn::new(0); MIN_PAGES],
+        count: 0,
+        total: 0,
+    });
 
-impl Kept {
+impl PageReserve {
     fn take(&mut self) -> Option<Pfn> {
         let last = self.count.checked_sub(1)?;
         let page = *self.pages.get(last)?;
@@ -41,10 +41,10 @@ impl Kept {
         Some(page)
     }
 
-    /// Keeps a page that kmalloc does not use any more, if it has no more than the least.
-    fn keep(&mut self, page: Pfn) -> bool {
-        if self.held > LEAST {
-            self.held -= 1;
+    /// Puts an unused page into the reserve, unless kmalloc has more than the minimum; returns whether it did.
+    fn put(&mut self, page: Pfn) -> bool {
+        if self.total > MIN_PAGES {
+            self.total -= 1;
             commit::sub(1);
             return false;
         }
@@ -56,16 +56,16 @@ impl Kept {
     }
 }
 
-/// A page for kmalloc.
+/// Allocates a page for kmalloc, from the reserve if possible.
 fn take_page() -> Option<Pfn> {
-    let kept = KEPT.lock().take();
-    kept.or_else(|| {
+    let reserved = PAGE_RESERVE.lock().take();
+    reserved.or_else(|| {
         if !commit::try_add(1) {
             return None;
         }
         let page = ram::alloc(0, Use::Slab);
         match page {
-            Some(_) => KEPT.lock().held += 1,
+            Some(_) => PAGE_RESERVE.lock().total += 1,
             None => commit::sub(1),
         }
         page
@@ -95,50 +95,51 @@ unsafe impl Memory for Ram {
     }
 
     fn free(&self, cpu: usize, page: Pfn) -> bool {
-        let kept = KEPT.lock().keep(page);
-        kept || frames().free(cpu, page, 0).is_ok()
+        let reserved = PAGE_RESERVE.lock().put(page);
+        reserved || frames().free(cpu, page, 0).is_ok()
     }
 }
 
-/// Takes the pages that kmalloc keeps, and lets the frame allocator ask for empty slabs back.
+/// Fills the reserve, and registers kmalloc's shrinker.
 pub fn init() {
     frames().register_shrinker(&KMALLOC);
-    for _ in 0..LEAST {
+    for _ in 0..MIN_PAGES {
         let Some(page) = ram::alloc(0, Use::Slab).filter(|_| commit::try_add(1)) else {
             panic!("no memory for kmalloc");
         };
-        let mut kept = KEPT.lock();
-        kept.held += 1;
-        if !kept.keep(page) {
-            drop(kept);
+        let mut reserve = PAGE_RESERVE.lock();
+        reserve.total += 1;
+        if !reserve.put(page) {
+            drop(reserve);
             // SAFETY: it was allocated just now, and nobody uses it.
             return unsafe { ram::free(page, 0) };
         }
     }
 }
 
-/// Pages that kmalloc keeps and has no use for at the moment.
-pub fn kept() -> usize {
-    KEPT.lock().count
+/// Pages in the reserve.
+pub fn reserve_pages() -> usize {
+    PAGE_RESERVE.lock().count
 }
 
-/// Gives back all pages that hold no object, but those that kmalloc keeps.
+/// Frees all empty pages of kmalloc except the reserve.
 pub fn drain() {
     KMALLOC.drain();
 }
 
-/// An object of 1 to 4096 bytes, with any content.
+/// Allocates an object of 1 to 4096 bytes, with undefined contents; `None` if there is no memory, for 0 bytes and
+/// for more than 4096.
 pub fn kmalloc(bytes: usize) -> Option<NonNull<u8>> {
     KMALLOC.alloc(cpu(), bytes)
 }
 
-/// Gives an object back.
+/// Frees an object.
 ///
 /// # Safety
-/// Whoever got the object uses it no more.
+/// Nobody uses the object any more.
 ///
 /// # Panics
-/// If it is none that kmalloc gave, or was given back already.
+/// If it is not a kmalloc object, or is free already.
 pub unsafe fn kfree(object: NonNull<u8>) {
     // SAFETY: the caller's promise.
     if let Err(error) = unsafe { KMALLOC.free(cpu(), object) } {
@@ -156,7 +157,7 @@ pub fn try_pages() -> Option<usize> {
     KMALLOC.try_pages()
 }
 
-/// A block of `1 << order` frames for the kernel itself.
+/// Allocates a block of `1 << order` frames for the kernel.
 #[cold]
 pub fn alloc_block(order: usize) -> Option<Pfn> {
     let commit = Commit::try_new(1 << order).ok()?;
@@ -165,13 +166,13 @@ pub fn alloc_block(order: usize) -> Option<Pfn> {
     Some(block)
 }
 
-/// Gives such a block back.
+/// Frees a block from [`alloc_block`].
 ///
 /// # Safety
-/// Whoever got the block uses it no more.
+/// Nobody uses the block any more.
 ///
 /// # Panics
-/// If it is none that was given out.
+/// If it is not an allocated block of this order.
 #[cold]
 pub unsafe fn free_block(block: Pfn, order: usize) {
     // SAFETY: the caller's promise.
@@ -188,7 +189,7 @@ const SMALLEST: usize = 64;
 #[global_allocator]
 static HEAP: KernelHeap = KernelHeap;
 
-/// The order of the block for something that is too large for kmalloc.
+/// The order of the block for an allocation that is too large for kmalloc.
 fn block_order(layout: Layout) -> Option<usize> {
     order_for(layout.size().max(layout.align()).max(FRAME_SIZE))
 }

@@ -1,8 +1,7 @@
-//! The kernel's own page table: its half is the upper half of every address space.
+//! The kernel's page table, whose upper half all address spaces share.
 //!
-//! Text is read-only and executable, nothing else is executable, read-only data cannot be written.
-//! The root entries of the kernel half are all made at boot and never change, so address spaces copy
-//! them once.
+//! Text is read-only and executable; nothing else is executable; read-only data is not writable. The root entries
+//! of the kernel half are set at boot and never change, so each address space copies them once.
 
 use super::ram::DirectMap;
 use super::{Commit, Frame, commit};
@@ -29,23 +28,23 @@ struct Free {
     superpages: Range<usize>,
 }
 
-/// Guards the tables below the root.
+/// The lock of the tables below the root, with the free device addresses.
 static TABLE: SpinLock<Free, { rank::DEVICE }> = SpinLock::new(Free {
     pages: DEVICES,
     superpages: LARGE_DEVICES,
 });
 
-/// Counts what is mapped below [`STACKS`]' entry. A hart may remember that an address had nothing
-/// behind it; one that has not heard of all mappings forgets everything when it next switches, and
-/// before it writes to a stack that another hart has mapped (see [`hear`]).
-static MAPPINGS: AtomicUsize = AtomicUsize::new(0);
+/// The generation of the mappings below [`STACKS`]' root entry: each new mapping makes the next. A TLB may hold invalid
+/// entries. A hart that has flushed at an earlier generation flushes at its next switch of address spaces, and before
+/// it writes to a stack that another hart has mapped (see [`flush_if_stale`]).
+static GENERATION: AtomicUsize = AtomicUsize::new(0);
 
-/// Mappings made so far, for harts to compare with what they have heard of.
-pub fn mappings() -> usize {
-    MAPPINGS.load(Ordering::Acquire)
+/// The current generation of the kernel's mappings; compare [`Hart::kernel_map_generation`](hart::Hart).
+pub fn generation() -> usize {
+    GENERATION.load(Ordering::Acquire)
 }
 
-/// A frame for a table.
+/// Allocates a page-table page.
 fn new_table() -> Result<Frame, AllocError> {
     Frame::try_new(Use::KernelTable)
 }
@@ -54,26 +53,26 @@ fn root() -> Pfn {
     *ROOT.get()
 }
 
-/// The root's entry for an address.
-fn at(address: usize) -> Cursor<DirectMap> {
+/// A cursor at the root's entry for an address.
+fn cursor_at(address: usize) -> Cursor<DirectMap> {
     Cursor::new(DirectMap, root(), address as u64)
 }
 
-/// `satp` for the kernel's own table, in which no user address is mapped.
+/// `satp` of the kernel's page table, which maps no user address.
 pub fn satp() -> usize {
     ROOT.try_get().map_or(0, |root| mmu::satp(root.addr()))
 }
 
-/// Copies the entries of the kernel half into the root table of an address space.
+/// Copies the root entries of the kernel half to the root table of an address space.
 pub fn copy_kernel_half(to: Pfn) {
     DirectMap.copy_upper_half(root(), to);
 }
 
-/// Builds the table and takes it into use on this hart.
+/// Builds the kernel's page table and loads it on this hart.
 pub fn init(platform: &Platform) {
     let root = boot_frame();
     ROOT.set(root);
-    at(STACKS).slot().set(Entry::Branch(boot_frame()));
+    cursor_at(STACKS).slot().set(Entry::Branch(boot_frame()));
     for ram in platform.ram() {
         map_ram(*ram);
     }
@@ -87,14 +86,14 @@ fn boot_frame() -> Pfn {
     }
 }
 
-/// Takes the table into use on this hart.
+/// Loads the kernel's page table on this hart.
 pub fn activate() {
-    hart::this().loaded.set(satp());
-    // SAFETY: it maps the kernel as the boot table did, with only the needless rights missing.
+    hart::this().satp.set(satp());
+    // SAFETY: it maps the kernel as the boot table does, with fewer rights.
     unsafe { mmu::load(satp(), Flush::All) };
 }
 
-/// Maps RAM at its place in the direct map, in pages as large as go.
+/// Maps RAM in the direct map, in pages as large as possible.
 fn map_ram(ram: platform::Range) {
     let image = layout::image();
     let cuts = [image.text, image.etext, image.erodata];
@@ -124,7 +123,7 @@ fn map_ram(ram: platform::Range) {
     }
 }
 
-/// Puts one entry of the given level in; `new_table` gives frames for the tables missing above it.
+/// Sets one leaf entry of the given level; `new_table` allocates missing tables.
 fn map(
     address: usize,
     physical: u64,
@@ -132,14 +131,14 @@ fn map(
     level: Level,
     mut new_table: impl FnMut() -> Result<Frame, AllocError>,
 ) -> Result<(), AllocError> {
-    let mut cursor = at(address);
+    let mut cursor = cursor_at(address);
     cursor.make_room(level, || Ok(new_table()?.into_pfn()))?;
     let leaf = Leaf::kernel(Pfn::from_addr(physical), prot);
     cursor.slot().set(Entry::Leaf(leaf));
     Ok(())
 }
 
-/// Maps device registers and gives their address. Devices stay mapped for ever.
+/// Maps device registers; returns their address. They are never unmapped.
 pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
     let mut free = TABLE.lock();
     let (level, free) = match size < Level::SUPERPAGE.entry_span() {
@@ -162,7 +161,7 @@ pub fn map_device(physical: u64, size: u64) -> Result<usize, AllocError> {
     Ok(base + (physical - start) as usize)
 }
 
-/// Maps pages one behind the other, all in one table; on failure none of them is mapped.
+/// Maps contiguous pages, all in one leaf table; on failure none is mapped.
 ///
 /// # Safety
 /// The addresses are the caller's, and map nothing.
@@ -183,8 +182,7 @@ pub unsafe fn map_pages<const N: usize>(
 /// The addresses are the caller's, and map nothing; so is the memory.
 #[inline(never)]
 pub unsafe fn map_physical(address: usize, pages: &[u64]) -> Result<(), AllocError> {
-    // Nothing is allocated while the tables are locked: caches that are asked to give back take
-    // locks that come before this one.
+    // Nothing is allocated while the tables are locked: shrinkers take locks of lower rank.
     let commit = Commit::try_new(1)?;
     let mut spare = Some(new_table()?);
     let tables = TABLE.lock();
@@ -199,34 +197,35 @@ pub unsafe fn map_physical(address: usize, pages: &[u64]) -> Result<(), AllocErr
         mem::forget(commit);
     }
     {
-        let _off = hart::off();
-        let before = MAPPINGS.fetch_add(1, Ordering::Release);
+        let _irq = hart::irq_save();
+        let before = GENERATION.fetch_add(1, Ordering::Release);
         mmu::flush_all();
-        let heard_of = &hart::this().heard_of;
-        if heard_of.get() == before {
-            heard_of.set(before + 1);
+        let seen = &hart::this().kernel_map_generation;
+        if seen.get() == before {
+            seen.set(before + 1);
         }
     }
     drop(spare);
     Ok(())
 }
 
-/// This hart forgets that addresses had nothing behind them, if others have mapped any that it has
-/// not heard of. Needed before it uses a mapping of theirs without a switch in between.
-pub fn hear() {
-    let _off = hart::off();
-    let mappings = mappings();
-    if hart::this().heard_of.replace(mappings) != mappings {
+/// Flushes this hart's TLB if the kernel's mappings have changed since its last full flush: the TLB may hold
+/// invalid entries for addresses that other harts have mapped. Needed before this hart uses such a mapping, unless
+/// it switches address spaces first.
+pub fn flush_if_stale() {
+    let _irq = hart::irq_save();
+    let generation = generation();
+    if hart::this().kernel_map_generation.replace(generation) != generation {
         mmu::flush_all();
     }
 }
 
-/// Unmaps `count` pages from `address` on, all in one table, everywhere, and gives them back, and the
-/// table if that was its last use. False, with nothing done, if the tables are in use: this may be
-/// called from within an allocation.
+/// Unmaps `count` pages from `address` on, all in one leaf table, on all harts, and frees them, and the table if it
+/// is empty then. Returns false, with nothing done, if the tables are locked: shrinkers call this from within an
+/// allocation.
 ///
 /// # Safety
-/// [`map_pages`] has mapped them, and nobody uses them any more.
+/// [`map_pages`] has mapped the pages, and nobody uses them any more.
 pub unsafe fn try_unmap_pages(address: usize, count: usize) -> bool {
     let Some(_table) = TABLE.try_lock() else {
         return false;
@@ -239,37 +238,36 @@ pub unsafe fn try_unmap_pages(address: usize, count: usize) -> bool {
         }
     });
     let emptied = take_empty_table(address);
-    // A fence for some addresses leaves the way to a table alone; one for all does not.
+    // A fence for an address range need not flush cached pointers to tables; a full one does.
     match emptied {
         Some(_) => flush_everywhere(0, usize::MAX),
         None => flush_everywhere(address, count * FRAME_SIZE),
     }
-    // Only now that no hart can reach the pages any more do they go back.
+    // Freed after the flush, when no hart can access them.
     drop(removed);
     drop(emptied);
     true
 }
 
-/// Takes the table with the leaf of this address out if it maps nothing.
+/// Unlinks the leaf table of this address if it is empty.
 fn take_empty_table(address: usize) -> Option<Frame> {
-    let leaf = at(address).look_up(Level::LEAF);
+    let leaf = cursor_at(address).look_up(Level::LEAF);
     if leaf.level() != Level::LEAF || !DirectMap.is_empty(leaf.table(), Level::LEAF, leaf.addr()) {
         return None;
     }
-    at(address).look_up(Level::SUPERPAGE).slot().take();
+    cursor_at(address).look_up(Level::SUPERPAGE).slot().take();
     commit::sub(1);
-    // SAFETY: the table above took the reference over, and does not lead to the table any more.
+    // SAFETY: the reference was the parent table's, whose entry was cleared just now.
     Some(unsafe { Frame::from_pfn(leaf.table()) })
 }
 
 fn clear(address: usize, count: usize, mut each: impl FnMut(Frame)) {
     for i in 0..count {
-        let cursor = at(address + i * FRAME_SIZE).look_up(Level::LEAF);
+        let cursor = cursor_at(address + i * FRAME_SIZE).look_up(Level::LEAF);
         if cursor.level() == Level::LEAF
             && let Entry::Leaf(leaf) = cursor.slot().take()
         {
-            // SAFETY: `map_pages` took the reference over; what it mapped is what is unmapped here, and the
-            // caller of both uses it no more.
+            // SAFETY: the reference was the entry's, from `map_pages`, and the entry was cleared just now.
             each(unsafe { Frame::from_pfn(leaf.pfn()) });
         }
     }

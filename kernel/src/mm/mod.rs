@@ -1,4 +1,5 @@
-//! Memory: the crates `frames`, `kmalloc` and `vm` put together with this machine's RAM and locks.
+//! Memory of the kernel: the crates `frames` and `kmalloc` with this machine's RAM and locks, the kernel's page
+//! table, kernel stacks, user copies, ASIDs.
 
 pub mod asid;
 pub mod commit;
@@ -15,27 +16,26 @@ pub use stack::KernelStack;
 
 use crate::platform::Platform;
 
-/// This machine's memory, for the crate `vm`. It has no state of its own; `space` says what `vm` needs
-/// of it.
+/// This machine's memory, for the crate `vm`. It has no state; `space` implements `vm`'s traits for it.
 #[derive(Clone)]
 pub struct Machine;
 
 impl From<vm::Frame<Machine>> for Frame {
     fn from(frame: vm::Frame<Machine>) -> Frame {
-        // SAFETY: it is a reference, which is given up here. Objects of files are written through their
-        // frames alone, and mapped read-only.
+        // SAFETY: the reference passes on. File objects are written through their frames only, and mapped
+        // read-only.
         unsafe { Frame::from_pfn(frame.into_pfn()) }
     }
 }
 
 impl From<Frame> for vm::Frame<Machine> {
     fn from(frame: Frame) -> vm::Frame<Machine> {
-        // SAFETY: it is a reference, which is given up here.
+        // SAFETY: the reference passes on.
         unsafe { vm::Frame::from_pfn(&Machine, frame.into_pfn()) }
     }
 }
 
-/// Takes the heap and the kernel's own page table into use, when [`ram::init`] has run.
+/// Initializes the heap, the kernel's page table, ASIDs and stacks; after [`ram::init`].
 pub fn init(platform: &Platform) {
     heap::init();
     kernel_space::init(platform);

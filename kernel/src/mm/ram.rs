@@ -90,7 +90,7 @@ pub unsafe fn zero(pfn: Pfn) {
 /// another allocation on this hart would find them busy.
 #[inline]
 pub fn alloc(order: usize, what: Use) -> Option<Pfn> {
-    let _off = hart::off();
+    let _irq = hart::irq_save();
     frames().alloc_labelled(cpu(), order, what as u8).ok()
 }
 

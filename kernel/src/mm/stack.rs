@@ -1,7 +1,6 @@
-//! Kernel stacks: each in a slot of its own, below it a hole of the same size, so that a stack that
-//! is too small faults and does not write over its neighbour.
+//! Kernel stacks: each in a slot, above a guard of the same size, so that an overflow faults.
 //!
-//! The stack of an ended process stays mapped for the next one until memory gets short.
+//! The stack of an exited thread stays mapped and cached for the next one until memory is short.
 
 use super::Commit;
 use super::kernel_space::{self, map_pages, map_physical, try_unmap_pages};
@@ -17,44 +16,43 @@ use fallible::AllocError;
 use frames::{FRAME_SIZE, Shrinker};
 
 const PAGES: usize = STACK_SIZE / FRAME_SIZE;
-/// Pages of the stack that a hart idles on. Only interrupts are handled there; what takes most is the
-/// state of the machine that a key prints, 3 KiB.
+/// Pages of an idle stack. Only interrupt handlers run there; the largest is the state dump, with 3 KiB.
 const IDLE_PAGES: usize = 2;
 const WORDS: usize = (1000 + MAX_HARTS).div_ceil(64);
 
-/// How many stacks there can be beside those on which harts idle, which have the first slots.
-pub const MOST: usize = WORDS * 64 - MAX_HARTS;
+/// Most stacks, besides the harts' idle stacks, which have the first slots.
+pub const MAX_STACKS: usize = WORDS * 64 - MAX_HARTS;
 
-/// Which slots are in use, and which of the others have memory.
+/// Bitmaps of slots: those in use, and those that are mapped.
 struct Slots {
     used: [u64; WORDS],
     mapped: [u64; WORDS],
-    /// Slots with memory that are not in use.
+    /// Number of slots mapped but not in use.
     spare: usize,
 }
 
 static SLOTS: SpinLock<Slots, { rank::CACHE }> = SpinLock::new(Slots {
     used: {
         let mut used = [0; WORDS];
-        used[0] = (1 << MAX_HARTS) - 1; // to idle on, by the harts' indices
+        used[0] = (1 << MAX_HARTS) - 1; // idle stacks, by hart index
         used
     },
     mapped: [0; WORDS],
     spare: 0,
 });
 
-/// Pages of all stacks.
+/// Pages of all mapped stacks.
 static MAPPED: AtomicUsize = AtomicUsize::new(0);
 
 struct SpareStacks;
 static SPARE: SpareStacks = SpareStacks;
 
-/// Lets the allocator ask for spare stacks back.
+/// Registers the shrinker of cached stacks.
 pub fn init() {
     frames().register_shrinker(&SPARE);
 }
 
-/// Gives back all stacks that nobody uses, with the page tables that only they need.
+/// Frees all cached stacks, and page tables that become empty.
 pub fn drain() {
     SPARE.shrink(usize::MAX);
 }
@@ -62,7 +60,7 @@ pub fn drain() {
 /// A mapped kernel stack.
 pub struct KernelStack {
     slot: usize,
-    /// Its pages; those of a spare stack come back when asked for.
+    /// Its pages. Those of a cached stack are not committed, since they are reclaimable.
     _commit: Commit,
 }
 
@@ -70,21 +68,21 @@ fn base(slot: usize) -> usize {
     STACKS + slot * STACK_SLOT + STACK_SIZE
 }
 
-/// Pages of kernel stacks, those kept for reuse among them.
+/// Pages of kernel stacks, including cached ones.
 pub fn pages() -> usize {
     MAPPED.load(Ordering::Relaxed)
 }
 
 impl KernelStack {
-    /// A stack with any content.
+    /// A stack with undefined contents.
     pub fn try_new() -> Result<KernelStack, AllocError> {
         let commit = Commit::try_new(PAGES)?;
         let (slot, mapped) = SLOTS.lock().take().ok_or(AllocError)?;
         if mapped {
-            // Perhaps by another hart, and the caller begins to fill the stack at once.
-            kernel_space::hear();
+            // Another hart may have mapped it, and the caller writes to it at once.
+            kernel_space::flush_if_stale();
         } else if let Err(error) = map_slot(slot) {
-            SLOTS.lock().give_back(slot, false);
+            SLOTS.lock().put(slot, false);
             return Err(error);
         }
         Ok(KernelStack {
@@ -93,7 +91,7 @@ impl KernelStack {
         })
     }
 
-    /// The address above the stack.
+    /// The end of the stack.
     pub fn top(&self) -> usize {
         base(self.slot) + STACK_SIZE
     }
@@ -101,7 +99,7 @@ impl KernelStack {
 
 impl Drop for KernelStack {
     fn drop(&mut self) {
-        SLOTS.lock().give_back(self.slot, true);
+        SLOTS.lock().put(self.slot, true);
     }
 }
 
@@ -114,11 +112,10 @@ fn map_slot(slot: usize) -> Result<(), AllocError> {
     Ok(())
 }
 
-/// Makes the stack for the hart with this index to idle on, for ever; the address above it. It lies at the
-/// lower end of its slot, next to the hole.
+/// Maps the idle stack of the hart with this index; returns its end. It is next to the guard, and never freed.
 ///
 /// # Safety
-/// There is such a hart, and it has no such stack yet.
+/// There is such a hart, and it has no idle stack yet.
 pub unsafe fn map_idle(index: usize) -> Result<usize, AllocError> {
     let commit = Commit::try_new(IDLE_PAGES)?;
     let page = || Frame::try_new(Use::Stack);
@@ -130,11 +127,11 @@ pub unsafe fn map_idle(index: usize) -> Result<usize, AllocError> {
     Ok(base(index) + IDLE_PAGES * FRAME_SIZE)
 }
 
-/// The same for the boot hart, of the memory of the boot stack: it idles there when it needs nothing more
-/// of what it has on that stack, so that those pages stay in use.
+/// As [`map_idle`] for the boot hart, with the memory of the boot stack, which the hart must not use any more
+/// when it switches to the idle stack.
 ///
 /// # Safety
-/// The caller is the boot hart, on the boot stack, and has no such stack yet.
+/// The caller is the boot hart, on the boot stack, and has no idle stack yet.
 pub unsafe fn map_boot_stack() -> Result<usize, AllocError> {
     let start = layout::virt_to_phys(layout::boot_stack());
     let pages: [_; BOOT_STACK_SIZE / FRAME_SIZE] = from_fn(|i| start + (i * FRAME_SIZE) as u64);
@@ -144,7 +141,7 @@ pub unsafe fn map_boot_stack() -> Result<usize, AllocError> {
 }
 
 impl Slots {
-    /// A slot not in use, one with memory first; whether it has memory.
+    /// Takes a free slot, preferably a mapped one; returns whether it is mapped.
     #[inline(never)]
     fn take(&mut self) -> Option<(usize, bool)> {
         let mapped = self.spare > 0;
@@ -161,7 +158,7 @@ impl Slots {
     }
 
     #[inline(never)]
-    fn give_back(&mut self, slot: usize, mapped: bool) {
+    fn put(&mut self, slot: usize, mapped: bool) {
         let (word, bit) = (slot / 64, 1 << (slot % 64));
         self.used[word] &= !bit;
         self.mapped[word] &= !bit;
@@ -185,7 +182,7 @@ impl Shrinker for SpareStacks {
             };
             // SAFETY: the slot is mapped, and was taken just now.
             let unmapped = unsafe { try_unmap_pages(base(slot), PAGES) };
-            SLOTS.lock().give_back(slot, !unmapped);
+            SLOTS.lock().put(slot, !unmapped);
             if !unmapped {
                 break;
             }

@@ -1,4 +1,4 @@
-//! The process that runs.
+//! The running process.
 
 use super::Process;
 use crate::arch::hart::{self, Hart};
@@ -16,13 +16,12 @@ impl Current {
         sched::current()
     }
 
-    /// Puts another address space in the place of the process's own, takes it into use, and gives the old
-    /// one back.
+    /// Replaces the process's address space and loads the new one; returns the old one.
     pub fn replace_space(&self, space: Option<Space>) -> Option<Space> {
         let old = self.mm().replace(space);
-        // SAFETY: the process keeps its `Mm` until the thread has ended; the `Mm` keeps the space until it is
-        // replaced, and the old one goes only behind this.
-        unsafe { self.thread().change_space(self.mm().context()) };
+        // SAFETY: the process keeps its `Mm` until the thread has exited; the `Mm` keeps the space until it is
+        // replaced. The old space is dropped after this switch.
+        unsafe { self.thread().switch_space(self.mm().context()) };
         old
     }
 }
@@ -31,8 +30,8 @@ impl Deref for Current {
     type Target = Process;
     #[inline]
     fn deref(&self) -> &Process {
-        // SAFETY: every thread that runs has a process as its owner, by a count that it keeps until it has left
-        // its stack for ever.
+        // SAFETY: every running thread has a process as its owner, and keeps its reference until it has left its
+        // stack for the last time.
         unsafe { &*self.0 }
     }
 }
@@ -40,7 +39,7 @@ impl Deref for Current {
 /// The process that runs this code.
 ///
 /// # Panics
-/// If it is the idle loop or boot code, which is an error in the kernel.
+/// In the idle loop and in boot code.
 #[inline]
 pub fn current() -> Current {
     let process = hart::owner();
@@ -55,10 +54,10 @@ pub fn try_current() -> Option<Current> {
     (!process.is_null()).then_some(Current(process.cast()))
 }
 
-/// The number of the process that a hart runs: of one that goes on meanwhile, any number.
-pub fn number_on(hart: &Hart) -> Option<i32> {
+/// The ID of the process that a hart runs. Unreliable: the hart may switch or the process exit meanwhile.
+pub fn pid_on(hart: &Hart) -> Option<i32> {
     let process: *const Process = hart.owner().cast();
-    // SAFETY: the thread there has the process. If it lets go of it just now, the memory is still there, in
-    // the direct map, and some number comes out; hence volatile.
+    // SAFETY: the pointer is in the direct map, which stays mapped even if the process is freed meanwhile; any
+    // value is fine then. Hence volatile.
     (!process.is_null()).then(|| unsafe { (&raw const (*process).identity.pid).read_volatile() })
 }

@@ -1,7 +1,7 @@
-//! Running a program file in the place of the running program.
+//! `exec`.
 //!
-//! The new address space is built whole before the old one goes, so a failure leaves the caller as
-//! it was. The file is mapped, not loaded: its pages come when they are touched.
+//! The new address space is complete before it replaces the old one, so a failure changes nothing. The file is
+//! mapped, not copied: a page fault or `map_ahead` maps its pages.
 
 use super::{Name, current};
 use crate::arch::paging;
@@ -22,15 +22,15 @@ type Header = FileHeader<LittleEndian>;
 type Segments<'a> = SegmentTable<'a, LittleEndian>;
 
 const PAGE: u64 = PAGE_SIZE as u64;
-/// Largest stack that a file may ask for.
+/// The largest stack that a file gets.
 const MAX_STACK: u64 = 64 << 20;
 
-/// The strings that a new program gets, one behind the other, each with a zero byte at its end.
+/// The argument strings of a new program, each with a zero byte at its end, in one page.
 pub struct Arguments {
     bytes: Frame,
     _commit: Commit,
     used: usize,
-    /// Where each string begins.
+    /// Offset of each string.
     starts: [u16; MAXARG],
     count: usize,
 }
@@ -47,7 +47,10 @@ impl Arguments {
         })
     }
 
-    /// Adds a string that `fill` copies into the room it is given; it tells the length.
+    /// Appends a string: `fill` copies it into the buffer and returns its length.
+    ///
+    /// # Errors
+    /// `ArgumentsTooLong` if the strings do not fit in a page or are too many; the error of `fill`.
     pub fn push_with(
         &mut self,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, Errno>,
@@ -69,7 +72,7 @@ impl Arguments {
         Ok(())
     }
 
-    /// Adds a string.
+    /// Appends a string.
     pub fn push(&mut self, text: &[u8]) -> Result<(), Errno> {
         self.push_with(|room| {
             let room = room.get_mut(..text.len()).ok_or(Errno::ArgumentsTooLong)?;
@@ -79,12 +82,12 @@ impl Arguments {
     }
 }
 
-/// Replaces the running program. On success the process's registers are the new program's; gives
-/// the number of arguments.
+/// Replaces the running program. On success the trap frame is that of the new program; returns the number of
+/// arguments.
 pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let process = current();
     let start = process
-        .own
+        .resources
         .lock()
         .directory
         .clone()
@@ -96,14 +99,14 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     }
     let mut space: Space = AddressSpace::new(Machine)?;
     let program = load(&mut space, &inode)?;
-    // They are in the cache or come from neighbouring blocks, and most will be touched. And so what a
-    // program needs of its file does not change while it runs.
+    // Most pages of the file will be touched, and they are in the page cache or on neighbouring blocks. With all
+    // of them mapped, the program's commitment for its file does not change while it runs.
     let all = space.map_ahead(|file, index| Some(file.page(index).ok()??.frame));
     if !all && commit::is_strict() {
-        // To list a page in the cache takes memory that nobody has promised.
+        // Inserting a page into the page cache would take memory that is not committed.
         return Err(Errno::NoMemory);
     }
-    paging::see_new_code();
+    paging::fence_i();
     let (sp, argv) = push_arguments(&mut space, &program, arguments)?;
     space.set_heap(program.stack_top);
 
@@ -115,17 +118,17 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     Ok(arguments.count)
 }
 
-/// Where things are in a new program.
+/// The layout of a new program.
 struct Program {
     entry: u64,
     stack_bottom: u64,
     stack_top: u64,
 }
 
-/// What the file's headers say.
+/// What the ELF headers say.
 struct Headers {
     entry: u64,
-    /// Bytes of stack asked for; 0 where nothing is asked.
+    /// Stack size of PT_GNU_STACK; 0 for none.
     stack: u64,
     /// End of the last segment in memory.
     end: u64,
@@ -183,8 +186,8 @@ fn map_segments(space: &mut Space, inode: &InodeRef, bytes: &[u8]) -> Result<Hea
     Ok(headers)
 }
 
-/// Reads the file header and the program headers, which must lie in the first page. (The crate's
-/// own front door wants the section headers too, which are at the end of the file.)
+/// Parses the file header and the program headers, which must be in the first page. (The crate's `ElfBytes` needs
+/// the section headers too, which are at the end of the file.)
 fn parse(bytes: &[u8]) -> Option<(Header, Segments<'_>)> {
     let ident = bytes.get(..elf_abi::EI_NIDENT)?;
     let ident = file::parse_ident::<LittleEndian>(ident).ok()?;
@@ -232,9 +235,9 @@ fn map_segment(space: &mut Space, inode: &InodeRef, segment: &ProgramHeader) -> 
             RegionKind::Data,
         )?);
     }
-    let mut part = fs::part_to_run(inode, segment.p_offset, segment.p_filesz)?;
-    // What follows in the last page needs to be zero only where it is part of the segment; the whole
-    // page is the cache's, and no copy.
+    let mut part = fs::text_part(inode, segment.p_offset, segment.p_filesz)?;
+    // The rest of the last page need not be zero if it is not part of the segment; then the page-cache page can be
+    // mapped without a copy.
     let read_only = !prot.contains(Prot::WRITE) && segment.p_filesz == segment.p_memsz;
     if read_only {
         part.len = part.len.next_multiple_of(PAGE);
@@ -250,8 +253,8 @@ fn protection(flags: u32) -> Prot {
     prot
 }
 
-/// Puts the strings and the array of their addresses at the top of the stack; gives the stack
-/// pointer and the array's address.
+/// Stores the strings and the argv array at the top of the stack; returns the stack pointer and the address of
+/// argv.
 fn push_arguments(
     space: &mut Space,
     program: &Program,
@@ -277,7 +280,7 @@ fn push_arguments(
     Ok((argv, argv))
 }
 
-/// Writes into a space that is not in use yet.
+/// Writes to an address space that is not in use yet.
 fn store(space: &mut Space, address: u64, bytes: &[u8]) -> Result<(), Errno> {
     let mut done = 0;
     while done < bytes.len() {
@@ -294,8 +297,8 @@ fn store(space: &mut Space, address: u64, bytes: &[u8]) -> Result<(), Errno> {
         let (pfn, _) = space.translate(at).ok_or(Errno::BadAddress)?;
         let part = bytes.get(done..done + count).ok_or(Errno::Invalid)?;
         let to = (address_of(pfn) + in_page) as *mut u8;
-        // SAFETY: the page was just made writable for this space, which nobody else uses yet; the
-        // part ends within the page.
+        // SAFETY: the fault has made the page writable in this space, which nobody else uses yet; the copy ends
+        // within the page.
         unsafe { core::ptr::copy_nonoverlapping(part.as_ptr(), to, count) };
         done += count;
     }

@@ -1,4 +1,4 @@
-//! Ending a process, reaping ended children, and killing.
+//! `exit`, `wait` and `kill`.
 
 use super::objects::TestObjects;
 use super::process::Process;
@@ -11,30 +11,29 @@ use core::mem;
 use fallible::KArc;
 use processes::INIT;
 
-/// Ends the running process. All it has is given back here; what is left, its number, its status
-/// and its kernel stack, goes when the parent reaps it, who is told when nobody is on that stack
-/// any more.
+/// Exits the running process. Files and memory are released here. PID, status and kernel stack remain until the
+/// parent reaps the process; the parent is woken when no hart is on that stack.
 pub fn exit(status: i32) -> ! {
     let process = current();
     assert!(process.pid != INIT, "init ended with status {status}");
-    oom::ending();
+    oom::exit_begin();
     release_all(&process);
-    oom::ended();
+    oom::exit_end();
     process.set_status(status);
     sched::end()
 }
 
-// SAFETY: there is no other owner of threads. The process keeps its `Mm`, in which only its own thread puts
-// another space, and changes to that.
+// SAFETY: no other type implements it. The process keeps its `Mm`, whose space only its own thread replaces,
+// and that thread switches to the new one before the old one is dropped.
 unsafe impl Owner for Process {
     fn space(&self) -> *const asid::Context {
         self.mm().context()
     }
 
-    /// Tells the parent.
+    /// Makes the process a zombie and wakes its parent.
     fn ended(process: KArc<Process>) {
         let (pid, status) = (process.pid, process.status());
-        // Whoever reaps it is to be the last to have it.
+        // Whoever reaps it must drop the last reference.
         drop(process);
         let woken = TABLE.lock().end(pid, status);
         for parent in woken.into_iter().flatten() {
@@ -45,11 +44,11 @@ unsafe impl Owner for Process {
 
 fn release_all(process: &Current) {
     let (files, directory, objects) = {
-        let mut own = process.own.lock();
+        let mut resources = process.resources.lock();
         (
-            own.files.take(),
-            own.directory.take(),
-            mem::replace(&mut own.objects, TestObjects::new()),
+            resources.files.take(),
+            resources.directory.take(),
+            mem::replace(&mut resources.objects, TestObjects::new()),
         )
     };
     drop(files);
@@ -58,14 +57,17 @@ fn release_all(process: &Current) {
     release_space(process);
 }
 
-/// Gives the address space of the running process back.
+/// Releases the address space of the running process.
 fn release_space(process: &Current) {
     drop(process.replace_space(None));
-    process.set_held(0);
+    process.set_resource_pages(0);
 }
 
-/// Waits for a child to end, hands its status to `store`, and reaps it; gives its number. Where
-/// `store` fails the child is left for the next call.
+/// Waits for a child to exit, passes its status to `store`, and reaps it; returns its PID. If `store` fails, the
+/// child stays a zombie.
+///
+/// # Errors
+/// `NoChild` if there are no children; `Interrupted` if the process is killed; the error of `store`.
 pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> {
     let process = current();
     let mut table = TABLE.lock();
@@ -88,7 +90,10 @@ pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> 
     Ok(pid)
 }
 
-/// Kills the process with this number.
+/// Kills the process with this PID.
+///
+/// # Errors
+/// `NoProcess` if there is none; `NotPermitted` for init.
 pub fn kill(pid: i32) -> Result<(), Errno> {
     let process = TABLE.lock().get(pid).cloned().ok_or(Errno::NoProcess)?;
     if pid == INIT {

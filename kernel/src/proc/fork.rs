@@ -1,25 +1,27 @@
-//! Making a process.
+//! `fork`.
 
 use super::current;
 use super::objects::TestObjects;
-use super::process::{Own, Process};
+use super::process::{Process, Resources};
 use super::table::TABLE;
 use crate::arch::csr;
 use crate::sched::{self, Start, Thread};
 use crate::space::Mm;
 use abi::Errno;
 
-/// Makes a copy of the running process; gives the copy's number.
+/// Creates a copy of the running process; returns its PID.
+///
+/// # Errors
+/// `TryAgain` at the process limit, `NoMemory`, and `Interrupted` if the process was killed.
 pub fn fork() -> Result<i32, Errno> {
     let parent = current();
-    // Asked again at the end. Without this a process that is at its limit and tries on would take memory
-    // each time.
+    // `add` checks the limit again. This check comes before anything is allocated.
     TABLE.lock().check_room(&parent)?;
-    let own = {
-        let own = parent.own.lock();
-        Own {
-            files: own.files.try_clone()?,
-            directory: own.directory.clone(),
+    let resources = {
+        let resources = parent.resources.lock();
+        Resources {
+            files: resources.files.try_clone()?,
+            directory: resources.directory.clone(),
             objects: TestObjects::new(),
         }
     };
@@ -28,7 +30,7 @@ pub fn fork() -> Result<i32, Errno> {
         None => None,
     };
     let mm = Mm::try_new(space)?;
-    // The child begins where the parent is, with 0 for the call's result.
+    // The child resumes where the parent is, with 0 as the result of the call.
     let frame = parent.user_frame().clone();
     frame.set_result(0);
     if frame.float_state() != 0 {
@@ -41,14 +43,14 @@ pub fn fork() -> Result<i32, Errno> {
     };
     let thread = Thread::try_new::<Process>(&start)?;
     let pid = TABLE.lock().next_pid();
-    let child = Process::try_new(pid, parent.name(), own, mm, thread)?;
+    let child = Process::try_new(pid, parent.name(), resources, mm, thread)?;
     TABLE.lock().add(child.clone(), Some(&parent))?;
     sched::start(child.thread().clone(), child);
     Ok(pid)
 }
 
 extern "C" fn enter_child(_: usize) {
-    sched::enter_new_context();
-    // The way to user mode expects interrupts off.
-    csr::interrupts_off();
+    sched::schedule_tail();
+    // The return to user mode needs interrupts disabled.
+    csr::irq_disable();
 }

@@ -1,4 +1,4 @@
-//! Processes: what one is, the table of all, and the calls that make and end them.
+//! Processes: the table, `fork`, `exec`, `exit`, process groups, and out of memory.
 
 mod current;
 pub mod exec;
@@ -10,7 +10,7 @@ pub mod oom;
 mod process;
 mod table;
 
-pub use current::{Current, current, number_on, try_current};
+pub use current::{Current, current, pid_on, try_current};
 pub use objects::TestObjects;
-pub use process::{Name, Own, Process, state_of};
+pub use process::{Name, Process, Resources, state_of};
 pub use table::{TABLE, Table};

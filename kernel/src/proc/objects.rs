@@ -1,16 +1,16 @@
-//! What a process holds from the test calls `kmalloc` and `kfree`.
+//! Objects allocated by the test call `kmalloc`.
 //!
-//! A process can free only what it got and still has; the rest is freed when it ends.
+//! A process can free only its own objects; the rest is freed when it exits.
 
 use crate::mm::heap;
 use abi::{Errno, KMALLOC_MAX, PAGE_SIZE};
 use core::ptr::NonNull;
 use fallible::KVec;
 
-/// An object of kmalloc's, which goes back when dropped.
+/// A kmalloc object; dropping it frees it.
 struct Object(NonNull<u8>);
 
-// SAFETY: it is memory that nobody else has.
+// SAFETY: it owns its memory.
 unsafe impl Send for Object {}
 
 impl Object {
@@ -21,21 +21,21 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        // SAFETY: the kernel never uses the memory, and the program cannot.
+        // SAFETY: the kernel never uses the memory, and the program cannot access it.
         unsafe { heap::kfree(self.0) };
     }
 }
 
-/// What a process holds.
+/// The objects of a process.
 pub struct TestObjects {
-    /// In the order of their addresses.
+    /// Sorted by address.
     objects: KVec<Object>,
-    /// Bytes asked for in all objects ever, less those of the objects given back, on average.
+    /// Bytes allocated, approximately: a free subtracts the average size.
     bytes: usize,
 }
 
 impl TestObjects {
-    /// None.
+    /// No objects.
     pub const fn new() -> TestObjects {
         TestObjects {
             objects: KVec::new(),
@@ -47,10 +47,10 @@ impl TestObjects {
         self.objects.binary_search_by_key(&address, Object::address)
     }
 
-    /// Gets an object of `bytes` bytes; 0 bytes give address 0, which is no object.
+    /// Allocates an object of `bytes` bytes; returns its address, or 0 for 0 bytes.
     ///
     /// # Panics
-    /// If more than [`KMALLOC_MAX`] bytes are asked: that is what kmalloc does.
+    /// If `bytes` is more than [`KMALLOC_MAX`], as kmalloc does.
     pub fn allocate(&mut self, bytes: usize) -> Result<usize, Errno> {
         assert!(
             bytes <= KMALLOC_MAX,
@@ -68,12 +68,15 @@ impl TestObjects {
         Ok(address)
     }
 
-    /// Pages that the objects take, roughly: their sizes are not kept one by one.
+    /// Pages of the objects, approximately.
     pub fn pages(&self) -> usize {
         self.bytes / PAGE_SIZE
     }
 
-    /// Frees one of the objects; address 0 is freed by doing nothing.
+    /// Frees an object; does nothing for address 0.
+    ///
+    /// # Errors
+    /// `Invalid` if the process has no object at this address.
     pub fn free(&mut self, address: usize) -> Result<(), Errno> {
         if address == 0 {
             return Ok(());

@@ -1,22 +1,20 @@
-//! The policy for the end of memory.
+//! Out of memory.
 //!
-//! First the caches give back, in the order in which they are registered with `frames` at boot:
-//! the frames reserved for large pages, kmalloc's magazines and empty slabs, spare kernel stacks, clean pages of files that nobody maps
-//! (text that no process runs any more among them). Then the harts' caches of single pages are
-//! emptied. Then the allocation fails.
+//! When the page allocator has no free page, it calls the registered shrinkers in order: superpage reservations,
+//! kmalloc's magazines and empty slabs, cached kernel stacks, clean page-cache pages that nobody maps. Then it
+//! empties the per-CPU caches of single pages. Then the allocation fails.
 //!
-//! In a system call that is -1. A page fault of a program cannot fail, so a process dies, with a line
-//! that names it and its pages: the one with the most, of its own and of the kernel's on its behalf
-//! (page tables, records of regions, open files, pipes), the youngest of several. Where that is not
-//! the one that faults, that one waits until the other is gone and tries again, so that a process that
-//! takes all memory dies alone. While some process is on its way out, nobody is chosen: its memory is
-//! waited for.
+//! A system call returns -1 then. A page fault of a program cannot fail, so a process is killed, with a line that
+//! names it and its pages: the one with the most pages, its own and the kernel's on its behalf (page tables,
+//! region records, open files, pipes), and of several the youngest. If the victim is not the faulting process,
+//! that one waits until the victim has exited and retries; so a process that takes all memory dies alone. While
+//! a process is exiting, no victim is chosen.
 //!
-//! With strict accounting (`mm/commit.rs`) nobody is chosen, and who faults tries again.
+//! With strict accounting (`mm/commit.rs`) no victim is chosen: the faulting process retries.
 //!
-//! `init` is never chosen. The shell dies if it takes all memory itself, and outlives any number of processes
-//! that are as small as itself (see [`processes::Table::victim`]). It can also start processes when
-//! nobody else can any more ([`processes::Table::check_room`]), so there is an answer to a fork bomb.
+//! `init` is never the victim. A shell's size is divided by a constant, so it outlives any number of processes as
+//! small as itself ([`processes::Table::victim`]). It can also fork when the process table is full for others
+//! ([`processes::Table::check_room`]), which helps against a fork bomb.
 
 use super::process::Process;
 use super::table::TABLE;
@@ -24,83 +22,84 @@ use crate::arch::timer;
 use crate::mm::{commit, ram::frames};
 use crate::println;
 use crate::sched;
-use crate::sched::{Awaited, WaitQueue};
+use crate::sched::{WaitQueue, Wchan};
 use crate::space::reserve;
 use crate::sync::{SpinLock, rank};
 use fallible::KArc;
 use processes::INIT;
 
-/// How a process that found no memory goes on.
+/// What a process does whose page fault found no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relief {
-    /// Memory has come back: try again.
+    /// Memory may be free now: retry the access.
     Retry,
-    /// It is the one to die.
+    /// Exit: it is the victim.
     Die,
 }
 
-/// Processes on their way out.
-struct Endings {
-    /// Those that are giving back what they have.
-    under_way: usize,
-    /// Those that have.
-    done: u64,
+/// Exiting processes.
+struct Exits {
+    /// Processes that are releasing their memory.
+    in_progress: usize,
+    /// Count of those that have released it.
+    completed: u64,
 }
 
-static ENDINGS: SpinLock<Endings, { rank::OOM }> = SpinLock::new(Endings {
-    under_way: 0,
-    done: 0,
+static EXITS: SpinLock<Exits, { rank::OOM }> = SpinLock::new(Exits {
+    in_progress: 0,
+    completed: 0,
 });
-static WAITING: WaitQueue = WaitQueue::new(Awaited::Memory);
+static WAITERS: WaitQueue = WaitQueue::new(Wchan::Memory);
 
-/// With this many free pages whatever failed is worth another try.
-const ENOUGH: usize = 16;
+/// Free pages from which on a retry makes sense.
+const MIN_FREE: usize = 16;
 
-/// Ticks after which a wait for a promised page is told on the console.
-const LONG: usize = 100;
+/// Ticks of waiting for a committed page until the console reports it.
+const REPORT_TICKS: usize = 100;
 
-/// How long one waits when there is nobody to choose, in ticks.
-const PATIENCE: u64 = 1;
+/// Ticks between two retries when there is no victim.
+const RETRY_TICKS: u64 = 1;
 
-/// A process begins to give back what it has.
-pub fn ending() {
-    ENDINGS.lock().under_way += 1;
+/// A process begins to release its memory.
+pub fn exit_begin() {
+    EXITS.lock().in_progress += 1;
 }
 
-/// A process has given back what it had.
-pub fn ended() {
-    let mut endings = ENDINGS.lock();
-    endings.under_way -= 1;
-    endings.done += 1;
-    drop(endings);
-    WAITING.wake_all();
+/// A process has released its memory.
+pub fn exit_end() {
+    let mut exits = EXITS.lock();
+    exits.in_progress -= 1;
+    exits.completed += 1;
+    drop(exits);
+    WAITERS.wake_all();
 }
 
-fn is_enough() -> bool {
+fn has_free_pages() -> bool {
     let stats = frames().stats();
-    stats.free + stats.reclaimable + reserve::count() >= ENOUGH
+    stats.free + stats.reclaimable + reserve::count() >= MIN_FREE
 }
 
-/// Called by a process that got no memory for a page it touched, with no lock held.
+/// Called when a page fault of the running process found no memory, with no lock held. Chooses a victim and
+/// waits until it has exited.
 pub fn relieve(process: &Process) -> Relief {
     if commit::is_strict() {
-        return await_cache(process);
+        return wait_for_committed_page(process);
     }
-    if is_enough() {
-        return Relief::Retry; // somebody else has been asking the caches
+    if has_free_pages() {
+        return Relief::Retry; // freed since the fault
     }
-    // Locked from the look at who is on the way out until somebody is chosen: a process gives
-    // nothing back before it has said so.
-    let mut endings = ENDINGS.lock();
-    let done = endings.done;
-    if is_enough() {
-        return Relief::Retry; // whoever was chosen for another has given all back since
+    // The lock is held from the look at exiting processes until a victim is chosen, so that two faults at the
+    // same time choose one victim.
+    let mut exits = EXITS.lock();
+    let completed = exits.completed;
+    if has_free_pages() {
+        return Relief::Retry; // another fault's victim has exited
     }
-    if endings.under_way == 0 {
+    if exits.in_progress == 0 {
         let victim = TABLE.lock().victim(Process::footprint).cloned();
         let Some(victim) = victim else {
-            drop(endings);
-            return out_of_victims(process);
+            drop(exits);
+            return no_victim(process);
         };
         let own = core::ptr::eq(KArc::as_ptr(&victim), process);
         if !victim.is_killed() {
@@ -113,8 +112,8 @@ pub fn relieve(process: &Process) -> Relief {
             return Relief::Die;
         }
     }
-    while endings.done == done {
-        endings = match WAITING.wait(endings) {
+    while exits.completed == completed {
+        exits = match WAITERS.wait(exits) {
             Ok(guard) => guard,
             Err(_) => return Relief::Die,
         };
@@ -122,15 +121,15 @@ pub fn relieve(process: &Process) -> Relief {
     Relief::Retry
 }
 
-/// Whether a page that somebody touched in a system call is there all the same, and worth another try
-/// after a while.
-pub fn is_promised(process: &Process) -> bool {
-    commit::is_strict() && await_cache(process) == Relief::Retry
+/// For a page fault in a system call that found no memory: whether the page is committed, so that a retry will
+/// succeed. Sleeps before it returns true.
+pub fn is_committed(process: &Process) -> bool {
+    commit::is_strict() && wait_for_committed_page(process) == Relief::Retry
 }
 
-/// The page was promised, so it is there: a cache has it and was in use when it was asked.
-fn await_cache(process: &Process) -> Relief {
-    for _ in 0..LONG {
+/// Waits for a committed page. It exists: a cache has it, but was locked when it was asked to shrink.
+fn wait_for_committed_page(process: &Process) -> Relief {
+    for _ in 0..REPORT_TICKS {
         wait_a_tick();
         let stats = frames().stats();
         if process.is_killed() {
@@ -141,17 +140,17 @@ fn await_cache(process: &Process) -> Relief {
         }
     }
     let (pid, name) = (process.pid, process.name());
-    println!("pid {pid} {name}: waits for a page that it was promised");
+    println!("pid {pid} {name}: waits for a committed page");
     Relief::Retry
 }
 
 fn wait_a_tick() {
     let tick = timer::frequency() / abi::TICKS_PER_SECOND;
-    let _ = sched::sleep_until(timer::now() + PATIENCE * tick);
+    let _ = sched::sleep_until(timer::now() + RETRY_TICKS * tick);
 }
 
-/// Nobody has a page but `init`, and it is not for `init` to die: the kernel would panic.
-fn out_of_victims(process: &Process) -> Relief {
+/// No process but `init` has pages. `init` retries, since the kernel panics when it dies.
+fn no_victim(process: &Process) -> Relief {
     if process.pid != INIT {
         return Relief::Die;
     }

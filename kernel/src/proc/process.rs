@@ -1,9 +1,9 @@
-//! One process.
+//! A process.
 
 use super::objects::TestObjects;
 use crate::arch::trap::TrapFrame;
 use crate::fs::{FileTable, InodeRef};
-use crate::sched::{self, Awaited, SleepLock, State, Thread, WaitQueue};
+use crate::sched::{self, SleepLock, State, Thread, WaitQueue, Wchan};
 use crate::space::Mm;
 use crate::sync::{SpinLock, rank};
 use abi::{Errno, ProcState};
@@ -13,44 +13,44 @@ use core::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
 use fallible::{AllocError, KArc};
 use processes::Identity;
 
-/// A process: a thread, an address space, its files.
+/// A process: a thread, an address space, files.
 ///
-/// It lives in a [`KArc`], which its thread keeps until that has left its stack for ever, and the table of
-/// processes until, after that, the parent has reaped it.
+/// Its thread holds a counted reference until it has left its stack for the last time; the process table holds
+/// one until the parent has reaped the process after that.
 pub struct Process {
     pub(super) identity: Identity,
     status: AtomicI32,
-    /// Why its last call that failed has failed, or 0.
+    /// The error of its last failed system call; 0 for none.
     errno: AtomicU8,
     thread: KArc<Thread>,
     mm: KArc<Mm>,
-    /// Pages that its files and its objects of the test call `kmalloc` take, roughly.
-    held: AtomicUsize,
-    /// Where it waits for children to end.
+    /// Pages of its resources, approximately; see [`Resources::pages`].
+    resource_pages: AtomicUsize,
+    /// Where it waits for children to exit.
     pub child_ended: WaitQueue,
-    /// Files and directory.
-    pub own: SleepLock<Own>,
+    /// Files and current directory.
+    pub resources: SleepLock<Resources>,
     name: SpinLock<Name, { rank::DEVICE }>,
 }
 
-/// What a process has and nobody else looks at.
-pub struct Own {
+/// The resources of a process besides its memory.
+pub struct Resources {
     /// Open files.
     pub files: FileTable,
-    /// Where relative paths start; none before the file system is mounted and after the end.
+    /// Current directory; `None` before the file system is mounted and after exit.
     pub directory: Option<InodeRef>,
     /// Objects from the test call `kmalloc`.
     pub objects: TestObjects,
 }
 
-impl Own {
-    /// Pages of memory that all this takes, roughly.
+impl Resources {
+    /// Pages of kernel memory that they take, approximately.
     pub fn pages(&self) -> usize {
         self.files.pages() + self.objects.pages()
     }
 }
 
-/// Last part of the path of the program, for lists.
+/// The last component of the program's path, for listings.
 #[derive(Clone, Copy)]
 pub struct Name {
     bytes: [u8; 16],
@@ -58,12 +58,12 @@ pub struct Name {
 }
 
 impl Name {
-    /// The bytes, with zeroes behind them.
+    /// The bytes, padded with zeros.
     pub fn bytes(&self) -> [u8; 16] {
         self.bytes
     }
 
-    /// The name, cut if it is too long.
+    /// A name, truncated to 16 bytes.
     pub fn new(text: &[u8]) -> Name {
         let mut bytes = [0; 16];
         let length = text.len().min(bytes.len());
@@ -84,7 +84,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// What the table knows of the process: its number, its group, whether it was killed.
+/// The part that the process table knows: PID, group, whether it was killed.
 impl Deref for Process {
     type Target = Identity;
     fn deref(&self) -> &Identity {
@@ -93,29 +93,29 @@ impl Deref for Process {
 }
 
 impl Process {
-    /// A process that begins with its thread.
+    /// A process with this thread, which has not started.
     pub fn try_new(
         pid: i32,
         name: Name,
-        own: Own,
+        resources: Resources,
         mm: KArc<Mm>,
         thread: KArc<Thread>,
     ) -> Result<KArc<Process>, AllocError> {
-        let held = own.pages();
+        let resource_pages = resources.pages();
         KArc::try_new(Process {
             identity: Identity::new(pid),
             status: AtomicI32::new(0),
             errno: AtomicU8::new(0),
             thread,
             mm,
-            held: AtomicUsize::new(held),
-            child_ended: WaitQueue::new(Awaited::Child),
-            own: SleepLock::new(Awaited::FilesLock, own),
+            resource_pages: AtomicUsize::new(resource_pages),
+            child_ended: WaitQueue::new(Wchan::Child),
+            resources: SleepLock::new(Wchan::FilesLock, resources),
             name: SpinLock::new(name),
         })
     }
 
-    /// The user registers, as of the last trap.
+    /// The user registers at the last trap.
     #[inline]
     pub fn user_frame(&self) -> &TrapFrame {
         self.thread.frame()
@@ -126,12 +126,12 @@ impl Process {
         *self.name.lock()
     }
 
-    /// The program's name, unless it is being changed.
+    /// The program's name; `None` if its lock is held.
     pub fn try_name(&self) -> Option<Name> {
         self.name.try_lock().map(|name| *name)
     }
 
-    /// Takes another name, as `exec` does.
+    /// Sets the program's name.
     pub fn set_name(&self, name: Name) {
         *self.name.lock() = name;
     }
@@ -146,49 +146,48 @@ impl Process {
         &self.mm
     }
 
-    /// All pages that would come back with the process, if it shares none with others.
+    /// Pages that are freed when the process dies, if it shares none with others.
     pub fn footprint(&self) -> usize {
-        self.mm.pages() + self.held()
+        self.mm.pages() + self.resource_pages()
     }
 
-    /// Pages that the process's files and its objects of the test call `kmalloc` take, roughly.
-    pub fn held(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
+    /// Pages of its files and of its objects of the test call `kmalloc`, approximately.
+    pub fn resource_pages(&self) -> usize {
+        self.resource_pages.load(Ordering::Relaxed)
     }
 
-    /// Says how many pages these take.
-    pub fn set_held(&self, pages: usize) {
-        self.held.store(pages, Ordering::Relaxed);
+    /// Sets [`Process::resource_pages`].
+    pub fn set_resource_pages(&self, pages: usize) {
+        self.resource_pages.store(pages, Ordering::Relaxed);
     }
 
-    /// Number of the reason why the process's last call that failed has failed; 0 if none has.
+    /// The error number of the last failed system call; 0 for none.
     pub fn errno(&self) -> u64 {
         u64::from(self.errno.load(Ordering::Relaxed))
     }
 
-    /// Says why a call of the process fails.
+    /// Sets the error of a failed system call.
     pub fn set_errno(&self, error: Errno) {
         self.errno.store(error as u8, Ordering::Relaxed);
     }
 
-    /// Kills the process, which ends with this status, not 0, unless it was killed before; if it waits
-    /// for something, it waits no longer.
+    /// Kills the process: it exits with this status, not 0, unless it was killed before. Interrupts its waits.
     pub fn kill(this: &KArc<Process>, status: i32) {
         this.set_killed(status);
         sched::interrupt(&this.thread);
     }
 
-    /// Says with what status it ends.
+    /// Sets the exit status.
     pub(super) fn set_status(&self, status: i32) {
         self.status.store(status, Ordering::Relaxed);
     }
 
-    /// With what status it has ended.
+    /// The exit status.
     pub(super) fn status(&self) -> i32 {
         self.status.load(Ordering::Relaxed)
     }
 
-    /// What it does at the moment, for lists.
+    /// The current state, for listings.
     pub fn state(&self) -> ProcState {
         state_of(self.thread.state())
     }

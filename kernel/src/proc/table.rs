@@ -1,14 +1,14 @@
-//! The table of all processes, with this kernel's lock.
+//! The process table and its lock.
 
 use super::process::Process;
 use crate::mm::stack;
 use crate::sync::{SpinLock, rank};
 
-/// All processes.
+/// The type of the process table.
 pub type Table = processes::Table<Process>;
 
-/// The table.
+/// The process table.
 pub static TABLE: SpinLock<Table, { rank::TABLE }> = SpinLock::new(Table::new());
 
-// Each has a kernel stack.
-const _: () = assert!(processes::MOST < stack::MOST);
+// Each process has a kernel stack.
+const _: () = assert!(processes::MAX_PROCESSES < stack::MAX_STACKS);

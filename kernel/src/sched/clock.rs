@@ -1,22 +1,22 @@
-//! When the clock is to interrupt this hart: at the end of the running thread's share, or for the first
-//! sleeper.
+//! Programming of this hart's timer: the end of the running thread's time slice, or the first timeout if that
+//! is earlier.
 
 use crate::arch::timer;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Milliseconds that a thread runs before the next one gets its turn.
+/// Time slice of a thread, in milliseconds.
 const QUANTUM_MS: u64 = 10;
 
-/// Deadline of the first sleeper.
+/// The earliest timeout of a thread.
 pub static NEXT_DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// A thread begins its share.
+/// Programs the timer for a new time slice.
 pub fn start_quantum() {
     let quantum = timer::now() + timer::frequency() * QUANTUM_MS / 1000;
     timer::set(quantum.min(NEXT_DEADLINE.load(Ordering::Relaxed)));
 }
 
-/// Nothing runs here: only a sleeper needs the clock.
-pub fn start_idling() {
+/// Programs the timer for an idle hart: only a timeout needs it.
+pub fn start_idle() {
     timer::set(NEXT_DEADLINE.load(Ordering::SeqCst));
 }

@@ -1,4 +1,4 @@
-//! Kernel threads: they belong to no process, run in the kernel's own address space, and never end.
+//! Kernel threads: threads without a process, in the kernel's own address space, that never exit.
 
 use super::run::enqueue;
 use super::thread::{Start, Thread};
@@ -6,19 +6,19 @@ use crate::arch::trap::TrapFrame;
 use crate::sync::Once;
 use fallible::{AllocError, KArc};
 
-/// Most of them.
+/// Most kernel threads.
 const MOST: usize = 4;
 
 static THREADS: [Once<KernelThread>; MOST] = [const { Once::new() }; MOST];
 
-/// A thread that runs in the kernel only.
+/// A kernel thread.
 pub struct KernelThread {
     name: &'static str,
     thread: KArc<Thread>,
 }
 
 impl KernelThread {
-    /// What it is for, in a word.
+    /// Its name, for listings.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -29,7 +29,7 @@ impl KernelThread {
     }
 }
 
-/// Starts one, during boot: `body` begins with [`super::enter_new_context`] and does not return.
+/// Starts a kernel thread, during boot. `body` begins with [`super::schedule_tail`] and does not return.
 pub fn spawn(name: &'static str, body: extern "C" fn(usize)) -> Result<(), AllocError> {
     let place = THREADS.iter().find(|place| place.try_get().is_none());
     let place = place.ok_or(AllocError)?;
@@ -47,7 +47,7 @@ pub fn spawn(name: &'static str, body: extern "C" fn(usize)) -> Result<(), Alloc
     Ok(())
 }
 
-/// All of them. Their numbers, for lists of processes, are 0 and downwards.
+/// All kernel threads. Their IDs in listings of processes are 0, -1, …
 pub fn kernel_threads() -> impl Iterator<Item = (i32, &'static KernelThread)> {
     let threads = THREADS.iter().map_while(Once::try_get);
     (0..).map(|index: i32| -index).zip(threads)

@@ -1,12 +1,11 @@
-//! Who runs when: round robin, one queue of runnable threads a hart, idle harts steal.
+//! The scheduler: round robin, one run queue per hart, idle harts steal.
 //!
-//! A switch goes from one thread's stack straight to the next one's. A thread is queued only when no hart is on
-//! its stack any more ([`threads::RunState`] has the rules). Nobody waits for a hart to leave a stack, since
-//! the host may not let that hart run at the moment: whoever wakes a thread too early, and whoever
-//! preempts one, leaves it to its successor to queue it. In the same way the successor tells of a thread
-//! that has ended.
+//! A switch goes from one thread's stack directly to the next one's. A thread is enqueued only when no hart is on
+//! its stack ([`threads::RunState`] has the rules). Nobody spins until a hart has left a stack, since a
+//! hypervisor may have preempted that hart. Instead the next thread on the hart finishes the switch: it enqueues
+//! a thread that was preempted, or woken before it was off its stack, and releases one that has exited.
 
-use super::clock::{start_idling, start_quantum};
+use super::clock::{start_idle, start_quantum};
 use super::thread::{Owner, RunnableThreads, Thread, current, try_current};
 use crate::arch::switch::{Context, switch};
 use crate::arch::{csr, hart, sbi};
@@ -16,66 +15,66 @@ use abi::Event;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use fallible::KArc;
-use threads::{Left, Woken};
+use threads::{SwitchedOut, Woken};
 
-/// What the scheduler keeps a hart.
-struct Local {
+/// Scheduler state of one hart.
+struct RunQueue {
     runnable: SpinLock<RunnableThreads, { rank::RUN }>,
-    /// Where the hart is when it runs no thread.
+    /// The context of the idle loop.
     idle: Context,
-    /// The thread just left, with the hart's count of it; its successor finishes the switch.
-    left: AtomicPtr<Thread>,
+    /// The thread switched from, with the hart's reference to it, until `finish_switch`.
+    prev: AtomicPtr<Thread>,
 }
 
-static LOCAL: [Local; hart::MAX_HARTS] = [const {
-    Local {
+static RUN_QUEUES: [RunQueue; hart::MAX_HARTS] = [const {
+    RunQueue {
         runnable: SpinLock::new(RunnableThreads::new()),
         idle: Context::new(),
-        left: AtomicPtr::new(ptr::null_mut()),
+        prev: AtomicPtr::new(ptr::null_mut()),
     }
 }; hart::MAX_HARTS];
 
-fn local(index: usize) -> &'static Local {
-    LOCAL.get(index).unwrap_or(&LOCAL[0])
+fn run_queue(index: usize) -> &'static RunQueue {
+    RUN_QUEUES.get(index).unwrap_or(&RUN_QUEUES[0])
 }
 
-/// Makes a waiting thread runnable; false if it did not wait.
+/// Makes a waiting thread runnable; returns false if it was not waiting.
 pub fn wake(thread: KArc<Thread>) -> bool {
-    // Preempted in the middle, the thread would be runnable and in no queue.
-    let _off = hart::off();
+    // A preemption between the two steps would leave the thread runnable but in no queue.
+    let _irq = hart::irq_save();
     match thread.run().wake() {
         Woken::No => return false,
         Woken::Enqueue => enqueue(thread),
-        Woken::Left => {}
+        Woken::OnCpu => {}
     }
     true
 }
 
-/// Lets a new thread run, for this owner.
+/// Starts a new thread, with this owner.
 ///
 /// # Panics
-/// If it runs already.
+/// If it was started before.
 pub fn start<T: Owner>(thread: KArc<Thread>, owner: KArc<T>) {
     thread.set_owner(owner);
     enqueue(thread);
 }
 
-/// Queues a runnable thread where it last ran, and wakes a hart for it if one idles.
+/// Enqueues a runnable thread on the hart where it last ran, and kicks an idle hart if there is one.
 pub(super) fn enqueue(thread: KArc<Thread>) {
     let home = thread.last_hart.load(Ordering::Relaxed);
-    local(home).runnable.lock().push(thread);
-    call_idle_hart(home);
+    run_queue(home).runnable.lock().push(thread);
+    kick_idle_hart(home);
 }
 
-/// Interrupts a hart that idles, if there is one, because there is something to run: the one at
-/// `home` first.
-fn call_idle_hart(home: usize) {
-    let _off = hart::off();
+/// Sends an IPI to an idle hart, if there is one, so that it looks for runnable threads; preferably to the hart
+/// with index `home`.
+fn kick_idle_hart(home: usize) {
+    let _irq = hart::irq_save();
     let here = hart::this().index();
     let all = hart::all();
     let others = || all.iter().filter(|hart| hart.index() != here);
     let at_home = || others().filter(|hart| hart.index() == home);
-    // Whoever turns the flag off is the one to call the hart.
+    // Only the one who clears the flag sends the IPI.
     let called = at_home()
         .chain(others())
         .find(|hart| hart.idle.load(Ordering::SeqCst) && hart.idle.swap(false, Ordering::SeqCst));
@@ -84,63 +83,63 @@ fn call_idle_hart(home: usize) {
     }
 }
 
-/// The next thread for this hart: its own first, then the others'.
-fn pick(index: usize) -> Option<KArc<Thread>> {
+/// The next thread to run on this hart, from its own run queue or else another one.
+fn pick_next(index: usize) -> Option<KArc<Thread>> {
     let count = hart::count();
     (0..count).find_map(|i| {
-        let other = local((index + i) % count);
+        let other = run_queue((index + i) % count);
         other.runnable.lock().pop()
     })
 }
 
-/// Gives the hart away until somebody wakes the thread, for ever if it has ended. Interrupts are
-/// off, once.
+/// Switches away until the thread is woken; for ever if it has exited. Called with interrupts disabled by exactly
+/// one level.
 pub(super) fn block() {
-    if current().run().stays() {
+    if current().run().take_wakeup() {
         return;
     }
-    let next = pick(hart::this().index());
+    let next = pick_next(hart::this().index());
     switch_to(next);
 }
 
-/// Lets the next runnable thread go first, if there is one.
+/// Yields to the next runnable thread, if there is one.
 pub fn yield_now() {
-    let off = hart::off();
-    hart::this().expired.store(false, Ordering::Relaxed);
-    if let Some(next) = pick(hart::this().index()) {
-        current().run().yields();
+    let irq = hart::irq_save();
+    hart::this().need_resched.store(false, Ordering::Relaxed);
+    if let Some(next) = pick_next(hart::this().index()) {
+        current().run().preempt();
         switch_to(Some(next));
     }
-    drop(off);
+    drop(irq);
 }
 
-/// Leaves the running thread, or the idle loop, for `next`, or for the idle loop.
+/// Switches to `next`, or to the idle loop.
 fn switch_to(next: Option<KArc<Thread>>) {
     let hart = hart::this();
-    debug_assert_eq!(hart.depth(), 1, "switch while a spin lock is held");
-    let own = local(hart.index());
+    debug_assert_eq!(hart.noff(), 1, "switch while a spin lock is held");
+    let rq = run_queue(hart.index());
     let from: *const Context = match try_current() {
         Some(thread) => {
-            thread.save_floats();
+            thread.save_fpu();
             thread.context()
         }
-        None => &own.idle,
+        None => &rq.idle,
     };
     let was_idle = hart.current().is_null();
-    let left = hart.current().cast_mut().cast();
-    own.left.store(left, Ordering::Relaxed);
+    let prev = hart.current().cast_mut().cast();
+    rq.prev.store(prev, Ordering::Relaxed);
     let to: *const Context = match next {
         Some(thread) => {
-            thread.run().arrive();
+            thread.run().switch_in();
             thread.last_hart.store(hart.index(), Ordering::Relaxed);
             thread.enter_space(hart);
             let (owner, stack_top) = (thread.owner(), thread.stack_top());
             let thread = KArc::into_raw(thread);
-            // SAFETY: from here on the hart has a count of the thread, and that one of its owner; the stack
-            // is the thread's.
+            // SAFETY: the hart now holds a reference to the thread, which holds one to its owner; the stack is
+            // the thread's.
             unsafe { hart.set_running(thread.cast(), owner, stack_top) };
             let thread = current();
-            thread.load_floats();
+            thread.restore_fpu();
             if was_idle {
                 start_quantum();
             }
@@ -149,98 +148,98 @@ fn switch_to(next: Option<KArc<Thread>>) {
         None => {
             hart.set_idle();
             asid::enter_kernel(hart);
-            &own.idle
+            &rq.idle
         }
     };
     hart::note(Event::Switch);
-    let were_on = hart.were_on();
-    // SAFETY: interrupts are off; `to` came out of a queue with nobody on its stack, or is this
-    // hart's own idle context; `from` is the running context's place.
+    let intena = hart.intena();
+    // SAFETY: interrupts are disabled. `to` came out of a run queue, so no hart is on its stack, or it is this
+    // hart's idle context. `from` belongs to the running context.
     unsafe { switch(from, to) };
     finish_switch();
-    hart::this().set_were_on(were_on);
+    hart::this().set_intena(intena);
 }
 
-/// The first thing on the new stack: lets go of the thread that was left.
+/// Runs first on the new stack: completes the switch from the previous thread, as Linux's `finish_task_switch`.
 fn finish_switch() {
     let hart = hart::this();
-    let place = &local(hart.index()).left;
-    let left = place.load(Ordering::Relaxed);
-    if left.is_null() {
+    let place = &run_queue(hart.index()).prev;
+    let prev = place.load(Ordering::Relaxed);
+    if prev.is_null() {
         return;
     }
     place.store(ptr::null_mut(), Ordering::Relaxed);
-    // SAFETY: `left` was this hart's current thread, made with `into_raw`; the count passes here.
-    let thread = unsafe { KArc::from_raw(left) };
-    match thread.run().leave() {
-        Left::Sleeps => {}
-        Left::Requeue => enqueue(thread),
-        Left::Ended => {
-            // Whoever reaps what the thread ran for is to be the last one to let go of it, so that
-            // all its memory is back then.
+    // SAFETY: `prev` was this hart's current thread, from `into_raw`; the reference passes here.
+    let thread = unsafe { KArc::from_raw(prev) };
+    match thread.run().switch_out() {
+        SwitchedOut::Sleeps => {}
+        SwitchedOut::Requeue => enqueue(thread),
+        SwitchedOut::Ended => {
+            // The reference is dropped before the owner is notified, so that whoever reaps the owner drops
+            // the last one, and all memory is free then.
             let (ended, owner) = thread.ended();
             drop(thread);
-            // SAFETY: it is that of the owner, and called once.
+            // SAFETY: function and owner belong together; it is called once.
             unsafe { ended(owner) };
         }
     }
 }
 
-/// Whether no other thread runs or wants to, as of about now.
+/// Whether no other thread is running or runnable, approximately.
 pub fn nobody_else_runs() -> bool {
-    let off = hart::off();
+    let irq = hart::irq_save();
     let here = hart::this().index();
-    drop(off);
-    let idles = |hart: &hart::Hart| hart.index() == here || hart.idle.load(Ordering::Relaxed);
-    let has_none = |index| local(index).runnable.lock().first().is_none();
-    hart::all().iter().all(idles) && (0..hart::count()).all(has_none)
+    drop(irq);
+    let is_idle = |hart: &hart::Hart| hart.index() == here || hart.idle.load(Ordering::Relaxed);
+    let is_empty = |index| run_queue(index).runnable.lock().first().is_none();
+    hart::all().iter().all(is_idle) && (0..hart::count()).all(is_empty)
 }
 
-/// Ends the running thread. What it ran for is told when nobody is on its stack any more.
+/// Exits the running thread. Its owner is notified when no hart is on its stack.
 pub fn end() -> ! {
-    // Interrupts stay off from here on: an ended thread that is preempted would be queued again.
-    hart::enter();
+    // No preemption from here on: it would enqueue an exited thread.
+    hart::push_off();
     current().run().end();
     block();
     unreachable!("an ended thread ran");
 }
 
-/// Interrupts a thread: if it waits for something, it waits no longer.
+/// Interrupts a thread: its interruptible waits end, now and in future.
 pub fn interrupt(thread: &KArc<Thread>) {
     if thread.run().interrupt() {
         wake(thread.clone());
     }
 }
 
-/// First code of every new thread, before its own.
-pub fn enter_new_context() {
+/// First code of every new thread: finishes the switch and enables interrupts, as Linux's `schedule_tail`.
+pub fn schedule_tail() {
     finish_switch();
-    hart::this().set_were_on(true);
-    hart::leave();
+    hart::this().set_intena(true);
+    hart::pop_off();
 }
 
-/// What a hart does when it has no thread to run; each hart ends up here after boot.
+/// The idle loop, where each hart ends up after boot.
 pub fn idle_loop() -> ! {
     let hart = hart::this();
-    csr::interrupts_on();
-    hart::enter();
+    csr::irq_enable();
+    hart::push_off();
     loop {
         hart.idle.store(true, Ordering::SeqCst);
-        // Who queues after this looks sees `idle` and interrupts the hart.
-        if let Some(next) = pick(hart.index()) {
-            // Whoever turned the flag off has called this hart for a thread that may be another one.
+        // Whoever enqueues after this look sees `idle` and sends an IPI.
+        if let Some(next) = pick_next(hart.index()) {
+            // The IPI may have been for another thread than the one picked.
             let called = !hart.idle.swap(false, Ordering::SeqCst);
-            if called || local(hart.index()).runnable.lock().first().is_some() {
-                call_idle_hart(hart.index());
+            if called || run_queue(hart.index()).runnable.lock().first().is_some() {
+                kick_idle_hart(hart.index());
             }
             switch_to(Some(next));
             continue;
         }
-        start_idling();
-        hart::waiting(csr::wait_for_interrupt);
+        start_idle();
+        hart::account_wait(csr::wait_for_interrupt);
         hart.idle.store(false, Ordering::SeqCst);
-        hart::leave();
-        // The interrupt that ended the wait is taken here.
-        hart::enter();
+        hart::pop_off();
+        // The pending interrupt is taken here.
+        hart::push_off();
     }
 }

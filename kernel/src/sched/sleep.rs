@@ -1,46 +1,46 @@
-//! Locks whose waiters sleep.
+//! Sleeping locks.
 
-use super::Awaited;
+use super::Wchan;
 use super::thread::try_current;
 use super::wait::WaitQueue;
-use crate::arch::held::Taken;
+use crate::arch::held_locks::HeldLock;
 use crate::arch::{hart, unwind};
-use crate::symbols::Place;
+use crate::symbols::Symbol;
 use crate::sync::{SpinLock, rank};
 use core::sync::atomic::{AtomicU32, Ordering};
 use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 
 const RANK: u8 = rank::DEVICE;
 
-/// A value behind a lock that may be held over a wait for the disk. Only threads take it.
+/// A value guarded by a sleeping lock, which may be held while waiting for the disk. Only threads acquire it.
 pub struct SleepLock<T>(Mutex<RawSleep, T>);
 
-/// The right to use the value of a [`SleepLock`].
+/// The guard of a [`SleepLock`]; dropping it releases the lock.
 pub type SleepGuard<'a, T> = MutexGuard<'a, RawSleep, T>;
 
-/// The lock of a memory object, as the crate `vm` takes it.
+/// The lock type of memory objects in the crate `vm`.
 pub type ObjectLock = RawSleep;
 
-/// The part of the lock that does not know the value. Without contention it is one atomic operation to
-/// take it and one to release it (as in Drepper, "Futexes Are Tricky").
+/// The lock without the value. Uncontended, it takes one atomic operation to acquire and one to release (the
+/// second mutex of Drepper, "Futexes Are Tricky").
 pub struct RawSleep {
     state: AtomicU32,
-    /// Taken from the look at a lock that is held until the thread is in the queue.
-    gate: SpinLock<(), RANK>,
-    waiting: WaitQueue,
+    /// Held by a contender from its look at `state` until it is in the queue.
+    wait_lock: SpinLock<(), RANK>,
+    waiters: WaitQueue,
 }
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
-/// Held, and there may be somebody in the queue.
+/// Held, and there may be waiters.
 const CONTENDED: u32 = 2;
 
 impl RawSleep {
-    const fn new(name: Awaited) -> RawSleep {
+    const fn new(name: Wchan) -> RawSleep {
         RawSleep {
             state: AtomicU32::new(FREE),
-            gate: SpinLock::new(()),
-            waiting: WaitQueue::new(name),
+            wait_lock: SpinLock::new(()),
+            waiters: WaitQueue::new(name),
         }
     }
 
@@ -54,66 +54,66 @@ impl RawSleep {
     #[cold]
     #[inline(never)]
     fn wait(&self) {
-        let mut gate = self.gate.lock();
+        let mut wait_lock = self.wait_lock.lock();
         while self.state.swap(CONTENDED, Ordering::Acquire) != FREE {
-            gate = self.waiting.wait_uninterruptible(gate);
+            wait_lock = self.waiters.wait_uninterruptible(wait_lock);
         }
     }
 
-    /// Panics, in checked builds, if the running thread would wait for itself.
+    /// Panics if the running thread holds the lock. In checked builds.
     #[cold]
-    fn check_not_own(&self, at: usize) {
-        let _off = hart::off();
+    fn check_recursion(&self, at: usize) {
+        let _irq = hart::irq_save();
         let thread = try_current();
         let held = thread.and_then(|thread| {
             let mut held = thread.held_locks().iter();
-            held.find(|held| held.lock == self.waiting.address())
+            held.find(|held| held.lock == self.waiters.address())
         });
         if let Some(held) = held {
-            let (since, at) = (Place(held.at), Place(at));
-            let name = Awaited::name(held.kind);
+            let (since, at) = (Symbol(held.at), Symbol(at));
+            let name = Wchan::name(held.kind);
             panic!("{name} taken twice by one thread: in{since}, and again in{at}");
         }
     }
 
-    /// Notes, in checked builds, that the running thread has taken the lock.
+    /// Records that the running thread holds the lock. In checked builds.
     fn record(&self, at: usize) {
-        // An interrupt may list what the thread holds, and try locks of its own for that.
-        let _off = hart::off();
+        // An interrupt handler may read the list of held locks.
+        let _irq = hart::irq_save();
         if let Some(thread) = try_current() {
-            let (kind, lock) = (self.waiting.awaited() as u8, self.waiting.address());
-            thread.held_locks().push(Taken { kind, lock, at });
+            let (kind, lock) = (self.waiters.wchan() as u8, self.waiters.address());
+            thread.held_locks().push(HeldLock { kind, lock, at });
         }
     }
 
     #[cold]
     #[inline(never)]
     fn wake(&self) {
-        // Whoever found the lock held is in the queue behind this.
-        drop(self.gate.lock());
-        self.waiting.wake_one();
+        // After this, whoever saw the lock held is in the queue.
+        drop(self.wait_lock.lock());
+        self.waiters.wake_one();
     }
 }
 
-// SAFETY: `state` goes from `FREE` to another value by one atomic operation, so one thread has it at a time.
+// SAFETY: `state` goes from `FREE` to another value by one atomic operation, so one thread holds the lock.
 unsafe impl RawMutex for RawSleep {
-    /// Of a memory object: other locks say what they are ([`SleepLock::new`]).
+    /// The lock of a memory object; others get their wait channel from [`SleepLock::new`].
     #[allow(
         clippy::declare_interior_mutable_const,
         reason = "how lock_api makes new locks"
     )]
-    const INIT: RawSleep = RawSleep::new(Awaited::ObjectLock);
+    const INIT: RawSleep = RawSleep::new(Wchan::ObjectLock);
     type GuardMarker = GuardNoSend;
 
     #[inline(never)]
     fn lock(&self) {
         if cfg!(debug_assertions) {
-            // Checks that the thread holds no spin lock that comes after.
-            drop(self.gate.lock());
+            // Checks the rank: the thread may not hold a spin lock.
+            drop(self.wait_lock.lock());
         }
         if !self.acquire() {
             if cfg!(debug_assertions) {
-                self.check_not_own(unwind::return_address());
+                self.check_recursion(unwind::return_address());
             }
             self.wait();
         }
@@ -122,7 +122,7 @@ unsafe impl RawMutex for RawSleep {
         }
     }
 
-    /// Never waits, so it may be called with spin locks held.
+    /// Never sleeps, so it may be called with spin locks held.
     #[inline(never)]
     fn try_lock(&self) -> bool {
         let taken = self.acquire();
@@ -137,8 +137,8 @@ unsafe impl RawMutex for RawSleep {
         if cfg!(debug_assertions)
             && let Some(thread) = try_current()
         {
-            let _off = hart::off();
-            thread.held_locks().pop(self.waiting.address());
+            let _irq = hart::irq_save();
+            thread.held_locks().pop(self.waiters.address());
         }
         if self.state.swap(FREE, Ordering::Release) == CONTENDED {
             self.wake();
@@ -147,12 +147,12 @@ unsafe impl RawMutex for RawSleep {
 }
 
 impl<T> SleepLock<T> {
-    /// An unlocked value; `name` is what those wait for who want the lock.
-    pub const fn new(name: Awaited, value: T) -> SleepLock<T> {
+    /// An unlocked value; `name` is the wait channel of the waiters.
+    pub const fn new(name: Wchan, value: T) -> SleepLock<T> {
         SleepLock(Mutex::from_raw(RawSleep::new(name), value))
     }
 
-    /// Waits until the lock is free and takes it.
+    /// Acquires the lock; sleeps until it is free, uninterruptibly.
     #[inline(always)]
     pub fn lock(&self) -> SleepGuard<'_, T> {
         self.0.lock()

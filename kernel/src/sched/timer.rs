@@ -1,7 +1,7 @@
-//! Sleeping until a time, and what the clock's interrupt does.
+//! Timeouts and the timer interrupt.
 
-use super::Awaited;
-use super::clock::{NEXT_DEADLINE, start_idling, start_quantum};
+use super::Wchan;
+use super::clock::{NEXT_DEADLINE, start_idle, start_quantum};
 use super::run::{block, wake};
 use super::thread::{Thread, WaitingThreads, current};
 use super::wait::Interrupted;
@@ -11,19 +11,18 @@ use core::sync::atomic::Ordering;
 
 static SLEEPERS: SpinLock<WaitingThreads, { rank::TIMER }> = SpinLock::new(WaitingThreads::new());
 
-/// The clock interrupted: wakes sleepers whose time has come; the running thread may have had its
-/// share.
+/// Handles a timer interrupt: wakes threads whose timeout has passed, and requests a reschedule.
 pub fn tick() {
     let now = timer::now();
     if NEXT_DEADLINE.load(Ordering::SeqCst) <= now {
         wake_sleepers(now);
     }
     let hart = hart::this();
-    hart.ticked.store(now, Ordering::Relaxed);
+    hart.last_tick.store(now, Ordering::Relaxed);
     if hart.current().is_null() {
-        start_idling();
+        start_idle();
     } else {
-        hart.expired.store(true, Ordering::Relaxed);
+        hart.need_resched.store(true, Ordering::Relaxed);
         start_quantum();
     }
 }
@@ -46,26 +45,29 @@ fn wake_sleepers(now: u64) {
     }
 }
 
-/// Waits until the clock shows `deadline` (in counts of the timer) or the thread is interrupted.
+/// Sleeps until `deadline`, in ticks of [`timer::now`].
+///
+/// # Errors
+/// If the thread is interrupted before.
 pub fn sleep_until(deadline: u64) -> Result<(), Interrupted> {
     let thread = current();
     while timer::now() < deadline {
-        let off = hart::off();
+        let irq = hart::irq_save();
         thread.deadline.store(deadline, Ordering::Relaxed);
         {
             let mut sleepers = SLEEPERS.lock();
-            thread.begin_sleep(true, Awaited::Time, 0);
+            thread.prepare_to_wait(true, Wchan::Time, 0);
             let later = |other: &Thread| other.deadline.load(Ordering::Relaxed) > deadline;
             sleepers.insert(thread.to_arc(), later);
             NEXT_DEADLINE.fetch_min(deadline, Ordering::SeqCst);
         }
-        // A thread that was interrupted before it slept must not sleep.
-        if !thread.run().cancel_sleep_if_interrupted() {
+        // An interruption before `prepare_to_wait` has woken nobody.
+        if !thread.run().cancel_wait_if_interrupted() {
             start_quantum();
             block();
         }
-        drop(off);
-        if thread.is_queued_waiting() {
+        drop(irq);
+        if thread.is_on_wait_queue() {
             SLEEPERS.lock().remove(&thread);
         }
         if thread.is_interrupted() {

@@ -1,9 +1,9 @@
-//! Queues of threads that wait for an event.
+//! Wait queues.
 //!
-//! Whoever waits puts itself into the queue *before* it lets go of the lock that guards what it
-//! waits for; whoever wakes holds or held that lock. So no wake-up is lost.
+//! A thread enqueues itself *before* it releases the lock that guards the condition; whoever changes the condition
+//! holds that lock and wakes the queue then or later. So no wakeup is lost.
 
-use super::Awaited;
+use super::Wchan;
 use super::run::{block, wake};
 use super::thread::{WaitingThreads, current};
 use crate::arch::hart;
@@ -11,7 +11,7 @@ use crate::sync::{SpinGuard, SpinLock, rank};
 use core::ptr;
 use lock_api::{MutexGuard, RawMutex};
 
-/// The wait ended because the thread was interrupted.
+/// The error of a wait that ended because the thread was interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interrupted;
 
@@ -21,33 +21,36 @@ impl From<Interrupted> for abi::Errno {
     }
 }
 
-/// Processes that wait for the same event, first come first served.
+/// Threads that wait for the same condition, woken first in, first out.
 pub struct WaitQueue {
-    awaited: Awaited,
+    wchan: Wchan,
     waiting: SpinLock<WaitingThreads, { rank::WAIT }>,
 }
 
 impl WaitQueue {
-    /// A queue nobody waits in.
-    pub const fn new(awaited: Awaited) -> WaitQueue {
+    /// An empty queue.
+    pub const fn new(wchan: Wchan) -> WaitQueue {
         WaitQueue {
-            awaited,
+            wchan,
             waiting: SpinLock::new(WaitingThreads::new()),
         }
     }
 
-    /// What its threads wait for.
-    pub fn awaited(&self) -> Awaited {
-        self.awaited
+    /// Its wait channel.
+    pub fn wchan(&self) -> Wchan {
+        self.wchan
     }
 
-    /// By what it is told from others.
+    /// Its address, which identifies it.
     pub fn address(&self) -> usize {
         ptr::from_ref(self).addr()
     }
 
-    /// Lets go of `guard`, waits for a wake-up, takes the lock again. Wake-ups may come without
-    /// reason: the caller looks again. Interrupting the thread ends the wait.
+    /// Releases `guard`, waits for a wakeup, and acquires the lock again. Wakeups may be spurious: the caller
+    /// checks its condition again.
+    ///
+    /// # Errors
+    /// If the thread is interrupted; the lock is not held then.
     pub fn wait<'a, R: RawMutex, T>(
         &self,
         guard: MutexGuard<'a, R, T>,
@@ -57,7 +60,7 @@ impl WaitQueue {
         Ok(lock.lock())
     }
 
-    /// Like [`WaitQueue::wait`], also for a thread that was interrupted: for waits that surely end.
+    /// As [`WaitQueue::wait`], but uninterruptible: for conditions that are certain to come true.
     pub fn wait_uninterruptible<'a, T, const RANK: u8>(
         &self,
         guard: SpinGuard<'a, T, RANK>,
@@ -67,29 +70,31 @@ impl WaitQueue {
         lock.lock()
     }
 
-    /// Queues the thread, calls `release`, and waits for a wake-up or, where `interruptible`, for
-    /// it to be interrupted.
+    /// Enqueues the thread, calls `release`, and waits for a wakeup.
+    ///
+    /// # Errors
+    /// If `interruptible` and the thread is interrupted.
     pub fn wait_after(
         &self,
         interruptible: bool,
         release: impl FnOnce(),
     ) -> Result<(), Interrupted> {
         let thread = current();
-        let off = hart::off();
+        let irq = hart::irq_save();
         {
             let mut waiting = self.waiting.lock();
-            thread.begin_sleep(interruptible, self.awaited, self.address());
+            thread.prepare_to_wait(interruptible, self.wchan, self.address());
             waiting.push(thread.to_arc());
         }
         release();
-        if interruptible && thread.run().cancel_sleep_if_interrupted() {
+        if interruptible && thread.run().cancel_wait_if_interrupted() {
             self.waiting.lock().remove(&thread);
             return Err(Interrupted);
         }
         block();
-        drop(off);
-        if thread.is_queued_waiting() {
-            // Woken by an interruption and not out of the queue.
+        drop(irq);
+        if thread.is_on_wait_queue() {
+            // Woken by an interruption, which leaves it in the queue.
             self.waiting.lock().remove(&thread);
         }
         if interruptible && thread.is_interrupted() {
@@ -99,7 +104,7 @@ impl WaitQueue {
         }
     }
 
-    /// Wakes the thread that waits longest; false if none waited.
+    /// Wakes the thread that has waited longest; returns false if there is none.
     pub fn wake_one(&self) -> bool {
         loop {
             let Some(thread) = self.waiting.lock().pop() else {
@@ -111,7 +116,7 @@ impl WaitQueue {
         }
     }
 
-    /// Wakes all that wait.
+    /// Wakes all threads.
     pub fn wake_all(&self) {
         while self.wake_one() {}
     }

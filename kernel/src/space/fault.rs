@@ -46,7 +46,7 @@ fn try_resolve(mm: &Mm, address: u64, access: Access) -> Result<(), Denied> {
                 drop(held);
                 // A page that is read first may be run next, without another fault.
                 if access != Access::Write {
-                    paging::see_new_code();
+                    paging::fence_i();
                 }
                 return Ok(());
             }

@@ -2,7 +2,7 @@
 
 use super::machine::{PageTable, Space};
 use crate::mm::asid::Context;
-use crate::sched::{Awaited, SleepGuard, SleepLock};
+use crate::sched::{SleepGuard, SleepLock, Wchan};
 use crate::sync::{SpinLock, rank};
 use core::mem::replace;
 use fallible::{AllocError, KArc};
@@ -24,7 +24,7 @@ impl Mm {
     pub fn try_new(space: Option<Space>) -> Result<KArc<Mm>, AllocError> {
         KArc::try_new(Mm {
             table: SpinLock::new(table_of(space.as_ref())),
-            space: SleepLock::new(Awaited::SpaceLock, space),
+            space: SleepLock::new(Wchan::SpaceLock, space),
         })
     }
 

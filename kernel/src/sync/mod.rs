@@ -1,5 +1,5 @@
-//! Spin locks, which turn interrupts off while they are held and may not be held over a switch, and
-//! values that are set once. What waits longer sleeps (`sched`).
+//! Spin locks, which disable interrupts and may not be held over a context switch, and values that are set
+//! once. Sleeping locks are in `sched`.
 
 mod once;
 pub mod rank;
@@ -11,17 +11,17 @@ pub use spin::{LONG_SPIN, RawSpin, SpinGuard, SpinLock, on_long_spin};
 use crate::arch::timer;
 use core::hint;
 
-/// Milliseconds after which [`patiently`] gives up.
-const PATIENCE_MS: u64 = 100;
+/// Milliseconds until [`poll_timeout`] gives up.
+const POLL_TIMEOUT_MS: u64 = 100;
 
-/// Looks again and again until there is something to see, but not for long: for those who cannot
-/// wait for a lock, since its holder may be on a hart that does nothing any more.
-pub fn patiently<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = timer::now() + timer::frequency() * PATIENCE_MS / 1000;
+/// Calls `poll` until it returns a value, for at most 100 ms. For state dumps, which must not wait for a lock
+/// for ever, since its holder may be stuck.
+pub fn poll_timeout<T>(mut poll: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = timer::now() + timer::frequency() * POLL_TIMEOUT_MS / 1000;
     loop {
-        let seen = look();
-        if seen.is_some() || timer::now() > end {
-            return seen;
+        let result = poll();
+        if result.is_some() || timer::now() > end {
+            return result;
         }
         hint::spin_loop();
     }

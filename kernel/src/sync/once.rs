@@ -1,4 +1,4 @@
-//! Values that are set once at boot and only read afterwards.
+//! Values that are set once, at boot, and only read afterwards.
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
@@ -8,17 +8,17 @@ const EMPTY: u8 = 0;
 const SETTING: u8 = 1;
 const SET: u8 = 2;
 
-/// A place for a value that is made at boot.
+/// A cell that is set at most once.
 pub struct Once<T> {
     state: AtomicU8,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-// SAFETY: after `set` the value is only shared by reference; `set` succeeds once.
+// SAFETY: `set` succeeds once; after that the value is only shared by reference.
 unsafe impl<T: Send + Sync> Sync for Once<T> {}
 
 impl<T> Once<T> {
-    /// A place without a value.
+    /// An empty cell.
     pub const fn new() -> Once<T> {
         Once {
             state: AtomicU8::new(EMPTY),
@@ -26,16 +26,16 @@ impl<T> Once<T> {
         }
     }
 
-    /// Puts the value in.
+    /// Sets the value.
     ///
     /// # Panics
-    /// If there is one already.
+    /// If it is set already.
     pub fn set(&self, value: T) {
         let free =
             self.state
                 .compare_exchange(EMPTY, SETTING, Ordering::Acquire, Ordering::Relaxed);
         assert!(free.is_ok(), "set twice");
-        // SAFETY: only the one caller whose exchange succeeded is here, and nobody reads yet.
+        // SAFETY: only the caller whose exchange succeeded gets here, and nobody reads before `SET`.
         unsafe { (*self.value.get()).write(value) };
         self.state.store(SET, Ordering::Release);
     }
@@ -43,7 +43,7 @@ impl<T> Once<T> {
     /// The value, if it has been set.
     #[inline]
     pub fn try_get(&self) -> Option<&T> {
-        // SAFETY: `SET` is stored after the value was written, and it never changes again.
+        // SAFETY: `SET` is stored after the value is written, and never changes again.
         (self.state.load(Ordering::Acquire) == SET)
             .then(|| unsafe { (*self.value.get()).assume_init_ref() })
     }
@@ -51,7 +51,7 @@ impl<T> Once<T> {
     /// The value.
     ///
     /// # Panics
-    /// If boot has not come to it yet.
+    /// If it is not set yet.
     #[inline]
     pub fn get(&self) -> &T {
         match self.try_get() {
@@ -61,7 +61,7 @@ impl<T> Once<T> {
     }
 }
 
-// Once, not wherever a value is read.
+// Out of line: `get` is inlined in many places.
 #[cold]
 #[inline(never)]
 fn unset() -> ! {

@@ -1,52 +1,52 @@
-//! The order in which spin locks are taken: only ever towards higher ranks. Builds with debug
-//! assertions check it on every acquisition.
+//! Lock ranks: a hart acquires spin locks in ascending order of rank. Builds with debug assertions check every
+//! acquisition.
 
-use crate::arch::hart::{HeldLocks, LOCK_DEPTH};
-use crate::arch::held::Taken;
-use crate::symbols::Place;
+use crate::arch::hart::{HeldSpinLocks, LOCK_DEPTH};
+use crate::arch::held_locks::HeldLock;
+use crate::symbols::Symbol;
 
-/// Who dies when memory ends.
+/// Victims of the out-of-memory killer.
 pub const OOM: u8 = 5;
-/// The table of processes.
+/// The process table.
 pub const TABLE: u8 = 10;
-/// Lists of objects in caches.
+/// The list of inodes; the kernel stacks.
 pub const CACHE: u8 = 15;
-/// Sleepers in the order of their time.
+/// Threads with a timeout.
 pub const TIMER: u8 = 20;
-/// The entries of a page table; which one an address space has.
+/// The entries of a page table; which page table an `Mm` has.
 pub const ENTRIES: u8 = 25;
-/// Tables of pages that several address spaces have.
+/// Page-table pages that several address spaces share.
 pub const COMMON_TABLE: u8 = 27;
-/// A device or its buffers.
+/// A device or its buffers; the state of a sleeping lock.
 pub const DEVICE: u8 = 30;
-/// kmalloc.
+/// A size class of kmalloc.
 pub const KMALLOC: u8 = 40;
-/// The list of reservations for large pages.
+/// The list of superpage reservations.
 pub const RESERVE: u8 = 45;
-/// The pages kept for kmalloc.
-pub const KEPT: u8 = 46;
+/// kmalloc's page reserve.
+pub const KMALLOC_RESERVE: u8 = 46;
 /// The frame allocator.
 pub const FRAMES: u8 = 50;
-/// A queue of waiting processes.
+/// A wait queue.
 pub const WAIT: u8 = 60;
-/// A queue of runnable processes.
+/// A run queue.
 pub const RUN: u8 = 70;
 /// Console output: anything may print.
 pub const OUTPUT: u8 = 80;
 
-/// What locks of a rank are for.
+/// The name of a rank, for messages.
 pub fn name(rank: u8) -> &'static str {
     match rank {
-        OOM => "end of memory",
+        OOM => "out of memory",
         TABLE => "process table",
-        CACHE => "list of a cache",
-        TIMER => "sleepers",
+        CACHE => "inodes or kernel stacks",
+        TIMER => "timeouts",
         ENTRIES => "page-table entries",
         COMMON_TABLE => "common page table",
         DEVICE => "device or sleeping lock",
         KMALLOC => "kmalloc",
         RESERVE => "list of reservations",
-        KEPT => "pages kept for kmalloc",
+        KMALLOC_RESERVE => "kmalloc's page reserve",
         FRAMES => "frames",
         WAIT => "wait queue",
         RUN => "run queue",
@@ -55,34 +55,33 @@ pub fn name(rank: u8) -> &'static str {
     }
 }
 
-/// True for ranks with several locks that are held together: these are taken in ascending order of
-/// address. Of any other rank a hart holds one lock at a time.
-const fn by_address(rank: u8) -> bool {
+/// Whether a hart may hold several locks of this rank; it acquires them in ascending order of address.
+const fn ordered_by_address(rank: u8) -> bool {
     // A CPU's cache, then the buddy allocator, see `frames::Frames`.
     rank == FRAMES
 }
 
-/// Records that a lock is about to be taken. Interrupts are off.
+/// Records that the hart is about to acquire a lock. Interrupts are disabled.
 ///
 /// # Panics
-/// If the hart holds the lock already, or one that comes after it, or too many.
-pub fn push(held: &HeldLocks, taken: Taken) {
+/// If the hart holds the lock already, or one of a higher rank, or too many locks.
+pub fn push(held: &HeldSpinLocks, taken: HeldLock) {
     for before in held.iter() {
         let ordered = match taken.kind == before.kind {
-            true => by_address(taken.kind) && taken.lock > before.lock,
+            true => ordered_by_address(taken.kind) && taken.lock > before.lock,
             false => taken.kind > before.kind,
         };
         if !ordered {
-            refuse(taken, before);
+            report_violation(taken, before);
         }
     }
-    push_tried(held, taken);
+    push_trylock(held, taken);
 }
 
 #[cold]
-fn refuse(taken: Taken, before: Taken) -> ! {
-    let (wanted, at) = (name(taken.kind), Place(taken.at));
-    let (other, since) = (name(before.kind), Place(before.at));
+fn report_violation(taken: HeldLock, before: HeldLock) -> ! {
+    let (wanted, at) = (name(taken.kind), Symbol(taken.at));
+    let (other, since) = (name(before.kind), Symbol(before.at));
     if taken.lock == before.lock {
         panic!("lock of {wanted} taken twice on one hart: in{since}, and again in{at}");
     }
@@ -92,12 +91,18 @@ fn refuse(taken: Taken, before: Taken) -> ! {
     );
 }
 
-/// Records an acquisition that did not wait: such a one closes no circle, whatever its rank.
-pub fn push_tried(held: &HeldLocks, taken: Taken) {
+/// Records a successful `try_lock`. It did not wait, so it cannot deadlock and may be of any rank.
+///
+/// # Panics
+/// If the hart holds too many locks.
+pub fn push_trylock(held: &HeldSpinLocks, taken: HeldLock) {
     assert!(held.push(taken), "more than {LOCK_DEPTH} spin locks held");
 }
 
-/// Records a release, in whatever order.
-pub fn pop(held: &HeldLocks, lock: usize) {
+/// Records a release; locks may be released in any order.
+///
+/// # Panics
+/// If the hart does not hold the lock.
+pub fn pop(held: &HeldSpinLocks, lock: usize) {
     assert!(held.pop(lock), "lock {lock:#x} released but not held");
 }

@@ -1,28 +1,28 @@
-//! Spin locks: interrupts are off while one is held, so an interrupt never waits for its own hart.
+//! Spin locks. Interrupts are disabled while one is held, so that an interrupt handler cannot deadlock with the
+//! code that it interrupts.
 
 use super::{Once, rank};
-use crate::arch::detour::{self, Detour};
-use crate::arch::held::Taken;
+use crate::arch::held_locks::HeldLock;
+use crate::arch::preserve_most::{self, PreserveMost};
 use crate::arch::{hart, timer, unwind};
 use core::hint;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 use lock_api::{GuardNoSend, Mutex, MutexGuard, RawMutex};
 
-/// The lock itself. `RANK` is its place in the order of [`super::rank`].
+/// The lock without the value. `RANK` is its rank, see [`super::rank`].
 pub struct RawSpin<const RANK: u8> {
     locked: Flag,
 }
 
-/// [`FREE`] or [`LOCKED`]. A word: the processor has no exchange for a byte, and what takes its place is
-/// longer.
+/// [`FREE`] or [`LOCKED`]. A word, because RISC-V has no atomic swap of a byte.
 type Flag = AtomicU32;
 const FREE: u32 = 0;
 const LOCKED: u32 = 1;
 
-/// A value behind a spin lock.
+/// A value guarded by a spin lock.
 pub type SpinLock<T, const RANK: u8> = Mutex<RawSpin<RANK>, T>;
-/// The right to use the value.
+/// The guard of a [`SpinLock`]; dropping it releases the lock.
 pub type SpinGuard<'a, T, const RANK: u8> = MutexGuard<'a, RawSpin<RANK>, T>;
 
 // SAFETY: `locked` goes from `FREE` to `LOCKED` by one atomic exchange, so one holder has it at a time.
@@ -41,7 +41,7 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
         if cfg!(debug_assertions) {
             return lock_checked(&self.locked, RANK);
         }
-        hart::enter();
+        hart::push_off();
         acquire(&self.locked, RANK);
     }
 
@@ -50,7 +50,7 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
         if cfg!(debug_assertions) {
             return try_lock_checked(&self.locked, RANK);
         }
-        hart::enter();
+        hart::push_off();
         try_acquire(&self.locked)
     }
 
@@ -66,44 +66,44 @@ unsafe impl<const RANK: u8> RawMutex for RawSpin<RANK> {
 #[inline(always)]
 fn acquire(locked: &Flag, rank: u8) {
     if locked.swap(LOCKED, Ordering::Acquire) != FREE {
-        detour::call::<Contention>(locked, rank.into());
+        preserve_most::call::<SlowPath>(locked, rank.into());
     }
 }
 
-/// How often a hart looks at a lock before it lets the host run others for a moment.
-const LOOKS: usize = 10_000;
+/// Polls of the lock between two pauses.
+const SPINS: usize = 10_000;
 
-/// Seconds after which a hart that still spins says so, once.
+/// Seconds of spinning until a hart reports it, once.
 pub const LONG_SPIN: u64 = 5;
 
-static REPORT: Once<fn(Taken)> = Once::new();
+static REPORT: Once<fn(HeldLock)> = Once::new();
 
-/// Says what is to be called, with interrupts off, when a hart has spun for [`LONG_SPIN`] seconds.
-pub fn on_long_spin(report: fn(Taken)) {
+/// Sets the function to call, with interrupts disabled, when a hart has spun for [`LONG_SPIN`] seconds.
+pub fn on_long_spin(report: fn(HeldLock)) {
     REPORT.set(report);
 }
 
-struct Contention;
+struct SlowPath;
 
-impl Detour for Contention {
-    type Of = Flag;
+impl PreserveMost for SlowPath {
+    type Argument = Flag;
 
     #[cold]
     extern "C" fn run(locked: &Flag, rank: usize, at: usize) {
-        contend(locked, rank as u8, at);
+        lock_slow_path(locked, rank as u8, at);
     }
 }
 
-/// Waits until the lock is free and takes it; `at` is behind the call that asks for it. For others to
-/// see, the hart records what it waits for. A lock is held for a few hundred instructions, unless the
-/// host does not run the holder's hart; to spin on would only keep the host from it.
-fn contend(locked: &Flag, rank: u8, at: usize) {
+/// Spins until the lock is acquired; `at` is the return address of the acquiring call. The hart records the
+/// lock for state dumps. A lock is held for a few hundred instructions, unless a hypervisor has preempted the
+/// holder's hart; hence the pauses, which let it run.
+fn lock_slow_path(locked: &Flag, rank: u8, at: usize) {
     let hart = hart::this();
-    let wanted = describe(locked, rank, at);
-    hart.spins.push(wanted);
+    let wanted = held_lock(locked, rank, at);
+    hart.spinning_on.push(wanted);
     let mut report_at = timer::now() + LONG_SPIN * timer::frequency();
     loop {
-        let free = (0..LOOKS).any(|_| {
+        let free = (0..SPINS).any(|_| {
             hint::spin_loop();
             locked.load(Ordering::Relaxed) == FREE
         });
@@ -117,15 +117,15 @@ fn contend(locked: &Flag, rank: u8, at: usize) {
             break;
         }
     }
-    hart.spins.pop(wanted.lock);
+    hart.spinning_on.pop(wanted.lock);
 }
 
-/// Interrupts are off; they stay off only if the lock was taken.
+/// Undoes the caller's `push_off` unless the lock is acquired.
 #[inline(always)]
 fn try_acquire(locked: &Flag) -> bool {
     let taken = locked.swap(LOCKED, Ordering::Acquire) == FREE;
     if !taken {
-        hart::leave();
+        hart::pop_off();
     }
     taken
 }
@@ -133,15 +133,14 @@ fn try_acquire(locked: &Flag) -> bool {
 #[inline(always)]
 fn release(locked: &Flag) {
     locked.store(FREE, Ordering::Release);
-    hart::leave();
+    hart::pop_off();
 }
 
-// With the checks of ranks the operations are long: they stand in the image once, and not at each
-// place that locks.
+// With rank checks the operations are long, so they are not inlined.
 
-fn describe(locked: &Flag, rank: u8, at: usize) -> Taken {
+fn held_lock(locked: &Flag, rank: u8, at: usize) -> HeldLock {
     let lock = ptr::from_ref(locked).addr();
-    Taken {
+    HeldLock {
         kind: rank,
         lock,
         at,
@@ -150,25 +149,25 @@ fn describe(locked: &Flag, rank: u8, at: usize) -> Taken {
 
 #[inline(never)]
 fn lock_checked(locked: &Flag, rank: u8) {
-    hart::enter();
-    let taken = describe(locked, rank, unwind::return_address());
-    rank::push(&hart::this().locks, taken);
+    hart::push_off();
+    let taken = held_lock(locked, rank, unwind::return_address());
+    rank::push(&hart::this().held_locks, taken);
     acquire(locked, rank);
 }
 
 #[inline(never)]
 fn try_lock_checked(locked: &Flag, rank: u8) -> bool {
-    hart::enter();
+    hart::push_off();
     let taken = try_acquire(locked);
     if taken {
-        let taken = describe(locked, rank, unwind::return_address());
-        rank::push_tried(&hart::this().locks, taken);
+        let taken = held_lock(locked, rank, unwind::return_address());
+        rank::push_trylock(&hart::this().held_locks, taken);
     }
     taken
 }
 
 #[inline(never)]
 fn unlock_checked(locked: &Flag) {
-    rank::pop(&hart::this().locks, ptr::from_ref(locked).addr());
+    rank::pop(&hart::this().held_locks, ptr::from_ref(locked).addr());
     release(locked);
 }

@@ -1,4 +1,4 @@
-//! Calls about files.
+//! System calls on files.
 
 use super::path::Path;
 use crate::fs::{self, File, FileTable, InodeRef};
@@ -9,30 +9,29 @@ use fallible::KArc;
 use zerocopy::IntoBytes;
 
 fn file(descriptor: i32) -> Result<KArc<File>, Errno> {
-    proc::current().own.lock().files.get(descriptor)
+    proc::current().resources.lock().files.get(descriptor)
 }
 
 fn directory() -> Result<InodeRef, Errno> {
     proc::current()
-        .own
+        .resources
         .lock()
         .directory
         .clone()
         .ok_or(Errno::NotFound)
 }
 
-/// Changes the table of open files, and notes how much it takes.
+/// Changes the file descriptor table, and updates the process's resource pages.
 fn with_table<T>(act: impl FnOnce(&mut FileTable) -> T) -> T {
     let process = proc::current();
-    let mut own = process.own.lock();
-    let result = act(&mut own.files);
-    process.set_held(own.pages());
+    let mut resources = process.resources.lock();
+    let result = act(&mut resources.files);
+    process.set_resource_pages(resources.pages());
     result
 }
 
 fn add(file: KArc<File>) -> Result<u64, Errno> {
-    // Where there is no memory for a descriptor, the file goes only after the lock: that may wait
-    // for the disk.
+    // If there is no memory for a descriptor, this drops the file after unlocking: that may wait for the disk.
     let kept = file.clone();
     let descriptor = with_table(|files| files.add(file));
     drop(kept);
@@ -73,7 +72,7 @@ pub fn dup(arguments: &Arguments) -> Result<u64, Errno> {
 
 pub fn close(arguments: &Arguments) -> Result<u64, Errno> {
     let removed = with_table(|files| files.remove(arguments.int::<0>()))?;
-    // With the process's files no longer locked: the last reference may wait for the disk.
+    // After unlocking: dropping the last reference may wait for the disk.
     drop(removed);
     Ok(0)
 }
@@ -152,7 +151,7 @@ pub fn chdir(arguments: &Arguments) -> Result<u64, Errno> {
     if inode.kind() != FileType::Directory {
         return Err(Errno::NotDirectory);
     }
-    let left = proc::current().own.lock().directory.replace(inode);
+    let left = proc::current().resources.lock().directory.replace(inode);
     drop(left);
     Ok(0)
 }

@@ -1,8 +1,8 @@
-//! Calls that tell about processes and their memory.
+//! System calls that list processes and their memory.
 //!
-//! A process is held by a count while it is looked at, so it may end meanwhile; its space is locked
-//! while numbers are taken from it and never while they are copied to the caller, whose own space
-//! may be that very one. So a long listing is made of parts, between which the process goes on.
+//! A counted reference keeps the process while it is inspected; it may exit meanwhile. Its space is locked while
+//! records are collected and unlocked while they are copied to the caller, whose space it may be. So a long
+//! listing consists of batches, between which the space may change.
 
 use crate::mm::Machine;
 use crate::mm::user::UserRange;
@@ -16,10 +16,10 @@ use fallible::KArc;
 use vm::{RegionKind, Usage};
 use zerocopy::{Immutable, IntoBytes};
 
-/// Records that are taken while a space is locked.
-const AT_ONCE: usize = 8;
+/// Records that are collected under one hold of the lock.
+const BATCH: usize = 8;
 
-/// The process with this number, or the next one where that is asked, and its parent's number.
+/// The process with this PID or, with `NEXT`, the next higher one, and its parent's PID.
 fn find(pid: i32, flags: ProcInfoFlags) -> Result<(KArc<Process>, i32), Errno> {
     let table = TABLE.lock();
     let (process, parent) = table.from(pid).ok_or(Errno::NoProcess)?;
@@ -37,7 +37,7 @@ pub fn procinfo(arguments: &Arguments) -> Result<u64, Errno> {
         about_kernel(pid).ok_or(Errno::NoProcess)?
     } else {
         let (process, parent) = find(pid, flags)?;
-        about(&process, parent)
+        proc_info(&process, parent)
     };
     let bytes = info.as_bytes();
     let size = usize::try_from(arguments.address::<2>()).unwrap_or(usize::MAX);
@@ -46,7 +46,7 @@ pub fn procinfo(arguments: &Arguments) -> Result<u64, Errno> {
     Ok(bytes.len() as u64)
 }
 
-/// The kernel's own thread with this number.
+/// The kernel thread with this ID.
 #[inline(never)]
 fn about_kernel(pid: i32) -> Option<ProcInfo> {
     let (_, kernel) = sched::kernel_threads().find(|(number, _)| *number == pid)?;
@@ -60,14 +60,14 @@ fn about_kernel(pid: i32) -> Option<ProcInfo> {
 }
 
 #[inline(never)]
-fn about(process: &Process, parent: i32) -> ProcInfo {
+fn proc_info(process: &Process, parent: i32) -> ProcInfo {
     let mut info = ProcInfo {
         version: ProcInfo::VERSION,
         pid: process.pid,
         parent,
         state: process.state() as u32,
         name: process.name().bytes(),
-        objects: process.held() as u64,
+        objects: process.resource_pages() as u64,
         ..ProcInfo::default()
     };
     if let Some(space) = process.mm().lock().as_ref() {
@@ -162,11 +162,11 @@ pub fn pagetable(arguments: &Arguments) -> Result<u64, Errno> {
     })
 }
 
-/// Room of the caller's for records.
+/// The caller's array of records.
 struct Records {
     to: UserRange,
     count: usize,
-    /// Bytes from one to the next.
+    /// Stride in bytes.
     size: usize,
 }
 
@@ -177,16 +177,16 @@ impl Records {
         Ok(Records { to, count, size })
     }
 
-    /// Stores records until there is no room or `next` has none; `next` puts some in and gives their
-    /// number, fewer than asked where they end.
+    /// Stores records until the array is full or there are no more. `next` fills a batch and returns the number of
+    /// records, fewer than its length at the end.
     fn fill<T: IntoBytes + Immutable + Default + Copy>(
         &self,
         mut next: impl FnMut(&mut [T]) -> usize,
     ) -> Result<u64, Errno> {
         let mut done = 0;
         while done < self.count {
-            let mut records = [T::default(); AT_ONCE];
-            let wanted = AT_ONCE.min(self.count - done);
+            let mut records = [T::default(); BATCH];
+            let wanted = BATCH.min(self.count - done);
             let part = records.get_mut(..wanted).unwrap_or_default();
             let count = next(part);
             for record in part.iter().take(count) {
@@ -203,4 +203,4 @@ impl Records {
     }
 }
 
-const _: () = assert!(AT_ONCE * size_of::<RegionInfo>() <= PAGE_SIZE / 4);
+const _: () = assert!(BATCH * size_of::<RegionInfo>() <= PAGE_SIZE / 4);

@@ -1,4 +1,4 @@
-//! Calls about memory.
+//! System calls on memory.
 
 use crate::arch::paging;
 use crate::inspect::meminfo;
@@ -20,7 +20,7 @@ pub fn sbrk(arguments: &Arguments) -> Result<u64, Errno> {
 
 pub fn mmap(arguments: &Arguments) -> Result<u64, Errno> {
     let flags = arguments.flags::<3, MapFlags>()?;
-    // Without flags it is the course's own mapping, and the protection says nothing.
+    // Without flags it is the course's `mmap`, which has no protection argument.
     let prot = match flags.is_empty() {
         true => Prot::empty(),
         false => arguments.flags::<2, Prot>()?,
@@ -40,8 +40,8 @@ pub fn mprotect(arguments: &Arguments) -> Result<u64, Errno> {
     let (start, length) = (arguments.address::<0>(), arguments.address::<1>());
     with_space(|space| space.mprotect(start, length, prot))?;
     if prot.contains(Prot::EXEC) {
-        // What was written as data may be executed now, without a fault before.
-        paging::see_new_code();
+        // Data written before may be executed now without a page fault.
+        paging::fence_i();
     }
     Ok(0)
 }
@@ -60,9 +60,9 @@ pub fn mremap(arguments: &Arguments) -> Result<u64, Errno> {
     with_space(|space| space.mremap(start, old, arguments.address::<2>(), may_move))
 }
 
-/// Some pages at a time: the answer may lie in memory that needs the space to be there.
+/// In batches, since the space must be unlocked for the copy to user memory.
 pub fn mincore(arguments: &Arguments) -> Result<u64, Errno> {
-    const AT_ONCE: usize = 512;
+    const BATCH: usize = 512;
     let (start, length) = (arguments.address::<0>(), arguments.address::<1>());
     if length > abi::USER_TOP {
         return Err(Errno::Invalid);
@@ -71,9 +71,9 @@ pub fn mincore(arguments: &Arguments) -> Result<u64, Errno> {
     let answer = UserRange::new(arguments.address::<2>(), pages)?;
     let mut done = 0;
     loop {
-        let mut told = [0; AT_ONCE];
-        let count = AT_ONCE.min(pages - done);
-        let mut places = told.iter_mut();
+        let mut vector = [0; BATCH];
+        let count = BATCH.min(pages - done);
+        let mut places = vector.iter_mut();
         let from = start.saturating_add((done * PAGE_SIZE) as u64);
         with_space(|space| {
             space.mincore(from, (count * PAGE_SIZE) as u64, |here| {
@@ -82,8 +82,8 @@ pub fn mincore(arguments: &Arguments) -> Result<u64, Errno> {
                 }
             })
         })?;
-        let told = told.get(..count).unwrap_or_default();
-        answer.part(done, count).write(told)?;
+        let vector = vector.get(..count).unwrap_or_default();
+        answer.part(done, count).write(vector)?;
         done += count;
         if done == pages {
             return Ok(0);
@@ -91,7 +91,7 @@ pub fn mincore(arguments: &Arguments) -> Result<u64, Errno> {
     }
 }
 
-/// The test call. C declares the length as `uint`.
+/// The course's test call. C declares the size as `uint`.
 pub fn kmalloc(arguments: &Arguments) -> Result<u64, Errno> {
     let bytes = arguments.int::<0>() as u32 as usize;
     let address = with_objects(|objects| objects.allocate(bytes))?;
@@ -106,9 +106,9 @@ pub fn kfree(arguments: &Arguments) -> Result<u64, Errno> {
 
 fn with_objects<T>(act: impl FnOnce(&mut TestObjects) -> Result<T, Errno>) -> Result<T, Errno> {
     let process = proc::current();
-    let mut own = process.own.lock();
-    let result = act(&mut own.objects);
-    process.set_held(own.pages());
+    let mut resources = process.resources.lock();
+    let result = act(&mut resources.objects);
+    process.set_resource_pages(resources.pages());
     result
 }
 

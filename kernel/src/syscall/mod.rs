@@ -1,4 +1,4 @@
-//! System calls: find the call, take its arguments, do it, say how it went.
+//! System calls: dispatch, arguments, results.
 
 mod file;
 mod inspect;
@@ -10,10 +10,11 @@ use crate::arch::trap::TrapFrame;
 use crate::proc::Process;
 use abi::{Arguments, Errno, Sys};
 
-/// Does the call that the process's registers in `frame` ask for and puts its result into them.
+/// Executes the system call in the trap frame and stores its result there: on an error -1, with the error number
+/// for the call `errno`.
 pub fn dispatch(process: &Process, frame: &TrapFrame) {
-    frame.skip_call();
-    let (number, arguments) = (frame.call_number(), Arguments::new(frame.arguments()));
+    frame.skip_ecall();
+    let (number, arguments) = (frame.syscall_number(), Arguments::new(frame.arguments()));
     let result = match Sys::from_number(number) {
         Some(call) => perform(call, &arguments),
         None => {

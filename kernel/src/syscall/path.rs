@@ -1,4 +1,4 @@
-//! Paths that a call is given.
+//! Path arguments.
 
 use crate::mm::user;
 use abi::{Errno, MAXPATH};
@@ -10,14 +10,17 @@ pub struct Path {
 }
 
 impl Path {
-    /// Copies the string at an address.
+    /// Copies the path at a user address.
+    ///
+    /// # Errors
+    /// `BadAddress` if it is longer than `MAXPATH` or cannot be read.
     pub fn read(address: u64) -> Result<Path, Errno> {
         let mut bytes = [0; MAXPATH];
         let length = user::read_string(address, &mut bytes)?.len();
         Ok(Path { bytes, length })
     }
 
-    /// The bytes, without the zero at their end.
+    /// The bytes, without the zero byte.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }

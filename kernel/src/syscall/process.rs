@@ -1,4 +1,4 @@
-//! Calls about processes.
+//! System calls on processes.
 
 use super::path::Path;
 use crate::arch::timer;
@@ -72,8 +72,8 @@ pub fn uptime() -> Result<u64, Errno> {
     Ok(timer::now() / (timer::frequency() / TICKS_PER_SECOND))
 }
 
-/// Waits until the disk has all changes. Statuses that QEMU's exit status has no room for become 255.
+/// Writes all changes to the disk, and powers off. A status above 255 or below 0 becomes 255.
 pub fn shutdown(arguments: &Arguments) -> ! {
-    let _no_more_changes = fs::shut_down();
-    power::off(u8::try_from(arguments.int::<0>()).unwrap_or(u8::MAX))
+    let _locked = fs::shut_down();
+    power::power_off(u8::try_from(arguments.int::<0>()).unwrap_or(u8::MAX))
 }

@@ -108,7 +108,7 @@ fn no_file_system(bench: &Bench, log: &mut Log) -> Result<()> {
             .context("no \"cannot start\"")?;
         wanted(
             said,
-            "the disk has no sound xv6 file system (superblock: not an xv6 file system)",
+            "the disk has no valid xv6 file system (superblock: not an xv6 file system)",
         )?;
         ensure!(
             said.lines().count() == 1 && !output.contains("panic"),

@@ -1,8 +1,7 @@
-//! The first instructions of each hart: from the firmware's physical addresses to Rust code in the
-//! upper half.
+//! Boot code in assembly: turns paging on and enters Rust code in the upper half.
 //!
-//! The boot page table maps the lower half onto itself and again as the direct map, in pages of a
-//! gigabyte, all rights given; `mm` builds the real one.
+//! The boot page table has an identity mapping in the lower half and the direct map in the upper half, in
+//! 1 GiB pages that are readable, writable and executable. `mm` builds the final one.
 
 use super::hart::Hart;
 use super::{layout, sbi};
@@ -32,7 +31,7 @@ _start:                             # a0: hart id, a1: physical address of the d
     sd      s0, (t0)
 
     lla     t0, boot_root
-    li      t1, 0                   # lower half onto itself: gigabyte t1 at entry t1
+    li      t1, 0                   # identity mapping: gigabyte t1 at entry t1
     li      t2, 256
     li      t3, 0xcf                # D A X W R V
     li      t5, 1 << 28             # a gigabyte, in units of the entry's page number field
@@ -61,9 +60,9 @@ _start:                             # a0: hart id, a1: physical address of the d
     lla     tp, {harts}
     tail    {start}
 
-    # A second hart here. Firmware up to OpenSBI 1.1 says that a hart is to start before it says
-    # where, and a hart that looks in between starts where the first one did. It belongs where it was
-    # meant to go: its Hart structure is ready, or will be.
+    # A second hart in _start. OpenSBI up to 1.1 marks a hart as starting before it sets the start
+    # address, so a hart can enter here instead of at _start_hart. Wait until its Hart structure is
+    # ready and continue there.
 5:  fence
     lla     t0, {harts}
     li      t1, {max_harts}
@@ -82,7 +81,7 @@ _start:                             # a0: hart id, a1: physical address of the d
     add     a1, t0, s0
     # fall through
 
-    # Every other hart. a0: hart id, a1: its Hart structure, as a virtual address.
+    # Entry of secondary harts. a0: hart id, a1: virtual address of its Hart structure.
     .globl _start_hart
 _start_hart:
     lla     s0, boot_offset
@@ -142,17 +141,16 @@ boot_stack_end:
 
 unsafe extern "C" {
     fn _start_hart();
-    /// The kernel's first code on the boot hart: hart, device tree.
+    /// Entry of the boot hart: hart id, physical address of the device tree.
     fn kernel_start(hart_id: usize, device_tree: u64) -> !;
-    /// Its first code on every other hart.
+    /// Entry of secondary harts.
     fn kernel_start_hart() -> !;
 }
 
-/// Starts another hart, the one with this number of the firmware's, with a page table and a stack; false if
-/// the firmware refuses.
+/// Starts the hart with hart ID `id`; returns false if the firmware refuses.
 ///
 /// # Safety
-/// The table maps the kernel, and the stack, which is nobody else's; both stay for ever.
+/// The page table maps the kernel and the stack. Nobody else uses the stack. Both are never freed.
 pub unsafe fn start_hart(hart: &'static Hart, id: usize, satp: usize, stack_top: usize) -> bool {
     hart.set_id(id);
     hart.prepare_start(satp, stack_top);

@@ -20,7 +20,8 @@ macro_rules! csr {
                 /// Writes the register.
                 ///
                 /// # Safety
-                /// The new value must leave the running code mapped, and its stack and handlers valid.
+                /// With the new value the running code and its stack are still mapped, and the trap
+                /// handler is valid.
                 #[inline(always)]
                 pub unsafe fn write(value: usize) {
                     // SAFETY: the caller's promise.
@@ -35,7 +36,7 @@ macro_rules! csr {
                     // SAFETY: the caller's promise.
                     unsafe { asm!(concat!("csrs ", $text, ", {}"), in(reg) bits, options(nostack)) };
                 }
-                /// Clears these bits and gives the old value.
+                /// Clears these bits; returns the old value.
                 ///
                 /// # Safety
                 /// As for `write`.
@@ -57,47 +58,47 @@ macro_rules! csr {
 csr! {
     /// Status: interrupt enable, previous mode, access to user memory, floating point state.
     sstatus = "sstatus";
-    /// Which interrupts are let through.
+    /// Enabled interrupts.
     sie = "sie";
-    /// Which interrupts are pending.
+    /// Pending interrupts.
     sip = "sip";
-    /// Where traps enter.
+    /// Trap vector.
     stvec = "stvec";
-    /// A word for the trap entry.
+    /// Scratch register of the trap entry.
     sscratch = "sscratch";
-    /// Where the trap came from.
+    /// Program counter at the trap.
     sepc = "sepc";
-    /// Why the trap came.
+    /// Cause of the trap.
     scause = "scause";
-    /// The address the trap is about.
+    /// Faulting address or instruction.
     stval = "stval";
-    /// Root page table.
+    /// Paging mode, ASID and root page table.
     satp = "satp";
-    /// Which counters user mode may read.
+    /// Counters that user mode may read.
     scounteren = "scounteren";
-    /// When the next timer interrupt comes (Sstc).
+    /// Timer compare register (Sstc).
     stimecmp = "0x14d";
-    /// Real time.
+    /// Real-time counter.
     time = "time";
-    /// Instructions that this hart has finished.
+    /// Retired instructions.
     instret = "instret";
 }
 
-/// `sstatus`: interrupts on.
+/// `sstatus`: interrupts enabled.
 pub const SSTATUS_SIE: usize = 1 << 1;
-/// `sstatus`: interrupts on after `sret`.
+/// `sstatus`: interrupts enabled after `sret`.
 pub const SSTATUS_SPIE: usize = 1 << 5;
 /// `sstatus`: the trap came from supervisor mode.
 pub const SSTATUS_SPP: usize = 1 << 8;
 /// `sstatus`: the two bits of the floating point state.
 pub const SSTATUS_FS: usize = 3 << 13;
-/// Floating point registers hold something and may be changed unseen until the next trap.
+/// Floating point registers differ from the saved copy.
 pub const SSTATUS_FS_DIRTY: usize = 3 << 13;
-/// Floating point registers are as they were last loaded.
+/// Floating point registers equal the saved copy.
 pub const SSTATUS_FS_CLEAN: usize = 2 << 13;
 /// `sstatus`: loads and stores may reach user pages.
 pub const SSTATUS_SUM: usize = 1 << 18;
-/// `sstatus`: loads may read what can only be executed.
+/// `sstatus`: loads may read execute-only pages.
 pub const SSTATUS_MXR: usize = 1 << 19;
 /// `sie`, `sip`: software interrupt.
 pub const INTERRUPT_SOFTWARE: usize = 1 << 1;
@@ -106,21 +107,21 @@ pub const INTERRUPT_TIMER: usize = 1 << 5;
 /// `sie`, `sip`: external interrupt.
 pub const INTERRUPT_EXTERNAL: usize = 1 << 9;
 
-/// Turns interrupts off on this hart; true if they were on.
+/// Disables interrupts on this hart; returns whether they were enabled.
 #[inline(always)]
-pub fn interrupts_off() -> bool {
-    // SAFETY: with interrupts off the running code simply goes on.
+pub fn irq_disable() -> bool {
+    // SAFETY: the running code does not depend on interrupts.
     unsafe { sstatus::clear(SSTATUS_SIE) & SSTATUS_SIE != 0 }
 }
 
-/// Turns interrupts on on this hart.
+/// Enables interrupts on this hart.
 #[inline(always)]
-pub fn interrupts_on() {
-    // SAFETY: the trap vector is set before anything turns interrupts on.
+pub fn irq_enable() {
+    // SAFETY: the trap vector is set before anything enables interrupts.
     unsafe { sstatus::set(SSTATUS_SIE) };
 }
 
-/// Stops the hart until an interrupt is pending, also one that is not let through.
+/// Stalls the hart until an enabled interrupt is pending, even with `SSTATUS_SIE` clear.
 #[inline(always)]
 pub fn wait_for_interrupt() {
     // SAFETY: `wfi` has no effect on memory or registers.

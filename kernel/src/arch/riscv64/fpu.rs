@@ -1,38 +1,37 @@
 //! Floating point registers of user programs.
 //!
 //! A program starts with the unit off; its first floating point instruction traps and turns it on.
-//! From then on its registers are saved at each switch of context. The kernel itself uses none.
+//! From then on its registers are saved at context switches. The kernel uses none.
 
 use super::csr::{self, SSTATUS_FS};
-use super::word::Word;
+use super::relaxed::RelaxedUsize;
 use core::arch::naked_asm;
 
-/// The 32 registers and the control register of one program.
+/// Saved floating point registers and `fcsr` of a thread.
 #[repr(C)]
 pub struct FloatRegisters {
-    values: [Word; 32],
-    control: Word,
+    values: [RelaxedUsize; 32],
+    control: RelaxedUsize,
 }
 
 impl FloatRegisters {
-    /// All zero, rounding to nearest: what a program finds at first.
+    /// All zero, rounding to nearest: the initial state.
     pub const fn new() -> FloatRegisters {
         FloatRegisters {
-            values: [const { Word::new(0) }; 32],
-            control: Word::new(0),
+            values: [const { RelaxedUsize::new(0) }; 32],
+            control: RelaxedUsize::new(0),
         }
     }
 
-    /// All zero again.
+    /// Resets to the initial state.
     pub fn clear(&self) {
         self.values.iter().for_each(|value| value.set(0));
         self.control.set(0);
     }
 
-    /// Stores the hart's registers here.
+    /// Saves this hart's registers.
     pub fn save(&self) {
-        // SAFETY: the unit is on while the registers are stored into this structure; afterwards
-        // it is off again, as it always is in the kernel.
+        // SAFETY: the unit is on only while the registers are stored into this structure.
         unsafe {
             csr::sstatus::set(SSTATUS_FS);
             save_registers(self);
@@ -40,9 +39,9 @@ impl FloatRegisters {
         }
     }
 
-    /// Loads the hart's registers from here.
+    /// Restores this hart's registers.
     pub fn load(&self) {
-        // SAFETY: as in `save`; no kernel code keeps anything in these registers.
+        // SAFETY: as in `save`; the kernel does not use these registers.
         unsafe {
             csr::sstatus::set(SSTATUS_FS);
             load_registers(self);

@@ -1,9 +1,9 @@
-//! What each hart keeps for itself. In the kernel `tp` points at it; in user mode `sscratch` does.
+//! Per-hart data. `tp` points to it in the kernel, `sscratch` in user mode.
 
 use crate::arch::csr;
-use crate::arch::held::Held;
+use crate::arch::held_locks::HeldLocks;
+use crate::arch::relaxed::RelaxedUsize;
 use crate::arch::trap::TrapFrame;
-use crate::arch::word::Word;
 use abi::{EVENT_SLOTS, Event};
 use core::arch::asm;
 use core::marker::PhantomData;
@@ -11,85 +11,86 @@ use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
-/// Spin locks that one hart holds at most. Only checked builds record them.
+/// Most spin locks that a hart holds at once. Only checked builds record them.
 pub const LOCK_DEPTH: usize = if cfg!(debug_assertions) { 16 } else { 0 };
 
-/// The spin locks that one hart holds.
-pub type HeldLocks = Held<LOCK_DEPTH>;
+/// The spin locks that a hart holds.
+pub type HeldSpinLocks = HeldLocks<LOCK_DEPTH>;
 
-/// Most harts that the kernel runs on.
+/// Most harts that the kernel uses.
 pub const MAX_HARTS: usize = 8;
 
-/// One hart's own data. All may look at it; words are changed by the hart itself with interrupts off, or before it
-/// runs.
+/// Data of one hart. Other harts may read it. A [`RelaxedUsize`] is written by the hart itself with interrupts
+/// disabled, or before the hart starts.
 #[repr(C)]
 pub struct Hart {
-    kernel_sp: Word,
-    user_sp: Word,
-    boot_satp: Word,
-    /// Position in [`HARTS`].
+    kernel_sp: RelaxedUsize,
+    user_sp: RelaxedUsize,
+    boot_satp: RelaxedUsize,
+    /// Index in [`HARTS`].
     index: usize,
-    /// The firmware's number of the hart.
+    /// Hart ID.
     id: AtomicUsize,
     current: AtomicPtr<()>,
     owner: AtomicPtr<()>,
-    /// Spin locks held, and whether interrupts were on before the first.
-    depth: Word,
-    were_on: Word,
-    /// Spin locks held, in checked builds.
-    pub locks: HeldLocks,
-    /// The spin lock that the hart waits for.
-    pub spins: Held<1>,
-    /// When the clock last interrupted it.
-    pub ticked: AtomicU64,
-    /// What the interrupt that is handled at the moment interrupted.
+    /// Depth of [`push_off`] nesting.
+    noff: RelaxedUsize,
+    /// Whether interrupts were enabled before the first [`push_off`].
+    intena: RelaxedUsize,
+    /// Spin locks held; recorded in checked builds only.
+    pub held_locks: HeldSpinLocks,
+    /// The spin lock that the hart spins on.
+    pub spinning_on: HeldLocks<1>,
+    /// Time of its last timer interrupt.
+    pub last_tick: AtomicU64,
+    /// Where the last interrupt came from.
     pub interrupted: Interrupted,
-    /// Whether another hart has asked what this one does; see `debug/state.rs`.
-    pub asked: AtomicU8,
-    /// Set by the timer: the running process has had its share.
-    pub expired: AtomicBool,
-    /// What is in `satp`.
-    pub loaded: Word,
-    /// The address space that is active here, as whoever loads it has named it; null for the kernel's own.
+    /// State of a request to print what this hart does; see `inspect/state.rs`.
+    pub report_request: AtomicU8,
+    /// The running thread has used up its time slice and must yield.
+    pub need_resched: AtomicBool,
+    /// Contents of `satp`.
+    pub satp: RelaxedUsize,
+    /// The active address space, a pointer that is opaque here; null for the kernel's own.
     space: AtomicPtr<()>,
     /// True while the hart waits for an interrupt.
     pub idle: AtomicBool,
-    /// By how much `instret` went on while the hart waited for a device or an interrupt.
-    waited: AtomicU64,
-    /// Mappings of the kernel half that this hart has heard of.
-    pub heard_of: Word,
-    /// How often what has happened here.
+    /// Advance of `instret` while the hart waited for a device or an interrupt.
+    wait_instructions: AtomicU64,
+    /// The generation of the kernel's mappings at this hart's last full TLB flush.
+    pub kernel_map_generation: RelaxedUsize,
+    /// Event counts of this hart, by event number.
     events: [AtomicU64; Event::ALL.len()],
 }
 
-/// Offset of the kernel stack pointer to take on a trap from user mode.
+/// Offset of the kernel stack pointer that a trap from user mode loads.
 pub const KERNEL_SP: usize = offset_of!(Hart, kernel_sp);
-/// Offset of the place for the user's stack pointer while the trap entry works.
+/// Offset of the trap entry's scratch slot for the user stack pointer.
 pub const USER_SP: usize = offset_of!(Hart, user_sp);
-/// Offset of the firmware's number of the hart.
+/// Offset of the hart ID.
 pub const HART_ID: usize = offset_of!(Hart, id);
 const CURRENT: usize = offset_of!(Hart, current);
 const OWNER: usize = offset_of!(Hart, owner);
-/// Offset of the `satp` a hart starts with.
+/// Offset of the initial `satp` of a secondary hart.
 pub const BOOT_SATP: usize = offset_of!(Hart, boot_satp);
 
-/// What an interrupt has interrupted.
+/// Where an interrupt came from.
 pub struct Interrupted {
-    /// The instruction.
-    pub pc: Word,
-    /// The frame pointer.
-    pub frame_pointer: Word,
+    /// Program counter.
+    pub pc: RelaxedUsize,
+    /// Frame pointer.
+    pub frame_pointer: RelaxedUsize,
 }
 
 impl Interrupted {
-    /// Notes it.
+    /// Records a trap frame.
     pub fn set(&self, frame: &TrapFrame) {
         self.pc.set(frame.pc());
         self.frame_pointer.set(frame.frame_pointer());
     }
 }
 
-/// All harts; `tp` is an address in this array.
+/// All harts; `tp` points to an element.
 pub static HARTS: [Hart; MAX_HARTS] = {
     let mut harts = [const { Hart::new() }; MAX_HARTS];
     let mut index = 0;
@@ -104,72 +105,73 @@ static STARTED: AtomicUsize = AtomicUsize::new(1);
 impl Hart {
     const fn new() -> Hart {
         Hart {
-            kernel_sp: Word::new(0),
-            user_sp: Word::new(0),
-            boot_satp: Word::new(0),
+            kernel_sp: RelaxedUsize::new(0),
+            user_sp: RelaxedUsize::new(0),
+            boot_satp: RelaxedUsize::new(0),
             index: 0,
             id: AtomicUsize::new(0),
             current: AtomicPtr::new(ptr::null_mut()),
             owner: AtomicPtr::new(ptr::null_mut()),
-            depth: Word::new(0),
-            were_on: Word::new(0),
-            locks: HeldLocks::new(),
-            spins: Held::new(),
-            ticked: AtomicU64::new(0),
+            noff: RelaxedUsize::new(0),
+            intena: RelaxedUsize::new(0),
+            held_locks: HeldSpinLocks::new(),
+            spinning_on: HeldLocks::new(),
+            last_tick: AtomicU64::new(0),
             interrupted: Interrupted {
-                pc: Word::new(0),
-                frame_pointer: Word::new(0),
+                pc: RelaxedUsize::new(0),
+                frame_pointer: RelaxedUsize::new(0),
             },
-            asked: AtomicU8::new(0),
-            expired: AtomicBool::new(false),
-            loaded: Word::new(0),
+            report_request: AtomicU8::new(0),
+            need_resched: AtomicBool::new(false),
+            satp: RelaxedUsize::new(0),
             space: AtomicPtr::new(ptr::null_mut()),
             idle: AtomicBool::new(false),
-            waited: AtomicU64::new(0),
-            heard_of: Word::new(0),
+            wait_instructions: AtomicU64::new(0),
+            kernel_map_generation: RelaxedUsize::new(0),
             events: [const { AtomicU64::new(0) }; Event::ALL.len()],
         }
     }
 
-    /// Position in [`HARTS`], from 0.
+    /// Index in [`HARTS`], from 0.
     #[inline(always)]
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// The firmware's number of this hart.
+    /// Hart ID.
     pub fn id(&self) -> usize {
         self.id.load(Ordering::Relaxed)
     }
 
-    /// Names the hart before it starts.
+    /// Sets the hart ID, before the hart starts.
     pub fn set_id(&self, id: usize) {
         self.id.store(id, Ordering::Relaxed);
     }
 
-    /// What a hart that is not started yet begins with.
+    /// Sets the initial `satp` and stack of a hart that has not started.
     pub(super) fn prepare_start(&self, satp: usize, stack_top: usize) {
         self.boot_satp.set(satp);
         self.kernel_sp.set(stack_top);
     }
 
-    /// What runs here, as whoever switches has named it; null when idle.
+    /// The running thread, a pointer that is opaque here; null when idle.
     #[inline(always)]
     pub fn current(&self) -> *const () {
         self.current.load(Ordering::Relaxed)
     }
 
-    /// What that runs for, as it has been named with it.
+    /// The owner of the running thread, a pointer that is opaque here; null when idle.
     #[inline(always)]
     pub fn owner(&self) -> *const () {
         self.owner.load(Ordering::Relaxed)
     }
 
-    /// Says what runs here, for what, and on which stack.
+    /// Sets the running thread, its owner, and the top of its kernel stack.
     ///
     /// # Safety
-    /// Whoever asks for the first two may use them as what the caller takes them for. The stack is mapped,
-    /// nobody else's, and empty while a program runs. All this as long as nothing else is said.
+    /// Until the next call of this or of [`Hart::set_idle`]: both pointers stay valid, with the types that the
+    /// users of [`current`] and [`owner`] expect; the stack is mapped, nobody else uses it, and it is empty
+    /// while the hart is in user mode.
     #[inline(always)]
     pub unsafe fn set_running(&self, current: *const (), owner: *const (), stack_top: usize) {
         self.kernel_sp.set(stack_top);
@@ -177,57 +179,59 @@ impl Hart {
         self.owner.store(owner.cast_mut(), Ordering::Relaxed);
     }
 
-    /// Says that nothing runs here.
+    /// Records that the hart runs no thread.
     pub fn set_idle(&self) {
         self.current.store(ptr::null_mut(), Ordering::Relaxed);
         self.owner.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// The address space that is active here, as whoever loads it has named it; null for the kernel's own.
+    /// The active address space, a pointer that is opaque here; null for the kernel's own.
     pub fn space(&self) -> *const () {
         self.space.load(Ordering::Relaxed)
     }
 
-    /// Names another, and gives the one before.
+    /// Sets the active address space; returns the one before.
     ///
     /// # Safety
-    /// Whoever is given it may use it as what the caller takes it for.
+    /// The pointer has the type that the users of [`Hart::space`] expect, and is valid until it is replaced.
     pub unsafe fn replace_space(&self, space: *const ()) -> *const () {
         let before = self.space();
         self.space.store(space.cast_mut(), Ordering::Relaxed);
         before
     }
 
-    /// Spin locks held here.
-    pub fn depth(&self) -> usize {
-        self.depth.get()
+    /// Depth of [`push_off`] nesting: the number of spin locks and [`IrqGuard`]s held.
+    pub fn noff(&self) -> usize {
+        self.noff.get()
     }
 
-    /// Carries the interrupt state over a switch of context: what was on belongs to the context.
-    pub fn were_on(&self) -> bool {
-        self.were_on.get() != 0
+    /// Whether the outermost [`pop_off`] enables interrupts. This belongs to the running context, which saves
+    /// it over a context switch.
+    pub fn intena(&self) -> bool {
+        self.intena.get() != 0
     }
 
-    /// See [`Hart::were_on`].
-    pub fn set_were_on(&self, on: bool) {
-        self.were_on.set(on.into());
+    /// Restores [`Hart::intena`] after a context switch.
+    pub fn set_intena(&self, on: bool) {
+        self.intena.set(on.into());
     }
 }
 
-/// The hart that runs this code. The answer stays true only while interrupts are off.
+/// The hart that runs this code. Valid only while interrupts are disabled: a preempted thread can move to
+/// another hart.
 #[inline(always)]
 pub fn this() -> &'static Hart {
     let hart: *const Hart;
-    // SAFETY: `tp` holds the address of this hart's entry of `HARTS` from the first Rust code on;
-    // the trap entry sees to it that user code cannot change the kernel's `tp`.
+    // SAFETY: `tp` holds the address of this hart's element of `HARTS` from the first Rust code on;
+    // the trap entry restores it on every trap from user mode.
     unsafe {
         asm!("mv {}, tp", out(reg) hart, options(nomem, nostack, preserves_flags));
         &*hart
     }
 }
 
-/// Reads a word of this hart's own. One instruction does, so that no interrupt can come between finding the
-/// hart and asking it: whoever runs always finds itself.
+/// Reads a field of this hart's [`Hart`] in one instruction, so that the thread cannot move to another hart
+/// between finding the hart and reading the field.
 #[inline(always)]
 fn read<const OFFSET: usize>() -> usize {
     let value: usize;
@@ -253,85 +257,90 @@ pub fn owner() -> *const () {
 
 const _: () = assert!(Event::ALL.len() <= EVENT_SLOTS);
 
-/// Counts an event, on the hart that this code runs on or, after a move just now, on the one before.
+/// Counts an event. A thread that is preempted here may count it on the hart it came from.
 #[inline(always)]
 pub fn note(event: Event) {
     this().events[event as usize].fetch_add(1, Ordering::Relaxed);
 }
 
-/// How often an event has happened, on all harts together.
-pub fn noted(event: Event) -> u64 {
+/// The count of an event, summed over all harts.
+pub fn event_count(event: Event) -> u64 {
     let each = all().iter().map(|hart| &hart.events[event as usize]);
     each.map(|count| count.load(Ordering::Relaxed)).sum()
 }
 
-/// Waits for something outside of the hart; interrupts are off.
+/// Calls `wait`, which waits for something outside the hart, and adds the advance of `instret` meanwhile to
+/// [`wait_instructions`]. Interrupts are disabled.
 #[inline(always)]
-pub fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+pub fn account_wait<T>(wait: impl FnOnce() -> T) -> T {
     let before = csr::instret::read();
     let result = wait();
     let waited = csr::instret::read().wrapping_sub(before);
-    this().waited.fetch_add(waited as u64, Ordering::Relaxed);
+    this()
+        .wait_instructions
+        .fetch_add(waited as u64, Ordering::Relaxed);
     result
 }
 
-/// By how much `instret` went on meanwhile, on all harts together.
-pub fn waited() -> u64 {
-    let each = all().iter().map(|hart| hart.waited.load(Ordering::Relaxed));
+/// Advance of `instret` in [`account_wait`], summed over all harts.
+pub fn wait_instructions() -> u64 {
+    let each = all()
+        .iter()
+        .map(|hart| hart.wait_instructions.load(Ordering::Relaxed));
     each.sum()
 }
 
-/// Harts that run.
+/// Number of online harts.
 pub fn count() -> usize {
     STARTED.load(Ordering::Acquire)
 }
 
-/// All running harts. Their order is that of their indices.
+/// All online harts, by index.
 pub fn all() -> &'static [Hart] {
     HARTS.get(..count()).unwrap_or(&HARTS)
 }
 
-/// Counts one more running hart.
+/// Records that the next hart is online.
 pub fn add_started() {
     STARTED.fetch_add(1, Ordering::AcqRel);
 }
 
-/// Interrupts are off on this hart while one of these lives; they nest.
-pub struct InterruptsOff(PhantomData<*const ()>);
+/// Keeps interrupts disabled on this hart; see [`irq_save`].
+pub struct IrqGuard(PhantomData<*const ()>);
 
-/// Turns interrupts off until the guard goes.
+/// Disables interrupts; dropping the guard restores the previous state. Guards nest.
 #[inline(always)]
-pub fn off() -> InterruptsOff {
-    enter();
-    InterruptsOff(PhantomData)
+pub fn irq_save() -> IrqGuard {
+    push_off();
+    IrqGuard(PhantomData)
 }
 
-impl Drop for InterruptsOff {
+impl Drop for IrqGuard {
     #[inline(always)]
     fn drop(&mut self) {
-        leave();
+        pop_off();
     }
 }
 
-/// Turns interrupts off; each call is undone by one [`leave`].
+/// Disables interrupts, as xv6's `push_off`: calls nest, and each is matched by one [`pop_off`].
 #[inline(always)]
-pub fn enter() {
-    let on = csr::interrupts_off();
+pub fn push_off() {
+    let on = csr::irq_disable();
     let hart = this();
-    let depth = hart.depth.get();
-    if depth == 0 {
-        hart.were_on.set(on.into());
+    let noff = hart.noff.get();
+    if noff == 0 {
+        hart.intena.set(on.into());
     }
-    hart.depth.set(depth + 1);
+    hart.noff.set(noff + 1);
 }
 
-/// Undoes one [`enter`]; the last turns interrupts on again if they were on.
+/// Undoes one [`push_off`]; the outermost enables interrupts again if they were enabled before.
 #[inline(always)]
-pub fn leave() {
+pub fn pop_off() {
     let hart = this();
-    let depth = hart.depth.get() - 1;
-    hart.depth.set(depth);
-    if depth == 0 && hart.were_on() {
-        csr::interrupts_on();
+    let noff = hart.noff.get() - 1;
+    hart.noff.set(noff);
+    if noff == 0 && hart.intena() {
+        csr::irq_enable();
     }
 }

@@ -2,16 +2,16 @@
 
 pub mod boot;
 pub mod csr;
-pub mod detour;
 pub mod fpu;
 pub mod hart;
-pub mod held;
+pub mod held_locks;
 pub mod layout;
 pub mod paging;
+pub mod preserve_most;
+pub mod relaxed;
 pub mod sbi;
 pub mod switch;
 pub mod timer;
 pub mod trap;
 pub mod unwind;
 pub mod usercopy;
-pub mod word;

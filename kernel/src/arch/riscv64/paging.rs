@@ -1,18 +1,18 @@
-//! Page tables as the hart sees them: `satp` and fences.
+//! `satp` and TLB flushes.
 
 use super::{csr, hart};
 use abi::Event;
 use core::arch::asm;
 use vm::Flush;
 
-/// The value of `satp` for a root table.
+/// The value of `satp` for a root table, with ASID 0.
 pub fn satp(root: u64) -> usize {
     8 << 60 | (root >> 12) as usize
 }
 
 const ASID_SHIFT: u32 = 44;
 
-/// A value of `satp` with an ASID.
+/// `satp`, which has ASID 0, with this ASID.
 pub fn with_asid(satp: usize, asid: u16) -> usize {
     satp | usize::from(asid) << ASID_SHIFT
 }
@@ -22,7 +22,7 @@ pub fn asid_of(satp: usize) -> u16 {
     (satp >> ASID_SHIFT) as u16
 }
 
-/// The highest ASID that this hart has: the register keeps those of the 16 bits that are implemented.
+/// The highest ASID that this hart implements: unimplemented bits of the field read as zero.
 pub fn highest_asid() -> u16 {
     let satp = csr::satp::read();
     // SAFETY: the same table; the kernel half is the same under each ASID.
@@ -34,15 +34,15 @@ pub fn highest_asid() -> u16 {
     highest
 }
 
-/// Makes this hart use a root table, and flushes its TLB as it is told.
+/// Switches this hart to another root table, and flushes `stale` and the instruction cache.
 ///
 /// # Safety
-/// The table maps the kernel half like all others, and stays until another is loaded; `stale` has
-/// everything that the TLB may have under the ASID and that the table does not have.
+/// The table has the same kernel half as all others, and is not freed before another is loaded. `stale` covers
+/// every TLB entry under the ASID that differs from the table.
 pub unsafe fn load(satp: usize, stale: Flush) {
     let asid = asid_of(satp);
-    // Before the ASID is in use, where it is another: hardware walks ahead of any access, and a stale way to
-    // a table may lead to what is something else by now.
+    // A new ASID is flushed before it is in use: hardware walks the table speculatively, and a stale cached
+    // pointer to a table may point to a page that has been reused.
     let before = asid_of(csr::satp::read()) != asid;
     if before {
         flush(asid, stale);
@@ -52,10 +52,10 @@ pub unsafe fn load(satp: usize, stale: Flush) {
     if !before {
         flush(asid, stale);
     }
-    see_new_code();
+    fence_i();
 }
 
-/// Flushes this hart's TLB of what is stale under an ASID.
+/// Flushes stale entries under an ASID from this hart's TLB.
 #[inline]
 pub fn flush(asid: u16, stale: Flush) {
     match stale {
@@ -66,20 +66,20 @@ pub fn flush(asid: u16, stale: Flush) {
     }
 }
 
-/// Makes this hart fetch code that was written, by whatever hart, before.
-pub fn see_new_code() {
-    // SAFETY: fetching again costs time only.
+/// Makes this hart's instruction fetches see all earlier stores, by any hart, that it can see.
+pub fn fence_i() {
+    // SAFETY: the fence costs time only.
     unsafe { asm!("fence.i", options(nostack)) };
 }
 
-/// Flushes all of this hart's TLB, the kernel's translations too.
+/// Flushes this hart's whole TLB, including the kernel's translations.
 pub fn flush_all() {
     hart::note(Event::FlushAll);
     // SAFETY: a flush costs time only.
     unsafe { asm!("sfence.vma", options(nostack)) };
 }
 
-/// Flushes the user translations under one ASID; all, where there are no ASIDs.
+/// Flushes the translations under one ASID; everything if there are no ASIDs.
 fn flush_space(asid: u16) {
     if asid == 0 {
         return flush_all();
@@ -89,7 +89,7 @@ fn flush_space(asid: u16) {
     unsafe { asm!("sfence.vma zero, {}", in(reg) usize::from(asid), options(nostack)) };
 }
 
-/// Flushes the user translation of one page under one ASID; under any, where there are none.
+/// Flushes the translation of one page under one ASID; under any if there are no ASIDs.
 fn flush_page(address: usize, asid: u16) {
     hart::note(Event::FlushPage);
     match asid {

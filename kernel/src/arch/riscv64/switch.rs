@@ -1,27 +1,27 @@
-//! Leaving one kernel stack for another.
+//! Context switch between kernel stacks.
 
-use super::word::Word;
+use super::relaxed::RelaxedUsize;
 use core::arch::naked_asm;
 
-/// What the calling convention lets a function expect unchanged over a call.
+/// The callee-saved registers of a context that is not running.
 #[repr(C)]
 pub struct Context {
-    ra: Word,
-    sp: Word,
-    s: [Word; 12],
+    ra: RelaxedUsize,
+    sp: RelaxedUsize,
+    s: [RelaxedUsize; 12],
 }
 
 impl Context {
-    /// A context not run yet.
+    /// An empty context, to be filled by [`switch`].
     pub const fn new() -> Context {
         Context {
-            ra: Word::new(0),
-            sp: Word::new(0),
-            s: [const { Word::new(0) }; 12],
+            ra: RelaxedUsize::new(0),
+            sp: RelaxedUsize::new(0),
+            s: [const { RelaxedUsize::new(0) }; 12],
         }
     }
 
-    /// A context that begins in [`begin`] on the stack that ends at `sp`, with `entry(argument)`.
+    /// A context that calls `entry(argument)` on the stack that ends at `sp`, then returns to user mode.
     pub fn start(entry: extern "C" fn(usize), argument: usize, sp: usize) -> Context {
         let context = Context::new();
         context.ra.set(begin as *const () as usize);
@@ -31,18 +31,18 @@ impl Context {
         context
     }
 
-    /// The frame pointer of a context that is not running; of one that is, any value.
+    /// The frame pointer. Meaningless while the context runs.
     pub fn frame_pointer(&self) -> usize {
         self.s[0].get()
     }
 }
 
-/// Stores the running context in `from` and goes on with `to`.
+/// Saves the running context in `from` and resumes `to`.
 ///
 /// # Safety
-/// Interrupts are off; `to` was stored by this function or made by [`Context::start`] and is not
-/// running anywhere; its stack is mapped. Both contexts stay where they are until they are switched from or to
-/// again, and `from` is the place where the caller will be looked for.
+/// Interrupts are disabled. `to` was saved by this function or made by [`Context::start`], runs on no hart, and
+/// its stack is mapped. Both contexts stay valid until they have been resumed. The caller is resumed through
+/// `from` only.
 #[unsafe(naked)]
 pub unsafe extern "C" fn switch(from: *const Context, to: *const Context) {
     naked_asm!(
@@ -78,8 +78,8 @@ pub unsafe extern "C" fn switch(from: *const Context, to: *const Context) {
     )
 }
 
-/// First code of a new context: calls its entry, and when that returns goes to user mode with the
-/// trap frame at the top of the stack.
+/// First code of a new context: calls its entry function, then returns to user mode with the trap frame at the
+/// top of the stack.
 #[unsafe(naked)]
 unsafe extern "C" fn begin() {
     naked_asm!(

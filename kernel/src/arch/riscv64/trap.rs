@@ -1,25 +1,25 @@
-//! The way into the kernel and back: one entry for calls, faults and interrupts.
+//! Trap entry and exit: one entry point for system calls, faults and interrupts.
 //!
-//! `sscratch` tells where a trap came from: the hart's structure while in user mode, 0 in the
-//! kernel. Registers are saved on the kernel stack; for a trap from user mode that is the top of
-//! the process's stack, so that its frame is always in the same place.
+//! `sscratch` is the address of the hart's [`hart::Hart`] in user mode and 0 in the kernel, which tells the two
+//! apart. Registers are saved on the kernel stack. The frame of a trap from user mode is always at the top of the
+//! thread's stack.
 
 use super::csr::{self, SSTATUS_FS, SSTATUS_SPIE, SSTATUS_SPP};
-use super::word::Word;
+use super::relaxed::RelaxedUsize;
 use super::{hart, usercopy};
 use core::arch::naked_asm;
 
-/// What a trap saves. Who handles the trap may be preempted, and the next to handle something for the same
-/// thread has the same frame; others may look at it.
+/// The registers saved at a trap. Other harts may read a thread's frame while its handler changes it, so the
+/// fields are atomic.
 #[repr(C)]
 #[derive(Clone)]
 pub struct TrapFrame {
     /// Registers x1 to x31; x`n` is at `n - 1`.
-    registers: [Word; 31],
-    /// Where the trap came from and `sret` goes to.
-    pc: Word,
-    /// `sstatus` at the trap, and after `sret`.
-    status: Word,
+    registers: [RelaxedUsize; 31],
+    /// `sepc`: the program counter at the trap, and after `sret`.
+    pc: RelaxedUsize,
+    /// `sstatus` at the trap; `sret` restores it.
+    status: RelaxedUsize,
     padding: usize,
 }
 
@@ -27,22 +27,22 @@ const FRAME_SIZE: usize = size_of::<TrapFrame>();
 const _: () = assert!(FRAME_SIZE == 34 * 8 && FRAME_SIZE.is_multiple_of(16));
 
 impl TrapFrame {
-    /// The frame that starts a program: at `entry`, with this stack and two arguments, all other
-    /// registers zero.
+    /// The initial frame of a program: it starts at `entry`, with this stack pointer and two arguments. All other
+    /// registers are zero.
     pub fn user(entry: u64, sp: u64, arguments: [u64; 2]) -> TrapFrame {
         let mut registers = [0; 31];
         registers[1] = sp as usize;
         registers[9] = arguments[0] as usize;
         registers[10] = arguments[1] as usize;
         TrapFrame {
-            registers: registers.map(Word::new),
-            pc: Word::new(entry as usize),
-            status: Word::new(SSTATUS_SPIE),
+            registers: registers.map(RelaxedUsize::new),
+            pc: RelaxedUsize::new(entry as usize),
+            status: RelaxedUsize::new(SSTATUS_SPIE),
             padding: 0,
         }
     }
 
-    /// Takes what another frame has.
+    /// Copies another frame.
     pub fn set(&self, other: &TrapFrame) {
         for (to, from) in self.registers.iter().zip(&other.registers) {
             to.set(from.get());
@@ -51,37 +51,37 @@ impl TrapFrame {
         self.status.set(other.status.get());
     }
 
-    /// Where the trap came from and `sret` goes to.
+    /// The program counter at the trap, and after `sret`.
     pub fn pc(&self) -> usize {
         self.pc.get()
     }
 
-    /// Goes on behind the call, which has no shorter form.
-    pub fn skip_call(&self) {
+    /// Advances past the `ecall`, which has no compressed form.
+    pub fn skip_ecall(&self) {
         self.pc.set(self.pc.get() + 4);
     }
 
-    /// The call's number (`a7`).
-    pub fn call_number(&self) -> u64 {
+    /// The system call number (`a7`).
+    pub fn syscall_number(&self) -> u64 {
         self.registers[16].get() as u64
     }
 
-    /// The call's arguments (`a0` to `a5`).
+    /// The system call arguments (`a0` to `a5`).
     pub fn arguments(&self) -> [u64; 6] {
         core::array::from_fn(|i| self.registers[9 + i].get() as u64)
     }
 
-    /// Sets what the call gives back (`a0`).
+    /// Sets the system call's result (`a0`).
     pub fn set_result(&self, value: u64) {
         self.registers[9].set(value as usize);
     }
 
-    /// True if the trap came from the kernel.
-    pub fn is_of_kernel(&self) -> bool {
+    /// Whether the trap came from the kernel.
+    pub fn is_kernel_mode(&self) -> bool {
         self.status.get() & SSTATUS_SPP != 0
     }
 
-    /// Frame pointer and return address, where a backtrace goes on.
+    /// Frame pointer (`s0`) at the trap.
     pub fn frame_pointer(&self) -> usize {
         self.registers[7].get()
     }
@@ -91,45 +91,45 @@ impl TrapFrame {
         self.registers[1].get()
     }
 
-    /// State of the floating point unit in user mode, as bits of `sstatus`.
+    /// State of the floating point unit in user mode: the FS bits of `sstatus`.
     pub fn float_state(&self) -> usize {
         self.status.get() & SSTATUS_FS
     }
 
-    /// Sets the state of the floating point unit after the return to user mode.
+    /// Sets the state of the floating point unit in user mode.
     pub fn set_float_state(&self, state: usize) {
         self.status.set(self.status.get() & !SSTATUS_FS | state);
     }
 }
 
-/// Why a trap came.
+/// Cause of a trap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// An interrupt from another hart.
+    /// Software interrupt: an inter-processor interrupt.
     Software,
-    /// The clock.
+    /// Timer interrupt.
     Timer,
-    /// A device.
+    /// External interrupt: a device.
     External,
     /// `ecall` in user mode.
-    Call,
+    Syscall,
     /// A page fault.
     PageFault(vm::Access),
-    /// An instruction that the hart does not know, or that is switched off.
+    /// An illegal or disabled instruction.
     IllegalInstruction,
-    /// Anything else, as `scause` has it.
+    /// Anything else: the value of `scause`.
     Other(usize),
 }
 
 impl Cause {
-    fn from_register(scause: usize) -> Cause {
+    fn from_scause(scause: usize) -> Cause {
         const INTERRUPT: usize = 1 << 63;
         match scause {
             n if n == INTERRUPT | 1 => Cause::Software,
             n if n == INTERRUPT | 5 => Cause::Timer,
             n if n == INTERRUPT | 9 => Cause::External,
             2 => Cause::IllegalInstruction,
-            8 => Cause::Call,
+            8 => Cause::Syscall,
             12 => Cause::PageFault(vm::Access::Execute),
             13 => Cause::PageFault(vm::Access::Read),
             15 => Cause::PageFault(vm::Access::Write),
@@ -138,13 +138,13 @@ impl Cause {
     }
 }
 
-/// A trap as the rest of the kernel sees it.
+/// A decoded trap.
 pub struct Trap {
-    /// Why.
+    /// Cause.
     pub cause: Cause,
-    /// `scause` itself.
+    /// `scause`.
     pub code: usize,
-    /// The address it is about (`stval`).
+    /// `stval`: for a page fault the faulting address.
     pub value: usize,
 }
 
@@ -152,14 +152,14 @@ impl Trap {
     fn read() -> Trap {
         let code = csr::scause::read();
         Trap {
-            cause: Cause::from_register(code),
+            cause: Cause::from_scause(code),
             code,
             value: csr::stval::read(),
         }
     }
 
-    /// What was tried, in words that go before the value.
-    pub fn deed(&self) -> &'static str {
+    /// A phrase for the cause, to print before the value.
+    pub fn description(&self) -> &'static str {
         match self.code {
             0 | 1 | 12 => "execution at",
             4 | 5 | 13 => "read of",
@@ -170,10 +170,10 @@ impl Trap {
     }
 }
 
-/// Prepares this hart for traps; the kernel's half of the work is done in `trap::…` of the crate.
+/// Sets this hart's trap vector, and enables its interrupts in `sie`.
 pub fn init() {
-    // SAFETY: the entry below keeps its promise to save everything; sscratch 0 says "in the
-    // kernel"; user programs may read time, cycle and instret.
+    // SAFETY: `entry` saves all registers; sscratch 0 means "in the kernel"; scounteren lets user programs
+    // read cycle, time and instret.
     unsafe {
         csr::sscratch::write(0);
         csr::stvec::write(entry as *const () as usize);
@@ -183,26 +183,26 @@ pub fn init() {
     }
 }
 
-/// Acknowledges an interrupt from another hart.
+/// Acknowledges an inter-processor interrupt.
 pub fn clear_software_interrupt() {
     // SAFETY: clearing the pending bit has no other effect.
     unsafe { csr::sip::clear(csr::INTERRUPT_SOFTWARE) };
 }
 
-/// Where a thread's frame is: at the top of its kernel stack.
-pub fn frame_at(stack_top: usize) -> *mut TrapFrame {
+/// The address of a thread's trap frame, at the top of its kernel stack.
+pub fn trap_frame_at(stack_top: usize) -> *mut TrapFrame {
     (stack_top - FRAME_SIZE) as *mut TrapFrame
 }
 
-// What the kernel does on a trap. It stands above this folder, which therefore knows the symbols alone.
+// The handlers, in `kernel/src/trap.rs`. That is a higher floor, so this one knows only their symbols.
 unsafe extern "Rust" {
-    /// A trap from user mode; returns when the process goes on.
+    /// A trap from user mode; returns to resume the process.
     safe fn trap_from_user(frame: &TrapFrame, trap: &Trap);
-    /// A trap in the kernel, other than one from the user copies.
+    /// A trap in the kernel, except page faults of user copies.
     safe fn trap_from_kernel(frame: &TrapFrame, trap: &Trap);
-    /// A fault of the user copies: true if the access may be tried again.
+    /// A page fault of a user copy; returns true to retry the access.
     safe fn trap_from_user_copy(address: u64, access: vm::Access) -> bool;
-    /// The kernel stack is used up.
+    /// A kernel stack overflow.
     safe fn trap_stack_overflow(pc: usize, sp: usize, frame_pointer: usize, address: usize) -> !;
 }
 
@@ -213,14 +213,14 @@ extern "C" fn from_user(frame: &TrapFrame) {
 extern "C" fn from_kernel(frame: &TrapFrame) {
     let trap = Trap::read();
     debug_assert!(
-        frame.is_of_kernel(),
+        frame.is_kernel_mode(),
         "trap from user mode on the kernel's path"
     );
     if let Cause::PageFault(access) = trap.cause
-        && let Some(failed) = usercopy::on_failure(frame.pc())
+        && let Some(fixup) = usercopy::fixup(frame.pc())
     {
         if !trap_from_user_copy(trap.value as u64, access) {
-            frame.pc.set(failed);
+            frame.pc.set(fixup);
         }
         return;
     }
@@ -296,15 +296,15 @@ macro_rules! registers {
     };
 }
 
-/// Every trap enters here, on whatever stack the hart is on, with interrupts off.
+/// The trap vector. Interrupts are disabled.
 #[unsafe(naked)]
 unsafe extern "C" fn entry() {
     naked_asm!(
         ".balign 4",
         "csrrw tp, sscratch, tp",
         "bnez tp, 2f",
-        // From the kernel. A kernel stack's slot has its hole in the lower half: a frame that
-        // would begin there means that the stack is used up. `tp` is free for the moment.
+        // From the kernel. The lower half of a kernel stack's slot is its guard: a frame that would
+        // begin there is a stack overflow. `tp` is in sscratch and can be used.
         "addi sp, sp, -{frame}",
         "srai tp, sp, 30",
         "addi tp, tp, 1",
@@ -322,7 +322,7 @@ unsafe extern "C" fn entry() {
         "csrr t1, sstatus",
         "sd t0, 248(sp)",
         "sd t1, 256(sp)",
-        "li t0, {sum}", // the trap may have come from the middle of a user copy
+        "li t0, {sum}", // a user copy has it set
         "csrc sstatus, t0",
         "mv a0, sp",
         "call {from_kernel}",
@@ -331,10 +331,10 @@ unsafe extern "C" fn entry() {
         "csrw sepc, t0",
         "csrw sstatus, t1",
         registers!("ld"),
-        // The context may have moved to another hart: its `tp` is that hart's, not the saved one.
+        // `tp` is not restored: the thread may have moved to another hart.
         "ld sp, 8(sp)",
         "sret",
-        // From user mode. `tp` is the hart's structure.
+        // From user mode. `tp` points to this hart's `Hart`.
         "2:",
         "sd sp, {user_sp}(tp)",
         "ld sp, {kernel_sp}(tp)",
@@ -352,7 +352,7 @@ unsafe extern "C" fn entry() {
         "mv a0, sp",
         "call {from_user}",
         "j {return_to_user}",
-        // No stack left.
+        // Stack overflow: continue on the boot stack.
         "3:",
         "csrrw tp, sscratch, zero",
         "mv a0, sp",
@@ -372,11 +372,11 @@ unsafe extern "C" fn entry() {
     )
 }
 
-/// Goes to user mode with the frame at `sp`, which is the top of the process's kernel stack.
-/// Interrupts are off.
+/// Returns to user mode with the trap frame at `sp`, the top of the thread's kernel stack. Interrupts are
+/// disabled.
 ///
 /// # Safety
-/// Jumped to, not called, with `sp` on a valid frame.
+/// Reached by a jump, not by a call, with `sp` at a valid frame.
 #[unsafe(naked)]
 pub unsafe extern "C" fn return_to_user() {
     naked_asm!(

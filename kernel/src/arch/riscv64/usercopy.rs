@@ -1,18 +1,17 @@
-//! The only instructions of the kernel that touch user memory.
+//! The only kernel code that accesses user memory.
 //!
-//! `sstatus.SUM` is set here and nowhere else. A fault in this range of addresses is handled like
-//! the program's own; where the address space refuses it, the trap goes on at `failed`, and the
-//! copy gives back how much is missing.
+//! `sstatus.SUM` is set here and nowhere else. A page fault in these routines is resolved like one of the
+//! program. If that fails, the trap handler resumes at the routine's fixup address, as with Linux's exception
+//! tables, and the routine returns how much is missing.
 
 use super::csr::SSTATUS_SUM;
 use core::arch::naked_asm;
 
-/// Copies `length` bytes, one of the two sides being user memory; gives the number of bytes that
-/// were not copied, 0 when all were. No spin lock is held and the caller is a process, for the copy may
-/// wait for the disk.
+/// Copies `length` bytes from or to user memory; returns the number of bytes not copied. May sleep: the caller
+/// is a process and holds no spin lock.
 ///
 /// # Safety
-/// The side that is not user memory is valid for `length` bytes; the user side lies in the user half.
+/// The kernel side is valid for `length` bytes; the user side lies in the user half.
 #[unsafe(naked)]
 pub unsafe extern "C" fn copy(to: usize, from: usize, length: usize) -> usize {
     naked_asm!(
@@ -20,10 +19,10 @@ pub unsafe extern "C" fn copy(to: usize, from: usize, length: usize) -> usize {
         "user_copy_start:",
         "li t6, {sum}",
         "csrs sstatus, t6",
-        "add t5, a0, a2", // end of the target
+        "add t5, a0, a2", // end of the destination
         "xor t0, a0, a1",
         "andi t0, t0, 7",
-        "bnez t0, 4f", // never aligned together: by bytes
+        "bnez t0, 4f", // different alignment: copy bytes
         "1:",          // head, up to a multiple of eight
         "andi t0, a0, 7",
         "beqz t0, 2f",
@@ -33,8 +32,8 @@ pub unsafe extern "C" fn copy(to: usize, from: usize, length: usize) -> usize {
         "addi a0, a0, 1",
         "addi a1, a1, 1",
         "j 1b",
-        "2:", // 64 bytes a round
-        "sub t4, t5, a0", // what is left; an end minus 64 would wrap near address 0
+        "2:", // 64 bytes per iteration
+        "sub t4, t5, a0", // remaining bytes; comparing with the end minus 64 would wrap near 0
         "sltiu t4, t4, 64",
         "bnez t4, 3f",
         "ld t0, 0(a1)",
@@ -56,7 +55,7 @@ pub unsafe extern "C" fn copy(to: usize, from: usize, length: usize) -> usize {
         "addi a0, a0, 64",
         "addi a1, a1, 64",
         "j 2b",
-        "3:", // eight bytes a round
+        "3:", // 8 bytes per iteration
         "sub t4, t5, a0",
         "sltiu t4, t4, 8",
         "bnez t4, 4f",
@@ -73,8 +72,8 @@ pub unsafe extern "C" fn copy(to: usize, from: usize, length: usize) -> usize {
         "addi a1, a1, 1",
         "j 4b",
         "5:",
-        ".globl user_copy_failed",
-        "user_copy_failed:",
+        ".globl user_copy_fixup",
+        "user_copy_fixup:",
         "li t6, {sum}",
         "csrc sstatus, t6",
         "sub a0, t5, a0",
@@ -85,9 +84,9 @@ pub unsafe extern "C" fn copy(to: usize, from: usize, length: usize) -> usize {
     )
 }
 
-/// Copies bytes from user memory up to and with a zero byte, `length` bytes at the most. Gives how
-/// many of the `length` bytes were left with the zero still to be counted, so at least 1; 0 when
-/// there was no zero among them or the memory could not be read.
+/// Copies a zero-terminated string from user memory, at most `length` bytes including the zero byte. Returns
+/// `length` minus the length of the string without its zero byte, so at least 1; 0 if the string does not
+/// fit or cannot be read.
 ///
 /// # Safety
 /// As for [`copy`].
@@ -107,8 +106,8 @@ pub unsafe extern "C" fn copy_string(to: usize, from: usize, length: usize) -> u
         "addi a1, a1, 1",
         "addi a2, a2, -1",
         "j 1b",
-        ".globl user_string_failed",
-        "user_string_failed:",
+        ".globl user_string_fixup",
+        "user_string_fixup:",
         "2:",
         "li a2, 0",
         "3:",
@@ -124,30 +123,30 @@ pub unsafe extern "C" fn copy_string(to: usize, from: usize, length: usize) -> u
 
 unsafe extern "C" {
     static user_copy_start: u8;
-    static user_copy_failed: u8;
+    static user_copy_fixup: u8;
     static user_copy_end: u8;
     static user_string_start: u8;
-    static user_string_failed: u8;
+    static user_string_fixup: u8;
     static user_string_end: u8;
 }
 
-/// Where a fault at this address of the copy routines goes on when it cannot be mended; `None` if
-/// the address is none of theirs.
-pub fn on_failure(pc: usize) -> Option<usize> {
+/// The address to resume at after a fault at `pc` that cannot be resolved; `None` if `pc` is not in a user
+/// copy.
+pub fn fixup(pc: usize) -> Option<usize> {
     let ranges = [
         (
             &raw const user_copy_start,
             &raw const user_copy_end,
-            &raw const user_copy_failed,
+            &raw const user_copy_fixup,
         ),
         (
             &raw const user_string_start,
             &raw const user_string_end,
-            &raw const user_string_failed,
+            &raw const user_string_fixup,
         ),
     ];
     let found = ranges
         .iter()
         .find(|(start, end, _)| (*start as usize..*end as usize).contains(&pc));
-    found.map(|(_, _, failed)| *failed as usize)
+    found.map(|(_, _, fixup)| *fixup as usize)
 }

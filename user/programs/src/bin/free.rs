@@ -65,7 +65,7 @@ fn blocks(info: &MemInfo) {
         println!("{order:5} {block:11} {count:14} {:8}", block * count);
     }
     println!("in per-CPU caches {:28}", kib(info.cpu_cached));
-    println!("reserved for large pages {:21}", kib(info.aside));
+    println!("reserved for large pages {:21}", kib(info.reservations));
     println!("total free {:35}", kib(info.free));
     println!(
         "least ever free, without caches {:14}",
@@ -94,6 +94,6 @@ fn classes(info: &MemInfo) {
     }
     println!(
         "whole-page objects {}, slab records {} pages, empty slabs {} pages, total {} pages",
-        info.whole, info.records, info.kept, info.slab
+        info.whole, info.records, info.slab_reserve, info.slab
     );
 }

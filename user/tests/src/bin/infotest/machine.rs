@@ -70,7 +70,7 @@ fn uses() -> Outcome {
     let of_kmalloc = before.classes.iter().map(|class| u64::from(class.slabs));
     expect_eq!(
         before.slab,
-        of_kmalloc.sum::<u64>() + before.whole + before.records + before.kept,
+        of_kmalloc.sum::<u64>() + before.whole + before.records + before.slab_reserve,
         "pages of kmalloc, and what it has"
     );
     expect!(

@@ -1,10 +1,10 @@
-//! What processes wait for, by name.
+//! Wait channels, by name.
 
-/// What a queue of waiting processes is for.
+/// A wait channel: what the threads of a wait queue wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Awaited {
-    /// A child's end.
+pub enum Wchan {
+    /// A child that exits.
     Child,
     /// A line at the terminal.
     Line,
@@ -14,12 +14,12 @@ pub enum Awaited {
     PipeRoom,
     /// The disk.
     Disk,
-    /// Memory of a process that ends.
+    /// Memory of an exiting process.
     Memory,
-    /// A time.
+    /// A timeout.
     Time,
     /// Changes of files.
-    Changes,
+    Writeback,
     /// The lock of a process's address space.
     SpaceLock,
     /// The lock of a process's files.
@@ -34,7 +34,7 @@ pub enum Awaited {
     ObjectLock,
 }
 
-const NAMES: [&str; Awaited::ObjectLock as usize + 1] = [
+const NAMES: [&str; Wchan::ObjectLock as usize + 1] = [
     "child",
     "line of input",
     "bytes in a pipe",
@@ -51,8 +51,8 @@ const NAMES: [&str; Awaited::ObjectLock as usize + 1] = [
     "lock of a memory object",
 ];
 
-impl Awaited {
-    /// The name of the one with this number.
+impl Wchan {
+    /// The name of the wait channel with this number.
     pub fn name(number: u8) -> &'static str {
         NAMES.get(usize::from(number)).copied().unwrap_or("?")
     }

@@ -1,19 +1,19 @@
-//! A call from the middle of a function that, for the function, is an instruction that changes nothing:
-//! one that hardly ever calls need not save a register for it, nor have a frame.
+//! Calls that preserve all registers of the caller but one, like LLVM's `preserve_most` calling convention. A
+//! fast path that calls its slow path this way saves no registers and needs no stack frame.
 
 use core::arch::{asm, naked_asm};
 
-/// What is called.
-pub trait Detour {
-    /// What it is called with.
-    type Of;
-    /// `at` is behind the call.
-    extern "C" fn run(first: &Self::Of, second: usize, at: usize);
+/// A function to call with this convention.
+pub trait PreserveMost {
+    /// Type of the first argument.
+    type Argument;
+    /// The function. `at` is the return address of the call.
+    extern "C" fn run(first: &Self::Argument, second: usize, at: usize);
 }
 
-/// Calls it.
+/// Calls [`PreserveMost::run`].
 #[inline(always)]
-pub fn call<D: Detour>(first: &D::Of, second: usize) {
+pub fn call<D: PreserveMost>(first: &D::Argument, second: usize) {
     // SAFETY: `entry` returns with all registers but `t0` as they were. Memory may change. `run` gets the
     // reference as C passes it.
     unsafe {
@@ -22,9 +22,9 @@ pub fn call<D: Detour>(first: &D::Of, second: usize) {
     }
 }
 
-/// Saves what the calling convention lets a function change, returns to `t0`.
+/// Saves the caller-saved registers around `run`; returns to `t0`.
 #[unsafe(naked)]
-unsafe extern "C" fn entry<D: Detour>() {
+unsafe extern "C" fn entry<D: PreserveMost>() {
     naked_asm!(
         "addi sp, sp, -128",
         "sd ra, 0(sp)",

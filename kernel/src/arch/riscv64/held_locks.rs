@@ -1,37 +1,37 @@
-//! Records of locks, for those who ask what a hart or a process does. Others may look at them at any
-//! time, so what they see may be half of an entry that just changes.
+//! Lists of held locks, as in Linux's lockdep, for lock-order checks and state dumps. Other harts may read a
+//! list while it changes and then see a torn entry.
 
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-/// A lock, and where it was asked for.
+/// A lock, and where it is acquired.
 #[derive(Clone, Copy, Debug)]
-pub struct Taken {
-    /// What kind of lock it is: a rank, or what sleeps for it.
+pub struct HeldLock {
+    /// The rank of a spin lock; the wait channel of a sleeping lock.
     pub kind: u8,
-    /// Its address.
+    /// Address of the lock.
     pub lock: usize,
-    /// Where the call that took it, or wants it, returns to.
+    /// Return address of the call that acquires it.
     pub at: usize,
 }
 
-struct Place {
+struct Slot {
     kind: AtomicU8,
     lock: AtomicUsize,
     at: AtomicUsize,
 }
 
-/// At most `N` locks, in the order in which they were taken. One hart or process changes it.
-pub struct Held<const N: usize> {
-    places: [Place; N],
+/// At most `N` locks, in order of acquisition. Only one hart or thread changes the list.
+pub struct HeldLocks<const N: usize> {
+    slots: [Slot; N],
     count: AtomicUsize,
 }
 
-impl<const N: usize> Held<N> {
-    /// None.
-    pub const fn new() -> Held<N> {
-        Held {
-            places: [const {
-                Place {
+impl<const N: usize> HeldLocks<N> {
+    /// An empty list.
+    pub const fn new() -> HeldLocks<N> {
+        HeldLocks {
+            slots: [const {
+                Slot {
                     kind: AtomicU8::new(0),
                     lock: AtomicUsize::new(0),
                     at: AtomicUsize::new(0),
@@ -41,24 +41,24 @@ impl<const N: usize> Held<N> {
         }
     }
 
-    /// Adds a lock; false when there are `N` already.
-    pub fn push(&self, taken: Taken) -> bool {
+    /// Appends a lock; returns false if the list is full.
+    pub fn push(&self, taken: HeldLock) -> bool {
         let count = self.count.load(Ordering::Relaxed);
-        let Some(place) = self.places.get(count) else {
+        let Some(slot) = self.slots.get(count) else {
             return false;
         };
-        place.set(taken);
+        slot.set(taken);
         self.count.store(count + 1, Ordering::Release);
         true
     }
 
-    /// Takes the lock at this address out; false if it is not there.
+    /// Removes the lock at this address; returns false if it is not in the list.
     pub fn pop(&self, lock: usize) -> bool {
         let count = self.count.load(Ordering::Relaxed);
         let Some(position) = self.iter().position(|taken| taken.lock == lock) else {
             return false;
         };
-        let behind = self.places.iter().take(count).skip(position);
+        let behind = self.slots.iter().take(count).skip(position);
         for (to, from) in behind.clone().zip(behind.skip(1)) {
             to.set(from.get());
         }
@@ -67,21 +67,21 @@ impl<const N: usize> Held<N> {
     }
 
     /// The locks.
-    pub fn iter(&self) -> impl Iterator<Item = Taken> {
+    pub fn iter(&self) -> impl Iterator<Item = HeldLock> {
         let count = self.count.load(Ordering::Acquire);
-        self.places.iter().take(count).map(Place::get)
+        self.slots.iter().take(count).map(Slot::get)
     }
 }
 
-impl Place {
-    fn set(&self, taken: Taken) {
+impl Slot {
+    fn set(&self, taken: HeldLock) {
         self.kind.store(taken.kind, Ordering::Relaxed);
         self.lock.store(taken.lock, Ordering::Relaxed);
         self.at.store(taken.at, Ordering::Relaxed);
     }
 
-    fn get(&self) -> Taken {
-        Taken {
+    fn get(&self) -> HeldLock {
+        HeldLock {
             kind: self.kind.load(Ordering::Relaxed),
             lock: self.lock.load(Ordering::Relaxed),
             at: self.at.load(Ordering::Relaxed),
