@@ -95,7 +95,11 @@ impl Log {
     pub(crate) fn commit<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
         let count = cache.changed().len() as u32;
         if count == 0 {
-            return Ok(());
+            // An operation that was undone must not come back with an aborted transaction.
+            return match self.on_disk {
+                OnDisk::Unknown => self.make_durable(cache),
+                OnDisk::Durable | OnDisk::Written => Ok(()),
+            };
         }
         // What the header on the disk lists must not be overwritten.
         self.make_durable(cache)?;
