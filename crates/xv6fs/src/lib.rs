@@ -130,9 +130,10 @@ impl<D: BlockDevice> Fs<D> {
         self.cache.changed().len() > 0
     }
 
-    /// Whether there are changes that are not where they belong on the disk, be they committed or not.
+    /// Whether there are changes that are not where they belong on the disk, be they committed or not; or
+    /// whether the disk has failed, and a crash may find changes that were undone.
     pub fn is_dirty(&self) -> bool {
-        self.cache.any_pinned()
+        self.cache.any_pinned() || self.log.is_unknown()
     }
 
     /// Commits what was changed. On `Ok` all operations so far will survive a crash.

@@ -54,6 +54,11 @@ impl Log {
         self.used == 0
     }
 
+    /// Whether the disk may have another header than it should, because it failed.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.on_disk == OnDisk::Unknown
+    }
+
     /// Replays the transactions in the log.
     ///
     /// # Errors
@@ -96,9 +101,9 @@ impl Log {
         let count = cache.changed().len() as u32;
         if count == 0 {
             // An operation that was undone must not come back with an aborted transaction.
-            return match self.on_disk {
-                OnDisk::Unknown => self.make_durable(cache),
-                OnDisk::Durable | OnDisk::Written => Ok(()),
+            return match self.is_unknown() {
+                true => self.make_durable(cache),
+                false => Ok(()),
             };
         }
         // What the header on the disk lists must not be overwritten.
