@@ -145,7 +145,7 @@ lanes(
         (0, ["ulib::sys::read", "number in a7, ecall"]),
         (1, ["trap::entry", "saves registers", "trap::from_user"]),
         (2, ["trap_from_user", "interrupts on"]),
-        (3, ["dispatch", "skip_call, Sys::from_number"]),
+        (3, ["dispatch", "skip_ecall, Sys::from_number"]),
         (3, ["perform", "file::read"]),
         (4, ["File::read", "Inode::read"]),
         (4, ["UserRange::write", "to the program"]),
@@ -164,7 +164,7 @@ lanes(
     [
         (0, ["WaitQueue::wait", "wait_after: prepare_to_wait,", "push, then unlock"]),
         (1, ["block", "pick_next: B"]),
-        (1, ["switch_to(B)", "switch_in, set_running", "asid::enter: satp"]),
+        (1, ["switch_to(B)", "switch_in, asid::enter: satp", "set_running"]),
         (1, ["arch switch", "saves A, loads B"], "far"),
         (2, ["finish_switch", "A.switch_out: Sleeps"]),
         (2, ["WaitQueue::wake_all", "wake(A): RunState::wake"]),

@@ -1,5 +1,5 @@
 //! Page faults. Whoever touches a page that the table does not grant, the program or the kernel on
-//! its behalf, ends up here; here alone pages get frames.
+//! its behalf, ends up here. Only `populate.rs` gives frames to pages that nobody has touched.
 
 use crate::access::Access;
 use crate::machine::Frame;

@@ -1,6 +1,6 @@
 //! A page allocator as one would write it first: a bitmap of the free frames, a byte and a count for
-//! each frame, and one lock around it all. It has the functions of [`frames::Frames`] and does the same,
-//! slower: an example of what another allocator has to bring to take its place.
+//! each frame, and one lock around it all. It has the functions of [`frames::Frames`], but those for labels,
+//! and does the same, slower: an example of what another allocator has to bring to take its place.
 #![allow(dead_code, reason = "a kernel needs all of it")]
 
 use super::bits::Bits;
