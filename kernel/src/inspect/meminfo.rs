@@ -26,7 +26,7 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     info.total = frames.total() as u64;
     let stats = frames.stats();
     info.large_pages = frames.compound_blocks() as u64;
-    info.pressed = stats.pressed as u64;
+    info.stalls = stats.stalls as u64;
     info.failed = stats.failed as u64;
     info.cached = stats.reclaimable as u64;
     info.least_free = stats.least_free as u64;
