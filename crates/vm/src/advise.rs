@@ -1,4 +1,4 @@
-//! What a program tells about its use of pages, and what it can ask.
+//! `madvise` and `mincore`.
 
 use crate::unmap::pages_or_none;
 use crate::{AddressSpace, Error, Files, Region};
@@ -36,9 +36,9 @@ impl<M: Files> AddressSpace<M> {
             }
             Advice::DontNeed | Advice::Free => {
                 let shared = self.regions.within(range.clone());
-                shared.for_each(|region| region.keep_shared(&self.table, &range));
-                self.close_reservations(&range);
-                self.table.own_ends(&range);
+                shared.for_each(|region| region.count_unmapped(&self.table, &range));
+                self.break_reservations(&range);
+                self.table.unshare_ends(&range);
                 self.table.clear(range.clone(), &range);
             }
         }

@@ -3,7 +3,7 @@
 use crate::object::Object;
 use crate::tree::Node;
 use crate::unmap::pages;
-use crate::window::{Part, Window};
+use crate::window::{ObjectRange, Window};
 use crate::{AddressSpace, Error, Files, Region, RegionKind};
 use abi::{MapFlags, Prot};
 use core::ops::Range;
@@ -11,10 +11,9 @@ use fallible::KArc;
 use paging::{PAGE, page_down};
 
 impl<M: Files> AddressSpace<M> {
-    /// Shows a part of an object privately: `len` bytes from `start`, rounded up to pages, first the part
-    /// and behind it zeroes. Pages are mapped when they are touched, and copied when they are written.
-    /// The page that holds the part's end is copied too, for what follows must read as zero; where that
-    /// does not matter, a length rounded up to pages avoids the copy.
+    /// Maps a part of an object privately: `len` bytes from `start`, rounded up to pages; behind the part they
+    /// are zeroes. Pages are mapped when touched, and copied when written. The page with the part's end is
+    /// copied too, since what follows must read as zero; a length rounded up to pages avoids the copy.
     ///
     /// # Errors
     ///
@@ -26,7 +25,7 @@ impl<M: Files> AddressSpace<M> {
         start: u64,
         len: u64,
         prot: Prot,
-        part: Part<M>,
+        part: ObjectRange<M>,
     ) -> Result<(), Error> {
         let range = pages(start, len)?;
         let fits = part.len <= range.end - range.start;
@@ -126,7 +125,7 @@ impl<M: Files> AddressSpace<M> {
             false => None,
         };
         let mapping = Region::new(range.clone(), prot, RegionKind::Mapping, window);
-        // What gives way gives its promises to what comes.
+        // The commitment of replaced mappings is reused.
         let replaced = self.regions.within(range.clone());
         let replaced: u64 = replaced.map(|region| region.own_pages_in(&range)).sum();
         let more = mapping
@@ -138,7 +137,7 @@ impl<M: Files> AddressSpace<M> {
             space.regions.refill()?;
             if fixed {
                 space.cut_around(&range)?;
-                space.take_out(range.clone());
+                space.unmap_range(range.clone());
             }
             space.regions.insert_merged(mapping);
             Ok(())
@@ -149,7 +148,7 @@ impl<M: Files> AddressSpace<M> {
         Ok(start)
     }
 
-    /// New shared memory, for a range.
+    /// A window of new shared memory, for a range.
     fn shared_window(&self, range: &Range<u64>) -> Result<KArc<Window<M>>, Error> {
         let object = Object::anonymous(self.machine().clone(), range.end - range.start)?;
         Window::shared(KArc::try_new(object)?, range.start, &self.table)
@@ -178,7 +177,7 @@ impl<M: Files> AddressSpace<M> {
     }
 }
 
-/// The protection and the flags that a call means, if they mean anything.
+/// The effective protection and flags; an error if they are invalid.
 fn checked(prot: Prot, flags: MapFlags) -> Result<(Prot, MapFlags), Error> {
     if flags.is_empty() {
         return Ok((

@@ -1,4 +1,4 @@
-//! Changing what a program may do with its pages.
+//! `mprotect`.
 
 use crate::region::with_read;
 use crate::unmap::pages_or_none;
@@ -36,9 +36,9 @@ impl<M: Files> AddressSpace<M> {
     }
 
     fn protect_within(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Error> {
-        let spare = self.table.reserve(&range)?;
+        let prealloc = self.table.reserve(&range)?;
         self.cut_ends(&range)?;
-        self.table.own(&range, spare);
+        self.table.unshare(&range, prealloc);
         let mut at = range.start;
         while let Some(region) = self.regions.first_in(&(at..range.end)) {
             let first = region.start();
@@ -50,7 +50,7 @@ impl<M: Files> AddressSpace<M> {
         Ok(())
     }
 
-    /// Makes both ends of `range` borders between regions, or neither.
+    /// Splits the regions at both ends of `range`, or neither.
     fn cut_ends(&mut self, range: &Range<u64>) -> Result<(), Error> {
         let cut = self.regions.cut(range.start)?;
         if let Err(error) = self.regions.cut(range.end) {

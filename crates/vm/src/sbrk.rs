@@ -1,5 +1,4 @@
-//! The heap's end follows the break. It is one region, unless the program has given parts of it other
-//! rights.
+//! `sbrk`. The heap is one region, unless the program has changed permissions of parts of it.
 
 use crate::heap::Heap;
 use crate::tree::Node;
@@ -8,13 +7,13 @@ use abi::Prot;
 use paging::{page_down, page_up};
 
 impl<M: Files> AddressSpace<M> {
-    /// The break starts here, at any byte; a heap that was there before is given back. A page that
-    /// `base` lies in the middle of belongs to the heap unless a region has it. It takes no memory.
+    /// Sets the start of the heap, and the break, to any byte; frees an older heap. The page that contains
+    /// `base` belongs to the heap unless a region has it. It allocates nothing.
     pub fn set_heap(&mut self, base: u64) {
         let old = self.heap;
         let range = old.first..old.end(old.brk);
-        self.take_out(range);
-        self.settle();
+        self.unmap_range(range);
+        self.uncommit_surplus();
         let base = base.min(abi::USER_TOP);
         let page = page_down(base);
         let taken = page < base && self.regions.find(page).is_some();
@@ -58,8 +57,8 @@ impl<M: Files> AddressSpace<M> {
             self.grow_heap(old_end, new_end)?;
         } else if new_end < old_end {
             let range = new_end..old_end;
-            self.take_out(range);
-            self.settle();
+            self.unmap_range(range);
+            self.uncommit_surplus();
         }
         self.heap.brk = new;
         Ok(old)

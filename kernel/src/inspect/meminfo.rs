@@ -83,7 +83,7 @@ fn add_uses(info: &mut MemInfo) {
     (info.kernel_tables, info.page_tables) = (of(Use::KernelTable), of(Use::PageTable));
     (info.stacks, info.kernel_blocks) = (of(Use::Stack), of(Use::Kernel));
     (info.slab, info.file_pages) = (of(Use::Slab), of(Use::File));
-    (info.reservations, info.cpu_cached) = (of(Use::Aside), of(Use::Cached));
+    (info.reservations, info.cpu_cached) = (of(Use::Reserved), of(Use::Cached));
     (info.free, info.reserved, info.anonymous) = (free, reserved, anonymous);
 }
 
