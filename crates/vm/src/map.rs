@@ -73,7 +73,7 @@ impl<M: Files> AddressSpace<M> {
 
     /// Maps `len` bytes of zeroes, rounded up to pages, and returns where.
     ///
-    /// - With [`MapFlags::FIXED`], exactly at `hint`; mappings that are there give way.
+    /// - With [`MapFlags::FIXED`], exactly at `hint`; mappings there are replaced.
     /// - With [`MapFlags::FIXED_NOREPLACE`], with or without `FIXED`, exactly at `hint`, where
     ///   nothing may be.
     /// - Otherwise at `hint`, rounded down to a page, when it is not 0 and that range is free.
@@ -85,11 +85,10 @@ impl<M: Files> AddressSpace<M> {
     /// [`MapFlags::SHARED`] memory is the same memory in all spaces forked from this one. No flags
     /// at all ask for private memory that can be read and written, whatever `prot` says.
     ///
-    /// [`MapFlags::POPULATE`] fills the pages at once: with frames where they can be written, with
-    /// the common page of zeroes where they can only be read. The mapping is made before, and stays
-    /// when frames end midway; what was not filled is filled when touched. Linux has it so too.
-    /// [`MapFlags::NORESERVE`] asks for what is done anyway: whether memory is promised only when there
-    /// is enough is the machine's decision, not the program's.
+    /// [`MapFlags::POPULATE`] faults in the pages at once: with frames where they are writable, with the zero
+    /// page where they are only readable. If frames run out midway the mapping stays, and the rest is faulted
+    /// in when touched, as in Linux. [`MapFlags::NORESERVE`] has no effect: whether commitments are limited is
+    /// the machine's setting.
     ///
     /// # Errors
     ///
@@ -97,8 +96,8 @@ impl<M: Files> AddressSpace<M> {
     /// `SHARED` and `PRIVATE`, without `ANONYMOUS`, or unknown; and with `FIXED` or `FIXED_NOREPLACE`
     /// for a `hint` that is no page and a range that leaves the user half, with `FIXED` alone for one
     /// where something other than mappings is. [`Error::Occupied`] with `FIXED_NOREPLACE` where
-    /// anything is. [`Error::NoMemory`] when no place is wide enough, the machine does not promise
-    /// the memory, or without a record. What gives way takes no memory but a record, as for
+    /// anything is. [`Error::NoMemory`] when no place is wide enough, the commit limit is exceeded,
+    /// or without a record. Replacing mappings allocates nothing but a record, as for
     /// [`munmap`](Self::munmap).
     pub fn mmap(&mut self, hint: u64, len: u64, prot: Prot, flags: MapFlags) -> Result<u64, Error> {
         let (prot, flags) = checked(prot, flags)?;

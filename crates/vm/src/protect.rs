@@ -7,17 +7,17 @@ use abi::Prot;
 use core::ops::Range;
 
 impl<M: Files> AddressSpace<M> {
-    /// Gives all pages from `start` for `len` bytes, rounded up to pages, the rights `prot`: those of
-    /// mappings, and of the heap, the stack and the program as well (a heap whose rights changed
-    /// goes on growing with memory that can be read and written). Rights that go are gone at once;
-    /// contents stay, also while no access is allowed. A length of 0 changes nothing.
+    /// Sets the protection of all pages from `start` for `len` bytes, rounded up to pages: of mappings, and of
+    /// the heap, the stack and the program too (a heap whose protection changed continues to grow with readable
+    /// and writable memory). Removed permissions take effect at once; contents stay, even while no access is
+    /// allowed. A length of 0 changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] when `start` is no page, the range leaves the user half, or `prot` is
-    /// unknown; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] where the machine does
-    /// not promise memory that becomes writable, without the records that cuts at both ends need, or without
-    /// the tables for large pages that are cut.
+    /// [`Error::Invalid`] when `start` is no page, the range leaves the user half, or `prot` is unknown;
+    /// [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] when memory that becomes writable is
+    /// beyond the commit limit, without the records to split regions at both ends, or without the tables to
+    /// split large pages.
     pub fn mprotect(&mut self, start: u64, len: u64, prot: Prot) -> Result<(), Error> {
         if !Prot::all().contains(prot) {
             return Err(Error::Invalid);

@@ -19,7 +19,7 @@ pub enum RegionKind {
     Data,
     /// Below the break.
     Heap,
-    /// The stack; with no rights at all, its guard.
+    /// The stack; without permissions, its guard.
     Stack,
     /// Made by `mmap`.
     Mapping,

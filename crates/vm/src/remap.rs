@@ -20,7 +20,7 @@ impl<M: Files> AddressSpace<M> {
     /// [`Error::Invalid`] when `start` is no page, a length is 0 or beyond the user half, something
     /// other than mappings is in the range, or what shall grow is not of one kind with one set of
     /// rights; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] where there is no
-    /// room, the machine does not promise what is new, or without the records and tables that it takes.
+    /// room, beyond the commit limit, or without the records and tables that it takes.
     pub fn mremap(
         &mut self,
         start: u64,

@@ -40,8 +40,8 @@ impl<M: Files> AddressSpace<M> {
     /// # Errors
     ///
     /// [`Error::Invalid`] below the heap's base, [`Error::NoMemory`] when another region or the end of the
-    /// user half is in the way, the machine does not promise the memory, or there is no record for the
-    /// first page, or for one behind a page whose rights were changed. Shrinking does not fail for want of
+    /// user half is in the way, beyond the commit limit, or without a record for the
+    /// first page, or for one behind a page with other protection. Shrinking does not fail for want of
     /// memory.
     pub fn sbrk(&mut self, delta: i64) -> Result<u64, Error> {
         let Heap { base, brk: old, .. } = self.heap;
