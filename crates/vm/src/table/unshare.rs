@@ -21,8 +21,8 @@ impl<M: Machine> PageTable<M> {
             return Ok(Prealloc::none(&self.machine));
         }
         let partial = self.chunks(range).filter(|(entry, inside)| {
-            let marked = || self.at(Level::SUPERPAGE, inside.start).slot().has_deposit();
-            entry.leaf().is_some() && !is_full_table(inside) && !marked()
+            let has_deposit = || self.at(Level::SUPERPAGE, inside.start).slot().has_deposit();
+            entry.leaf().is_some() && !is_full_table(inside) && !has_deposit()
         });
         Prealloc::new(&self.machine, partial.count()).ok_or(Error::NoMemory)
     }
