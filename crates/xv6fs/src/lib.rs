@@ -129,9 +129,10 @@ impl<D: BlockDevice> Fs<D> {
         self.cache.changed().len() > 0
     }
 
-    /// Whether there are changes that are not in their home blocks, committed or not.
+    /// Whether there are changes that are not in their home blocks, committed or not; or whether the disk has
+    /// failed, and a crash may find changes that were undone.
     pub fn is_dirty(&self) -> bool {
-        self.cache.any_pinned()
+        self.cache.any_pinned() || self.log.is_unknown()
     }
 
     /// Commits the running transaction. After `Ok` all operations so far survive a crash.

@@ -54,6 +54,11 @@ impl Log {
         self.used == 0
     }
 
+    /// Whether the disk may have another header than it should, because it failed.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.on_disk == OnDisk::Unknown
+    }
+
     /// Replays the transactions in the log.
     ///
     /// # Errors
@@ -95,7 +100,11 @@ impl Log {
     pub(crate) fn commit<D: BlockDevice>(&mut self, cache: &mut Cache<D>) -> Result<(), Error> {
         let count = cache.changed().len() as u32;
         if count == 0 {
-            return Ok(());
+            // An operation that was undone must not come back with an aborted transaction.
+            return match self.is_unknown() {
+                true => self.make_durable(cache),
+                false => Ok(()),
+            };
         }
         // What the header on the disk lists must not be overwritten.
         self.make_durable(cache)?;

@@ -223,6 +223,42 @@ fn a_crash_after_a_failing_disk_does_too() {
     }
 }
 
+/// Where each operation commits, one that fails is undone, on the disk too as soon as a commit succeeds.
+#[test]
+fn a_failed_operation_does_not_come_back() {
+    let steps = {
+        let mut fs = start();
+        fs.set_sync(true);
+        create(&mut fs, ROOT, b"file", File);
+        fs.device().steps
+    };
+    let mut failed = 0;
+    for (at, count) in (0..steps).flat_map(|at| (1..5).map(move |count| (at, count))) {
+        let when = format!("{count} failures at {at}");
+        let mut fs = start();
+        fs.set_sync(true);
+        fs.device_mut().failure = Failure::During(at, count, usize::MAX);
+        let made = fs.create(ROOT, b"file", File, 0, 0).is_ok();
+        failed += usize::from(!made);
+        let check = |fs: &Fs<Disk>| {
+            for keep in [false, true] {
+                let crashed = fs.device().clone().crash(|| keep);
+                let mut fs = Fs::mount(crashed, 0).expect("mount");
+                assert_clean(&mut fs, &when);
+                let found = fs.lookup(ROOT, b"file").expect("lookup").is_some();
+                assert_eq!(found, made, "{when}: whether the file is there");
+            }
+        };
+        if !fs.is_dirty() {
+            check(&fs);
+        }
+        let done = (0..=count).any(|_| fs.commit().is_ok());
+        assert!(done, "{when}: no commit in the end");
+        check(&fs);
+    }
+    assert!(failed > 10, "few operations failed: {failed}");
+}
+
 /// An operation that fails midway takes back its own changes and no others.
 #[test]
 fn a_failing_operation_leaves_the_transaction_alone() {

@@ -55,7 +55,7 @@ pub fn mount(disk: Disk) -> Result<(), Error> {
             failing,
         },
     ));
-    sched::spawn("writeback", write_back).map_err(|_| Error::NoMemory)
+    sched::spawn::<Writeback>().map_err(|_| Error::NoMemory)
 }
 
 /// Locks the file system.
@@ -136,8 +136,20 @@ impl Volume {
 }
 
 /// The writeback thread.
-extern "C" fn write_back(_: usize) {
-    sched::schedule_tail();
+struct Writeback;
+
+impl sched::KernelTask for Writeback {
+    const NAME: &'static str = "writeback";
+
+    #[inline(always)]
+    fn run() -> ! {
+        write_back()
+    }
+}
+
+/// Not inlined, so that backtraces name it.
+#[inline(never)]
+fn write_back() -> ! {
     let mut since = timer::now();
     loop {
         let mut dirty = DIRTY.lock();

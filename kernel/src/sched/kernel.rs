@@ -1,6 +1,6 @@
 //! Kernel threads: threads without a process, in the kernel's own address space, that never exit.
 
-use super::run::enqueue;
+use super::run::{enqueue, schedule_tail};
 use super::thread::{Start, Thread};
 use crate::arch::trap::TrapFrame;
 use crate::sync::Once;
@@ -29,18 +29,32 @@ impl KernelThread {
     }
 }
 
-/// Starts a kernel thread, during boot. `body` begins with [`super::schedule_tail`] and does not return.
-pub fn spawn(name: &'static str, body: extern "C" fn(usize)) -> Result<(), AllocError> {
+/// What a kernel thread does.
+pub trait KernelTask {
+    /// What it is for, in a word.
+    const NAME: &'static str;
+
+    /// Runs as long as the machine does.
+    fn run() -> !;
+}
+
+extern "C" fn begin<T: KernelTask>(_: usize) {
+    schedule_tail();
+    T::run()
+}
+
+/// Starts a kernel thread, during boot.
+pub fn spawn<T: KernelTask>() -> Result<(), AllocError> {
     let place = THREADS.iter().find(|place| place.try_get().is_none());
     let place = place.ok_or(AllocError)?;
     let start = Start {
-        entry: body,
+        entry: begin::<T>,
         argument: 0,
         frame: &TrapFrame::user(0, 0, [0, 0]),
     };
     let thread = Thread::without_owner(&start)?;
     place.set(KernelThread {
-        name,
+        name: T::NAME,
         thread: thread.clone(),
     });
     enqueue(thread);

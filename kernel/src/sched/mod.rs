@@ -9,7 +9,7 @@ mod timer;
 mod wait;
 mod wchan;
 
-pub use kernel::{KernelThread, kernel_threads, spawn};
+pub use kernel::{KernelTask, KernelThread, kernel_threads, spawn};
 pub use run::{end, idle_loop, interrupt, nobody_else_runs, schedule_tail, start, yield_now};
 pub use sleep::{ObjectLock, SleepGuard, SleepLock};
 pub use thread::{Current, Owner, Start, Thread, current};

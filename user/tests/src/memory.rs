@@ -112,13 +112,20 @@ pub fn take_pages(most: usize) -> Result<u64, String> {
 pub fn same_pages(what: impl Display, act: impl FnOnce() -> Outcome) -> Outcome {
     // Once before, to touch memory of this process.
     take_pages(1)?;
-    let (own, before) = (own_pages()?, take_pages(usize::MAX)?);
+    let (own, before) = (own_pages()?, take_all()?);
     act()?;
-    let (after, own_after) = (take_pages(usize::MAX)?, own_pages()?);
+    let (after, own_after) = (take_all()?, own_pages()?);
     println!("{before} pages for one process before {what}, {after} after");
     crate::expect_eq!(own_after, own, "pages of the caller, region by region");
     crate::expect_eq!(after, before, "pages that one process can get");
     Ok(())
+}
+
+/// All pages that one process can get. Caches are dropped first: in how many slabs the objects of the next process
+/// lie would otherwise depend on which ones the CPUs have cached.
+fn take_all() -> Result<u64, String> {
+    available()?;
+    take_pages(usize::MAX)
 }
 
 /// Start and resident pages of each of this process's regions.
