@@ -102,10 +102,10 @@ def page():
     for x, head in heads:
         figure.text(x, 26, head, "head")
     rows = [
-        (["parent stores", "AddressSpace::fault: fill"], "r w", [("A", 1)], None),
-        (["fork", "PageTable::share"], "r -", [("A", 2)], "r -"),
-        (["child stores", "fault: unshare, copy"], "r -", [("A", 1), ("B", 1)], "r w"),
-        (["parent stores", "unshare: last owner"], "r w", [("A", 1), ("B", 1)], "r w"),
+        (["parent stores", "fault: zero_fill"], "r w", [("A", 1)], None),
+        (["fork", "PageTable::copy_range"], "r -", [("A", 2)], "r -"),
+        (["child stores", "protection_fault: copy"], "r -", [("A", 1), ("B", 1)], "r w"),
+        (["parent stores", "protection_fault: last owner"], "r w", [("A", 1), ("B", 1)], "r w"),
         (["child exits", "PageTable::tear_down"], "r w", [("A", 1), ("B", 0)], None),
     ]
     y = 46

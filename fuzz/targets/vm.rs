@@ -46,7 +46,7 @@ std::thread_local! {
         let ram = Ram::new(frames);
         ram.use_asids(3);
         if frames > 2000 {
-            ram.set_aside();
+            ram.make_reservations();
         }
         ram
     });

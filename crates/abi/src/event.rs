@@ -45,7 +45,7 @@ events! {
     /// A page of shared memory was mapped.
     SharedMap = 11, "shared pages mapped";
     /// Fault on a stale TLB entry: the page table already allowed the access.
-    Stale = 12, "stale TLB faults";
+    SpuriousFault = 12, "spurious faults";
     /// A page was read into the page cache.
     PageIn = 13, "file pages read in";
     /// A 1 KiB block was read from the disk.

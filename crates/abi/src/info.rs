@@ -71,7 +71,7 @@ pub struct MemInfo {
     /// The count of each [`Event`](crate::Event), by number, summed over all harts.
     pub events: [u64; EVENT_SLOTS],
     /// Page allocations that had to shrink caches.
-    pub pressed: u64,
+    pub stalls: u64,
     /// Page allocations that failed.
     pub failed: u64,
     /// Of `free`, pages in superpage reservations.

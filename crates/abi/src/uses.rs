@@ -37,8 +37,8 @@ uses! {
     Shared = 6, "shared anonymous";
     /// The page cache.
     File = 7, "file pages";
-    /// Set aside for a large page, and free.
-    Aside = 8, "reserved for large pages";
+    /// Unclaimed frames of superpage reservations, which count as free.
+    Reserved = 8, "reserved for large pages";
     /// In a per-CPU cache of the page allocator, and free.
     Cached = 9, "in per-CPU caches";
     /// In the buddy allocator.
@@ -57,7 +57,7 @@ impl Use {
 
     /// Whether it is of free memory.
     pub const fn is_free(self) -> bool {
-        matches!(self, Use::Aside | Use::Cached | Use::Free)
+        matches!(self, Use::Reserved | Use::Cached | Use::Free)
     }
 
     /// Whether it is of memory that the page allocator does not manage.

@@ -3,7 +3,7 @@
 use core::ops::{Deref, DerefMut};
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
-/// An atomic, at each use of which a test may let another thread go first.
+/// An atomic; a test may switch threads at each use.
 #[derive(FromBytes, IntoBytes, KnownLayout)]
 #[repr(transparent)]
 pub(crate) struct Contended<A>(A);

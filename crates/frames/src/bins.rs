@@ -1,6 +1,6 @@
-//! Where there is any group with a word in some bin: for each bin a bit for each group. Finding the
-//! first group of the smallest bin that will do takes a look at two words; where there are more
-//! than 64 groups (with 64 words of 64 frames each, more than 1 GiB) some more.
+//! Index of the bins: for each bin, a bit for each group with a word in it. The first group of the smallest bin
+//! that fits is found by looking at two words; with more than 64 groups (of 64 words of 64 frames each, more
+//! than 1 GiB), some more.
 
 use core::num::{NonZeroU32, NonZeroU64};
 

@@ -44,7 +44,7 @@ impl<R: RawMutex> Frames<R> {
         for chunk in out.chunks_mut(CHUNK) {
             let mut take = || self.take_chunk(chunk).then_some(());
             if take()
-                .or_else(|| self.under_pressure(cpu, CHUNK, take))
+                .or_else(|| self.reclaim_and_retry(cpu, CHUNK, take))
                 .is_none()
             {
                 break;
@@ -54,7 +54,7 @@ impl<R: RawMutex> Frames<R> {
         if done == out.len() {
             return Ok(());
         }
-        // These are ours since a moment ago, so giving them back cannot fail.
+        // They were just allocated, so freeing them cannot fail.
         let _ = self.free_bulk(out.get(..done).unwrap_or(&[]));
         Err(OutOfMemory)
     }
@@ -66,7 +66,7 @@ impl<R: RawMutex> Frames<R> {
             return false;
         };
         let mut buddy = self.buddy.lock();
-        // Any free frame will do, so that there are enough is all there is to know.
+        // Any free frame will do, so their number decides.
         if buddy.free() < indices.len() {
             return false;
         }

@@ -1,4 +1,4 @@
-//! A CPU's own free frames, in front of the buddy allocator.
+//! Per-CPU caches of free frames, in front of the buddy allocator.
 
 use crate::buddy::Buddy;
 
@@ -59,7 +59,7 @@ impl Cache {
         batch[..self.len].reverse();
     }
 
-    /// Gives the oldest frames back, a batch.
+    /// Moves a batch of the oldest frames to the buddy allocator.
     pub(crate) fn spill(&mut self, buddy: &mut Buddy) {
         let batch = self.len.min(BATCH);
         for &index in &self.frames[..batch] {
@@ -69,7 +69,7 @@ impl Cache {
         self.len -= batch;
     }
 
-    /// Gives everything back.
+    /// Moves all frames to the buddy allocator.
     pub(crate) fn drain(&mut self, buddy: &mut Buddy) {
         while self.len > 0 {
             self.spill(buddy);

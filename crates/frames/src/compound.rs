@@ -14,7 +14,7 @@
 
 use crate::error::WrongFree;
 use crate::frames::Frames;
-use crate::record::{COUNT, one_less, one_more};
+use crate::record::{COUNT, ref_dec, ref_inc};
 use crate::tag::{self, State};
 use crate::{MAX_ORDER, Pfn};
 use core::sync::atomic::{AtomicU32, Ordering, fence};
@@ -102,7 +102,7 @@ impl<R: RawMutex> Frames<R> {
     pub fn retain_block(&self, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let blocks = self.compound.lock();
         if let Some(count) = self.compound_count(frame, order)? {
-            one_more(count);
+            ref_inc(count);
             return Ok(());
         }
         drop(blocks);
@@ -121,13 +121,13 @@ impl<R: RawMutex> Frames<R> {
             drop(blocks);
             return self.each_single(frame, order, |frame| self.release(cpu, frame).map(drop));
         };
-        let left = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+        let left = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, ref_dec);
         if left.is_err() {
             let index = self.index(frame);
             self.set_tag(index, tag::FREE);
             *blocks = blocks.saturating_sub(1);
             drop(blocks);
-            self.put(cpu, index, order);
+            self.do_free(cpu, index, order);
         }
         Ok(())
     }

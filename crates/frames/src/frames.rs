@@ -5,7 +5,7 @@ use crate::buddy::Buddy;
 use crate::cache::{BATCH, Cache};
 use crate::error::{OutOfMemory, WrongFree};
 use crate::layout::Layout;
-use crate::pressure::{Pressure, Shrinker};
+use crate::reclaim::{Reclaim, Shrinker};
 use crate::tag::{self, State};
 use crate::{MAX_ORDER, Pfn, record};
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering, fence};
@@ -31,12 +31,12 @@ pub struct Frames<R: RawMutex> {
     total: usize,
     cpus: usize,
     pub(crate) tags: &'static [Contended<AtomicU8>],
-    /// A marked frame's word. Otherwise references beyond the first one, of which all but blocks whose tag says
-    /// shared or compound have none, and above them the label.
+    /// For a marked frame, its word. Otherwise the references beyond the first one, zero unless the tag is
+    /// shared or compound, and the label in the high bits.
     pub(crate) counts: &'static [Contended<AtomicU32>],
     caches: [Mutex<R, Cache>; MAX_CPUS],
     pub(crate) buddy: Mutex<R, Buddy>,
-    pub(crate) pressure: Pressure<R>,
+    pub(crate) reclaim: Reclaim<R>,
     /// The number of compound blocks. The lock is held while a block's compound tag is set, removed or
     /// relied on, and while the count beside it changes.
     pub(crate) compound: Mutex<R, usize>,
@@ -64,13 +64,12 @@ impl<R: RawMutex> Frames<R> {
             counts: records.counts,
             caches: core::array::from_fn(|cpu| Mutex::new(cache(cpu))),
             buddy: Mutex::new(records.buddy),
-            pressure: Pressure::new(),
+            reclaim: Reclaim::new(),
             compound: Mutex::new(0),
         })
     }
 
-    /// Where a frame's records are, if it is managed: below the number of tags. Others give a
-    /// number that no tag has.
+    /// The index of a frame's records: below the number of tags if it is managed.
     #[inline]
     pub(crate) fn index(&self, frame: Pfn) -> usize {
         (frame.get() as usize).wrapping_sub(self.base)
@@ -130,7 +129,7 @@ impl<R: RawMutex> Frames<R> {
         self.frame(index)
     }
 
-    /// A single frame, and more for the CPU's empty cache.
+    /// Refills the CPU's empty cache, and allocates a frame.
     #[inline(never)]
     fn alloc_refill(&self, cpu: usize, label: u8) -> Result<Pfn, OutOfMemory> {
         let Some(cache) = self.caches().get(cpu) else {
@@ -148,8 +147,8 @@ impl<R: RawMutex> Frames<R> {
         }
     }
 
-    /// A single frame from the buddy allocator: a block of order 0, for which the compiler makes shorter
-    /// code when it knows the order.
+    /// Allocates a single frame from the buddy allocator. As [`alloc_block`](Self::alloc_block), but the
+    /// constant order makes the code shorter.
     #[inline(never)]
     fn alloc_uncached(&self, cpu: usize, label: u8) -> Result<Pfn, OutOfMemory> {
         let index = self.buddy.lock().take(0);
@@ -190,20 +189,22 @@ impl<R: RawMutex> Frames<R> {
             let index = if order == 0 { cached() } else { None };
             index.or_else(|| self.buddy.lock().take_slowly(order))
         };
-        let index = self.under_pressure(cpu, wanted, take).ok_or(OutOfMemory)?;
+        let index = self
+            .reclaim_and_retry(cpu, wanted, take)
+            .ok_or(OutOfMemory)?;
         Ok(self.hand_out(index, order, label))
     }
 
-    /// Tries `take` again after each way of reclaiming memory.
-    pub(crate) fn under_pressure<T>(
+    /// Reclaims memory, and calls `take` again after each shrinker and after the CPUs' caches are drained.
+    pub(crate) fn reclaim_and_retry<T>(
         &self,
         cpu: usize,
         wanted: usize,
         mut take: impl FnMut() -> Option<T>,
     ) -> Option<T> {
-        let relieved = self.pressure.relieve(cpu, wanted, &mut take);
-        relieved.or_else(|| {
-            // Frames that are moved here may go into another CPU's cache before `take` gets them.
+        let reclaimed = self.reclaim.shrink_until(cpu, wanted, &mut take);
+        reclaimed.or_else(|| {
+            // Drained frames may go into another CPU's cache before `take` gets them.
             for _ in 0..MAX_CPUS {
                 let moved = self.drain_caches();
                 let taken = take();
@@ -214,7 +215,7 @@ impl<R: RawMutex> Frames<R> {
                     break;
                 }
             }
-            self.pressure.failed();
+            self.reclaim.failed();
             None
         })
     }
@@ -227,18 +228,18 @@ impl<R: RawMutex> Frames<R> {
     pub fn free(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let index = self.index(frame);
         if order == 0 && self.retag(index, tag::LIVE, tag::FREE) {
-            self.put_single(cpu, index);
+            self.free_single(cpu, index);
         } else if (1..=MAX_ORDER).contains(&order)
             && self.retag(index, tag::LIVE | order as u8, tag::FREE)
         {
-            self.put_block(index, order);
+            self.free_block(index, order);
         } else {
             return self.free_slow(cpu, frame, order);
         }
         Ok(())
     }
 
-    /// Frees a block that had several references once; names what is wrong with any other.
+    /// Frees a block that was shared before; otherwise reports the error.
     #[cold]
     fn free_slow(&self, cpu: usize, frame: Pfn, order: usize) -> Result<(), WrongFree> {
         let state = self.state(frame);
@@ -248,7 +249,7 @@ impl<R: RawMutex> Frames<R> {
         {
             // What the other holders did comes before the block's next use.
             fence(Ordering::Acquire);
-            self.put(cpu, self.index(frame), order);
+            self.do_free(cpu, self.index(frame), order);
             return Ok(());
         }
         Err(WrongFree {
@@ -258,7 +259,7 @@ impl<R: RawMutex> Frames<R> {
         })
     }
 
-    /// Changes a tag if it is `from`; whether it was.
+    /// Changes a tag from `from` to `to`; returns false if it was another.
     #[inline]
     pub(crate) fn retag(&self, index: usize, from: u8, to: u8) -> bool {
         self.tags.get(index).is_some_and(|tag| {
@@ -267,31 +268,31 @@ impl<R: RawMutex> Frames<R> {
         })
     }
 
-    /// Frees a block whose tag says so already.
+    /// Frees a block whose tag is `FREE` already.
     #[inline]
-    pub(crate) fn put(&self, cpu: usize, index: usize, order: usize) {
+    pub(crate) fn do_free(&self, cpu: usize, index: usize, order: usize) {
         match order {
-            0 => self.put_single(cpu, index),
-            _ => self.put_block(index, order),
+            0 => self.free_single(cpu, index),
+            _ => self.free_block(index, order),
         }
     }
 
     #[inline]
-    fn put_single(&self, cpu: usize, index: usize) {
+    fn free_single(&self, cpu: usize, index: usize) {
         let Some(cache) = self.caches.get(cpu) else {
-            return self.put_uncached(index);
+            return self.free_uncached(index);
         };
         let pushed = cache.lock().push(index);
         if !pushed {
-            self.put_spill(cpu, index);
+            self.free_spill(cpu, index);
         }
     }
 
-    /// Puts a frame into the CPU's full cache.
+    /// Frees a frame to the CPU's cache, after a batch of it was moved to the buddy allocator.
     #[inline(never)]
-    fn put_spill(&self, cpu: usize, index: usize) {
+    fn free_spill(&self, cpu: usize, index: usize) {
         let Some(cache) = self.caches().get(cpu) else {
-            return self.put_uncached(index);
+            return self.free_uncached(index);
         };
         let mut cache = cache.lock();
         if !cache.push(index) {
@@ -301,17 +302,16 @@ impl<R: RawMutex> Frames<R> {
     }
 
     #[inline(never)]
-    fn put_uncached(&self, index: usize) {
+    fn free_uncached(&self, index: usize) {
         self.buddy.lock().give(index, 0);
     }
 
     #[inline(never)]
-    fn put_block(&self, index: usize, order: usize) {
+    fn free_block(&self, index: usize, order: usize) {
         self.buddy.lock().give(index, order);
     }
 
-    /// Moves all frames of the CPUs' caches to the buddy allocator, where they can merge into
-    /// larger blocks; how many there were.
+    /// Drains the CPUs' caches to the buddy allocator, where frames can merge; returns how many there were.
     pub fn drain_caches(&self) -> usize {
         let mut moved = 0;
         for cache in self.caches() {
@@ -324,17 +324,17 @@ impl<R: RawMutex> Frames<R> {
         moved
     }
 
-    /// Registers a cache that is asked for memory before an allocation fails, in the order of
-    /// registration; false when there are [`MAX_SHRINKERS`](crate::MAX_SHRINKERS) already.
+    /// Registers a shrinker, which is called before an allocation fails, in order of registration; false if
+    /// there are [`MAX_SHRINKERS`](crate::MAX_SHRINKERS) already.
     pub fn register_shrinker(&self, shrinker: &'static dyn Shrinker) -> bool {
-        self.pressure.register(shrinker)
+        self.reclaim.register(shrinker)
     }
 
-    /// Asks every shrinker for all it can give, and empties the CPUs' caches; how many frames the shrinkers
-    /// gave.
+    /// Calls every shrinker for all it has, and drains the CPUs' caches; returns how many frames the shrinkers
+    /// freed.
     #[cold]
     pub fn shrink_all(&self) -> usize {
-        let freed = self.pressure.shrink_all();
+        let freed = self.reclaim.shrink_all();
         self.drain_caches();
         freed
     }

@@ -1,5 +1,5 @@
-//! Labels: what a block in use is for, a number of whoever allocates it. It has four bits beside the count of
-//! references, so it takes no memory. The allocator gives no meaning to it.
+//! Labels: the use of a block, a number that whoever allocates it chooses. It takes four bits beside the count
+//! of references, so no memory. The allocator does not interpret it.
 
 use crate::Pfn;
 use crate::frames::Frames;
@@ -68,7 +68,7 @@ impl<R: RawMutex> Frames<R> {
             counted += frames;
             index += frames.max(1);
         }
-        // Somebody marks or unmarks these at this moment.
+        // These are being marked or unmarked.
         uses.marked += self.total().saturating_sub(counted);
         uses
     }

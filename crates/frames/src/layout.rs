@@ -1,4 +1,4 @@
-//! What memory there is, and where the allocator's own part of it goes.
+//! The memory map, and the allocator's own part of it.
 
 use crate::atomic::Contended;
 use crate::buddy::{Buddy, High, Low};
@@ -92,9 +92,9 @@ impl Layout<'_> {
         (base, ((last - base) as usize).next_multiple_of(64))
     }
 
-    fn parts(&self) -> Parts {
+    fn sizes(&self) -> Sizes {
         let (_, frames) = self.span();
-        Parts {
+        Sizes {
             frames,
             low: Low::len(frames),
             high: High::len(frames / 64),
@@ -104,7 +104,7 @@ impl Layout<'_> {
     /// Bytes of metadata that [`Frames::new`](crate::Frames::new) needs for this memory; a multiple
     /// of 8, a little over 5 bytes for each frame from the first to the last.
     pub fn metadata_bytes(&self) -> usize {
-        self.parts().words() * 8
+        self.sizes().words() * 8
     }
 
     /// The same in frames.
@@ -114,18 +114,18 @@ impl Layout<'_> {
 
     /// Makes the records in `metadata`; none when it is too small.
     pub(crate) fn build(&self, metadata: &'static mut [u64]) -> Option<Records> {
-        let parts = self.parts();
-        let mut metadata = metadata.get_mut(..parts.words())?;
+        let sizes = self.sizes();
+        let mut metadata = metadata.get_mut(..sizes.words())?;
         metadata.fill(0);
         let mut cut = |words: usize| {
             let (piece, rest) = core::mem::take(&mut metadata).split_at_mut(words);
             metadata = rest;
             piece
         };
-        let low = Low::new(cut(parts.low));
-        let high = High::new(cut(parts.high));
-        let counts = cut(parts.frames / 2).as_mut_bytes();
-        let tags = cut(parts.frames / 8).as_mut_bytes();
+        let low = Low::new(cut(sizes.low));
+        let high = High::new(cut(sizes.high));
+        let counts = cut(sizes.frames / 2).as_mut_bytes();
+        let tags = cut(sizes.frames / 8).as_mut_bytes();
         tags.fill(tag::RESERVED);
         let mut records = Records {
             base: self.span().0,
@@ -141,15 +141,15 @@ impl Layout<'_> {
     }
 }
 
-/// Lengths of the parts of the metadata: frames, and `u64`s of each level.
-struct Parts {
+/// Sizes of the metadata: frames, and the `u64`s of each level.
+struct Sizes {
     frames: usize,
     low: usize,
     high: usize,
 }
 
-impl Parts {
-    /// All together, in `u64`s: the levels, and 4 bytes of count and one of tag a frame.
+impl Sizes {
+    /// The sum in `u64`s: the levels, and 4 bytes of count and one of tag per frame.
     fn words(&self) -> usize {
         self.low + self.high + self.frames / 2 + self.frames / 8
     }

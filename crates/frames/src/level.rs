@@ -1,7 +1,7 @@
 //! A row of words of bits, each in the bins of the runs it may have.
 
 use crate::bins::{BINS, Bins};
-use crate::word::{RUN, WORD_ORDER, alone, merged};
+use crate::word::{RUN, WORD_ORDER, maximal, merged};
 use core::num::NonZeroU64;
 
 /// Words of units in a group.
@@ -81,7 +81,7 @@ impl<const TOP: u32> Level<TOP> {
         let group = self.groups.get_mut(index)?;
         let word = NonZeroU64::new(group[slot(bin)])?.trailing_zeros();
         let mask = &mut group[word as usize];
-        let runs = NonZeroU64::new(alone(*mask, bin, TOP))?;
+        let runs = NonZeroU64::new(maximal(*mask, bin, TOP))?;
         let at = runs.trailing_zeros();
         *mask &= !(RUN[order as usize % 8] << at);
         if bin < WORD_ORDER {
@@ -113,7 +113,7 @@ impl<const TOP: u32> Level<TOP> {
         if bin == WORD_ORDER {
             // All its units were free, and no bin was changed when runs were cut from it.
             let mask = group[word as usize];
-            for order in (0..WORD_ORDER).filter(|&order| alone(mask, order, TOP) != 0) {
+            for order in (0..WORD_ORDER).filter(|&order| maximal(mask, order, TOP) != 0) {
                 insert(&mut self.bins, group, order, index, word);
             }
         }
@@ -122,7 +122,7 @@ impl<const TOP: u32> Level<TOP> {
     /// Gives back a run; the order of the free run it is part of now.
     #[inline(always)]
     pub(crate) fn give(&mut self, unit: usize, order: u32) -> u32 {
-        let (index, word, at) = parts(unit);
+        let (index, word, at) = locate(unit);
         let group = &mut self.groups[index];
         let mask = group[word as usize] | RUN[order as usize % 8] << at;
         group[word as usize] = mask;
@@ -133,7 +133,7 @@ impl<const TOP: u32> Level<TOP> {
 
     /// Gives back a whole word, of which nothing is free; it is named by its first unit.
     pub(crate) fn open(&mut self, unit: usize) {
-        let (index, word, _) = parts(unit);
+        let (index, word, _) = locate(unit);
         let group = &mut self.groups[index];
         group[word as usize] = u64::MAX;
         insert(&mut self.bins, group, TOP, index, word);
@@ -141,7 +141,7 @@ impl<const TOP: u32> Level<TOP> {
 
     /// Takes a whole word that is free.
     pub(crate) fn close(&mut self, unit: usize) {
-        let (index, word, _) = parts(unit);
+        let (index, word, _) = locate(unit);
         let group = &mut self.groups[index];
         group[word as usize] = 0;
         for bin in 0..=TOP {
@@ -161,7 +161,7 @@ fn slot(bin: u32) -> usize {
 
 /// A unit's group, word there and bit there.
 #[inline(always)]
-fn parts(unit: usize) -> (usize, u32, u32) {
+fn locate(unit: usize) -> (usize, u32, u32) {
     let word = unit / 64;
     (word / WORDS, (word % WORDS) as u32, (unit % 64) as u32)
 }

@@ -1,5 +1,4 @@
-//! The record of a block in use beside its tag: how many references it has besides the first one, and above
-//! that its label.
+//! The record of a block in use: its references beyond the first, and above them its label.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -20,9 +19,9 @@ pub(crate) fn new(label: u8) -> u32 {
     u32::from(label) << SHIFT
 }
 
-/// A record with one further reference less; none if there are no further ones.
+/// The record with one reference less; `None` for the last.
 #[inline]
-pub(crate) fn one_less(record: u32) -> Option<u32> {
+pub(crate) fn ref_dec(record: u32) -> Option<u32> {
     match record & COUNT {
         0 => None,
         count if count > MAX => Some(record & !COUNT | SATURATED),
@@ -30,9 +29,9 @@ pub(crate) fn one_less(record: u32) -> Option<u32> {
     }
 }
 
-/// Counts one further reference.
+/// Adds a reference.
 #[inline]
-pub(crate) fn one_more(record: &AtomicU32) {
+pub(crate) fn ref_inc(record: &AtomicU32) {
     let old = record.fetch_add(1, Ordering::Relaxed);
     if old & COUNT > MAX {
         record.store(old & !COUNT | SATURATED, Ordering::Relaxed);
@@ -48,13 +47,13 @@ mod tests {
         let label = !COUNT;
         let record = AtomicU32::new(label | MAX);
         for _ in 0..3 {
-            one_more(&record);
+            ref_inc(&record);
         }
         let full = record.into_inner();
         assert_eq!(full, label | SATURATED, "{full:#x}");
-        let less = one_less(full);
+        let less = ref_dec(full);
         assert_eq!(less, Some(label | SATURATED), "no release takes it back");
-        assert_eq!(one_less(label | 1), Some(label));
-        assert_eq!(one_less(label), None);
+        assert_eq!(ref_dec(label | 1), Some(label));
+        assert_eq!(ref_dec(label), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::WrongFree;
 use crate::frames::Frames;
-use crate::record::{COUNT, one_less, one_more};
+use crate::record::{COUNT, ref_dec, ref_inc};
 use crate::tag::{self, State};
 use crate::{MAX_ORDER, Pfn};
 use core::sync::atomic::Ordering;
@@ -40,11 +40,11 @@ impl<R: RawMutex> Frames<R> {
             }
             _ => return Err(self.wrong(frame)),
         }
-        one_more(count);
+        ref_inc(count);
         Ok(())
     }
 
-    /// Gives up a reference; with the last one the block is freed, which is the result.
+    /// Drops a reference; the last one frees the block, then the result is true.
     ///
     /// # Errors
     /// When no block in use starts at `frame`, or a compound one does: [`Frames::release_block`] is for that.
@@ -61,7 +61,7 @@ impl<R: RawMutex> Frames<R> {
                 // Release, and acquire by the last one: what any holder did comes before the
                 // frame's next use. The count never goes below zero: of too many releases at once
                 // all but one find the tag changed.
-                let left = count.fetch_update(Ordering::Release, Ordering::Acquire, one_less);
+                let left = count.fetch_update(Ordering::Release, Ordering::Acquire, ref_dec);
                 if left.is_ok() {
                     return Ok(false);
                 }
@@ -71,12 +71,12 @@ impl<R: RawMutex> Frames<R> {
         if !self.retag(index, old, tag::FREE) {
             return Err(self.wrong(frame));
         }
-        self.put(cpu, index, usize::from(old & 0xf));
+        self.do_free(cpu, index, usize::from(old & 0xf));
         Ok(true)
     }
 
-    /// Gives up a reference, unless it is the last one: then the caller keeps it, and sees what the others
-    /// wrote before they gave theirs up. Whether it was given up.
+    /// Drops a reference unless it is the last one; returns whether it did. If not, the caller sees what the
+    /// others wrote before they dropped theirs.
     ///
     /// # Errors
     /// When no block in use starts at `frame`, or a compound one does.
@@ -88,7 +88,7 @@ impl<R: RawMutex> Frames<R> {
         match tag.load(Ordering::Relaxed) & !0xf {
             tag::LIVE => Ok(false),
             tag::SHARED => Ok(count
-                .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less)
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, ref_dec)
                 .is_ok()),
             _ => Err(self.wrong(frame)),
         }
@@ -117,14 +117,14 @@ impl<R: RawMutex> Frames<R> {
         };
         let state = State::of(tag.load(Ordering::Relaxed), count.load(Ordering::Relaxed));
         if state == State::Free {
-            self.around(index).unwrap_or(state)
+            self.block_around(index).unwrap_or(state)
         } else {
             state
         }
     }
 
-    /// The block in use that a frame without a tag of its own lies in.
-    fn around(&self, index: usize) -> Option<State> {
+    /// The block in use around a frame without a tag of its own.
+    fn block_around(&self, index: usize) -> Option<State> {
         (1..=MAX_ORDER).find_map(|order| {
             let first = index & !((1 << order) - 1);
             let tag = self.tags.get(first)?.load(Ordering::Relaxed);

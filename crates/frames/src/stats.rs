@@ -19,8 +19,8 @@ pub struct Stats {
     pub blocks: [usize; MAX_ORDER + 1],
     /// The fewest free frames that there ever were outside of CPUs' caches.
     pub least_free: usize,
-    /// Allocations that found no free block at first, so that memory was asked back.
-    pub pressed: usize,
+    /// Allocations that entered reclaim (Linux: `allocstall`).
+    pub stalls: usize,
     /// Those of them that failed.
     pub failed: usize,
     /// What the registered shrinkers say they could give back.
@@ -57,7 +57,7 @@ impl fmt::Display for Stats {
         writeln!(
             f,
             "allocations that had to wait for memory: {}, that failed: {}",
-            self.pressed, self.failed
+            self.stalls, self.failed
         )?;
         writeln!(f, "order  KiB  free blocks")?;
         for (order, blocks) in self.blocks.iter().enumerate() {
@@ -93,7 +93,7 @@ impl<R: RawMutex> Frames<R> {
         for (sum, cache) in cached.iter_mut().zip(self.caches()) {
             *sum = cache.try_lock()?.len();
         }
-        let (pressed, failed) = self.pressure.counts();
+        let (stalls, failed) = self.reclaim.counts();
         let mut buddy = self.buddy.try_lock()?;
         Some(Stats {
             total: self.total(),
@@ -101,7 +101,7 @@ impl<R: RawMutex> Frames<R> {
             cached,
             blocks: buddy.blocks(),
             least_free: buddy.least_free(),
-            pressed,
+            stalls,
             failed,
             reclaimable: 0,
         })
@@ -114,8 +114,8 @@ impl<R: RawMutex> Frames<R> {
         for (sum, cache) in cached.iter_mut().zip(self.caches()) {
             *sum = cache.lock().len();
         }
-        let reclaimable = self.pressure.reclaimable();
-        let (pressed, failed) = self.pressure.counts();
+        let reclaimable = self.reclaim.reclaimable();
+        let (stalls, failed) = self.reclaim.counts();
         let mut buddy = self.buddy.lock();
         Stats {
             total: self.total(),
@@ -123,7 +123,7 @@ impl<R: RawMutex> Frames<R> {
             cached,
             blocks: buddy.blocks(),
             least_free: buddy.least_free(),
-            pressed,
+            stalls,
             failed,
             reclaimable,
         }

@@ -37,24 +37,24 @@ const fn runs<const ORDER: usize>(mask: u64) -> u64 {
     runs
 }
 
-/// Starts of the runs of order `ORDER` that are part of none of order `LARGER`, the next one.
+/// Starts of the maximal runs of order `ORDER`: those in no run of order `LARGER`, the next one.
 #[inline(always)]
-const fn apart<const ORDER: usize, const LARGER: usize>(mask: u64) -> u64 {
+const fn maximal_of<const ORDER: usize, const LARGER: usize>(mask: u64) -> u64 {
     let larger = runs::<LARGER>(mask);
     runs::<ORDER>(mask) & !(larger | larger << (1u32 << ORDER))
 }
 
-/// Starts of the runs of order `order` that are part of no larger one, of order `most` at most.
+/// Starts of the maximal runs of order `order`, if runs have an order of at most `most`.
 #[inline(always)]
-pub(crate) fn alone(mask: u64, order: u32, most: u32) -> u64 {
+pub(crate) fn maximal(mask: u64, order: u32, most: u32) -> u64 {
     match order {
-        0 => apart::<0, 1>(mask),
-        1 => apart::<1, 2>(mask),
-        2 => apart::<2, 3>(mask),
-        3 => apart::<3, 4>(mask),
+        0 => maximal_of::<0, 1>(mask),
+        1 => maximal_of::<1, 2>(mask),
+        2 => maximal_of::<2, 3>(mask),
+        3 => maximal_of::<3, 4>(mask),
         4 if most == 4 => runs::<4>(mask),
-        4 => apart::<4, 5>(mask),
-        5 => apart::<5, 6>(mask),
+        4 => maximal_of::<4, 5>(mask),
+        5 => maximal_of::<5, 6>(mask),
         _ => u64::from(mask == u64::MAX),
     }
 }
@@ -102,10 +102,10 @@ mod tests {
                 for order in 0..=6 {
                     let starts = |at: &u32| is_run(mask, *at, order) && order_at(mask, *at) == order;
                     let expected: u64 = (0..64).filter(starts).map(|at| 1 << at).sum();
-                    assert_eq!(alone(mask, order, 6), expected, "order {order} in {mask:#x}");
+                    assert_eq!(maximal(mask, order, 6), expected, "order {order} in {mask:#x}");
                 }
                 let expected: u64 = (0..64).filter(|&at| is_run(mask, at, 4)).map(|at| 1 << at).sum();
-                assert_eq!(alone(mask, 4, 4), expected, "order 4 at most in {mask:#x}");
+                assert_eq!(maximal(mask, 4, 4), expected, "order 4 at most in {mask:#x}");
                 for at in (0..64).filter(orders) {
                     assert_eq!(merged(mask, at, 0, 6), order_at(mask, at), "{mask:#x} at {at}");
                 }

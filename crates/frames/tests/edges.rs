@@ -175,7 +175,7 @@ impl Shrinker for Hoard {
         assert_eq!(
             inner,
             Err(OutOfMemory),
-            "no memory, and no second round of asking"
+            "no memory, and no second round of in_reclaim"
         );
         let mut held = self.held.lock().unwrap();
         let some = wanted.min(held.len());
@@ -267,10 +267,7 @@ fn caches_are_asked_in_turn_and_then_the_cpus_emptied() {
     back.iter()
         .for_each(|&frame| frames.free(1, frame, 0).unwrap());
     let before = frames.stats();
-    assert_eq!(
-        (before.cached[1], before.pressed, before.failed),
-        (10, 0, 0)
-    );
+    assert_eq!((before.cached[1], before.stalls, before.failed), (10, 0, 0));
 
     let found = frames
         .alloc(0, 0)
@@ -282,7 +279,7 @@ fn caches_are_asked_in_turn_and_then_the_cpus_emptied() {
         "asked while the cache was full"
     );
     let after = frames.stats();
-    assert_eq!((after.cached, after.pressed, after.failed), ([0; 8], 1, 0));
+    assert_eq!((after.cached, after.stalls, after.failed), ([0; 8], 1, 0));
 
     let rest: Vec<Pfn> = (0..9)
         .map(|_| frames.alloc(0, 0).expect("the others"))
@@ -297,7 +294,7 @@ fn caches_are_asked_in_turn_and_then_the_cpus_emptied() {
     assert_eq!(frames.alloc(0, MAX_ORDER + 1), Err(OutOfMemory));
     let after = frames.stats();
     assert_eq!(
-        (after.pressed, after.failed),
+        (after.stalls, after.failed),
         (2, 1),
         "no order is no reason to ask"
     );

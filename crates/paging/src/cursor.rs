@@ -1,4 +1,4 @@
-//! The cursor: a place in a tree of tables, and the ways from there.
+//! The cursor: a position in a tree of page tables.
 
 use crate::entry::{Entry, Leaf};
 use crate::level::{Level, canonical};
@@ -7,10 +7,9 @@ use core::iter::from_fn;
 use core::ops::Range;
 use frames::Pfn;
 
-/// The place of one entry in a tree of page tables: the one of its level that is for its address.
+/// The position of one entry in a tree of page tables: the one of its level for its address.
 ///
-/// It stays good while the tables from the root to its own stay. Where one of them is replaced or
-/// goes, look up anew.
+/// It is valid while the tables from the root to its own stay linked; after that, look up again.
 #[derive(Clone)]
 pub struct Cursor<T: Tables> {
     tables: T,
@@ -32,7 +31,7 @@ impl<T: Tables> Cursor<T> {
         }
     }
 
-    /// The address that it is at; for some levels in the middle of what the entry spans.
+    /// The address, which may be inside the span of the entry.
     pub fn addr(&self) -> u64 {
         self.addr
     }
@@ -53,14 +52,13 @@ impl<T: Tables> Cursor<T> {
         self.slot().get()
     }
 
-    /// The place of the entry, for changing it.
+    /// The slot of the entry, for changing it.
     #[inline(always)]
     pub fn slot(&self) -> Slot<'_> {
         Slot::new(self.tables.table(self.table), self.level, self.addr)
     }
 
-    /// Goes down to the entry of the next table for the same address; false, and nothing happens, where
-    /// no table is.
+    /// Descends to the next table, for the same address; returns false, with nothing done, if there is none.
     #[inline(always)]
     pub fn enter(&mut self) -> bool {
         match (self.entry(), self.level.below()) {
@@ -72,17 +70,15 @@ impl<T: Tables> Cursor<T> {
         }
     }
 
-    /// Goes down to the entry of `level` for the same address; where tables are missing or a superpage
-    /// is in the way, as far as it goes.
+    /// Descends to the entry of `level` for the same address, or as far as there are tables.
     pub fn look_up(mut self, level: Level) -> Cursor<T> {
         while self.level > level && self.enter() {}
         self
     }
 
-    /// Goes down to the entry of `level` for the same address, and makes the tables that are missing
-    /// out of frames of any content, which belong to the tree from now on. Where a superpage is in the
-    /// way, it ends there. An error leaves what was made.
-    pub fn make_room<E>(
+    /// Descends to the entry of `level` for the same address, and allocates missing tables from `frame`, whose
+    /// contents are undefined. Ends at a superpage above. After an error, the tables made so far stay.
+    pub fn alloc_tables<E>(
         &mut self,
         level: Level,
         mut frame: impl FnMut() -> Result<Pfn, E>,
@@ -100,8 +96,8 @@ impl<T: Tables> Cursor<T> {
         Ok(())
     }
 
-    /// Goes on behind all that the entry spans: to the first entry there, of the highest level. Behind
-    /// the last one of all the address is `u64::MAX`.
+    /// Advances past the span of the entry: to the next entry, of the highest level that starts there. Behind
+    /// the last one the address is `u64::MAX`.
     #[inline(always)]
     pub fn advance(&mut self) {
         let span = self.level.entry_span();
@@ -111,7 +107,7 @@ impl<T: Tables> Cursor<T> {
         }
     }
 
-    /// The table has ended: the next entry is in one above.
+    /// At the end of a table: walks down from the root again.
     #[inline(never)]
     fn climb(&mut self) {
         (self.table, self.level) = (self.root, Level::ROOT);
@@ -119,9 +115,8 @@ impl<T: Tables> Cursor<T> {
         while self.level > level && self.enter() {}
     }
 
-    /// Goes on to the next entry in use, this one first, from the address it is at to `end`; `None`
-    /// when there is no more. Branches above `level` are followed, and count as nothing where nothing
-    /// is behind them.
+    /// Finds the next entry in use, including this one, from the current address to `end`; `None` if there is
+    /// none. Branches above `level` are followed, and skipped if empty.
     #[inline(always)]
     pub fn find(&mut self, level: Level, end: u64) -> Option<Entry> {
         while self.addr < end {
@@ -134,8 +129,8 @@ impl<T: Tables> Cursor<T> {
         None
     }
 
-    /// The entries that [`find`](Self::find) finds one after the other, each with the part of the
-    /// addresses that it spans. Those that were not reached yet may change meanwhile.
+    /// The entries that [`find`](Self::find) finds, each with the part of the range that it spans. Entries not
+    /// visited yet may change meanwhile.
     pub fn entries(mut self, level: Level, end: u64) -> impl Iterator<Item = (Entry, Range<u64>)> {
         from_fn(move || match self.addr < end {
             true => self.next_entry(level, end),
@@ -151,21 +146,21 @@ impl<T: Tables> Cursor<T> {
         Some((entry, start..last.min(end - 1) + 1))
     }
 
-    /// Splits a superpage: makes `table`, a frame of any content, a table of pages one level down with
-    /// the same frames and rights, and puts it in the superpage's place. Returns the superpage, or
-    /// `None` where there is none, and then nothing has happened.
+    /// Splits a superpage: makes `table`, a frame with undefined contents, a table one level down with the same
+    /// frames and permissions, and replaces the superpage with it. Returns the superpage, or `None`, with
+    /// nothing done, if there is none.
     pub fn split(&self, table: Pfn) -> Option<Leaf> {
         let (superpage, below) = (self.entry().leaf()?, self.level.below()?);
         let mut offset = 0;
         for slot in self.tables.all_slots(table, below) {
-            slot.init(Entry::Leaf(superpage.part(self.level, offset)));
+            slot.init(Entry::Leaf(superpage.page_at(self.level, offset)));
             offset += below.entry_span();
         }
         self.slot().replace(Entry::Branch(table)).leaf()
     }
 
-    /// The superpage that the entries of this table are when taken together: they name all its frames
-    /// in order, with the same rights.
+    /// The superpage that could replace this table: its entries have all frames of it, in order, with the same
+    /// permissions.
     pub fn joined(&self) -> Option<Leaf> {
         let above = Level::with_number(self.level.number() + 1)?;
         let mut slots = self.tables.all_slots(self.table, self.level);
@@ -174,7 +169,7 @@ impl<T: Tables> Cursor<T> {
         let mut offset = 0;
         let alike = slots.all(|slot| {
             offset += self.level.entry_span();
-            slot.leaf() == Some(first.part(above, offset))
+            slot.leaf() == Some(first.page_at(above, offset))
         });
         alike.then_some(first)
     }

@@ -1,4 +1,4 @@
-//! What an entry of a page table can be.
+//! Page-table entries.
 
 use crate::level::{Level, PAGE};
 use crate::sv39 as format;
@@ -8,16 +8,16 @@ use frames::Pfn;
 /// An entry of a page table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// There is nothing.
+    /// Not in use.
     Empty,
-    /// The table one level down is in this frame.
+    /// Points to the table one level down, in this frame.
     Branch(Pfn),
     /// A page; above the leaf level, a superpage.
     Leaf(Leaf),
 }
 
 impl Entry {
-    /// The entry with these bits in a table of `level`. At the leaf level there are no branches.
+    /// Decodes an entry of a table of `level`. At the leaf level there are no branches.
     #[inline(always)]
     pub(crate) fn decode(bits: u64, level: Level) -> Entry {
         if bits == 0 {
@@ -29,7 +29,7 @@ impl Entry {
         }
     }
 
-    /// The entry as the hardware has it.
+    /// The entry in the hardware's format.
     #[inline(always)]
     pub fn bits(self) -> u64 {
         match self {
@@ -49,19 +49,18 @@ impl Entry {
     }
 }
 
-/// The entry of a page: its first frame, and what may be done with it. One without any right keeps its
-/// frame all the same.
+/// The entry of a page: its first frame and its permissions. One without permissions keeps its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaf(u64);
 
 impl Leaf {
-    /// A page for user programs. What can be written can be read.
+    /// A user page. Write implies read.
     #[inline(always)]
     pub fn user(pfn: Pfn, prot: Prot) -> Leaf {
         Leaf(format::user(pfn, prot))
     }
 
-    /// A page for the kernel alone, the same in all address spaces.
+    /// A kernel page, global to all address spaces.
     pub fn kernel(pfn: Pfn, prot: Prot) -> Leaf {
         Leaf(format::kernel(pfn, prot))
     }
@@ -77,8 +76,8 @@ impl Leaf {
         format::pfn(self.0)
     }
 
-    /// What a user program may do with the page now: nothing where the hardware would fault, for
-    /// whatever reason, but for the frame of a superpage that is not aligned (see [`frame_at`]).
+    /// The permissions of a user program now: none where the hardware would fault for any reason, except a
+    /// misaligned superpage (see [`frame_at`]).
     ///
     /// [`frame_at`]: Self::frame_at
     #[inline(always)]
@@ -86,72 +85,71 @@ impl Leaf {
         format::prot(self.0)
     }
 
-    /// Whether it can be written.
+    /// Whether it is writable.
     pub fn is_writable(self) -> bool {
         format::is_writable(self.0)
     }
 
-    /// The frame of the page at `addr`, when this is the entry of `level` for that address; `None`
-    /// where its first frame is not aligned as a page of that level must be.
+    /// The frame of the base page at `addr`, if this is the entry of `level` for that address; `None` for a
+    /// misaligned superpage.
     pub fn frame_at(self, level: Level, addr: u64) -> Option<Pfn> {
         let frames = level.entry_span() / PAGE;
         let aligned = u64::from(self.pfn().get()).is_multiple_of(frames);
-        aligned.then(|| self.part(level, addr).pfn())
+        aligned.then(|| self.page_at(level, addr).pfn())
     }
 
-    /// The entry for the page at `addr` alone, when this is the entry of `level` for that address.
-    pub fn part(self, level: Level, addr: u64) -> Leaf {
+    /// The entry for the base page at `addr`, if this is the entry of `level` for that address.
+    pub fn page_at(self, level: Level, addr: u64) -> Leaf {
         Leaf(format::plus(self.0, addr % level.entry_span() / PAGE))
     }
 
-    /// The same page for user programs with the rights `prot`, but write access only where it has that
-    /// already. A mark stays.
+    /// The same user page with the permissions `prot`, but write access only if it has it already. Software
+    /// bits stay. (Linux: `pte_modify`.)
     #[inline(always)]
-    pub fn with_rights(self, prot: Prot) -> Leaf {
+    pub fn with_prot(self, prot: Prot) -> Leaf {
         let gained = match self.is_writable() {
             true => prot,
             false => prot - Prot::WRITE,
         };
-        Leaf(Leaf::user(self.pfn(), gained).0 | self.0 & (format::MARK | format::BORROWED))
+        Leaf(Leaf::user(self.pfn(), gained).0 | self.0 & (format::DEPOSIT | format::BORROWED))
     }
 
-    /// The same page with the software's mark that it is not the space's own: it belongs to a memory
-    /// object, or is the one of zeroes.
+    /// The same page with the software bit "borrowed": the frame belongs to a memory object or is the zero
+    /// page, and the space does not count it as resident.
     #[inline(always)]
     pub fn borrowed(self) -> Leaf {
         Leaf(self.0 | format::BORROWED)
     }
 
-    /// Whether it has that mark.
+    /// Whether it is borrowed.
     #[inline(always)]
     pub fn is_borrowed(self) -> bool {
         self.0 & format::BORROWED != 0
     }
 
-    /// Whether it was accessed since that was [forgotten](Self::untouched).
+    /// Whether it was accessed since [`without_accessed_dirty`](Self::without_accessed_dirty).
     pub fn is_accessed(self) -> bool {
         self.0 & format::ACCESSED != 0
     }
 
-    /// Whether it was written since that was [forgotten](Self::untouched).
+    /// Whether it was written since [`without_accessed_dirty`](Self::without_accessed_dirty).
     pub fn is_dirty(self) -> bool {
         self.0 & format::DIRTY != 0
     }
 
-    /// The same page as after an access. Hardware that does not set these bits by itself faults where they
-    /// are clear.
+    /// The same page with the bits that an access sets, for hardware that faults instead of setting them.
     #[inline(always)]
-    pub fn touched(self, write: bool) -> Leaf {
-        Leaf(self.0 | format::touch(self.0, write))
+    pub fn with_accessed(self, write: bool) -> Leaf {
+        Leaf(self.0 | format::access_bits(self.0, write))
     }
 
-    /// The same page, neither accessed nor dirty.
-    pub fn untouched(self) -> Leaf {
+    /// The same page, young and dirty bits cleared.
+    pub fn without_accessed_dirty(self) -> Leaf {
         Leaf(self.0 & !(format::ACCESSED | format::DIRTY))
     }
 
     /// The same page, read-only.
-    pub fn without_write(self) -> Leaf {
+    pub fn write_protected(self) -> Leaf {
         Leaf(self.0 & !format::WRITABLE)
     }
 }

@@ -1,12 +1,11 @@
-//! The place of one entry in a table. All stores to page tables are here.
+//! Slots: the entries of a table in memory. All stores to page tables are here.
 //!
-//! Each is one atomic operation: hardware walks the tables meanwhile, and may set bits of its own. Who
-//! changes a table keeps others from changing it; and what an operation took out or changed may still
-//! be remembered by a hart, so each of them tells what there was before.
+//! Each store is one atomic operation, since hardware walks the tables meanwhile and may set bits. Callers
+//! serialize their changes; each operation returns the old entry, because a TLB may still have it.
 
 use crate::entry::{Entry, Leaf};
 use crate::level::Level;
-use crate::sv39::{ENTRIES, MARK, WRITABLE};
+use crate::sv39::{DEPOSIT, ENTRIES, WRITABLE};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use frames::Pfn;
@@ -14,23 +13,23 @@ use frames::Pfn;
 /// One page of page table.
 pub type Table = [AtomicU64; ENTRIES];
 
-/// Entries that are looked at together: few instructions for each.
+/// Entries that are checked together, to save instructions.
 const CHUNK: usize = 8;
 
-/// The bits that any of these entries has.
+/// The union of the bits of these entries.
 #[inline(always)]
 fn all_bits(chunk: &[AtomicU64; CHUNK]) -> u64 {
     let words = chunk.iter();
     words.fold(0, |bits, word| bits | word.load(Ordering::Relaxed))
 }
 
-/// Where page tables are.
+/// Access to page tables.
 pub trait Tables {
     /// The table in this frame.
     fn table(&self, pfn: Pfn) -> &Table;
 
-    /// The places of a table of `level` for `range`, which is not empty and within what the table
-    /// spans, each with the address that its entry begins at.
+    /// The slots of a table of `level` for `range`, which is not empty and within the span of the table, each
+    /// with the address of its entry.
     #[inline(always)]
     fn slots(
         &self,
@@ -49,14 +48,14 @@ pub trait Tables {
         })
     }
 
-    /// All places of a table of `level`, in order.
+    /// All slots of a table of `level`, in order.
     #[inline(always)]
     fn all_slots(&self, table: Pfn, level: Level) -> impl DoubleEndedIterator<Item = Slot<'_>> {
         let words = self.table(table).iter();
         words.map(move |word| Slot { word, level })
     }
 
-    /// Whether a table has no entry but those for `range`, which is as for [`slots`](Self::slots).
+    /// Whether a table has no entries outside `range`, which is as for [`slots`](Self::slots).
     fn is_empty_outside(&self, table: Pfn, level: Level, range: &Range<u64>) -> bool {
         let (below, above) = self.table(table).split_at(level.index(range.start));
         let above = above
@@ -66,7 +65,7 @@ pub trait Tables {
         words.all(|word| word.load(Ordering::Relaxed) == 0)
     }
 
-    /// Copies the entries of a table's upper half to a table that nothing leads to yet.
+    /// Copies the upper half of a table to one that is not linked yet.
     fn copy_upper_half(&self, from: Pfn, to: Pfn) {
         let (from, _) = self.table(from)[ENTRIES / 2..].as_chunks::<CHUNK>();
         let (to, _) = self.table(to)[ENTRIES / 2..].as_chunks::<CHUNK>();
@@ -77,7 +76,7 @@ pub trait Tables {
         }
     }
 
-    /// Whether a table has at least so many entries.
+    /// Whether a table has at least `wanted` entries.
     fn has_entries(&self, table: Pfn, mut wanted: usize) -> bool {
         let (chunks, _) = self.table(table).as_chunks::<CHUNK>();
         for chunk in chunks.iter().filter(|chunk| all_bits(chunk) != 0) {
@@ -90,14 +89,13 @@ pub trait Tables {
         wanted == 0
     }
 
-    /// Whether a page of a table of pages can be written.
+    /// Whether a leaf table has a writable page.
     fn has_writable(&self, table: Pfn) -> bool {
         let (chunks, _) = self.table(table).as_chunks::<CHUNK>();
         chunks.iter().any(|chunk| all_bits(chunk) & WRITABLE != 0)
     }
 
-    /// Whether a table has no entry. It looks at those around that for `near` first, where any are
-    /// likely.
+    /// Whether a table is empty. Searches from the entry for `near`, as entries are likely there.
     fn is_empty(&self, table: Pfn, level: Level, near: u64) -> bool {
         let (below, above) = self.table(table).split_at(level.index(near));
         let mut words = above.iter().chain(below.iter().rev());
@@ -111,7 +109,7 @@ impl<T: Tables> Tables for &T {
     }
 }
 
-/// The place of an entry.
+/// The slot of an entry.
 #[derive(Clone, Copy)]
 pub struct Slot<'a> {
     word: &'a AtomicU64,
@@ -139,64 +137,62 @@ impl<'a> Slot<'a> {
         self.get().leaf()
     }
 
-    /// Writes the entry of a table that nothing leads to yet, over whatever there was.
+    /// Writes an entry of a table that is not linked yet, over any contents.
     #[inline(always)]
     pub fn init(self, entry: Entry) {
         self.word.store(entry.bits(), Ordering::Relaxed);
     }
 
-    /// As [`init`](Self::init), the same entry as at another place.
+    /// As [`init`](Self::init), with a copy of another entry.
     #[inline(always)]
     pub fn init_like(self, other: Slot<'_>) {
         let bits = other.word.load(Ordering::Relaxed);
         self.word.store(bits, Ordering::Relaxed);
     }
 
-    /// Writes the entry, where there is none. The contents of what it points to come before it, for
-    /// other walkers.
+    /// Sets an empty entry, with release ordering: other walkers see the contents of what it points to.
     #[inline(always)]
     pub fn set(self, entry: Entry) {
         debug_assert_eq!(self.get(), Entry::Empty, "set an entry that is in use");
         self.word.store(entry.bits(), Ordering::Release);
     }
 
-    /// Puts another entry in the place of the one that is there, which it returns.
+    /// Replaces the entry; returns the old one.
     #[inline(always)]
     pub fn replace(self, entry: Entry) -> Entry {
         let old = self.word.swap(entry.bits(), Ordering::AcqRel);
         Entry::decode(old, self.level)
     }
 
-    /// Takes the entry out.
+    /// Clears the entry; returns the old one.
     #[inline(always)]
     pub fn take(self) -> Entry {
         self.replace(Entry::Empty)
     }
 
-    /// Whether the entry is marked: it has a bit that hardware does not look at, and that is for who owns
-    /// the tables to use. It goes with the entry, and stays when rights change.
+    /// Whether the entry has the deposit bit: a software bit by which the owner of the tables records that a
+    /// page table is deposited for it. Clearing the entry clears it; changes of permissions keep it.
     #[inline(always)]
-    pub fn is_marked(self) -> bool {
-        self.word.load(Ordering::Relaxed) & MARK != 0
+    pub fn has_deposit(self) -> bool {
+        self.word.load(Ordering::Relaxed) & DEPOSIT != 0
     }
 
-    /// Marks an entry that is in use.
+    /// Sets the deposit bit of an entry in use.
     #[inline(always)]
-    pub fn mark(self) {
+    pub fn set_deposit(self) {
         debug_assert_ne!(self.get(), Entry::Empty, "mark an entry that is not in use");
-        self.word.fetch_or(MARK, Ordering::Relaxed);
+        self.word.fetch_or(DEPOSIT, Ordering::Relaxed);
     }
 
-    /// Takes the mark away.
+    /// Clears the deposit bit.
     #[inline(always)]
-    pub fn unmark(self) {
-        self.word.fetch_and(!MARK, Ordering::Relaxed);
+    pub fn clear_deposit(self) {
+        self.word.fetch_and(!DEPOSIT, Ordering::Relaxed);
     }
 
-    /// Makes a page read-only, and tells whether it could be written. What hardware sets meanwhile goes
-    /// with the right to write.
+    /// Makes a page read-only; returns whether it was writable. The dirty bit is cleared with the permission.
     #[inline(always)]
-    pub fn forbid_write(self) -> bool {
+    pub fn write_protect(self) -> bool {
         let writable = self.word.load(Ordering::Relaxed) & WRITABLE != 0;
         if writable {
             self.word.fetch_and(!WRITABLE, Ordering::AcqRel);
@@ -204,8 +200,8 @@ impl<'a> Slot<'a> {
         writable
     }
 
-    /// Changes a page's entry, and tells what it was and what it is now; `None` where there is no
-    /// page, or nothing to change. What hardware sets meanwhile is not lost.
+    /// Changes the entry of a page; returns the old and the new one, or `None` if there is no page or nothing
+    /// to change. Retries if hardware sets bits meanwhile.
     #[inline(always)]
     pub fn change(self, mut to: impl FnMut(Leaf) -> Leaf) -> Option<(Leaf, Leaf)> {
         let mut old = self.leaf()?;
@@ -226,9 +222,9 @@ impl<'a> Slot<'a> {
     }
 }
 
-/// Makes a frame of any content an empty table.
+/// Initializes an empty table.
 pub(crate) fn init_empty(table: &Table) {
-    // Eight at a time, as compilers do not do it for atomics by themselves.
+    // Eight at a time, since compilers do not unroll loops over atomics.
     for words in table.as_chunks::<8>().0 {
         words
             .iter()

@@ -1,13 +1,13 @@
-//! The entry format Sv39 (RISC-V privileged specification, "Sv39: Page-Based 39-bit Virtual-Memory
-//! System"). Nothing outside this module knows which bit means what, or how many levels there are.
+//! The entry format Sv39 (RISC-V privileged specification, "Sv39: Page-Based 39-bit Virtual-Memory System").
+//! Only this module knows the bits and the number of levels.
 
 use abi::Prot;
 use frames::Pfn;
 
 /// Levels of tables.
 pub const LEVELS: u32 = 3;
-/// Bits of an address that the format translates. Those above repeat the highest of them, so the
-/// lower half of a root table is for addresses from 0 up, the upper half for those up to the last.
+/// Bits of a virtual address. Higher bits repeat the highest, so the lower half of a root table is for the
+/// lowest addresses, the upper half for the highest.
 pub const ADDRESS_BITS: u32 = PAGE_SHIFT + LEVELS * INDEX_BITS;
 /// Entries of a table.
 pub const ENTRIES: usize = 1 << INDEX_BITS;
@@ -29,46 +29,44 @@ bitflags::bitflags! {
         const ACCESSED = 1 << 6;
         const DIRTY = 1 << 7;
         const READ_WRITE = Self::READ.bits() | Self::WRITE.bits();
-        /// Hardware looks at no other bit where `VALID` is missing. This one alone keeps a frame for a page
-        /// that may not be accessed at present.
-        const KEPT = Self::USER.bits();
-        /// One of the two bits that are always the software's: whoever owns the tables marks entries for a
-        /// purpose of its own.
-        const MARK = 1 << 8;
-        /// The other one: the page is not the space's own.
+        /// Keeps the frame of a page without permissions. Hardware ignores all other bits if `VALID` is clear.
+        const PROT_NONE = Self::USER.bits();
+        /// The first of the two bits reserved for software (RSW): a page table is deposited for the entry.
+        const DEPOSIT = 1 << 8;
+        /// The second: the page is not counted as resident.
         const BORROWED = 1 << 9;
     }
 }
 
 const PFN_SHIFT: u32 = 10;
-/// Bits from here on are reserved, or belong to extensions that are not in use.
+/// Higher bits are reserved, or for extensions that are not in use.
 const RESERVED_SHIFT: u32 = 54;
 
-/// The entry that leads to a table.
+/// A branch to a table.
 pub(crate) fn branch(table: Pfn) -> u64 {
     u64::from(table.get()) << PFN_SHIFT | Bits::VALID.bits()
 }
 
-/// Whether an entry above the leaf level leads to a table.
+/// Whether an entry above the leaf level is a branch.
 pub(crate) fn is_branch(entry: u64) -> bool {
-    let looked_at = Bits::all() - Bits::MARK - Bits::BORROWED;
+    let looked_at = Bits::all() - Bits::DEPOSIT - Bits::BORROWED;
     Bits::from_bits_truncate(entry) & looked_at == Bits::VALID && entry >> RESERVED_SHIFT == 0
 }
 
-/// A page for user programs.
+/// A user page.
 #[inline(always)]
 pub(crate) fn user(pfn: Pfn, prot: Prot) -> u64 {
     page(pfn, prot, Bits::USER)
 }
 
-/// A page for the kernel, the same in all address spaces.
+/// A kernel page, global.
 pub(crate) fn kernel(pfn: Pfn, prot: Prot) -> u64 {
     page(pfn, prot, Bits::GLOBAL)
 }
 
-/// What can be written can be read, as the format has no other way. "Accessed" and "dirty" are set
-/// from the start: a page is put in when it is used, and hardware that leaves them to software would fault
-/// for each. Without any right the entry only keeps the frame: a valid one would be a branch.
+/// Write implies read, as the format requires. The accessed and dirty bits are set: a page is mapped when it is
+/// used, and hardware without automatic updates would fault again. Without permissions the entry is invalid and
+/// keeps the frame; a valid one would be a branch.
 #[inline(always)]
 fn page(pfn: Pfn, prot: Prot, whose: Bits) -> u64 {
     let mut bits = Bits::VALID | Bits::ACCESSED | whose;
@@ -76,7 +74,7 @@ fn page(pfn: Pfn, prot: Prot, whose: Bits) -> u64 {
     bits.set(Bits::WRITE | Bits::DIRTY, prot.contains(Prot::WRITE));
     bits.set(Bits::EXEC, prot.contains(Prot::EXEC));
     if prot.is_empty() {
-        bits = Bits::KEPT;
+        bits = Bits::PROT_NONE;
     }
     u64::from(pfn.get()) << PFN_SHIFT | bits.bits()
 }
@@ -86,13 +84,12 @@ pub(crate) fn pfn(entry: u64) -> Pfn {
     Pfn::new((entry >> PFN_SHIFT) as u32)
 }
 
-/// The same page, so many frames further on, and not marked.
+/// The page `frames` frames further on, without a deposit.
 pub(crate) fn plus(entry: u64, frames: u64) -> u64 {
-    (entry & !MARK) + (frames << PFN_SHIFT)
+    (entry & !DEPOSIT) + (frames << PFN_SHIFT)
 }
 
-/// What a user program may do with the page: nothing where the hardware would fault, for whatever
-/// reason.
+/// The permissions of a user program: none where the hardware would fault for any reason.
 #[inline(always)]
 pub(crate) fn prot(entry: u64) -> Prot {
     let bits = Bits::from_bits_truncate(entry);
@@ -108,16 +105,16 @@ pub(crate) fn prot(entry: u64) -> Prot {
     prot
 }
 
-/// The bit for the purposes of whoever owns the tables; hardware does not look at it.
-pub(crate) const MARK: u64 = Bits::MARK.bits();
-/// The mark for a page that is not the space's own.
+/// The software bit for a deposited page table.
+pub(crate) const DEPOSIT: u64 = Bits::DEPOSIT.bits();
+/// The software bit for a borrowed page.
 pub(crate) const BORROWED: u64 = Bits::BORROWED.bits();
-/// What tells that a page was accessed, and written.
+/// The accessed and dirty bits.
 pub(crate) const ACCESSED: u64 = Bits::ACCESSED.bits();
 pub(crate) const DIRTY: u64 = Bits::DIRTY.bits();
 
-/// The bits that an access sets which the entry allows.
-pub(crate) fn touch(entry: u64, write: bool) -> u64 {
+/// The accessed and dirty bits that an access sets.
+pub(crate) fn access_bits(entry: u64, write: bool) -> u64 {
     let bits = Bits::from_bits_truncate(entry);
     if !bits.contains(Bits::VALID) {
         return 0;
@@ -132,5 +129,5 @@ pub(crate) fn is_writable(entry: u64) -> bool {
     entry & Bits::WRITE.bits() != 0
 }
 
-/// The bits that an entry of a read-only page does not have. No branch has them.
+/// The bits that a read-only page does not have, nor a branch.
 pub(crate) const WRITABLE: u64 = Bits::WRITE.union(Bits::DIRTY).bits();

@@ -14,7 +14,7 @@ pub enum Access {
 }
 
 impl Access {
-    /// The right it takes.
+    /// The permission it needs.
     pub(crate) fn needs(self) -> Prot {
         match self {
             Access::Read => Prot::READ,
@@ -23,8 +23,8 @@ impl Access {
         }
     }
 
-    /// The access that gives a page with these rights most of what it may get; none without rights.
-    pub(crate) fn of_most_use(prot: Prot) -> Option<Access> {
+    /// The strongest access that these permissions allow, if any.
+    pub(crate) fn strongest(prot: Prot) -> Option<Access> {
         [Access::Write, Access::Read, Access::Execute]
             .into_iter()
             .find(|access| prot.contains(access.needs()))

@@ -1,43 +1,43 @@
-//! What a region may come to take: frames of its own, and the tables that its addresses need. Tables that
-//! two neighbours share count once.
+//! What a region is charged: its own frames, and the page tables for its addresses. A table that two neighbours
+//! share counts once.
 
 use paging::Level;
 
-/// What a region can take.
+/// What a region is charged for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Account {
-    /// Nothing: it was never accessible, and is large enough that its tables matter.
+    /// Nothing: a large region that was never accessible.
     Nothing,
-    /// Tables only: its frames belong to a file, to shared memory, or are the page of zeroes.
+    /// Page tables only: its frames belong to a file, to shared memory, or are the zero page.
     Tables,
-    /// A frame for each page.
+    /// Page tables, and a frame for each page.
     Pages,
 }
 
-/// A region, as far as accounting is concerned.
+/// The part of a region that accounting uses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
     /// Address of the first and of the last byte.
     pub(crate) first: u64,
     pub(crate) last: u64,
     pub(crate) account: Account,
-    /// Frames that may be its own.
+    /// Private frames, at most.
     pub(crate) pages: u64,
 }
 
-/// Levels below the root, whose one table every space has.
+/// Levels below the root; every space has one root table.
 fn levels() -> impl Iterator<Item = Level> {
     Level::ROOT.all_below()
 }
 
-/// Tables that hold entries for a part of `from..=to`.
+/// Tables that have entries in `from..=to`.
 pub(crate) fn tables(from: u64, to: u64) -> u64 {
     let count = |level: Level| to / level.table_span() - from / level.table_span() + 1;
     levels().map(count).sum()
 }
 
-/// Tables that two extents, the lower one first, have together.
-fn common(a: Option<Extent>, b: Option<Extent>) -> u64 {
+/// Tables that two extents, lower first, share.
+fn shared_tables(a: Option<Extent>, b: Option<Extent>) -> u64 {
     let needs = |extent: &Extent| extent.account != Account::Nothing;
     let (Some(a), Some(b)) = (a.filter(needs), b.filter(needs)) else {
         return 0;
@@ -47,7 +47,7 @@ fn common(a: Option<Extent>, b: Option<Extent>) -> u64 {
 }
 
 impl Extent {
-    /// What it takes by itself.
+    /// The charge without neighbours.
     pub(crate) fn cost(self) -> u64 {
         match self.account {
             Account::Nothing => 0,
@@ -55,16 +55,16 @@ impl Extent {
         }
     }
 
-    /// What it can take at most when it comes between two others.
+    /// The most that inserting it between two others can add.
     pub(crate) fn cost_of_insertion(self) -> u64 {
         match self.account {
-            // Its neighbours do not see any more that they have tables in common.
+            // Its neighbours, no longer adjacent, do not count the tables that they share once.
             Account::Nothing => levels().count() as u64,
             _ => self.cost(),
         }
     }
 
-    /// Whether `other` in its place takes as many tables, those in common with neighbours too.
+    /// Whether `other` in its place needs the same tables.
     pub(crate) fn ends_like(self, other: Extent) -> bool {
         let same = |a: u64, b: u64| a / Level::LEAF.table_span() == b / Level::LEAF.table_span();
         same(self.first, other.first)
@@ -73,7 +73,7 @@ impl Extent {
     }
 }
 
-/// What `middle` takes between two neighbours.
+/// The charge of `middle` between two neighbours.
 pub(crate) fn between(
     before: Option<Extent>,
     middle: Option<Extent>,
@@ -81,8 +81,9 @@ pub(crate) fn between(
 ) -> i64 {
     match middle {
         Some(extent) => {
-            extent.cost() as i64 - (common(before, middle) + common(middle, after)) as i64
+            extent.cost() as i64
+                - (shared_tables(before, middle) + shared_tables(middle, after)) as i64
         }
-        None => -(common(before, after) as i64),
+        None => -(shared_tables(before, after) as i64),
     }
 }

@@ -1,21 +1,19 @@
-//! What a program tells about its use of pages, and what it can ask.
+//! `madvise` and `mincore`.
 
 use crate::unmap::pages_or_none;
 use crate::{AddressSpace, Error, Files, Region};
 use abi::Advice;
 
 impl<M: Files> AddressSpace<M> {
-    /// Follows advice about the pages from `start` for `len` bytes, rounded up to pages, of whatever
-    /// regions. A length of 0 concerns none.
+    /// Applies advice to the pages from `start` for `len` bytes, rounded up to pages, of regions of any kind. A
+    /// length of 0 means none.
     ///
-    /// - [`Advice::DontNeed`] gives the pages back. When touched again they show what the region
-    ///   showed first: zeroes, or the file. Shared memory keeps its contents; only this space lets
-    ///   go of it.
-    /// - [`Advice::Free`], for private memory of zeroes only, allows to do the same at any time
-    ///   before the next write; it is done at once.
-    /// - [`Advice::WillNeed`] fills the pages as [`MapFlags::POPULATE`](abi::MapFlags::POPULATE)
-    ///   does. It is no error when frames end: what was not filled is filled when touched. Pages of
-    ///   files come when touched, too.
+    /// - [`Advice::DontNeed`] frees the pages. When touched again they show the region's initial contents:
+    ///   zeroes, or the file. Shared memory keeps its contents; only this space unmaps it.
+    /// - [`Advice::Free`], for private anonymous memory only, allows the same at any time before the next
+    ///   write; it is done at once.
+    /// - [`Advice::WillNeed`] faults in the pages as [`MapFlags::POPULATE`](abi::MapFlags::POPULATE) does.
+    ///   Running out of frames is no error: the rest is faulted in when touched, like pages of files.
     ///
     /// # Errors
     ///
@@ -36,23 +34,23 @@ impl<M: Files> AddressSpace<M> {
             }
             Advice::DontNeed | Advice::Free => {
                 let shared = self.regions.within(range.clone());
-                shared.for_each(|region| region.keep_shared(&self.table, &range));
-                self.close_reservations(&range);
-                self.table.own_ends(&range);
+                shared.for_each(|region| region.count_unmapped(&self.table, &range));
+                self.break_reservations(&range);
+                self.table.unshare_ends(&range);
                 self.table.clear(range.clone(), &range);
             }
         }
         Ok(())
     }
 
-    /// Tells of each page from `start` for `len` bytes, rounded up to pages and in order, whether it
-    /// has a frame in this space. A page of which only zeroes were read has none, nor has one of
-    /// shared memory or of a file before this space touched it.
+    /// Calls `tell` for each page from `start` for `len` bytes, rounded up to pages, in order, with whether it
+    /// has a frame in this space. A page of which only zeroes were read has none, nor one of shared memory or
+    /// of a file before this space touched it.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] when `start` is no page or the range leaves the user half,
-    /// [`Error::NotMapped`] with a hole in the range; nothing is told then.
+    /// [`Error::Invalid`] when `start` is no page or the range leaves the user half, [`Error::NotMapped`] with
+    /// a hole in the range; `tell` is not called then.
     pub fn mincore(&self, start: u64, len: u64, mut tell: impl FnMut(bool)) -> Result<(), Error> {
         let range = pages_or_none(start, len)?;
         self.check_covered(&range)?;

@@ -1,27 +1,25 @@
-//! Address space identifiers (ASIDs), and which harts a change of a page table concerns.
+//! Address space identifiers (ASIDs), and the harts that a TLB shootdown has to reach.
 //!
-//! The hardware tags each translation in a TLB with the ASID of its space, so that a switch of spaces
-//! flushes nothing. There are fewer ASIDs than spaces in a day. They are given out in *generations*, as
-//! Linux does on arm64: a space gets the next ASID when a hart first enters it; behind the last one the
-//! next generation begins with the first.
+//! The hardware tags each TLB entry with the ASID of its space, so that a switch flushes nothing. There are
+//! fewer ASIDs than spaces, so they are assigned in *generations*, as in Linux on arm64: a space gets the next
+//! ASID when a hart first enters it; after the last one a new generation starts with the first.
 //!
-//! A space is *active* on the harts that run it, any number of them. Its [`Tag`] has a bit for each hart
-//! that is active, one for each that may have translations under the ASID, and one for each whose
-//! translations are stale. Four rules keep a hart from using a stale one:
+//! A space is *active* on the harts that run it. Its [`Tag`] has three bits for each hart: active, may have
+//! translations under the ASID, and has stale ones. Four rules prevent the use of a stale translation:
 //!
-//! - *One ASID, one space.* Within a generation an ASID is given out once.
+//! - *One ASID, one space.* Within a generation an ASID is assigned once.
 //! - *One generation on a hart.* A hart flushes everything before it uses an ASID of another generation
-//!   ([`Flush::All`]), and then none of an older one: a space that has one gets a new one. Harts that run
-//!   the space meanwhile go on with the old one until they enter it again.
-//! - *A change reaches the harts that are active.* Whoever changes the table flushes those at once
-//!   ([`Tag::shoot_down`]). They may have different ASIDs for the space, so that is a flush for all ASIDs.
-//! - *A change waits for the other harts.* They are marked, and flush the space when they next enter it
-//!   ([`Flush::Space`]). Until then they cannot use what they have.
+//!   ([`Flush::All`]), and then uses none of an older one: a space with an older one gets a new one. Other
+//!   harts that run the space keep the old one until they enter it again.
+//! - *Active harts are flushed at once.* Whoever changes the table flushes them ([`Tag::shoot_down`]), for all
+//!   ASIDs, since they may have different ones for the space.
+//! - *Other harts are flushed lazily.* They are marked stale, and flush the space when they next enter it
+//!   ([`Flush::Space`]). Until then they do not use its translations.
 //!
-//! A change may come while a hart enters. The hart first sets its active bit and then looks whether it is
-//! marked; who changes stores to the table first and then looks which harts are active. Sequentially
-//! consistent fences in between make at least one of them see the other: the hart is marked, or told, or
-//! walks the new table.
+//! A change can race with a hart that enters. The hart sets its active bit, then checks its stale bit; the
+//! changer stores to the table, then reads the active bits. A sequentially consistent fence on each side
+//! ensures that at least one sees the other: the hart is marked stale, or gets the shootdown, or walks the new
+//! table.
 //!
 //! Without ASIDs every switch flushes everything.
 
@@ -35,12 +33,12 @@ use shuttle::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
 
 use crate::Flush;
 
-/// Bits of an ASID, as wide as the widest hardware's.
+/// Bits of an ASID, the most that hardware has.
 const ASID_BITS: u32 = 16;
-/// The number of harts that [`Tag`] has room for, and so the bits of a set of harts.
+/// The most harts that a [`Tag`] has bits for.
 const MOST_HARTS: u32 = 16;
 const HARTS: u64 = (1 << MOST_HARTS) - 1;
-/// Where in [`Tag::harts`] the harts begin whose translations are stale, and the active ones.
+/// Shifts in [`Tag::harts`] of the stale and of the active harts.
 const STALE: u32 = MOST_HARTS;
 const ACTIVE: u32 = 2 * MOST_HARTS;
 
@@ -49,26 +47,26 @@ const ACTIVE: u32 = 2 * MOST_HARTS;
 pub struct Entrance {
     /// The ASID to run with; 0 where there are none.
     pub asid: u16,
-    /// What to flush before anything of the space is accessed: before the ASID is taken into use; or, if
-    /// the hart uses it already, after the root table has been.
+    /// What to flush before the space is accessed: before a new ASID is loaded, or after the root table if the
+    /// ASID is loaded already.
     pub flush: Flush,
 }
 
-/// Harts that a change concerns at once.
+/// The harts that a shootdown flushes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Concerned {
-    /// The one that made it.
+pub struct Targets {
+    /// This hart.
     pub here: bool,
     /// A bit for each of the others.
     pub others: u16,
 }
 
-/// The ASID of one space, and where it is in use.
+/// The ASID of a space, and the harts that use it.
 pub struct Tag {
     /// Generation and ASID; 0 before the first.
     id: AtomicU64,
-    /// Three sets: harts that may have translations of the space; of these, those that are stale; and those
-    /// that are active.
+    /// Three sets of harts: those that may have translations of the space; of these, the stale ones; the active
+    /// ones.
     harts: AtomicU64,
 }
 
@@ -79,7 +77,7 @@ impl Default for Tag {
 }
 
 impl Tag {
-    /// That of a space which no hart has run.
+    /// The tag of a space that no hart has run.
     pub const fn new() -> Tag {
         Tag {
             id: AtomicU64::new(0),
@@ -87,11 +85,11 @@ impl Tag {
         }
     }
 
-    /// The page table has changed: marks the harts that flush when they next enter the space, and tells
-    /// which must flush now. The caller, on hart `here`, stays there until they have.
+    /// After a change of the page table: marks the inactive harts stale, and returns those that must flush now.
+    /// The caller runs on hart `here` and stays there until they have.
     #[inline]
-    pub fn shoot_down(&self, here: usize) -> Concerned {
-        // The change, before the look at who is active.
+    pub fn shoot_down(&self, here: usize) -> Targets {
+        // Orders the change before the load of the active harts.
         fence(Ordering::SeqCst);
         let mut harts = self.harts.load(Ordering::Relaxed);
         loop {
@@ -105,28 +103,28 @@ impl Tag {
                 }
             }
             let here = 1 << here;
-            return Concerned {
+            return Targets {
                 here: active & here != 0,
                 others: (active & !here) as u16,
             };
         }
     }
 
-    /// `hart` is about to use translations of the space; true if those that it has are stale.
+    /// `hart` is about to use translations of the space; returns whether it has stale ones.
     #[inline]
     fn enter(&self, hart: usize) -> bool {
         let (bit, stale) = (1 << hart, 1 << hart << STALE);
         let old = self.harts.fetch_or(bit | bit << ACTIVE, Ordering::AcqRel);
-        // The active bit, before any look at the table.
+        // Orders the active bit before any walk of the table.
         fence(Ordering::SeqCst);
-        // From now on the hart is told, and not marked any more.
+        // From now on the hart gets shootdowns and is not marked.
         if old & stale != 0 {
             self.harts.fetch_and(!stale, Ordering::AcqRel);
         }
         old & stale != 0
     }
 
-    /// `hart`, which is the caller, has taken another root table into use.
+    /// `hart`, the caller, has loaded another root table.
     #[inline]
     pub fn leave(&self, hart: usize) {
         self.harts
@@ -143,9 +141,9 @@ impl Tag {
 pub struct Asids<const HARTS: usize> {
     /// The highest ASID; 0 without any. The lowest is 1.
     last: AtomicU16,
-    /// ASIDs given out so far, in all generations.
+    /// ASIDs assigned so far, in all generations.
     given: AtomicU64,
-    /// The generation whose ASIDs each hart uses. Only the hart itself looks.
+    /// The generation of each hart; only the hart itself accesses it.
     generation: [AtomicU64; HARTS],
 }
 
@@ -166,8 +164,7 @@ impl<const HARTS: usize> Asids<HARTS> {
         }
     }
 
-    /// Takes the ASIDs from 1 to `last`, which the hardware of every hart has, into use. To be called
-    /// before any space is entered.
+    /// Uses the ASIDs from 1 to `last`, which every hart has. Called before any space is entered.
     pub fn set_up(&self, last: u16) {
         self.last.store(last, Ordering::Relaxed);
     }
@@ -182,9 +179,8 @@ impl<const HARTS: usize> Asids<HARTS> {
         self.given.load(Ordering::Relaxed)
     }
 
-    /// `hart`, which is the caller, enters the space of this tag, or runs it already. It cannot be
-    /// interrupted until it has done what the answer says; then it leaves the space before
-    /// ([`Tag::leave`]).
+    /// `hart`, the caller, enters the space of this tag, or runs it already. Interrupts are off until it has
+    /// done what the result says and has left the previous space ([`Tag::leave`]).
     #[inline]
     pub fn enter(&self, hart: usize, tag: &Tag) -> Entrance {
         let stale = tag.enter(hart);
@@ -197,7 +193,7 @@ impl<const HARTS: usize> Asids<HARTS> {
         };
         let here = generation.load(Ordering::Relaxed);
         let mut id = tag.id.load(Ordering::Relaxed);
-        // Never backwards: a new ASID is one of the newest generation.
+        // Generations only increase: a new ASID is of the newest.
         while id == 0 || id >> ASID_BITS < here {
             let (new, order) = (self.next(last), Ordering::Relaxed);
             id = match tag.id.compare_exchange(id, new, order, order) {
@@ -219,7 +215,7 @@ impl<const HARTS: usize> Asids<HARTS> {
         }
     }
 
-    /// An ASID that was not given out before in its generation, with the generation. The first is 1.
+    /// Assigns the next ASID, with its generation. The first is 1.
     #[cold]
     fn next(&self, last: u16) -> u64 {
         let given = self.given.fetch_add(1, Ordering::Relaxed);

@@ -1,9 +1,8 @@
-//! Accounting for what a space was promised: frames that its pages and page tables may still come to
-//! need, whatever it touches. A machine that keeps the promises of all spaces below the frames it has
-//! never runs out of them in a fault ([`Machine::commit`]); as Linux's `vm.overcommit_memory=2`, but
-//! with the page tables.
+//! Commit accounting: the frames that the pages and page tables of a space may come to need. If a machine keeps
+//! the sum over all spaces below its frames, a fault always gets one ([`Machine::commit`]); as Linux's
+//! `vm.overcommit_memory=2`, but with the page tables.
 //!
-//! The tree of regions keeps the sum of what each may take (`account.rs`), so that it costs no walk.
+//! The region tree keeps the sum over its regions (`account.rs`), so no walk is needed.
 
 use crate::account::{Account, tables};
 use crate::{AddressSpace, Error, Files};
@@ -11,36 +10,35 @@ use core::ops::Range;
 use paging::PAGE;
 
 impl<M: Files> AddressSpace<M> {
-    /// Frames that the space may come to have, with its page tables and what forks put aside.
+    /// Frames committed to the space, with its page tables and deposits.
     pub fn committed(&self) -> u64 {
-        self.needed() + self.table.spares() as u64
+        self.needed() + self.table.deposits() as u64
     }
 
-    /// Those without what forks put aside, which is promised by itself.
+    /// Those without the deposits.
     fn needed(&self) -> u64 {
         self.regions.committed() + 1
     }
 
-    /// Has the machine promise `more` frames before `act` makes the regions that need them, and gives
-    /// back what is promised too much afterwards.
+    /// Commits `more` frames, calls `act`, which makes the regions that need them, and uncommits the surplus.
     pub(crate) fn committing<T>(
         &mut self,
         more: u64,
         act: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.promise.grow(more)?;
+        self.commitment.grow(more)?;
         let result = act(self);
-        self.settle();
+        self.uncommit_surplus();
         result
     }
 
-    /// Gives back what was promised for regions that are gone, and says how many there are now.
-    pub(crate) fn settle(&mut self) {
-        self.promise.shrink(self.needed());
+    /// Uncommits what removed regions needed, and updates the count of region records.
+    pub(crate) fn uncommit_surplus(&mut self) {
+        self.commitment.shrink(self.needed());
         self.count_records();
     }
 
-    /// What it takes more to let the pages of `range` have the account that `account` gives a region.
+    /// The additional frames if the pages of `range` get the account that `account` returns for their region.
     pub(crate) fn cost_of_change(
         &self,
         range: &Range<u64>,

@@ -1,23 +1,23 @@
-//! Page faults. Whoever touches a page that the table does not grant, the program or the kernel on
-//! its behalf, ends up here. Only `populate.rs` gives frames to pages that nobody has touched.
+//! Page faults: of the program, and of the kernel's accesses on its behalf. Pages get frames here; only
+//! `populate.rs` gives frames to pages that nobody has touched.
 
 use crate::access::Access;
 use crate::machine::Frame;
 use crate::object::LockedPage;
+use crate::page_alloc::{SpaceReservations, alloc_page};
 use crate::region::{Region, Source};
-use crate::reserve::{Own, frame_for};
-use crate::table::{PageTable, Room};
+use crate::table::{PageTable, PteAlloc};
 use crate::{AddressSpace, Error, Files, Flush};
 use abi::{Event, Prot};
 use frames::Pfn;
 use paging::{Cursor, Leaf, Level, PAGE, page_down};
 
-/// What came of a fault.
+/// The result of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault<F> {
-    /// The access can be tried again.
+    /// The access can be retried.
     Done,
-    /// First this page of the file is needed.
+    /// The caller has to read this page of the file first.
     NeedPage {
         /// The file.
         file: F,
@@ -26,12 +26,12 @@ pub enum Fault<F> {
     },
 }
 
-/// Why a fault could not be resolved.
+/// Why a fault was not resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultError {
-    /// The program has no right to access the address so.
+    /// The region does not allow the access, or there is none.
     Refused,
-    /// It has, but there is no frame for the page or for the tables above it.
+    /// No frame for the page or for the tables above it.
     OutOfMemory,
 }
 
@@ -42,15 +42,15 @@ impl From<Error> for FaultError {
 }
 
 impl<M: Files> AddressSpace<M> {
-    /// Makes the page at `addr` fit for an access that faulted, if the space's regions allow it.
+    /// Resolves a fault at `addr`, if the regions allow the access.
     ///
-    /// [`Fault::NeedPage`] asks for a page of a file: the caller unlocks the space, has the page come into
-    /// the file's object, holds it there, and calls again. Whatever has happened to the space or the
-    /// file in between, the fault starts over.
+    /// [`Fault::NeedPage`] asks for a page of a file: the caller unlocks the space, reads the page into the
+    /// file's object, holds a reference, and calls again. The fault then starts over, whatever has changed
+    /// meanwhile.
     ///
     /// # Errors
     ///
-    /// See [`FaultError`]. Either way the space is as before.
+    /// See [`FaultError`]. The space is unchanged.
     pub fn fault(&mut self, addr: u64, access: Access) -> Result<Fault<M::File>, FaultError> {
         let page = page_down(addr);
         let region = self
@@ -60,39 +60,39 @@ impl<M: Files> AddressSpace<M> {
         let region = region.ok_or(FaultError::Refused)?;
         let cursor = self.table.look_up(page);
         let Some(leaf) = cursor.entry().leaf() else {
-            return fill(&self.table, &mut self.reservations, region, cursor, access);
+            return missing_fault(&self.table, &mut self.reservations, region, cursor, access);
         };
-        let touched = leaf.touched(access == Access::Write);
+        let touched = leaf.with_accessed(access == Access::Write);
         if !touched.prot().contains(access.needs()) {
-            unshare(&self.table, &mut self.reservations, region, &cursor, leaf)?;
+            protection_fault(&self.table, &mut self.reservations, region, &cursor, leaf)?;
         } else if touched == leaf {
-            // The TLB had an entry with fewer rights, or that a table was missing.
+            // A spurious fault: the TLB had an entry with fewer permissions, or a cached missing table.
             self.table.flush_here(Flush::Space);
-            self.machine().note(Event::Stale);
+            self.machine().count_event(Event::SpuriousFault);
         } else {
-            // Hardware that leaves it to software to say that a page is in use.
-            self.table.grant(page, leaf, touched);
+            // Hardware that does not set the accessed and dirty bits.
+            self.table.set_access_flags(page, leaf, touched);
         }
         Ok(Fault::Done)
     }
 }
 
-/// Gives a page its first frame.
+/// Resolves a fault on a page that has no entry.
 #[inline(always)]
-fn fill<M: Files>(
+fn missing_fault<M: Files>(
     table: &PageTable<M>,
-    reservations: &mut Own,
+    reservations: &mut SpaceReservations,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
 ) -> Result<Fault<M::File>, FaultError> {
     match region.source(cursor.addr()) {
-        Source::Zero => fill_with_zeroes(table, reservations, region, cursor, access)?,
+        Source::Zero => zero_fill(table, reservations, region, cursor, access)?,
         Source::Object { window, valid } => {
             let page = cursor.addr();
-            let room = table.reserve_room(cursor)?;
+            let pte = table.prealloc_tables(cursor)?;
             match (window.lock_page(page)?, window.file()) {
-                (Some(found), _) => put_page(table, region, (access, valid), found, room)?,
+                (Some(found), _) => map_page(table, region, (access, valid), found, pte)?,
                 (None, Some(file)) => {
                     return Ok(Fault::NeedPage {
                         file: file.clone(),
@@ -106,63 +106,62 @@ fn fill<M: Files>(
     Ok(Fault::Done)
 }
 
-/// Gives a page of zeroes its first frame: that of zeroes which all share, where that will do.
+/// Resolves a fault on a page that starts as zeroes: maps the zero page if that will do, else a zeroed frame.
 #[inline(always)]
-fn fill_with_zeroes<M: Files>(
+fn zero_fill<M: Files>(
     table: &PageTable<M>,
-    reservations: &mut Own,
+    reservations: &mut SpaceReservations,
     region: &Region<M>,
     cursor: Cursor<M>,
     access: Access,
 ) -> Result<(), FaultError> {
     let page = cursor.addr();
-    let room = table.reserve_room(cursor)?;
+    let pte = table.prealloc_tables(cursor)?;
     if access != Access::Write && region.reads_zero_page() {
         let zero = table.machine().zero_page();
-        table.machine().note(Event::ZeroPage);
+        table.machine().count_event(Event::ZeroPage);
         let leaf = Leaf::user(zero, region.prot() - Prot::WRITE);
-        table.put(room, leaf.borrowed());
+        table.map(pte, leaf.borrowed());
         return Ok(());
     }
-    let (frame, complete) = frame_for(reservations, table.machine(), region, page)?;
-    table.machine().note(Event::ZeroFill);
-    table.put(room, Leaf::user(frame.into_pfn(), region.prot()));
+    let (frame, complete) = alloc_page(reservations, table.machine(), region, page)?;
+    table.machine().count_event(Event::ZeroFill);
+    table.map(pte, Leaf::user(frame.into_pfn(), region.prot()));
     if complete {
         table.promote(page);
     }
     Ok(())
 }
 
-/// Puts a page of an object in, of which the first `valid` bytes count: the object's frame where that will
-/// do, and otherwise a copy. The object stays locked until its frame is in the table, so that who takes the
-/// page out of all tables misses none.
-pub(crate) fn put_page<M: Files>(
+/// Maps a page of an object, of which the first `valid` bytes are shown: the object's frame if possible, else a
+/// copy. The object stays locked until its frame is mapped, so that reverse mapping misses no entry.
+pub(crate) fn map_page<M: Files>(
     table: &PageTable<M>,
     region: &Region<M>,
     (access, valid): (Access, u64),
     page: LockedPage<'_, M>,
-    room: Room<M>,
+    pte: PteAlloc<M>,
 ) -> Result<(), FaultError> {
     let machine = table.machine();
     if region.is_shared() {
-        machine.note(Event::SharedMap);
+        machine.count_event(Event::SharedMap);
         machine.retain(page.pfn);
-        table.put(room, Leaf::user(page.pfn, region.prot()));
+        table.map(pte, Leaf::user(page.pfn, region.prot()));
     } else if access != Access::Write && valid == PAGE {
-        machine.note(Event::FileMap);
+        machine.count_event(Event::FileMap);
         machine.retain(page.pfn);
         let leaf = Leaf::user(page.pfn, region.prot() - Prot::WRITE);
-        table.put(room, leaf.borrowed());
+        table.map(pte, leaf.borrowed());
     } else {
         let frame = page.into_frame();
         let copied = copy(machine, frame.pfn(), valid as usize)?;
-        machine.note(Event::FileCopy);
-        table.put(room, Leaf::user(copied.into_pfn(), region.prot()));
+        machine.count_event(Event::FileCopy);
+        table.map(pte, Leaf::user(copied.into_pfn(), region.prot()));
     }
     Ok(())
 }
 
-/// A frame with the first `valid` bytes of another, and zeroes.
+/// A copy of the first `valid` bytes of a frame, and zeroes.
 fn copy<M: Files>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, FaultError> {
     let frame = Frame::any(machine).ok_or(FaultError::OutOfMemory)?;
     machine.copy_page(from, frame.pfn());
@@ -172,12 +171,12 @@ fn copy<M: Files>(machine: &M, from: Pfn, valid: usize) -> Result<Frame<M>, Faul
     Ok(frame)
 }
 
-/// Gives a page that is there all its region's rights: with its own frame if it is the last user of
-/// it, with a copy otherwise. A large page that nobody else uses gets them as a whole. Where the page has
-/// changed meanwhile, the program faults again.
-fn unshare<M: Files>(
+/// Resolves a fault on a page whose entry lacks a permission that its region has: the last user of the frame
+/// gets the permission, others get a copy. A large page that is not shared gets it as a whole. If the entry
+/// changes meanwhile, the program faults again.
+fn protection_fault<M: Files>(
     table: &PageTable<M>,
-    reservations: &mut Own,
+    reservations: &mut SpaceReservations,
     region: &Region<M>,
     cursor: &Cursor<M>,
     leaf: Leaf,
@@ -186,34 +185,34 @@ fn unshare<M: Files>(
     let machine = table.machine();
     let all_rights = |pfn| Leaf::user(pfn, region.prot());
     if level == Level::SUPERPAGE && machine.is_unique_large(leaf.pfn()) {
-        table.release_spare(page);
+        table.release_deposit(page);
         let leaf = cursor.entry().leaf().unwrap_or(leaf);
-        table.grant(page, leaf, all_rights(leaf.pfn()));
-        machine.note(Event::LastOwner);
+        table.set_access_flags(page, leaf, all_rights(leaf.pfn()));
+        machine.count_event(Event::LastOwner);
         return Ok(());
     }
     let range = page..page + PAGE;
-    let spare = table.reserve(&range)?;
-    let old = leaf.part(level, page);
+    let prealloc = table.reserve(&range)?;
+    let old = leaf.page_at(level, page);
     let zero = old.pfn() == machine.zero_page();
-    // A table or a large page that others have too is a reference of theirs to the frame.
+    // A shared table or large page holds one reference to the frame for all sharers.
     let own = level == Level::LEAF && machine.is_unique(cursor.table());
     let unique = || own && machine.is_unique(old.pfn());
     if !zero && (region.is_shared() || unique()) {
-        table.own(&range, spare);
-        table.grant(page, old, all_rights(old.pfn()));
-        machine.note(Event::LastOwner);
+        table.unshare(&range, prealloc);
+        table.set_access_flags(page, old, all_rights(old.pfn()));
+        machine.count_event(Event::LastOwner);
         return Ok(());
     }
     let (frame, complete, event) = if zero {
-        let (frame, complete) = frame_for(reservations, table.machine(), region, page)?;
+        let (frame, complete) = alloc_page(reservations, table.machine(), region, page)?;
         (frame, complete, Event::ZeroFill)
     } else {
         let frame = Frame::any(machine).ok_or(FaultError::OutOfMemory)?;
         (frame, false, Event::Copy)
     };
-    machine.note(event);
-    table.own(&range, spare);
+    machine.count_event(event);
+    table.unshare(&range, prealloc);
     if table.replace(page, old, all_rights(frame.pfn())) {
         frame.into_pfn();
         if complete {

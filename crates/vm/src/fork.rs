@@ -1,31 +1,32 @@
-//! Forking: two spaces with the same contents, at the price of records and tables.
+//! Fork: copying an address space, copy on write.
 
 use crate::PageTable;
-use crate::table::Sharing;
+use crate::table::CopyRange;
 use crate::{AddressSpace, Error, Files, Region};
 
 impl<M: Files> AddressSpace<M> {
-    /// A space with the same regions and contents. Private pages are shared until either side
-    /// writes; shared mappings stay shared, and their pages are found again when touched. For each table and
-    /// large page that both have then, both have a frame put aside (see [`trim`](Self::trim)).
+    /// A copy of the space. Private pages are shared until either side writes; pages of shared mappings are
+    /// mapped again when touched. For each leaf table and large page that both share, both get a deposit (see
+    /// [`trim`](Self::trim)).
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`] without frames for the tables or records for the regions, or where the
-    /// machine does not promise as much again. Nothing is lost then, and this space goes on as before.
+    /// [`Error::NoMemory`] without frames for the tables or records for the regions, or beyond the commit
+    /// limit. This space is unchanged then.
     pub fn fork(&mut self) -> Result<Self, Error> {
         let table = PageTable::try_new(self.machine().clone())?;
         let regions = self.regions.forked(&table)?;
         let child = AddressSpace::with(table, regions, self.heap)?;
         let private = |range| !self.regions.within(range).any(Region::is_shared);
-        let mut sharing = Sharing::new(private);
+        let mut copy = CopyRange::new(private);
         let shared = self.regions().try_for_each(|region| {
             if region.is_shared() {
                 return Ok(());
             }
-            self.table.share(region.range(), &child.table, &mut sharing)
+            self.table
+                .copy_range(region.range(), &child.table, &mut copy)
         });
-        self.table.shoot_down(sharing.stale);
+        self.table.shoot_down(copy.stale);
         let elsewhere = || {
             let shared = self.regions().filter(|region| region.is_shared());
             shared
@@ -41,14 +42,14 @@ impl<M: Files> AddressSpace<M> {
         Ok(child)
     }
 
-    /// Gives back the frames that forks put aside for what is this space's alone again. They go one by one
-    /// too, as the space changes its memory; this is for who knows that other spaces have ended.
+    /// Frees the deposits for what is not shared any more. Changes of the memory free them one by one too; this
+    /// is for a caller that knows that other spaces have ended.
     pub fn trim(&mut self) {
         for region in self.regions() {
-            if self.table.spares() == 0 {
+            if self.table.deposits() == 0 {
                 break;
             }
-            self.table.release_spares(&region.range());
+            self.table.release_deposits(&region.range());
         }
     }
 }

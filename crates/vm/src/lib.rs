@@ -2,36 +2,32 @@
 //!
 //! # The rules, and where they live
 //!
-//! - Memory comes when it is touched. `map_*`, [`AddressSpace::mmap`] and [`AddressSpace::sbrk`]
-//!   make or stretch regions and allocate no page; [`AddressSpace::fault`] fills them. A page of a
-//!   mapping that was only read is the zero page that all share; one of the heap, the data or the
-//!   stack has a frame from the first access on. (`fault.rs`)
-//! - Pages are shared as long as nobody writes: fork shares what is private, a program file's
-//!   pages are those of the page cache, and the last owner of a page writes without a copy.
-//!   (`fork.rs`, `fault.rs`)
-//! - What is not private anonymous memory is a window of a memory object. (`object.rs`, `window.rs`)
-//! - So are tables: after a fork, parent and child have tables with many private pages together,
-//!   until one of them changes something there; ending or replacing a program lets go of them
-//!   without a look inside. (`table/share.rs`, `table/own.rs`) The idea is On-demand-fork's (Zhao,
-//!   Gong, Fonseca; EuroSys 2021).
-//! - 2 MiB that a program asks to have filled become one large page if a block is free, and 4 KiB
-//!   pages otherwise. 2 MiB that it fills by touching every page become one too, without a copy,
-//!   if they were begun at their start while a block was free: the pages get its frames. A large
-//!   page holds nothing that was not touched or asked for, and is parted when something happens to
-//!   a part of it. (`fault.rs`, `reserve.rs`, `table/large.rs`)
-//! - A space knows how many frames it may come to have, and has the machine promise them before its
-//!   regions grow. (`commit.rs`)
+//! - Demand allocation. `map_*`, [`AddressSpace::mmap`] and [`AddressSpace::sbrk`] make or extend regions and
+//!   allocate no page; [`AddressSpace::fault`] does. A page of a mapping that was only read is the zero page;
+//!   one of the heap, the data or the stack has a frame from the first access on. (`fault.rs`)
+//! - Copy on write. Fork shares private pages, a program file's pages are those of the page cache, and the last
+//!   user of a page writes without a copy. (`fork.rs`, `fault.rs`)
+//! - A region that is not private anonymous is a window of a memory object. (`object.rs`, `window.rs`)
+//! - Shared page tables. After a fork, parent and child share leaf tables with many private pages until one of
+//!   them changes something there; exit and exec drop a shared table without a look inside.
+//!   (`table/copy_range.rs`, `table/unshare.rs`) The idea is On-demand-fork's (Zhao, Gong, Fonseca; EuroSys
+//!   2021).
+//! - Large pages. `MAP_POPULATE` of 2 MiB maps a large page if a block is free. 2 MiB whose pages are touched
+//!   from the first on become one too, without a copy, if a block was free at the start: it is reserved, and
+//!   the pages get its frames. A large page holds nothing that was not touched or asked for, and is split when
+//!   a part of it changes. (`page_alloc.rs`, `reservations.rs`, `table/large.rs`)
+//! - Commit accounting. Before its regions grow, a space commits the frames that it may come to need.
+//!   (`commit.rs`)
 //! - Reserve, then commit: whatever can fail comes before the first change, so that an error leaves
 //!   the space as it was.
-//! - Rights follow at once: what `mprotect` takes away is gone from the table, and what it gives
-//!   comes with the next fault where somebody else may have the frame. A page without any right
-//!   keeps its frame in an entry that is not valid. (`protect.rs`)
-//! - Nothing stays behind: pages, and tables without entries, go back as soon as their region goes.
-//!   (`unmap.rs`, `table/clear.rs`)
-//! - A change of entries reaches every TLB before anything is freed. (`table.rs`, `asid.rs`)
+//! - `mprotect` removes permissions from the entries and TLBs at once; the permissions that it adds come with
+//!   the next fault if the frame may be shared. A page with no permission keeps its frame in an invalid entry.
+//!   (`protect.rs`)
+//! - Pages, and tables that become empty, are freed with their region. (`unmap.rs`, `table/clear.rs`)
+//! - Every TLB is flushed before a frame is freed. (`table.rs`, `asid.rs`)
 //!
-//! Every present entry of the table lies inside a region; a range without regions has neither
-//! entries nor tables. That is why tearing down walks regions and never searches a table.
+//! Every entry in use lies inside a region; a range without regions has neither entries nor tables. So teardown
+//! walks regions and never searches a table.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -40,6 +36,7 @@ mod account;
 mod advise;
 pub mod asid;
 mod commit;
+mod commitment;
 mod fault;
 mod flush;
 mod fork;
@@ -48,13 +45,12 @@ mod look;
 mod machine;
 mod map;
 pub mod object;
+mod page_alloc;
 mod populate;
-mod promise;
 mod protect;
 mod region;
 mod remap;
 mod reservations;
-mod reserve;
 mod sbrk;
 mod space;
 mod table;
@@ -73,14 +69,14 @@ pub use reservations::{RESERVATIONS, Reservation, Reservations};
 pub use space::{AddressSpace, Stats};
 pub use table::PageTable;
 pub use tree::Regions;
-pub use window::{Files, Mappable, Part};
+pub use window::{Files, Mappable, ObjectRange};
 
-/// Why an operation on an address space failed. It has changed nothing then.
+/// Why an operation on an address space failed. The space is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// No frame, no record, or no room among the addresses.
+    /// No frame, no region record, no free address range, or beyond the commit limit.
     NoMemory,
-    /// The arguments make no sense together, or name what the operation may not touch.
+    /// Invalid arguments, or memory that the operation is not for.
     Invalid,
     /// Nothing is mapped there.
     NotMapped,

@@ -1,5 +1,5 @@
-//! Looking at a space from outside: how many pages a range has, and the entries of the page table
-//! one by one. It goes by what the format allows, pages of all sizes, not by what the crate makes.
+//! Inspection of a space: how many pages a range has, and the entries of its page table. Handles whatever the
+//! format allows, including superpages of any size.
 
 use crate::{AddressSpace, Files, Regions};
 use abi::TableEntry;
@@ -8,21 +8,21 @@ use core::ops::Range;
 use frames::Pfn;
 use paging::{Cursor, Entry, Level, PAGE, page_down};
 
-/// What the table has for a range, in pages.
+/// Pages of a range by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// With a frame.
+    /// Pages with a frame.
     pub resident: usize,
-    /// Of these, with a frame that somebody else has too.
+    /// Of these, pages whose frame others use too.
     pub shared: usize,
-    /// That show the common page of zeroes; not resident.
+    /// Pages that show the zero page; not resident.
     pub zero: usize,
-    /// Resident ones in pages larger than the smallest.
+    /// Resident pages in superpages.
     pub large: usize,
 }
 
 impl Usage {
-    /// Both together.
+    /// The sum.
     pub fn and(self, other: Usage) -> Usage {
         Usage {
             resident: self.resident + other.resident,
@@ -33,11 +33,11 @@ impl Usage {
     }
 }
 
-/// An entry, and where it is.
+/// An entry and its place.
 struct Found {
     addr: u64,
     level: Level,
-    /// The table that has it.
+    /// Its table.
     table: Pfn,
     entry: Entry,
 }
@@ -48,12 +48,12 @@ impl<M: Files> AddressSpace<M> {
         self.regions.within(from..abi::MAXVA)
     }
 
-    /// Pages of page table, the root among them.
+    /// Page-table pages, including the root.
     pub fn page_tables(&self) -> usize {
         self.table.tables()
     }
 
-    /// Entries in use, from a place on: each before those of the table it leads to.
+    /// Entries in use from a place on, in preorder.
     fn entries(&self, mut cursor: Cursor<M>, end: u64) -> impl Iterator<Item = Found> {
         let end = end.min(abi::MAXVA);
         from_fn(move || {
@@ -77,8 +77,7 @@ impl<M: Files> AddressSpace<M> {
         Cursor::new(self.machine().clone(), self.root(), addr)
     }
 
-    /// What the table has for a range, whose ends are multiples of the page. It takes a walk over
-    /// the tables that are there.
+    /// Counts the pages of a page-aligned range, by a walk over its tables.
     pub fn usage(&self, range: Range<u64>) -> Usage {
         let zero = self.machine().zero_page();
         let mut usage = Usage::default();
@@ -111,9 +110,8 @@ impl<M: Files> AddressSpace<M> {
         usage
     }
 
-    /// The entries of the user half behind the place `after` (see [`TableEntry::place`]), with the
-    /// record of the root table before them. It may be any number: what is no place of an entry
-    /// counts as one nearby.
+    /// The entries of the user half after the place `after` (see [`TableEntry::place`]), starting with the
+    /// record of the root table. Any number is accepted: an invalid place stands for a nearby one.
     pub fn table_entries(&self, after: u64) -> impl Iterator<Item = TableEntry> {
         let after = TableEntry {
             place: after,
@@ -132,7 +130,7 @@ impl<M: Files> AddressSpace<M> {
         first.then_some(root).into_iter().chain(entries)
     }
 
-    /// The place behind an entry: the first one in the table that it leads to, or the next.
+    /// The place after an entry, in preorder.
     fn behind(&self, after: TableEntry) -> Cursor<M> {
         let Some(level) = Level::with_number(after.level()) else {
             return self.cursor(0);
@@ -147,7 +145,7 @@ impl<M: Files> AddressSpace<M> {
     }
 }
 
-/// The way through all entries.
+/// Moves to the next entry, in preorder.
 fn step<M: Files>(cursor: &mut Cursor<M>) {
     if !cursor.enter() {
         cursor.advance();

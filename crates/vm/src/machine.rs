@@ -8,133 +8,128 @@ use frames::Pfn;
 use lock_api::{Mutex, RawMutex};
 use paging::Tables;
 
-/// The machine, as far as an address space is concerned: frames, their reference counts, and a view
-/// of their contents. On the host it is a vector of pages.
+/// The machine as an address space uses it: frames, their reference counts, and access to their contents. On
+/// the host it is a vector of pages.
 ///
 /// # Safety
 ///
-/// Whoever implements it promises that a frame given out by `alloc` or `alloc_zeroed` is memory
-/// nobody else uses until its last reference is released, that [`Tables::table`] views that very memory,
-/// that `alloc_large` keeps the same promise for each frame of a block, and that `copy_page` and
-/// `clear_tail` touch nothing but the frames named.
+/// The implementation guarantees that a frame from `alloc` or `alloc_zeroed` is memory that nobody else uses
+/// until its last reference is released, that [`Tables::table`] views that memory, that the same holds for each
+/// frame of a block from `alloc_large`, and that `copy_page` and `clear_tail` touch only the frames named.
 #[allow(unsafe_code)]
 pub unsafe trait Machine: Clone + Tables {
-    /// The lock of a memory object. Whoever waits for it may sleep.
+    /// The lock of a memory object, a sleeping lock.
     type ObjectLock: RawMutex;
 
-    /// A spin lock, for the entries of one page table. The kernel's allocators may be called with it held
-    /// to give memory back, never to get any.
+    /// The spin lock of the entries of one page table. With it held, the kernel's allocators are called to
+    /// free, never to allocate.
     type EntriesLock: RawMutex;
 
-    /// A spin lock, for tables of pages that several spaces have. It is taken with the entries of one of
-    /// them locked.
+    /// The spin lock of shared leaf tables, taken with the entries of one page table locked.
     type TableLock: RawMutex;
 
-    /// What it takes to run in an address space: its root table, its ASID, the harts it is active on
-    /// (such as [`asid::Tag`](crate::asid::Tag)).
+    /// What a hart loads to run in an address space: root table, ASID, set of active harts (such as
+    /// [`asid::Tag`](crate::asid::Tag)).
     type Context;
 
-    /// The lock of such a table. Several tables may have the same one, as nobody holds two.
+    /// The lock of a shared leaf table. Tables may share locks, since nobody holds two.
     fn table_lock(&self, table: Pfn) -> &Mutex<Self::TableLock, ()>;
 
-    /// That of a new space, which no hart has run yet.
+    /// The context of a new space, which no hart has run.
     fn new_context(&self, root: Pfn) -> Self::Context;
 
-    /// A frame with one reference and any content; `None` when memory has ended. As every new frame, it is
-    /// for [`Use::Anonymous`] until [`label`](Self::label) says otherwise.
+    /// A frame with one reference and undefined contents; `None` if memory is exhausted. Like every new frame
+    /// it is for [`Use::Anonymous`] until [`label`](Self::label).
     fn alloc(&self) -> Option<Pfn>;
 
-    /// A frame with one reference, all zero.
+    /// A zeroed frame with one reference.
     fn alloc_zeroed(&self) -> Option<Pfn>;
 
-    /// Hears what a frame, or a large block that is not parted, is used for from now on, for those who count.
-    /// The caller alone has a reference to it.
+    /// Labels a frame, or a large block that is not split, with its use, for statistics. Only the caller has a
+    /// reference.
     fn label(&self, pfn: Pfn, what: Use) {
         let _ = (pfn, what);
     }
 
-    /// As [`label`](Self::label), of a frame that others may have references to besides the caller.
+    /// As [`label`](Self::label), for a frame that others may have references to.
     fn relabel(&self, pfn: Pfn, what: Use) {
         let _ = (pfn, what);
     }
 
-    /// One reference more.
+    /// Adds a reference.
     fn retain(&self, pfn: Pfn);
 
-    /// One reference less; the last one frees the frame.
+    /// Drops a reference; the last one frees the frame.
     fn release(&self, pfn: Pfn);
 
-    /// Whether the frame has exactly one reference. With ordering enough that what other owners
-    /// wrote before they let go is visible after a `true`.
+    /// Whether the frame has exactly one reference. If so, what other owners wrote before they dropped theirs
+    /// is visible.
     fn is_unique(&self, pfn: Pfn) -> bool;
 
-    /// One reference less if others have one too; otherwise the caller keeps it, alone. Tells whether
-    /// it was given up. Ordered as `is_unique`.
+    /// Drops the reference unless it is the last; returns whether it did. Ordered as `is_unique`.
     fn release_unless_last(&self, pfn: Pfn) -> bool;
 
-    /// A block of 512 frames at a multiple of its size, with one reference to each and any content,
-    /// if one is free at this moment: nobody is asked to give memory back for it. The references are
-    /// counted as one until the block is parted.
+    /// An aligned block of 512 frames with undefined contents and one reference to each, if one is free now:
+    /// caches are not shrunk for it. One count stands for all frames until the block is split.
     fn alloc_large(&self) -> Option<Pfn>;
 
-    /// One reference more to each frame of a block, parted or not.
+    /// Adds a reference to each frame of a block, split or not.
     fn retain_large(&self, block: Pfn);
 
-    /// One reference less to each frame of a block, parted or not.
+    /// Drops a reference to each frame of a block, split or not.
     fn release_large(&self, block: Pfn);
 
-    /// Whether no frame of the block, parted or not, has a reference besides the caller's. Ordered
-    /// as `is_unique`.
+    /// Whether no frame of the block, split or not, has another reference than the caller's. Ordered as
+    /// `is_unique`.
     fn is_unique_large(&self, block: Pfn) -> bool;
 
-    /// Makes frames of their own of a block that the caller has references to, which from now on
-    /// are retained and released one by one, by other owners of the block too; nothing for one that
-    /// is parted already.
-    fn part_large(&self, block: Pfn);
+    /// Splits a block that the caller has references to into frames that are counted one by one, for its other
+    /// owners too. Nothing if it is split already.
+    fn split_large(&self, block: Pfn);
 
-    /// Locks the list of all reservations for `act`, which asks for no memory. `None`, with nothing done, for a
-    /// machine that has no such list: it makes no reservations.
+    /// Calls `act` with the locked list of all reservations; `act` does not allocate. `None`, with nothing
+    /// done, on a machine without reservations.
     fn reservations<R>(&self, _act: impl FnOnce(&mut Reservations) -> R) -> Option<R> {
         None
     }
 
-    /// Makes a block of 512 frames at a multiple of its size that the caller has a reference to each
-    /// of, if nobody else has one to any; tells whether it is a block now. May decline always.
+    /// Joins the 512 frames of an aligned block, each of which the caller has a reference to, if nobody else
+    /// has one to any; returns whether it did. It may always decline.
     fn join_large(&self, _block: Pfn) -> bool {
         false
     }
 
-    /// Promises so many frames more, to be had whenever they are asked for; false, and nothing done,
-    /// where that cannot be held. A machine that promises more than it has says always true.
+    /// Commits frames; returns false, with nothing done, beyond the limit. Without strict accounting it always
+    /// succeeds.
     fn commit(&self, _frames: u64) -> bool {
         true
     }
 
-    /// Takes back the promise of so many frames.
+    /// Uncommits frames.
     fn uncommit(&self, _frames: u64) {}
 
-    /// The frame of zeroes that all share; it is never retained, released or written.
+    /// The zero page; it is never retained, released or written.
     fn zero_page(&self) -> Pfn;
 
-    /// Copies a whole frame.
+    /// Copies a frame.
     fn copy_page(&self, from: Pfn, to: Pfn);
 
     /// Zeroes the bytes `from..4096` of a frame.
     fn clear_tail(&self, pfn: Pfn, from: usize);
 
-    /// Puts the kernel half's entries into a zeroed root table.
+    /// Sets the kernel half's entries of a zeroed root table.
     fn init_root(&self, root: Pfn);
 
-    /// TLB shootdown: entries of a space have lost rights or changed frames, or a table is not linked any
-    /// more. When it returns, no hart uses what the table does not have any more. The entries may be locked.
+    /// TLB shootdown, after entries lost permissions or changed frames, or a table was unlinked. On return no
+    /// hart uses the old entries. The entries may be locked.
     fn shoot_down(&self, context: &Self::Context, stale: Flush);
 
-    /// Flushes this hart only, if it runs the space: where the entry that it has faulted on has more rights
-    /// than its TLB may know of. Others that do not know fault too.
+    /// Flushes this hart, if it runs the space, after the entry that it faulted on gained permissions. Other
+    /// harts with the old entry fault too.
     fn flush_here(&self, context: &Self::Context, stale: Flush);
 
-    /// Hears what came of a fault, for those who count.
-    fn note(&self, event: Event) {
+    /// Counts an event of a fault, for statistics.
+    fn count_event(&self, event: Event) {
         let _ = event;
     }
 }
@@ -147,12 +142,12 @@ pub struct Frame<M: Machine> {
 }
 
 impl<M: Machine> Frame<M> {
-    /// A new frame of any content.
+    /// A new frame with undefined contents.
     pub(crate) fn any(machine: &M) -> Option<Frame<M>> {
         machine.alloc().map(|pfn| Frame::adopt(machine, pfn))
     }
 
-    /// A new frame of zeroes.
+    /// A new zeroed frame.
     pub(crate) fn zeroed(machine: &M) -> Option<Frame<M>> {
         machine.alloc_zeroed().map(|pfn| Frame::adopt(machine, pfn))
     }
@@ -166,7 +161,7 @@ impl<M: Machine> Frame<M> {
         Frame::adopt(machine, pfn)
     }
 
-    /// Takes over a reference that somebody else obtained.
+    /// Takes over a reference.
     #[inline]
     pub(crate) fn adopt(machine: &M, pfn: Pfn) -> Frame<M> {
         Frame {
@@ -182,7 +177,7 @@ impl<M: Machine> Frame<M> {
         self.pfn
     }
 
-    /// Hands the reference on.
+    /// Gives up the reference to the caller.
     #[inline]
     pub fn into_pfn(mut self) -> Pfn {
         self.held = false;
@@ -198,40 +193,40 @@ impl<M: Machine> Drop for Frame<M> {
     }
 }
 
-/// Frames for tables, put aside for an operation that must not fail any more: a stack, each with the number of
-/// the next one, plus one, in its first word.
-pub(crate) struct Spare<M: Machine> {
+/// Preallocated page-table frames: a stack, linked by the first word of each frame, which is the number of the
+/// next one plus one.
+pub(crate) struct Prealloc<M: Machine> {
     machine: M,
     top: u64,
 }
 
-impl<M: Machine> Spare<M> {
+impl<M: Machine> Prealloc<M> {
     /// No frames.
-    pub(crate) fn none(machine: &M) -> Spare<M> {
-        Spare {
+    pub(crate) fn none(machine: &M) -> Prealloc<M> {
+        Prealloc {
             machine: machine.clone(),
             top: 0,
         }
     }
 
     /// `count` frames, or none.
-    pub(crate) fn new(machine: &M, count: usize) -> Option<Spare<M>> {
-        let mut spare = Spare::none(machine);
+    pub(crate) fn new(machine: &M, count: usize) -> Option<Prealloc<M>> {
+        let mut prealloc = Prealloc::none(machine);
         for _ in 0..count {
-            spare.put(Frame::any(machine)?);
+            prealloc.push(Frame::any(machine)?);
         }
-        Some(spare)
+        Some(prealloc)
     }
 
-    /// One more.
-    pub(crate) fn put(&mut self, frame: Frame<M>) {
+    /// Adds a frame.
+    pub(crate) fn push(&mut self, frame: Frame<M>) {
         let pfn = frame.into_pfn();
         self.machine.label(pfn, Use::PageTable);
         self.machine.table(pfn)[0].store(self.top, Ordering::Relaxed);
         self.top = u64::from(pfn.get()) + 1;
     }
 
-    /// Names them.
+    /// Calls `act` with each frame.
     pub(crate) fn for_each(&self, mut act: impl FnMut(Pfn)) {
         let mut top = self.top;
         while let Some(number) = top.checked_sub(1) {
@@ -245,16 +240,16 @@ impl<M: Machine> Spare<M> {
         self.top == 0
     }
 
-    /// One of them, of any content.
-    pub(crate) fn take(&mut self) -> Option<Frame<M>> {
+    /// Removes a frame, with undefined contents.
+    pub(crate) fn pop(&mut self) -> Option<Frame<M>> {
         let pfn = Pfn::new(self.top.checked_sub(1)? as u32);
         self.top = self.machine.table(pfn)[0].load(Ordering::Relaxed);
         Some(Frame::adopt(&self.machine, pfn))
     }
 }
 
-impl<M: Machine> Drop for Spare<M> {
+impl<M: Machine> Drop for Prealloc<M> {
     fn drop(&mut self) {
-        while self.take().is_some() {}
+        while self.pop().is_some() {}
     }
 }

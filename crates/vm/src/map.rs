@@ -3,7 +3,7 @@
 use crate::object::Object;
 use crate::tree::Node;
 use crate::unmap::pages;
-use crate::window::{Part, Window};
+use crate::window::{ObjectRange, Window};
 use crate::{AddressSpace, Error, Files, Region, RegionKind};
 use abi::{MapFlags, Prot};
 use core::ops::Range;
@@ -11,10 +11,9 @@ use fallible::KArc;
 use paging::{PAGE, page_down};
 
 impl<M: Files> AddressSpace<M> {
-    /// Shows a part of an object privately: `len` bytes from `start`, rounded up to pages, first the part
-    /// and behind it zeroes. Pages are mapped when they are touched, and copied when they are written.
-    /// The page that holds the part's end is copied too, for what follows must read as zero; where that
-    /// does not matter, a length rounded up to pages avoids the copy.
+    /// Maps a part of an object privately: `len` bytes from `start`, rounded up to pages; behind the part they
+    /// are zeroes. Pages are mapped when touched, and copied when written. The page with the part's end is
+    /// copied too, since what follows must read as zero; a length rounded up to pages avoids the copy.
     ///
     /// # Errors
     ///
@@ -26,7 +25,7 @@ impl<M: Files> AddressSpace<M> {
         start: u64,
         len: u64,
         prot: Prot,
-        part: Part<M>,
+        part: ObjectRange<M>,
     ) -> Result<(), Error> {
         let range = pages(start, len)?;
         let fits = part.len <= range.end - range.start;
@@ -74,7 +73,7 @@ impl<M: Files> AddressSpace<M> {
 
     /// Maps `len` bytes of zeroes, rounded up to pages, and returns where.
     ///
-    /// - With [`MapFlags::FIXED`], exactly at `hint`; mappings that are there give way.
+    /// - With [`MapFlags::FIXED`], exactly at `hint`; mappings there are replaced.
     /// - With [`MapFlags::FIXED_NOREPLACE`], with or without `FIXED`, exactly at `hint`, where
     ///   nothing may be.
     /// - Otherwise at `hint`, rounded down to a page, when it is not 0 and that range is free.
@@ -86,11 +85,10 @@ impl<M: Files> AddressSpace<M> {
     /// [`MapFlags::SHARED`] memory is the same memory in all spaces forked from this one. No flags
     /// at all ask for private memory that can be read and written, whatever `prot` says.
     ///
-    /// [`MapFlags::POPULATE`] fills the pages at once: with frames where they can be written, with
-    /// the common page of zeroes where they can only be read. The mapping is made before, and stays
-    /// when frames end midway; what was not filled is filled when touched. Linux has it so too.
-    /// [`MapFlags::NORESERVE`] asks for what is done anyway: whether memory is promised only when there
-    /// is enough is the machine's decision, not the program's.
+    /// [`MapFlags::POPULATE`] faults in the pages at once: with frames where they are writable, with the zero
+    /// page where they are only readable. If frames run out midway the mapping stays, and the rest is faulted
+    /// in when touched, as in Linux. [`MapFlags::NORESERVE`] has no effect: whether commitments are limited is
+    /// the machine's setting.
     ///
     /// # Errors
     ///
@@ -98,8 +96,8 @@ impl<M: Files> AddressSpace<M> {
     /// `SHARED` and `PRIVATE`, without `ANONYMOUS`, or unknown; and with `FIXED` or `FIXED_NOREPLACE`
     /// for a `hint` that is no page and a range that leaves the user half, with `FIXED` alone for one
     /// where something other than mappings is. [`Error::Occupied`] with `FIXED_NOREPLACE` where
-    /// anything is. [`Error::NoMemory`] when no place is wide enough, the machine does not promise
-    /// the memory, or without a record. What gives way takes no memory but a record, as for
+    /// anything is. [`Error::NoMemory`] when no place is wide enough, the commit limit is exceeded,
+    /// or without a record. Replacing mappings allocates nothing but a record, as for
     /// [`munmap`](Self::munmap).
     pub fn mmap(&mut self, hint: u64, len: u64, prot: Prot, flags: MapFlags) -> Result<u64, Error> {
         let (prot, flags) = checked(prot, flags)?;
@@ -126,7 +124,7 @@ impl<M: Files> AddressSpace<M> {
             false => None,
         };
         let mapping = Region::new(range.clone(), prot, RegionKind::Mapping, window);
-        // What gives way gives its promises to what comes.
+        // The commitment of replaced mappings is reused.
         let replaced = self.regions.within(range.clone());
         let replaced: u64 = replaced.map(|region| region.own_pages_in(&range)).sum();
         let more = mapping
@@ -138,7 +136,7 @@ impl<M: Files> AddressSpace<M> {
             space.regions.refill()?;
             if fixed {
                 space.cut_around(&range)?;
-                space.take_out(range.clone());
+                space.unmap_range(range.clone());
             }
             space.regions.insert_merged(mapping);
             Ok(())
@@ -149,7 +147,7 @@ impl<M: Files> AddressSpace<M> {
         Ok(start)
     }
 
-    /// New shared memory, for a range.
+    /// A window of new shared memory, for a range.
     fn shared_window(&self, range: &Range<u64>) -> Result<KArc<Window<M>>, Error> {
         let object = Object::anonymous(self.machine().clone(), range.end - range.start)?;
         Window::shared(KArc::try_new(object)?, range.start, &self.table)
@@ -178,7 +176,7 @@ impl<M: Files> AddressSpace<M> {
     }
 }
 
-/// The protection and the flags that a call means, if they mean anything.
+/// The effective protection and flags; an error if they are invalid.
 fn checked(prot: Prot, flags: MapFlags) -> Result<(Prot, MapFlags), Error> {
     if flags.is_empty() {
         return Ok((

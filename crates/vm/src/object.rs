@@ -1,17 +1,16 @@
-//! Memory objects: what can be mapped, with the frames that it has at the moment. An object answers one
-//! question: which frame is page `n`?
+//! Memory objects: what can be mapped, with its resident frames. An object answers one question: which frame is
+//! page `n`?
 //!
-//! There are two kinds, which differ in who makes a page that is missing (their [`Pager`]): shared
-//! anonymous memory gets zeroes, and a file is read. The objects of files are the page cache.
+//! There are two kinds, which differ in their [`Pager`], who provides a missing page: shared anonymous memory
+//! zeroes one, a file reads it. The objects of files are the page cache.
 //!
-//! The lock of an object guards its pages and the list of windows that map it. Nobody allocates, reads the
-//! disk or takes another sleeping lock with it held: what a change needs is made before, and then the
-//! object is looked at again.
+//! A lock guards the pages and the list of windows. Nobody allocates, reads the disk or takes another sleeping
+//! lock with it held: allocations come first, then the object is checked again.
 
 mod change;
+mod commit;
 mod mapped;
 mod pages;
-mod promise;
 mod rmap;
 
 use crate::Error;
@@ -23,26 +22,25 @@ use fallible::KVec;
 use frames::Pfn;
 use lock_api::{Mutex, MutexGuard};
 pub use mapped::Mapped;
-use pages::{Pages, Room, frames_for};
+use pages::{Pages, Preload, frames_for};
 use paging::PAGE;
 
-/// How often a file has changed, by writes and truncations. Who reads a page takes the version first, so
-/// that what was read before a change does not come into the object after it.
+/// The number of writes and truncations of a file. A reader of a page takes the version first, so that stale
+/// contents are not inserted into the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version(u64);
 
-/// Makes pages that an object does not have.
+/// Provides pages that an object does not have.
 pub trait Pager<M: Machine> {
-    /// Why a page cannot be had.
+    /// Why a page is not available.
     type Error: From<Error>;
 
-    /// A frame with the contents of a page, and the version that `object` had before they were read. The
-    /// object is not locked: it may have changed, or have got the page from somebody else, when this
-    /// returns.
+    /// A frame with the contents of a page, and the version of `object` before they were read. The object is
+    /// not locked: meanwhile it may change, or get the page from another caller.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the page from being read.
+    /// Whatever prevents reading the page.
     fn page_in(&self, object: &Object<M>, index: u64) -> Result<(Frame<M>, Version), Self::Error>;
 }
 
@@ -61,13 +59,13 @@ impl<M: Machine> Pager<M> for Zeroes {
 
 /// A page of an object.
 pub struct Page<M: Machine> {
-    /// Its frame, which stays as long as this lives.
+    /// Its frame, with a reference.
     pub frame: Frame<M>,
-    /// The object's [`size`](Object::size) when it had the page.
+    /// The object's [`size`](Object::size) at the lookup.
     pub size: u64,
 }
 
-/// A page of an object that is locked: the page cannot go out of it.
+/// A page of a locked object, which cannot be removed.
 pub(crate) struct LockedPage<'a, M: Machine> {
     object: &'a Object<M>,
     _state: MutexGuard<'a, M::ObjectLock, State<M>>,
@@ -75,7 +73,7 @@ pub(crate) struct LockedPage<'a, M: Machine> {
 }
 
 impl<M: Machine> LockedPage<'_, M> {
-    /// Its frame, and unlocks the object.
+    /// Takes a reference to the frame, and unlocks the object.
     pub(crate) fn into_frame(self) -> Frame<M> {
         self.object.machine.retain(self.pfn);
         Frame::adopt(&self.object.machine, self.pfn)
@@ -85,7 +83,7 @@ impl<M: Machine> LockedPage<'_, M> {
 /// What the lock guards.
 struct State<M: Machine> {
     pages: Pages,
-    /// One for each window, in the order in which they were made.
+    /// The windows, in order of creation.
     mapped: KVec<Mapped<M>>,
 }
 
@@ -96,15 +94,15 @@ pub struct Object<M: Machine> {
     size: AtomicU64,
     /// Changes under the lock.
     version: AtomicU64,
-    /// Pages that it has.
+    /// Resident pages.
     resident: AtomicUsize,
-    /// Pages that the machine has promised, with the tables above them.
-    promised: AtomicU64,
+    /// Committed pages; the frames of the tables above them are committed too.
+    committed: AtomicU64,
     state: Mutex<M::ObjectLock, State<M>>,
 }
 
 impl<M: Machine> Object<M> {
-    /// The machine that its frames are of.
+    /// The machine of its frames.
     pub fn machine(&self) -> &M {
         &self.machine
     }
@@ -115,7 +113,7 @@ impl<M: Machine> Object<M> {
             size: AtomicU64::new(size),
             version: AtomicU64::new(0),
             resident: AtomicUsize::new(0),
-            promised: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
             state: Mutex::new(State {
                 pages: Pages::new(pages),
                 mapped: KVec::new(),
@@ -123,21 +121,21 @@ impl<M: Machine> Object<M> {
         }
     }
 
-    /// A file of `size` bytes, of which nothing was read yet.
+    /// A file of `size` bytes, with no page read.
     pub fn file(machine: M, size: u64) -> Object<M> {
         Object::new(machine, size, 0)
     }
 
-    /// Anonymous memory of `len` bytes. It has no frame yet. It grows with the shared mappings that show
-    /// it, which have what they show promised.
+    /// Anonymous memory of `len` bytes, with no frame. It grows with its shared mappings, which commit what
+    /// they show.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`] where the machine does not promise as much.
+    /// [`Error::NoMemory`] beyond the commit limit.
     pub fn anonymous(machine: M, len: u64) -> Result<Object<M>, Error> {
         let pages = len.div_ceil(PAGE);
         let object = Object::new(machine, u64::MAX, pages);
-        object.promise(pages)?;
+        object.commit(pages)?;
         Ok(object)
     }
 
@@ -146,17 +144,17 @@ impl<M: Machine> Object<M> {
         self.size.load(Ordering::Acquire)
     }
 
-    /// The version at this moment.
+    /// The current version.
     pub fn version(&self) -> Version {
         Version(self.version.load(Ordering::Acquire))
     }
 
-    /// Pages that it has at this moment.
+    /// Resident pages.
     pub fn resident(&self) -> usize {
         self.resident.load(Ordering::Relaxed)
     }
 
-    /// Frames that an object with so many pages takes at most: pages, and tables that list them.
+    /// Frames for so many pages at most: pages, and tables that list them.
     pub fn frames_for(pages: u64) -> u64 {
         frames_for(pages)
     }
@@ -189,11 +187,11 @@ impl<M: Machine> Object<M> {
         })
     }
 
-    /// The page, made by `pager` if the object does not have it; `None` behind the end of the file.
+    /// The page, provided by `pager` if missing; `None` behind the end of the file.
     ///
     /// # Errors
     ///
-    /// What the pager says, or [`Error::NoMemory`] where the object cannot list the page.
+    /// The pager's error, or [`Error::NoMemory`] without memory to list the page.
     #[inline]
     pub fn page<P: Pager<M>>(&self, index: u64, pager: &P) -> Result<Option<Page<M>>, P::Error> {
         match self.find(index) {
@@ -213,15 +211,15 @@ impl<M: Machine> Object<M> {
         Ok(None)
     }
 
-    /// Adds a page, unless somebody else has: then theirs is the page. `None` when the object has changed
-    /// since `version`.
+    /// Adds a page, unless another caller has: then theirs is returned. `None` if the object has changed since
+    /// `version`.
     fn insert(
         &self,
         index: u64,
         frame: Frame<M>,
         version: Version,
     ) -> Result<Option<Page<M>>, Error> {
-        let mut room = Room::none(&self.machine);
+        let mut preload = Preload::none(&self.machine);
         loop {
             let mut state = self.state.lock();
             if self.version() != version {
@@ -232,17 +230,17 @@ impl<M: Machine> Object<M> {
                 return Ok(found);
             }
             let needs = state.pages.needs(&self.machine, index);
-            if state.pages.accept(&mut room, needs) {
+            if state.pages.accept(&mut preload, needs) {
                 self.machine.retain(frame.pfn());
                 let size = self.size();
                 state
                     .pages
-                    .insert(&self.machine, index, frame.pfn(), &mut room);
+                    .insert(&self.machine, index, frame.pfn(), &mut preload);
                 self.resident.fetch_add(1, Ordering::Relaxed);
                 return Ok(Some(Page { frame, size }));
             }
             drop(state);
-            room = Room::try_new(&self.machine, needs)?;
+            preload = Preload::try_new(&self.machine, needs)?;
         }
     }
 }
@@ -251,7 +249,7 @@ impl<M: Machine> Drop for Object<M> {
     fn drop(&mut self) {
         let state = self.state.get_mut();
         debug_assert!(state.mapped.is_empty(), "a window maps it still");
-        state.pages.take_out(&self.machine, 0, &mut |_| true);
-        self.machine.uncommit(frames_for(*self.promised.get_mut()));
+        state.pages.remove_pages(&self.machine, 0, &mut |_| true);
+        self.machine.uncommit(frames_for(*self.committed.get_mut()));
     }
 }

@@ -1,4 +1,4 @@
-//! Changing what a program may do with its pages.
+//! `mprotect`.
 
 use crate::region::with_read;
 use crate::unmap::pages_or_none;
@@ -7,17 +7,17 @@ use abi::Prot;
 use core::ops::Range;
 
 impl<M: Files> AddressSpace<M> {
-    /// Gives all pages from `start` for `len` bytes, rounded up to pages, the rights `prot`: those of
-    /// mappings, and of the heap, the stack and the program as well (a heap whose rights changed
-    /// goes on growing with memory that can be read and written). Rights that go are gone at once;
-    /// contents stay, also while no access is allowed. A length of 0 changes nothing.
+    /// Sets the protection of all pages from `start` for `len` bytes, rounded up to pages: of mappings, and of
+    /// the heap, the stack and the program too (a heap whose protection changed continues to grow with readable
+    /// and writable memory). Removed permissions take effect at once; contents stay, even while no access is
+    /// allowed. A length of 0 changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] when `start` is no page, the range leaves the user half, or `prot` is
-    /// unknown; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] where the machine does
-    /// not promise memory that becomes writable, without the records that cuts at both ends need, or without
-    /// the tables for large pages that are cut.
+    /// [`Error::Invalid`] when `start` is no page, the range leaves the user half, or `prot` is unknown;
+    /// [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] when memory that becomes writable is
+    /// beyond the commit limit, without the records to split regions at both ends, or without the tables to
+    /// split large pages.
     pub fn mprotect(&mut self, start: u64, len: u64, prot: Prot) -> Result<(), Error> {
         if !Prot::all().contains(prot) {
             return Err(Error::Invalid);
@@ -36,9 +36,9 @@ impl<M: Files> AddressSpace<M> {
     }
 
     fn protect_within(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Error> {
-        let spare = self.table.reserve(&range)?;
+        let prealloc = self.table.reserve(&range)?;
         self.cut_ends(&range)?;
-        self.table.own(&range, spare);
+        self.table.unshare(&range, prealloc);
         let mut at = range.start;
         while let Some(region) = self.regions.first_in(&(at..range.end)) {
             let first = region.start();
@@ -50,7 +50,7 @@ impl<M: Files> AddressSpace<M> {
         Ok(())
     }
 
-    /// Makes both ends of `range` borders between regions, or neither.
+    /// Splits the regions at both ends of `range`, or neither.
     fn cut_ends(&mut self, range: &Range<u64>) -> Result<(), Error> {
         let cut = self.regions.cut(range.start)?;
         if let Err(error) = self.regions.cut(range.end) {

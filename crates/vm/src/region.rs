@@ -1,4 +1,4 @@
-//! A region: a range of pages that a process may use in one way, and where their contents are from.
+//! Regions: ranges of pages with one protection and one source of contents (Linux: VMA; BSD: map entry).
 
 use crate::account::{Account, Extent};
 use crate::object::{Mapped, Object};
@@ -9,8 +9,8 @@ use core::ops::Range;
 use fallible::KArc;
 use paging::{PAGE, SUPERPAGE};
 
-/// What a region is for. Only a [`Mapping`](RegionKind::Mapping) can be unmapped or replaced by the
-/// program; the rest lives as long as the program (the heap as `sbrk` says).
+/// The kind of a region. A program can unmap or replace only a [`Mapping`](RegionKind::Mapping); the others
+/// live as long as the program, the heap as `sbrk` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegionKind {
     /// Part of the program's file that it does not write.
@@ -19,13 +19,13 @@ pub enum RegionKind {
     Data,
     /// Below the break.
     Heap,
-    /// The stack; with no rights at all, its guard.
+    /// The stack; without permissions, its guard.
     Stack,
     /// Made by `mmap`.
     Mapping,
 }
 
-/// Where the contents of a page come from when it is touched first.
+/// The source of a page's contents at its first touch.
 pub(crate) enum Source<'a, M: Files> {
     /// Zeroes.
     Zero,
@@ -33,15 +33,15 @@ pub(crate) enum Source<'a, M: Files> {
     Object { window: &'a Window<M>, valid: u64 },
 }
 
-/// A range of pages that are used in one way.
+/// A range of pages with one protection and one source of contents.
 pub struct Region<M: Files> {
     start: u64,
     end: u64,
     prot: Prot,
     kind: RegionKind,
-    /// The most that its rights have ever allowed: frames stay when rights go.
+    /// The highest charge that its permissions have ever required: frames stay when permissions are removed.
     account: Account,
-    /// The part of an object that it shows; none for private anonymous memory.
+    /// The window of an object; none for private anonymous memory.
     window: Option<KArc<Window<M>>>,
 }
 
@@ -65,12 +65,12 @@ impl<M: Files> Region<M> {
         region
     }
 
-    /// What the record of no region has.
+    /// The contents of an unused record.
     pub(crate) fn nothing() -> Region<M> {
         Region::new(0..0, Prot::empty(), RegionKind::Mapping, None)
     }
 
-    /// A region like this one, over `range`, which shows the same at each address.
+    /// The same region over another range, with the same contents at each address.
     pub(crate) fn over(&self, range: Range<u64>) -> Region<M> {
         self.with(range, self.window.clone())
     }
@@ -84,34 +84,34 @@ impl<M: Files> Region<M> {
         }
     }
 
-    /// The region, in another space with this page table.
+    /// A copy of the region for another space.
     pub(crate) fn forked(&self, table: &KArc<PageTable<M>>) -> Result<Region<M>, Error> {
         let window = self.window.as_ref();
         let window = window.map(|window| window.forked(table)).transpose()?;
         Ok(self.with(self.range(), window))
     }
 
-    /// What is at `from` and behind it, at another place.
+    /// A copy of the region from `from` on, at another place.
     pub(crate) fn moved(&self, from: u64, to: Range<u64>) -> Result<Region<M>, Error> {
         let window = self.window.as_ref();
         let window = window.map(|window| window.moved(from, to.start));
         Ok(self.with(to, window.transpose()?))
     }
 
-    /// The pages of `range` are unmapped, and the region stays.
-    pub(crate) fn keep_shared(&self, table: &PageTable<M>, range: &Range<u64>) {
+    /// Counts the pages of `range` that are unmapped while the region stays.
+    pub(crate) fn count_unmapped(&self, table: &PageTable<M>, range: &Range<u64>) {
         if let Some(window) = self.window.as_ref().filter(|window| window.is_shared()) {
             let unmapped = self.start.max(range.start)..self.end.min(range.end);
-            window.keep(table.pages_in(unmapped));
+            window.add_unmapped(table.pages_in(unmapped));
         }
     }
 
-    /// The window, if stores do not go to its object.
+    /// The window of a private mapping of an object.
     fn private_window(&self) -> Option<&Window<M>> {
         self.window.as_deref().filter(|window| !window.is_shared())
     }
 
-    /// What the region can take with these rights.
+    /// The charge with these permissions.
     pub(crate) fn account_with(&self, prot: Prot) -> Account {
         let own = match &self.window {
             None if self.reads_zero_page() => prot.contains(Prot::WRITE),
@@ -119,7 +119,7 @@ impl<M: Files> Region<M> {
             Some(window) => !window.is_shared() && prot.contains(Prot::WRITE),
         };
         let small = self.end - self.start < SUPERPAGE;
-        // What a file does not fill counts whatever the rights.
+        // Pages behind the end of the file are charged whatever the permissions.
         let file = self.private_window().is_some();
         match own {
             true => Account::Pages,
@@ -128,8 +128,8 @@ impl<M: Files> Region<M> {
         }
     }
 
-    /// The region, as far as accounting is concerned. Of a file that is not written, the pages that
-    /// the file fills are the cache's.
+    /// The region for accounting. Of a file mapping that is not writable, only the pages behind the end of the
+    /// file are charged.
     pub(crate) fn extent(&self) -> Extent {
         let size = self.end - self.start;
         let pages = match self.private_window() {
@@ -203,7 +203,7 @@ impl<M: Files> Region<M> {
         }
     }
 
-    /// What it takes more when the end moves up to `end`.
+    /// The additional charge if the end moves up to `end`.
     pub(crate) fn cost_of_growth(&self, end: u64) -> u64 {
         let old = self.extent();
         let file = self.private_window().is_some();
@@ -219,17 +219,17 @@ impl<M: Files> Region<M> {
         }
     }
 
-    /// What it can take.
+    /// What it is charged for.
     pub(crate) fn account(&self) -> Account {
         self.account
     }
 
-    /// From now on it can take as much as this.
+    /// Sets what it is charged for.
     pub(crate) fn set_account(&mut self, account: Account) {
         self.account = account;
     }
 
-    /// Frames that may be its own of the pages of `range`.
+    /// Pages of `range` that are charged as private frames.
     pub(crate) fn own_pages_in(&self, range: &Range<u64>) -> u64 {
         let (start, end) = (self.start.max(range.start), self.end.min(range.end));
         match self.account {
@@ -238,9 +238,9 @@ impl<M: Files> Region<M> {
         }
     }
 
-    /// Does `act` with shared memory promised as far as the region would show it with its end at
-    /// `end`; where that fails nothing more is promised than before.
-    pub(crate) fn promising_shared<T>(
+    /// Calls `act` with the shared object committed up to what the region shows with its end at `end`; undoes
+    /// the commit if `act` fails.
+    pub(crate) fn committing_shared<T>(
         &self,
         end: u64,
         act: impl FnOnce() -> Result<T, Error>,
@@ -249,21 +249,21 @@ impl<M: Files> Region<M> {
             return act();
         };
         let (object, wanted) = (window.object(), window.offset(end) / PAGE);
-        let old = object.promise(wanted)?;
-        act().inspect_err(|_| object.unpromise(wanted, old))
+        let old = object.commit(wanted)?;
+        act().inspect_err(|_| object.uncommit(wanted, old))
     }
 
-    /// Takes away what lies before `start`.
+    /// Moves the start up.
     pub(crate) fn trim_front(&mut self, start: u64) {
         self.start = start;
     }
 
-    /// Moves the end; what is gained shows what follows.
+    /// Moves the end; the pages added show what follows in the object.
     pub(crate) fn set_end(&mut self, end: u64) {
         self.end = end;
     }
 
-    /// Changes what the program may do here.
+    /// Changes the protection.
     pub(crate) fn set_prot(&mut self, prot: Prot) {
         if !prot.is_empty() {
             self.account = self.account.max(self.account_with(prot));
@@ -271,9 +271,8 @@ impl<M: Files> Region<M> {
         self.prot = with_read(prot);
     }
 
-    /// Whether a page of zeroes that is only read shows the common one. xv6's tests count on it that
-    /// reading the heap, the data and the stack takes memory; mappings are where programs keep what is
-    /// mostly empty.
+    /// Whether reading an untouched page maps the zero page. xv6's tests expect that reading the heap, the data
+    /// and the stack takes memory; mappings tend to be sparse.
     pub(crate) fn reads_zero_page(&self) -> bool {
         self.kind == RegionKind::Mapping
     }
@@ -283,8 +282,7 @@ impl<M: Files> Region<M> {
         self.window.is_none()
     }
 
-    /// Whether `next`, right behind, could be the same region: for parts of an object, when the second
-    /// shows what the first would show there.
+    /// Whether `next` is adjacent and can be merged: same attributes, and contents that continue.
     pub(crate) fn continues_in(&self, next: &Region<M>) -> bool {
         self.end == next.start
             && self.kind == next.kind
@@ -298,7 +296,7 @@ impl<M: Files> Region<M> {
     }
 }
 
-/// The rights with those that they bring along: what can be written can be read.
+/// The permissions with those that they imply: write implies read.
 pub(crate) fn with_read(prot: Prot) -> Prot {
     if prot.contains(Prot::WRITE) {
         prot | Prot::READ
@@ -313,12 +311,12 @@ mod tests {
 
     use super::*;
     use crate::tree::tests::Nowhere;
-    use crate::window::{Mappable, Part};
+    use crate::window::{Mappable, ObjectRange};
 
     /// Pages 10 to 19; the file's pages 3 to 6, and 100 bytes of its page 7.
     fn region() -> Region<Nowhere> {
         let object = Object::anonymous(Nowhere, 10 * PAGE).expect("memory");
-        let part = Part {
+        let part = ObjectRange {
             of: Mappable::Anonymous(KArc::try_new(object).expect("memory")),
             offset: 3 * PAGE,
             len: 4 * PAGE + 100,

@@ -20,7 +20,7 @@ impl<M: Files> AddressSpace<M> {
     /// [`Error::Invalid`] when `start` is no page, a length is 0 or beyond the user half, something
     /// other than mappings is in the range, or what shall grow is not of one kind with one set of
     /// rights; [`Error::NotMapped`] with a hole in the range; [`Error::NoMemory`] where there is no
-    /// room, the machine does not promise what is new, or without the records and tables that it takes.
+    /// room, beyond the commit limit, or without the records and tables that it takes.
     pub fn mremap(
         &mut self,
         start: u64,
@@ -39,7 +39,7 @@ impl<M: Files> AddressSpace<M> {
             return Ok(start);
         }
         if self.regions.find(start).is_some_and(|r| r.end() < old.end) {
-            self.level(&old)?;
+            self.merge_accounts(&old)?;
         }
         let region = self.regions.find(start).ok_or(Error::NotMapped)?;
         if region.end() < old.end {
@@ -48,7 +48,7 @@ impl<M: Files> AddressSpace<M> {
         let free = end <= abi::USER_TOP && self.regions.first_in(&(old.end..end)).is_none();
         if region.end() == old.end && free {
             let (region, more) = (region.over(region.range()), region.cost_of_growth(end));
-            return region.promising_shared(end, || {
+            return region.committing_shared(end, || {
                 self.committing(more, |space| {
                     let first = region.start();
                     space.regions.change(first, |region| region.set_end(end));
@@ -60,12 +60,12 @@ impl<M: Files> AddressSpace<M> {
         if !may_move {
             return Err(Error::NoMemory);
         }
-        self.move_away(old, size)
+        self.move_mapping(old, size)
     }
 
-    /// Makes one region of those in `range` that differ only in what they can take, because the program
-    /// has changed rights there and back.
-    fn level(&mut self, range: &Range<u64>) -> Result<(), Error> {
+    /// Merges the regions in `range` that differ only in their account, because the program has changed
+    /// permissions and restored them.
+    fn merge_accounts(&mut self, range: &Range<u64>) -> Result<(), Error> {
         let regions = self.regions.within(range.clone());
         let ends = regions.fold(range.clone(), |ends, region| {
             ends.start.min(region.start())..ends.end.max(region.end())
@@ -89,20 +89,20 @@ impl<M: Files> AddressSpace<M> {
         })
     }
 
-    /// Moves a part of one mapping to the lowest free place for `size` bytes.
-    fn move_away(&mut self, old: Range<u64>, size: u64) -> Result<u64, Error> {
+    /// Moves a part of one mapping to the lowest free range of `size` bytes.
+    fn move_mapping(&mut self, old: Range<u64>, size: u64) -> Result<u64, Error> {
         let area = abi::MMAP_BASE..abi::USER_TOP;
         let gap = self.regions.lowest_gap(size, area);
         let start = gap.ok_or(Error::NoMemory)?;
         let new = start..start + size;
         let region = self.regions.find(old.start).ok_or(Error::NotMapped)?;
         let moved = region.moved(old.start, new.clone())?;
-        // Frames that it has move with it.
+        // Its frames move with it.
         let own = region.own_pages_in(&old);
         let more = moved.extent().cost_of_insertion().saturating_sub(own);
         let end = new.end;
         let shown = moved.over(new.clone());
-        shown.promising_shared(end, || {
+        shown.committing_shared(end, || {
             self.committing(more, |space| space.move_to(old, new, moved))
         })
     }
@@ -115,18 +115,18 @@ impl<M: Files> AddressSpace<M> {
     ) -> Result<u64, Error> {
         let start = new.start;
         let moved = Node::try_new(moved)?;
-        let spare = self.table.reserve(&old)?;
-        let ready = self.table.make_way(&old, start);
+        let prealloc = self.table.reserve(&old)?;
+        let ready = self.table.prealloc_move(&old, start);
         if let Err(error) = ready.and_then(|()| self.cut_around(&old)) {
             self.table.clear(new.clone(), &new);
             return Err(error);
         }
-        self.table.own(&old, spare);
-        self.table.relocate(&old, start);
-        self.take_records_out(&old);
-        // Before the old place is cleared: a table that both places are in must not count as free.
+        self.table.unshare(&old, prealloc);
+        self.table.move_page_tables(&old, start);
+        self.remove_regions(&old);
+        // Inserted before the old range is cleared: a leaf table that spans both must not count as unused.
         self.regions.insert_merged(moved);
-        self.clear_free(old);
+        self.zap_range(old);
         Ok(start)
     }
 }

@@ -1,14 +1,12 @@
-//! Reservations: frames for 2 MiB of memory that may become a large page without a copy. Where a process
-//! begins to fill 2 MiB from their start, a free block is reserved, and each page touched there gets the
-//! frame at its own place in the block. When the last one is touched, the frames are a block and the pages
-//! a large page. (The idea is Navarro, Iyer, Druschel and Cox's: "Practical, transparent operating system
-//! support for superpages", OSDI 2002.)
+//! Reservations: blocks for 2 MiB of memory that may become a large page without a copy. When a process touches
+//! the first page of 2 MiB, a free block is reserved, and each page touched there gets the frame at its offset
+//! in the block. With the last one the pages are promoted to a large page. (Navarro, Iyer, Druschel and Cox:
+//! "Practical, transparent operating system support for superpages", OSDI 2002; FreeBSD's `vm_reserv`.)
 //!
-//! A reservation belongs to the address space. Each of its frames is claimed once, with one atomic
-//! instruction: by the fault that touches the page, or by whoever takes the unused ones back. So a fault
-//! takes no lock for it. The machine has a list of all reservations, locked when one is opened or closed and
-//! when memory is short: then all unused frames go back. The oldest reservation also gives way when another
-//! is opened and the list is full. So what is reserved counts as free memory.
+//! A reservation belongs to an address space. Each frame is claimed once, by one atomic operation: by the fault
+//! that touches the page, or by reclaim. So a fault takes no lock. The machine has a list of all reservations,
+//! locked when one is made or broken and for reclaim, which takes all unclaimed frames. If the list is full, a
+//! new reservation replaces the oldest. Unclaimed frames count as free memory.
 
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -16,16 +14,16 @@ use fallible::KArc;
 use frames::Pfn;
 use paging::{PAGE, SUPERPAGE};
 
-/// Reservations at a time, on the whole machine.
+/// Reservations on the machine, at most.
 pub const RESERVATIONS: usize = 8;
-/// Words of one bit a page.
+/// Words of the claimed bitmap, one bit per page.
 const WORDS: usize = (SUPERPAGE / PAGE / 64) as usize;
 
-/// A block reserved for 2 MiB of a space.
+/// A block reserved for 2 MiB of an address space.
 pub struct Reservation {
     start: u64,
     block: Pfn,
-    /// A bit for each frame that was claimed.
+    /// Bitmap of claimed frames.
     claimed: [AtomicU64; WORDS],
 }
 
@@ -46,7 +44,7 @@ impl Reservation {
         self.start < range.end && range.start < self.start + SUPERPAGE
     }
 
-    /// Claims the frame at the place of `addr`, unless that was done before.
+    /// Claims the frame for `addr`; `None` if it was claimed before.
     pub(crate) fn claim(&self, addr: u64) -> Option<Pfn> {
         let place = addr % SUPERPAGE / PAGE;
         let (word, bit) = (place as usize / 64, 1 << (place % 64));
@@ -54,21 +52,21 @@ impl Reservation {
         (before & bit == 0).then(|| self.block.plus(place as u32))
     }
 
-    /// Whether every frame was claimed, by whomever.
-    pub(crate) fn is_used_up(&self) -> bool {
+    /// Whether every frame was claimed, by faults or reclaim.
+    pub(crate) fn is_fully_claimed(&self) -> bool {
         let mut words = self.claimed.iter();
         words.all(|word| word.load(Ordering::Acquire) == u64::MAX)
     }
 
-    /// Frames that were not claimed.
+    /// Unclaimed frames.
     fn unclaimed(&self) -> usize {
         let words = self.claimed.iter();
         let unclaimed = words.map(|word| word.load(Ordering::Relaxed).count_zeros());
         unclaimed.sum::<u32>() as usize
     }
 
-    /// Claims what is left, to be released; how many frames.
-    pub(crate) fn give_back(&self, mut release: impl FnMut(Pfn)) -> usize {
+    /// Claims and releases all unclaimed frames; returns how many.
+    pub(crate) fn reclaim(&self, mut release: impl FnMut(Pfn)) -> usize {
         let mut count = 0;
         for (first, word) in (0..).step_by(64).zip(&self.claimed) {
             let mut rest = !word.swap(u64::MAX, Ordering::AcqRel);
@@ -82,7 +80,7 @@ impl Reservation {
     }
 }
 
-/// A list of reservations, the oldest first: those of a space, and those of a machine
+/// A list of reservations, oldest first: those of a space, and those of a machine
 /// ([`Machine::reservations`](crate::Machine::reservations)).
 #[derive(Default)]
 pub struct Reservations([Option<KArc<Reservation>>; RESERVATIONS]);
@@ -94,7 +92,7 @@ impl Reservations {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &KArc<Reservation>> {
-        // Those that there are come first.
+        // Used entries come first.
         self.0.iter().map_while(Option::as_ref)
     }
 
@@ -102,7 +100,7 @@ impl Reservations {
         self.iter().next().is_none()
     }
 
-    /// Adds one, and takes the oldest out if there is no room.
+    /// Adds a reservation; if the list is full, removes and returns the oldest.
     pub(crate) fn add(&mut self, new: KArc<Reservation>) -> Option<KArc<Reservation>> {
         match self.0.iter_mut().find(|place| place.is_none()) {
             Some(place) => place.replace(new),
@@ -113,7 +111,7 @@ impl Reservations {
         }
     }
 
-    /// Takes the first one out that is such.
+    /// Removes the first one that matches.
     pub(crate) fn remove(
         &mut self,
         is_such: impl Fn(&KArc<Reservation>) -> bool,
@@ -125,12 +123,12 @@ impl Reservations {
         removed
     }
 
-    /// Takes all frames that are reserved and not used, to be released; how many.
-    pub fn give_back(&self, mut release: impl FnMut(Pfn)) -> usize {
-        self.iter().map(|one| one.give_back(&mut release)).sum()
+    /// Claims and releases all unclaimed frames; returns how many.
+    pub fn reclaim(&self, mut release: impl FnMut(Pfn)) -> usize {
+        self.iter().map(|one| one.reclaim(&mut release)).sum()
     }
 
-    /// Frames that are reserved and not used.
+    /// Unclaimed frames.
     pub fn frames(&self) -> usize {
         self.iter().map(|one| one.unclaimed()).sum()
     }

@@ -1,5 +1,4 @@
-//! The heap's end follows the break. It is one region, unless the program has given parts of it other
-//! rights.
+//! `sbrk`. The heap is one region, unless the program has changed permissions of parts of it.
 
 use crate::heap::Heap;
 use crate::tree::Node;
@@ -8,13 +7,13 @@ use abi::Prot;
 use paging::{page_down, page_up};
 
 impl<M: Files> AddressSpace<M> {
-    /// The break starts here, at any byte; a heap that was there before is given back. A page that
-    /// `base` lies in the middle of belongs to the heap unless a region has it. It takes no memory.
+    /// Sets the start of the heap, and the break, to any byte; frees an older heap. The page that contains
+    /// `base` belongs to the heap unless a region has it. It allocates nothing.
     pub fn set_heap(&mut self, base: u64) {
         let old = self.heap;
         let range = old.first..old.end(old.brk);
-        self.take_out(range);
-        self.settle();
+        self.unmap_range(range);
+        self.uncommit_surplus();
         let base = base.min(abi::USER_TOP);
         let page = page_down(base);
         let taken = page < base && self.regions.find(page).is_some();
@@ -41,8 +40,8 @@ impl<M: Files> AddressSpace<M> {
     /// # Errors
     ///
     /// [`Error::Invalid`] below the heap's base, [`Error::NoMemory`] when another region or the end of the
-    /// user half is in the way, the machine does not promise the memory, or there is no record for the
-    /// first page, or for one behind a page whose rights were changed. Shrinking does not fail for want of
+    /// user half is in the way, beyond the commit limit, or without a record for the
+    /// first page, or for one behind a page with other protection. Shrinking does not fail for want of
     /// memory.
     pub fn sbrk(&mut self, delta: i64) -> Result<u64, Error> {
         let Heap { base, brk: old, .. } = self.heap;
@@ -58,8 +57,8 @@ impl<M: Files> AddressSpace<M> {
             self.grow_heap(old_end, new_end)?;
         } else if new_end < old_end {
             let range = new_end..old_end;
-            self.take_out(range);
-            self.settle();
+            self.unmap_range(range);
+            self.uncommit_surplus();
         }
         self.heap.brk = new;
         Ok(old)

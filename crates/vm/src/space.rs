@@ -1,9 +1,9 @@
 //! The address space itself: what it holds, and what can be asked of it.
 
+use crate::commitment::Commitment;
 use crate::heap::Heap;
-use crate::promise::Promise;
 use crate::tree::{Node, RegionTree};
-use crate::{Error, Files, PageTable, Region, Regions, reserve};
+use crate::{Error, Files, PageTable, Region, Regions, page_alloc};
 use abi::Prot;
 use core::ops::Range;
 use fallible::KArc;
@@ -13,32 +13,32 @@ use paging::page_down;
 /// Programs have the lower half of what the page tables translate.
 const _: () = assert!(abi::MAXVA == 1 << (paging::ADDRESS_BITS - 1));
 
-/// What a space has at the moment, in pages unless said.
+/// Sizes of a space, in pages unless noted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Pages of the space's own, see [`PageTable::resident`].
+    /// Resident pages, see [`PageTable::resident`].
     pub resident: usize,
     /// Large pages (2 MiB) among them, each counted once here and as 512 pages there.
     pub large: usize,
     /// Number of regions.
     pub regions: usize,
-    /// Pages of page table, the root among them, and also those that a fork left to several spaces.
+    /// Page-table pages, including the root and shared ones.
     pub page_tables: usize,
     /// Pages in all regions, touched or not.
     pub size: usize,
 }
 
-/// A process's memory. Dropping it gives everything back; no hart may run on its table then.
+/// A process's memory. Dropping it frees everything; no hart may run on its table then.
 ///
-/// It has no lock but that of the table's entries: whoever shares it wraps it in one. All addresses are user
+/// It has no lock but that of the table's entries: whoever shares it locks it. All addresses are user
 /// addresses.
 pub struct AddressSpace<M: Files> {
     pub(crate) table: KArc<PageTable<M>>,
     pub(crate) regions: RegionTree<M>,
     pub(crate) heap: Heap,
-    pub(crate) reservations: reserve::Own,
-    /// Taken back last, when the frames are.
-    pub(crate) promise: Promise<M>,
+    pub(crate) reservations: page_alloc::SpaceReservations,
+    /// Dropped last, after the frames.
+    pub(crate) commitment: Commitment<M>,
 }
 
 impl<M: Files> AddressSpace<M> {
@@ -58,13 +58,13 @@ impl<M: Files> AddressSpace<M> {
         regions: RegionTree<M>,
         heap: Heap,
     ) -> Result<Self, Error> {
-        let promise = Promise::new(table.machine().clone(), regions.committed() + 1)?;
+        let commitment = Commitment::new(table.machine().clone(), regions.committed() + 1)?;
         let space = AddressSpace {
             table,
             regions,
             heap,
             reservations: None,
-            promise,
+            commitment,
         };
         space.count_records();
         Ok(space)
@@ -75,26 +75,24 @@ impl<M: Files> AddressSpace<M> {
         self.table.root()
     }
 
-    /// The page table, for who runs the space, reads its counts, or takes pages out of it. Dropping the
-    /// space flushes nothing: who gives out ASIDs (as [`asid`](crate::asid) does) sees to it that a TLB
-    /// has nothing under one that another space gets.
+    /// The page table, for running the space, reading its counters, and reverse mapping. Dropping the space
+    /// flushes nothing: whoever assigns ASIDs (as [`asid`](crate::asid) does) flushes before an ASID is reused.
     pub fn page_table(&self) -> &KArc<PageTable<M>> {
         &self.table
     }
 
-    /// Pages of its own: [`Stats::resident`] without the walk over the regions that
-    /// the other numbers cost.
+    /// Resident pages: [`Stats::resident`] without the walk over the regions that the other numbers cost.
     pub fn resident(&self) -> usize {
         self.table.resident()
     }
 
-    /// Keeps the count of the pages that the records of its regions take.
+    /// Updates the count of pages that the region records take.
     pub(crate) fn count_records(&self) {
         let bytes = self.regions.len() * size_of::<Node<M>>();
         self.table.set_records(bytes / abi::PAGE_SIZE);
     }
 
-    /// Sizes, as they are now.
+    /// Current sizes.
     pub fn stats(&self) -> Stats {
         let bytes: u64 = self
             .regions()
@@ -119,9 +117,9 @@ impl<M: Files> AddressSpace<M> {
         self.regions.find(addr)
     }
 
-    /// The frame behind the page that `addr` is in and what the hardware lets a program do with it
-    /// now; `None` where an access would fault. A page that was never written may show the common
-    /// page of zeroes, and a page without write access may get it by a fault.
+    /// The frame of the page at `addr`, and the permissions that its entry gives a program now; `None` where an
+    /// access would fault. A page that was never written may show the zero page, and a page without write
+    /// access may get it by a fault.
     pub fn translate(&self, addr: u64) -> Option<(Pfn, Prot)> {
         if addr >= abi::USER_TOP {
             return None;
@@ -133,16 +131,16 @@ impl<M: Files> AddressSpace<M> {
         self.table.machine()
     }
 
-    /// Nothing more will be filled in `range`.
+    /// Breaks the reservations that overlap `range`.
     #[inline]
-    pub(crate) fn close_reservations(&mut self, range: &Range<u64>) {
-        reserve::close(&mut self.reservations, self.table.machine(), range);
+    pub(crate) fn break_reservations(&mut self, range: &Range<u64>) {
+        page_alloc::break_reservations(&mut self.reservations, self.table.machine(), range);
     }
 }
 
 impl<M: Files> Drop for AddressSpace<M> {
     fn drop(&mut self) {
-        self.close_reservations(&(0..abi::MAXVA));
+        self.break_reservations(&(0..abi::MAXVA));
         self.table.close();
         let mut end = 0;
         while let Some(region) = self.regions.ending_after(end) {
@@ -151,7 +149,7 @@ impl<M: Files> Drop for AddressSpace<M> {
                 .regions
                 .ending_after(end)
                 .map_or(abi::MAXVA, Region::start);
-            // What lies below is cleared already, and nothing flushes what no hart runs on.
+            // Everything below is cleared, and no hart runs on the table, so nothing is flushed.
             self.table.tear_down(region.range(), &(0..next));
         }
         self.table.cleared();

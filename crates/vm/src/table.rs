@@ -1,38 +1,36 @@
-//! The page table of a space: putting pages in, taking them out, and what that means for references,
-//! counts and TLBs. Tables are walked with the cursor of the crate `paging`.
+//! The page table of an address space: mapping and unmapping pages, with reference counts, resident counts and
+//! TLB flushes. The cursor of the crate `paging` walks the tables.
 //!
-//! Entries change under a lock of their own ([`PageTable::change`]), because others than the owner of
-//! the space may change them too: who holds a page that the space maps can take it out. The owner alone
-//! puts entries where there are none, and links and unlinks tables. So it may walk without the lock, and
-//! finds at most that an entry has gone or has lost rights when it has taken it. Nobody allocates or
-//! waits with the lock held: what it takes is reserved first.
+//! A spin lock guards the entries ([`PageTable::change`]), because reverse mapping changes them too: whoever
+//! locks an object can unmap its pages from every space. Only the owner of the space sets empty entries and
+//! links or unlinks tables. So the owner walks without the lock, and checks the entry again with it: at most,
+//! the entry is gone or lost permissions. Nobody allocates or sleeps with the lock held; frames are reserved
+//! first.
 //!
-//! What goes is freed in three steps, as by Linux's `mmu_gather`: change the entries; flush every TLB that
-//! may have them; then free. A hart may walk a table, and store to a page, as long as its TLB has the way
-//! there.
+//! Freeing takes three steps, as with Linux's `mmu_gather`: change the entries, flush every TLB that may have
+//! them, free. Until the flush a hart may still walk an unlinked table or store to an unmapped page.
 //!
-//! 2 MiB are a large page, or a table of pages. After a fork such a table may belong to several
-//! spaces. It has one reference to each of its pages then, no matter how many spaces have it; none
-//! of its entries is writable; and nobody changes it: who needs to, gets a table of its own first
-//! (`own.rs`), from a frame that the fork has put aside (`spares.rs`). Frames that a table which is nobody
-//! else's names once are this space's alone.
+//! 2 MiB are a large page or a leaf table. Fork lets several spaces share a leaf table. A shared table holds
+//! one reference to each of its pages, regardless of how many spaces link it; none of its entries is writable;
+//! and only reverse mapping changes it. A space unshares the table before it changes an entry (`unshare.rs`),
+//! with a frame that fork deposited (`deposit.rs`).
 
 mod clear;
+mod copy_range;
+mod deposit;
 mod large;
-mod own;
+mod move_page_tables;
 mod protect;
-mod put;
-mod relocate;
+mod pte;
 mod rmap;
-mod share;
-mod spares;
+mod unshare;
 
-pub(crate) use put::Room;
+pub(crate) use copy_range::CopyRange;
+pub(crate) use pte::PteAlloc;
 pub use rmap::Mappings;
-pub(crate) use rmap::{Act, Walk};
-pub(crate) use share::Sharing;
+pub(crate) use rmap::{RmapOp, RmapWalk};
 
-use crate::machine::{Frame, Spare};
+use crate::machine::{Frame, Prealloc};
 use crate::{Error, Flush, Machine};
 use abi::{Prot, Use};
 use core::ops::Range;
@@ -42,45 +40,46 @@ use frames::Pfn;
 use lock_api::{Mutex, MutexGuard};
 use paging::{Cursor, Entry, Leaf, Level, PAGE, Slot};
 
-/// The page table of an address space, with counts of what it has. It can be held by others than the
-/// space: they see it empty when the space has gone.
+/// The page table of an address space and its counters. Others can hold a reference: they see an empty table
+/// after the space is dropped.
 pub struct PageTable<M: Machine> {
     machine: M,
     root: Pfn,
     context: M::Context,
-    /// Frames that forks put aside. The owner of the space alone puts in and takes out.
-    spares: Mutex<M::EntriesLock, Spare<M>>,
-    spare_count: Count,
+    /// Frames that forks deposited. Only the owner of the space pushes and pops.
+    deposits: Mutex<M::EntriesLock, Prealloc<M>>,
+    deposit_count: Counter,
     entries: Mutex<M::EntriesLock, State>,
-    /// Whether entries have changed that some TLB may have still. Set with the entries locked; the owner
-    /// clears it when it has flushed.
-    unflushed: AtomicBool,
-    /// Tables below the root, those that other spaces have too among them.
-    tables: Count,
+    /// Set, with the entries locked, when entries changed and are not flushed yet; the owner clears it after
+    /// the flush. As Linux's `mm_tlb_flush_pending`.
+    tlb_flush_pending: AtomicBool,
+    /// Tables below the root, including shared ones.
+    tables: Counter,
     /// Large pages.
-    large: Count,
-    /// Pages of the space's own: private ones, and those of shared mappings.
-    resident: Count,
-    /// Pages of the records of the space's regions.
-    records: Count,
-    /// Pages of shared memory that the space keeps, because it maps them, but has no entry for any more.
-    kept: Count,
+    large: Counter,
+    /// Resident pages: private ones and those of shared mappings; not borrowed ones.
+    resident: Counter,
+    /// Pages of the region records.
+    records: Counter,
+    /// Pages of shared objects that the space unmapped while their region stayed: they are freed with the
+    /// space.
+    shared_unmapped: Counter,
 }
 
-/// What the lock of the entries guards besides them.
+/// What the entries' lock guards besides the entries.
 #[derive(Default)]
 struct State {
-    /// Its space goes, and nobody else looks into it any more.
-    gone: bool,
-    /// How many of the [resident](PageTable::resident) pages others than the owner have taken out.
-    taken: u64,
+    /// The space is being dropped; reverse mapping skips it.
+    closed: bool,
+    /// Number of [resident](PageTable::resident) pages that reverse mapping has unmapped.
+    rmap_unmapped: u64,
 }
 
-/// A count that anybody may read at any time, of what is fewer than the pages of user addresses.
+/// A counter that is read without a lock; less than the number of user pages.
 #[derive(Default)]
-struct Count(AtomicU32);
+struct Counter(AtomicU32);
 
-impl Count {
+impl Counter {
     fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed) as usize
     }
@@ -101,29 +100,29 @@ impl Count {
 const _: () = assert!(abi::MAXVA / PAGE < u32::MAX as u64);
 
 impl<M: Machine> PageTable<M> {
-    /// A table with the kernel's half.
+    /// A root table with the kernel half.
     pub(crate) fn try_new(machine: M) -> Result<KArc<PageTable<M>>, Error> {
         let root = Frame::zeroed(&machine).ok_or(Error::NoMemory)?;
         machine.label(root.pfn(), Use::PageTable);
         machine.init_root(root.pfn());
         let context = machine.new_context(root.pfn());
         Ok(KArc::try_new(PageTable {
-            spares: Mutex::new(Spare::none(&machine)),
-            spare_count: Count::default(),
+            deposits: Mutex::new(Prealloc::none(&machine)),
+            deposit_count: Counter::default(),
             machine,
             root: root.into_pfn(),
             context,
             entries: Mutex::default(),
-            unflushed: AtomicBool::new(false),
-            tables: Count::default(),
-            large: Count::default(),
-            resident: Count::default(),
-            records: Count::default(),
-            kept: Count::default(),
+            tlb_flush_pending: AtomicBool::new(false),
+            tables: Counter::default(),
+            large: Counter::default(),
+            resident: Counter::default(),
+            records: Counter::default(),
+            shared_unmapped: Counter::default(),
         })?)
     }
 
-    /// What it takes to run in the space.
+    /// What a hart loads to run in the space.
     pub fn context(&self) -> &M::Context {
         &self.context
     }
@@ -133,48 +132,48 @@ impl<M: Machine> PageTable<M> {
         self.root
     }
 
-    /// Pages of table, the root among them.
+    /// Page-table pages, including the root.
     pub fn tables(&self) -> usize {
         self.tables.get() + 1
     }
 
-    /// Pages of the space's own: private anonymous ones, and those of shared mappings. What it shows of
-    /// files privately is the page cache's, and counted by a walk only ([`AddressSpace::usage`]).
+    /// Resident pages: private anonymous ones and those of shared mappings. Pages of privately mapped files
+    /// belong to the page cache; only [`AddressSpace::usage`] counts them, by a walk.
     ///
     /// [`AddressSpace::usage`]: crate::AddressSpace::usage
     pub fn resident(&self) -> usize {
         self.resident.get()
     }
 
-    /// [`resident`](Self::resident) without those that `shared` counts, pages of shared mappings: at one
-    /// moment, as others may take some of these out at any time.
+    /// [`resident`](Self::resident) minus the result of `shared`, which counts pages of shared mappings;
+    /// retried if reverse mapping unmapped one meanwhile.
     pub(crate) fn private(&self, shared: impl Fn() -> usize) -> usize {
         loop {
-            let before = self.lock().taken;
+            let before = self.lock().rmap_unmapped;
             let shared = shared();
             let state = self.lock();
-            if state.taken == before {
+            if state.rmap_unmapped == before {
                 return self.resident.get() - shared;
             }
         }
     }
 
-    /// Pages that the records of the space's regions take, rounded down.
+    /// Pages of the region records, rounded down.
     pub fn records(&self) -> usize {
         self.records.get()
     }
 
-    /// Pages of shared memory that go with the space's mappings, though it has no entry for them any more.
-    pub fn kept(&self) -> usize {
-        self.kept.get()
+    /// Pages of shared objects that are freed with the space although it has no entry for them.
+    pub fn shared_unmapped(&self) -> usize {
+        self.shared_unmapped.get()
     }
 
-    pub(crate) fn add_kept(&self, pages: usize) {
-        self.kept.add(pages);
+    pub(crate) fn add_shared_unmapped(&self, pages: usize) {
+        self.shared_unmapped.add(pages);
     }
 
-    pub(crate) fn sub_kept(&self, pages: usize) {
-        self.kept.sub(pages);
+    pub(crate) fn sub_shared_unmapped(&self, pages: usize) {
+        self.shared_unmapped.sub(pages);
     }
 
     pub(crate) fn set_records(&self, pages: usize) {
@@ -190,47 +189,46 @@ impl<M: Machine> PageTable<M> {
         &self.machine
     }
 
-    /// The right to change entries. Who takes rights or frames away has TLBs flushed before it lets the
-    /// space go on, or frees anything.
+    /// Locks the entries. Whoever removes permissions or frames flushes the TLBs before the space continues or
+    /// a frame is freed.
     fn lock(&self) -> MutexGuard<'_, M::EntriesLock, State> {
         self.entries.lock()
     }
 
-    /// Changes entries. `act` tells what that makes stale; when this returns no TLB has it any more, and what
-    /// `act` has taken out can be freed.
+    /// Changes entries. `act` reports what must be flushed; on return no TLB has it, and what `act` took out
+    /// can be freed.
     #[inline(always)]
     fn change<R>(&self, act: impl FnOnce(&mut Flush) -> R) -> R {
         let _entries = self.lock();
         let mut stale = Flush::Nothing;
-        let gone = act(&mut stale);
+        let result = act(&mut stale);
         self.shoot_down(stale);
-        gone
+        result
     }
 
-    /// As [`change`](Self::change), but what it makes stale is flushed later ([`flush`](Self::flush)). Who
-    /// takes the lock until then flushes for itself.
+    /// As [`change`](Self::change), but the owner flushes later ([`flush`](Self::flush)). Reverse mapping that
+    /// takes the lock before then flushes too.
     #[inline(always)]
-    fn change_unflushed<R>(&self, act: impl FnOnce() -> R) -> R {
+    fn change_deferred<R>(&self, act: impl FnOnce() -> R) -> R {
         let _entries = self.lock();
-        self.unflushed.store(true, Ordering::Relaxed);
+        self.tlb_flush_pending.store(true, Ordering::Relaxed);
         act()
     }
 
-    /// Flushes what changed in [`change_unflushed`](Self::change_unflushed).
+    /// Flushes the changes of [`change_deferred`](Self::change_deferred).
     #[inline]
     fn flush(&self, stale: Flush) {
         self.shoot_down(stale);
-        self.unflushed.store(false, Ordering::Release);
+        self.tlb_flush_pending.store(false, Ordering::Release);
     }
 
-    /// The right to look into a table of pages that others have too: one of them may take a page of an
-    /// object out of it.
-    fn lock_common(&self, table: Pfn) -> Option<MutexGuard<'_, M::TableLock, ()>> {
-        let common = !self.machine.is_unique(table);
-        common.then(|| self.machine.table_lock(table).lock())
+    /// Locks a leaf table if it is shared: reverse mapping may unmap pages in it through another space.
+    fn lock_shared_table(&self, table: Pfn) -> Option<MutexGuard<'_, M::TableLock, ()>> {
+        let shared_table = !self.machine.is_unique(table);
+        shared_table.then(|| self.machine.table_lock(table).lock())
     }
 
-    /// Flushes TLBs wherever the space is active or was.
+    /// Flushes the TLBs of all harts where the space is or was active.
     #[inline]
     pub(crate) fn shoot_down(&self, stale: Flush) {
         if stale != Flush::Nothing {
@@ -238,33 +236,31 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
-    /// Flushes this hart's TLB, for an entry that has more rights than the TLB may have.
+    /// Flushes this hart's TLB after an entry gained permissions.
     pub(crate) fn flush_here(&self, stale: Flush) {
         self.machine.flush_here(&self.context, stale);
     }
 
-    /// The entry of `level` for `addr`, or the one above that the walk ends at.
+    /// The entry of `level` for `addr`, or the one above it where the walk ends.
     #[inline(never)]
     fn at(&self, level: Level, addr: u64) -> Cursor<M> {
         Cursor::new(self.machine.clone(), self.root, addr).look_up(level)
     }
 
-    /// The entry for the page at `addr`, an address of the user half; that of the superpage it is in;
-    /// or the empty one that is in the way of both.
+    /// The leaf entry for user address `addr`, that of its superpage, or the empty entry where the walk ends.
     pub(crate) fn look_up(&self, addr: u64) -> Cursor<M> {
         self.at(Level::LEAF, addr)
     }
 
-    /// What the page at `addr`, an address of the user half, has in the table: in a superpage, its part.
+    /// The leaf entry of the page at user address `addr`; for a superpage, that of the base page in it.
     pub(crate) fn leaf(&self, addr: u64) -> Option<Leaf> {
         let cursor = self.look_up(addr);
         let leaf = cursor.entry().leaf()?;
-        Some(leaf.part(cursor.level(), addr))
+        Some(leaf.page_at(cursor.level(), addr))
     }
 
-    /// The frame behind the page at `addr`, an address of the user half, and what a program may do
-    /// with it; `None` where an access would fault. It goes by what the format allows, pages of all
-    /// sizes, not by what this module makes.
+    /// The frame of the page at user address `addr`, and the permissions of a program; `None` where an access
+    /// would fault. Handles whatever the format allows, including superpages of any size.
     pub(crate) fn translate(&self, addr: u64) -> Option<(Pfn, Prot)> {
         let cursor = self.look_up(addr);
         let leaf = cursor.entry().leaf()?;
@@ -272,38 +268,38 @@ impl<M: Machine> PageTable<M> {
         Some((pfn, leaf.prot())).filter(|(_, prot)| !prot.is_empty())
     }
 
-    /// The superpages and tables of pages in `range`, in order, each with the part of the range that it
-    /// is for. The entries that have come by may change meanwhile.
+    /// The superpages and leaf tables in `range`, in order, each with the part of the range that it spans.
+    /// Entries already visited may change meanwhile.
     fn chunks(&self, range: &Range<u64>) -> impl Iterator<Item = (Entry, Range<u64>)> + use<M> {
         let cursor = Cursor::new(self.machine.clone(), self.root, range.start);
         cursor.entries(Level::SUPERPAGE, range.end)
     }
 
-    /// The places of a table of pages for `range`, which is within its span.
+    /// The slots of a leaf table for `range`, which is within its span.
     #[inline(always)]
     fn pages(&self, table: Pfn, range: &Range<u64>) -> impl Iterator<Item = (u64, Slot<'_>)> {
         self.machine.slots(table, Level::LEAF, range)
     }
 
-    /// All places of a table of pages.
+    /// All slots of a leaf table.
     #[inline(always)]
     fn all_pages(&self, table: Pfn) -> impl Iterator<Item = Slot<'_>> {
         self.machine.all_slots(table, Level::LEAF)
     }
 
-    /// Whether the table has a reference to the page's frame.
+    /// Whether the entry holds a reference to its frame; the zero page is not counted.
     #[inline(always)]
-    fn holds(&self, leaf: &Leaf) -> bool {
+    fn has_ref(&self, leaf: &Leaf) -> bool {
         !leaf.is_borrowed() || leaf.pfn() != self.machine.zero_page()
     }
 
-    /// Pages of the space's own in a part of a table.
+    /// Resident pages in a part of a leaf table.
     fn pages_among(&self, table: Pfn, range: &Range<u64>) -> usize {
         let leaves = self.pages(table, range).filter_map(|(_, slot)| slot.leaf());
         leaves.filter(|leaf| !leaf.is_borrowed()).count()
     }
 
-    /// Pages of `range` that are the space's own.
+    /// Resident pages of `range`.
     pub(crate) fn pages_in(&self, range: Range<u64>) -> usize {
         let pages = self.chunks(&range).map(|(entry, inside)| match entry {
             Entry::Empty => 0,
@@ -314,7 +310,7 @@ impl<M: Machine> PageTable<M> {
     }
 }
 
-/// Gives back the root. Everything below must have been cleared.
+/// Frees the root. Everything below must be cleared.
 impl<M: Machine> Drop for PageTable<M> {
     fn drop(&mut self) {
         debug_assert_eq!(

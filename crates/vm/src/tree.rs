@@ -1,6 +1,6 @@
-//! The regions of an address space, in order of address: an AVL tree in which every node also knows
-//! the extent of its subtree and the widest gap inside it. So the region of an address, its
-//! neighbours, and the lowest gap of a given size are all found on one way down.
+//! The regions of an address space, in order of address: an AVL tree in which every node also has the extent of
+//! its subtree and the widest gap in it. So the region of an address, its neighbours, and the lowest gap of a
+//! given size are each found in one descent.
 
 mod node;
 #[cfg(test)]
@@ -17,9 +17,9 @@ use node::{Link, Search, change, forked, gap_below, insert, remove};
 pub(crate) struct RegionTree<M: Files> {
     root: Link<M>,
     len: usize,
-    /// Frames that all regions together may come to have, with their tables.
+    /// The charge of all regions, with their page tables.
     committed: u64,
-    /// A record for a cut that finds no memory. Who has mapped memory has one.
+    /// A preallocated record for a split without memory. A space with mappings has one.
     spare: Link<M>,
 }
 
@@ -47,12 +47,12 @@ impl<M: Files> RegionTree<M> {
         Ok(tree)
     }
 
-    /// Frames that the regions may come to have, with their page tables but the root.
+    /// The charge of all regions, with their page tables except the root.
     pub(crate) fn committed(&self) -> u64 {
         self.committed
     }
 
-    /// Counts what changes when `old` becomes `new`, which lies where nothing but `old` was.
+    /// Updates the charge when `old` becomes `new`; nothing else is in its range.
     fn recount(&mut self, old: Option<Extent>, new: Option<Extent>) {
         let change = match (old, new) {
             (Some(old), Some(new)) if old.ends_like(new) => new.pages as i64 - old.pages as i64,
@@ -233,7 +233,7 @@ impl<M: Files> RegionTree<M> {
         Ok(())
     }
 
-    /// Makes one region of two that meet at `at` and agree; tells whether there were such.
+    /// Merges two regions that meet at `at`, if they match; returns whether it did.
     pub(crate) fn join(&mut self, at: u64) -> bool {
         let (Some(before), Some(after)) = (self.starting_below(at), self.find(at)) else {
             return false;
@@ -247,7 +247,7 @@ impl<M: Files> RegionTree<M> {
         true
     }
 
-    /// Joins what agrees at every border from `range.start` to `range.end`, both among them.
+    /// Merges matching regions at every border from `range.start` to `range.end`, inclusive.
     pub(crate) fn join_all(&mut self, range: Range<u64>) {
         let mut at = range.start;
         self.join(at);

@@ -1,4 +1,4 @@
-//! Taking mappings away.
+//! Unmapping.
 
 use crate::{AddressSpace, Error, Files, Region, RegionKind};
 use core::ops::Range;
@@ -24,8 +24,8 @@ pub(crate) fn pages_or_none(start: u64, len: u64) -> Result<Range<u64>, Error> {
 }
 
 impl<M: Files> AddressSpace<M> {
-    /// Takes away all mappings, or parts of mappings, from `start` for `len` bytes, rounded up to
-    /// pages. There may be holes between them. Pages and empty tables go back at once.
+    /// Unmaps all mappings, or parts of mappings, from `start` for `len` bytes, rounded up to pages. There may
+    /// be holes between them. Pages and empty tables are freed at once.
     ///
     /// # Errors
     ///
@@ -42,12 +42,12 @@ impl<M: Files> AddressSpace<M> {
         self.unmap_pages(range)
     }
 
-    /// Takes mappings in `range` away. Without the record for a cut, nothing is done.
+    /// Unmaps `range`. Without the record for a split region, nothing is done.
     pub(crate) fn unmap_pages(&mut self, range: Range<u64>) -> Result<(), Error> {
         self.cut_around(&range)?;
-        self.take_out(range);
-        self.settle();
-        // Without memory, the next time.
+        self.unmap_range(range);
+        self.uncommit_surplus();
+        // If this fails, it is tried again next time.
         let _ = self.regions.refill();
         Ok(())
     }
@@ -76,8 +76,7 @@ impl<M: Files> AddressSpace<M> {
         Ok(())
     }
 
-    /// Makes sure that no region sticks out of both ends of `range`. This is all that can fail in taking a
-    /// range out.
+    /// Splits a region that exceeds `range` at both ends: the only step of unmapping that can fail.
     pub(crate) fn cut_around(&mut self, range: &Range<u64>) -> Result<(), Error> {
         let around = |r: &Region<M>| r.start() < range.start && range.end < r.end();
         if !range.is_empty() && self.regions.find(range.start).is_some_and(around) {
@@ -86,20 +85,19 @@ impl<M: Files> AddressSpace<M> {
         Ok(())
     }
 
-    /// Takes out everything in `range`, whose ends are pages and which no region sticks out of at
-    /// both ends.
-    pub(crate) fn take_out(&mut self, range: Range<u64>) {
+    /// Unmaps `range`, whose ends are page-aligned; no region exceeds it at both ends.
+    pub(crate) fn unmap_range(&mut self, range: Range<u64>) {
         if range.is_empty() {
             return;
         }
-        self.table.own_ends(&range);
-        // The records last: objects list their windows as long as there is an entry.
-        self.clear_free(range.clone());
-        self.take_records_out(&range);
+        self.table.unshare_ends(&range);
+        // The records last: an object lists a window as long as there may be an entry.
+        self.zap_range(range.clone());
+        self.remove_regions(&range);
     }
 
-    /// Takes the records of a range out, as [`take_out`](Self::take_out) does.
-    pub(crate) fn take_records_out(&mut self, range: &Range<u64>) {
+    /// Removes, or trims, the region records of a range.
+    pub(crate) fn remove_regions(&mut self, range: &Range<u64>) {
         while let Some(region) = self.regions.first_in(range) {
             let (start, end) = (region.start(), region.end());
             if start < range.start {
@@ -114,9 +112,9 @@ impl<M: Files> AddressSpace<M> {
         }
     }
 
-    /// Takes the pages and tables of a range out that no region will have any more.
-    pub(crate) fn clear_free(&mut self, range: Range<u64>) {
-        self.close_reservations(&range);
+    /// Unmaps the pages and frees the tables of a range that will have no region.
+    pub(crate) fn zap_range(&mut self, range: Range<u64>) {
+        self.break_reservations(&range);
         let free = self.regions.free_around(&range);
         self.table.clear(range, &free);
     }

@@ -9,13 +9,14 @@ use paging::PAGE;
 
 /// A machine with files that can be mapped.
 pub trait Files: Machine {
-    /// A file in use, which leads to its object: what a window keeps, and what a fault asks for a page of.
+    /// A reference to a file, which leads to its object; held by windows, and returned by a fault that needs a
+    /// page.
     type File: Clone + AsRef<Object<Self>>;
 }
 
 /// What can be mapped.
 pub enum Mappable<M: Files> {
-    /// A file's object. The file is asked for pages that it does not have, and is in use while it is mapped.
+    /// A file's object. The file reads missing pages, and is in use while it is mapped.
     File(M::File),
     /// Anonymous memory.
     Anonymous(KArc<Object<M>>),
@@ -39,27 +40,26 @@ impl<M: Files> Clone for Mappable<M> {
     }
 }
 
-/// A part of an object, as a private mapping shows it.
-pub struct Part<M: Files> {
-    /// Whose part.
+/// A range of an object, for a private mapping.
+pub struct ObjectRange<M: Files> {
+    /// The object.
     pub of: Mappable<M>,
-    /// Where in the object it begins.
+    /// Offset of the first byte.
     pub offset: u64,
     /// Bytes.
     pub len: u64,
 }
 
-impl<M: Files> Part<M> {
-    /// Offsets are less than 2^63, so that what a window's addresses and offsets differ by has a sign.
+impl<M: Files> ObjectRange<M> {
+    /// The end offset; less than 2^63, so that the difference of address and offset has a sign.
     pub(crate) fn end(&self) -> Option<u64> {
         let end = self.offset.checked_add(self.len)?;
         (end <= i64::MAX as u64).then_some(end)
     }
 }
 
-/// A part of an object, at the place in a space where regions show it. Its offset in the object follows from
-/// the address; so regions that are cut, trimmed, stretched or joined go on to share it. Its object lists
-/// it for as long as it lives.
+/// A range of an object, mapped at a fixed distance from its offset: regions that are split, trimmed, extended
+/// or merged keep sharing it. The object lists it while it lives.
 pub(crate) struct Window<M: Files> {
     of: Mappable<M>,
     mapped: Mapped<M>,
@@ -67,14 +67,15 @@ pub(crate) struct Window<M: Files> {
     end: u64,
     /// Whether stores go to the object. Otherwise a page is copied before it is written.
     shared: bool,
-    /// Pages that the space has unmapped here and keeps. The owner of the space alone changes it.
-    kept: AtomicUsize,
+    /// Pages of a shared object that the space has unmapped while the window stayed. Only the owner of the
+    /// space changes it.
+    unmapped: AtomicUsize,
 }
 
 impl<M: Files> Window<M> {
     /// A private window whose part of the object begins at `addr` of the space with this page table.
     pub(crate) fn private(
-        part: Part<M>,
+        part: ObjectRange<M>,
         addr: u64,
         table: &KArc<PageTable<M>>,
     ) -> Result<KArc<Window<M>>, Error> {
@@ -104,17 +105,17 @@ impl<M: Files> Window<M> {
         shared: bool,
     ) -> Result<KArc<Window<M>>, Error> {
         of.object().link(&mapped)?;
-        // A window that is dropped is taken off the list.
+        // Dropping the window unlinks it.
         Ok(KArc::try_new(Window {
             of,
             mapped,
             end,
             shared,
-            kept: AtomicUsize::new(0),
+            unmapped: AtomicUsize::new(0),
         })?)
     }
 
-    /// The same part of the object at the same address of another space.
+    /// The same range of the object at the same address of another space.
     pub(crate) fn forked(&self, table: &KArc<PageTable<M>>) -> Result<KArc<Window<M>>, Error> {
         self.copy(table, self.mapped.delta)
     }
@@ -154,7 +155,7 @@ impl<M: Files> Window<M> {
         self.shared
     }
 
-    /// The offset in the object that an address has.
+    /// The offset in the object for an address.
     pub(crate) fn offset(&self, addr: u64) -> u64 {
         addr.wrapping_sub(self.mapped.delta)
     }
@@ -171,16 +172,16 @@ impl<M: Files> Window<M> {
             && (self.end, self.shared) == (other.end, other.shared)
     }
 
-    /// The space unmaps so many pages and keeps the window. Of shared memory they stay, and count for who
-    /// maps it.
-    pub(crate) fn keep(&self, pages: usize) {
-        let old = self.kept.load(Ordering::Relaxed);
+    /// Counts pages that the space unmaps while the window stays: a shared object keeps them, and they are
+    /// charged to those who map it.
+    pub(crate) fn add_unmapped(&self, pages: usize) {
+        let old = self.unmapped.load(Ordering::Relaxed);
         let more = pages.min(self.object().resident().saturating_sub(old));
-        self.kept.store(old + more, Ordering::Relaxed);
-        self.mapped.table.add_kept(more);
+        self.unmapped.store(old + more, Ordering::Relaxed);
+        self.mapped.table.add_shared_unmapped(more);
     }
 
-    /// The object's page for an address, if the disk is not to be waited for, with the object locked.
+    /// The object's page for an address, with the object locked; none if it has to be read from disk.
     #[inline]
     pub(crate) fn lock_page(&self, addr: u64) -> Result<Option<LockedPage<'_, M>>, Error> {
         let index = self.offset(addr) / PAGE;
@@ -200,7 +201,9 @@ impl<M: Files> Window<M> {
 
 impl<M: Files> Drop for Window<M> {
     fn drop(&mut self) {
-        self.mapped.table.sub_kept(*self.kept.get_mut());
+        self.mapped
+            .table
+            .sub_shared_unmapped(*self.unmapped.get_mut());
         self.object().unlink(&self.mapped);
     }
 }

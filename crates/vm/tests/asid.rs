@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use vm::Flush;
-use vm::asid::{Asids, Concerned, Entrance, Tag};
+use vm::asid::{Asids, Entrance, Tag, Targets};
 
 const HARTS: usize = 8;
 const PAGES: u64 = 4;
@@ -153,7 +153,7 @@ impl Machine {
     fn change(&self, hart: usize, asid: u16, space: &Space, page: u64) {
         let entries = space.entries.lock().expect("no test panicked");
         let old = space.entry(page).swap(frame(), Ordering::Relaxed);
-        let Concerned { here, others } = space.tag.shoot_down(hart);
+        let Targets { here, others } = space.tag.shoot_down(hart);
         if here {
             self.tlb(hart).remove(&(asid, page));
         }
@@ -303,7 +303,7 @@ fn a_change_concerns_harts_that_ran_the_space_and_no_others() {
     go(0, &space, &other);
     go(1, &other, &space);
     go(2, &other, &space);
-    let concerned = |here, others| Concerned { here, others };
+    let concerned = |here, others| Targets { here, others };
     assert_eq!(space.shoot_down(1), concerned(true, 1 << 2));
     assert_eq!(space.shoot_down(3), concerned(false, 1 << 1 | 1 << 2));
     assert_eq!(go(1, &other, &space), Flush::Nothing, "it has flushed");

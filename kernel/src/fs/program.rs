@@ -8,7 +8,7 @@ use core::ops::Deref;
 use fallible::KArc;
 use frames::FRAME_SIZE;
 use vm::object::{Pager, Version};
-use vm::{Mappable, Object, Part};
+use vm::{Mappable, Object, ObjectRange};
 
 /// A file that an address space executes; see [`TextUse`](super::text::TextUse).
 pub struct TextFile(InodeRef);
@@ -52,10 +52,14 @@ impl Drop for TextFile {
 
 /// The object to map for a segment: `length` bytes of the file from `offset` on. These are the file's own pages if the
 /// offset is aligned and the file is not open for writing, else a copy.
-pub fn text_part(inode: &InodeRef, offset: u64, length: u64) -> Result<Part<Machine>, Errno> {
+pub fn text_part(
+    inode: &InodeRef,
+    offset: u64,
+    length: u64,
+) -> Result<ObjectRange<Machine>, Errno> {
     let aligned = offset.is_multiple_of(FRAME_SIZE as u64);
     if let Some(file) = aligned.then(|| TextFile::new(inode).ok()).flatten() {
-        return Ok(Part {
+        return Ok(ObjectRange {
             of: Mappable::File(file),
             offset,
             len: length,
@@ -71,7 +75,7 @@ pub fn text_part(inode: &InodeRef, offset: u64, length: u64) -> Result<Part<Mach
     for index in 0..length.div_ceil(FRAME_SIZE as u64) {
         object.page(index, &copier)?;
     }
-    Ok(Part {
+    Ok(ObjectRange {
         of: Mappable::Anonymous(object),
         offset: 0,
         len: length,

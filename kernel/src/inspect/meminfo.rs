@@ -26,7 +26,7 @@ pub fn collect(flags: MemInfoFlags) -> Result<MemInfo, Errno> {
     info.total = frames.total() as u64;
     let stats = frames.stats();
     info.large_pages = frames.compound_blocks() as u64;
-    info.pressed = stats.pressed as u64;
+    info.stalls = stats.stalls as u64;
     info.failed = stats.failed as u64;
     info.cached = stats.reclaimable as u64;
     info.least_free = stats.least_free as u64;
@@ -83,7 +83,7 @@ fn add_uses(info: &mut MemInfo) {
     (info.kernel_tables, info.page_tables) = (of(Use::KernelTable), of(Use::PageTable));
     (info.stacks, info.kernel_blocks) = (of(Use::Stack), of(Use::Kernel));
     (info.slab, info.file_pages) = (of(Use::Slab), of(Use::File));
-    (info.reservations, info.cpu_cached) = (of(Use::Aside), of(Use::Cached));
+    (info.reservations, info.cpu_cached) = (of(Use::Reserved), of(Use::Cached));
     (info.free, info.reserved, info.anonymous) = (free, reserved, anonymous);
 }
 

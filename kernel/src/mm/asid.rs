@@ -9,7 +9,7 @@ use crate::arch::hart::{self, Hart, MAX_HARTS};
 use crate::arch::{paging, sbi};
 use frames::{FRAME_SIZE, Pfn};
 use vm::Flush;
-use vm::asid::{Asids, Concerned, Entrance, Tag};
+use vm::asid::{Asids, Entrance, Tag, Targets};
 
 /// What a hart needs to load an address space.
 pub struct Context {
@@ -112,7 +112,7 @@ fn load(hart: &Hart, satp: usize, mut flush: Flush) {
 pub fn shoot_down(space: &Context, stale: Flush) {
     let _irq = hart::irq_save();
     let hart = hart::this();
-    let Concerned { here, others } = space.tag.shoot_down(hart.index());
+    let Targets { here, others } = space.tag.shoot_down(hart.index());
     if here {
         flush_loaded(hart, stale);
     }

@@ -182,8 +182,8 @@ pub unsafe fn free_block(block: Pfn, order: usize) {
 
 struct KernelHeap;
 
-/// What the kernel allocates for itself takes at least this. It has few smaller objects, and each of their
-/// size classes would take a page.
+/// The kernel's own allocations take at least this: it has few smaller objects, and each of their size classes
+/// would take a page.
 const SMALLEST: usize = 64;
 
 #[global_allocator]

@@ -132,7 +132,7 @@ fn map(
     mut new_table: impl FnMut() -> Result<Frame, AllocError>,
 ) -> Result<(), AllocError> {
     let mut cursor = cursor_at(address);
-    cursor.make_room(level, || Ok(new_table()?.into_pfn()))?;
+    cursor.alloc_tables(level, || Ok(new_table()?.into_pfn()))?;
     let leaf = Leaf::kernel(Pfn::from_addr(physical), prot);
     cursor.slot().set(Entry::Leaf(leaf));
     Ok(())

@@ -24,14 +24,13 @@ pub fn frames() -> &'static KernelFrames {
     FRAMES.get()
 }
 
-/// The hart's index, which tells the allocators whose cache to use. It is a hint: after a move to
-/// another hart another cache serves as well.
+/// The hart's index, a hint which per-CPU cache to use; after a migration another cache works as well.
 #[inline]
 pub fn cpu() -> usize {
     hart::this().index()
 }
 
-/// Pages of RAM in all, the firmware's and the kernel image's among them.
+/// All pages of RAM, including those of the firmware and the kernel image.
 pub fn total_pages() -> u64 {
     RAM_PAGES.try_get().copied().unwrap_or(0)
 }
@@ -41,7 +40,7 @@ fn record_pages() -> u64 {
     RECORD_PAGES.try_get().copied().unwrap_or(0)
 }
 
-/// Where the direct map has a frame.
+/// The address of a frame in the direct map.
 #[inline]
 pub fn address_of(pfn: Pfn) -> usize {
     layout::phys_to_virt(pfn.addr())
@@ -53,13 +52,13 @@ pub fn pointer_to<T>(pfn: Pfn) -> *mut T {
     ptr::with_exposed_provenance_mut(address_of(pfn))
 }
 
-/// The frame behind an address of the direct map.
+/// The frame of an address in the direct map.
 #[inline]
 pub fn frame_of(address: usize) -> Pfn {
     Pfn::from_addr(layout::virt_to_phys(address))
 }
 
-/// All RAM, as those see it who walk page tables.
+/// Access to page tables through the direct map.
 #[derive(Clone, Copy)]
 pub struct DirectMap;
 
@@ -76,7 +75,7 @@ impl Tables for DirectMap {
 /// # Safety
 /// The frame is RAM that the caller alone uses.
 pub unsafe fn zero(pfn: Pfn) {
-    // Of `memset`, which knows neither size nor alignment, the compiler's takes twice as long.
+    // The compiler's `memset` knows neither size nor alignment, and takes twice as long.
     let lines: *mut [u64; 8] = pointer_to(pfn);
     for line in 0..FRAME_SIZE / 64 {
         for word in 0..8 {
@@ -86,8 +85,8 @@ pub unsafe fn zero(pfn: Pfn) {
     }
 }
 
-/// A block of `1 << order` frames for a use. Interrupts are off meanwhile: while caches are asked to give back,
-/// another allocation on this hart would find them busy.
+/// Allocates a block of `1 << order` frames for a use. Interrupts are off meanwhile: while shrinkers run,
+/// another allocation on this hart would not reclaim.
 #[inline]
 pub fn alloc(order: usize, what: Use) -> Option<Pfn> {
     let _irq = hart::irq_save();
@@ -112,13 +111,13 @@ pub fn uses() -> [u64; Use::SLOTS] {
     uses
 }
 
-/// Gives a block back.
+/// Frees a block.
 ///
 /// # Safety
-/// Whoever got the block uses it no more.
+/// Nobody uses the block any more.
 ///
 /// # Panics
-/// If it is not one that was given out: then somebody's memory is in danger.
+/// If it is not an allocated block of this order.
 #[inline]
 pub unsafe fn free(pfn: Pfn, order: usize) {
     if let Err(error) = frames().free(cpu(), pfn, order) {
@@ -126,7 +125,7 @@ pub unsafe fn free(pfn: Pfn, order: usize) {
     }
 }
 
-/// One more reference to a page.
+/// Adds a reference to a page.
 ///
 /// # Panics
 /// If the page is not in use.
@@ -137,10 +136,10 @@ pub fn retain(pfn: Pfn) {
     }
 }
 
-/// One reference less; the last one frees the page.
+/// Drops a reference; the last one frees the page.
 ///
 /// # Safety
-/// The reference is the caller's, who uses the page no more by it.
+/// The reference is the caller's, who does not use it any more.
 ///
 /// # Panics
 /// If the page is not in use.
@@ -151,24 +150,23 @@ pub unsafe fn release(pfn: Pfn) {
     }
 }
 
-// Once, not wherever a page is given back.
+// Out of line, to keep the callers short.
 #[cold]
 #[inline(never)]
 fn refuse(error: WrongFree) -> ! {
     panic!("{error}")
 }
 
-/// A counted reference to one page of RAM, as `Arc` is one. The last one gives the page back to the
-/// allocator when dropped.
+/// A counted reference to a page of RAM, like `Arc`; the last one frees the page.
 pub struct Frame(Pfn);
 
 impl Frame {
-    /// A page with any content.
+    /// A page with undefined contents.
     pub fn try_new(what: Use) -> Result<Frame, AllocError> {
         alloc(0, what).map(Frame).ok_or(AllocError)
     }
 
-    /// A page full of zeros.
+    /// A zeroed page.
     pub fn try_new_zeroed(what: Use) -> Result<Frame, AllocError> {
         let frame = Frame::try_new(what)?;
         // SAFETY: it was allocated just now.
@@ -179,7 +177,7 @@ impl Frame {
     /// Takes over a reference to a page, such as [`Frame::into_pfn`] gave.
     ///
     /// # Safety
-    /// The reference is the caller's, who uses the page no more by it. While there is a `Frame` of a page,
+    /// The reference is the caller's, who does not use it any more. While there is a `Frame` of a page,
     /// what is not one does not write to the page.
     pub unsafe fn from_pfn(pfn: Pfn) -> Frame {
         Frame(pfn)
@@ -190,7 +188,7 @@ impl Frame {
         self.0
     }
 
-    /// Hands the reference to the caller.
+    /// Gives up the reference to the caller.
     pub fn into_pfn(self) -> Pfn {
         ManuallyDrop::new(self).0
     }
@@ -223,8 +221,7 @@ impl Drop for Frame {
     }
 }
 
-/// Hands all RAM but the firmware's, the kernel image's and the allocator's own records to the
-/// allocator.
+/// Gives all RAM to the allocator, except that of the firmware, the kernel image and the allocator's records.
 pub fn init(platform: &Platform) {
     let image = layout::image();
     let image = Range {
@@ -281,18 +278,18 @@ pub fn init(platform: &Platform) {
 
 type PageRange = core::ops::Range<Pfn>;
 
-/// The pages that lie wholly in a range.
+/// The pages wholly inside a range.
 fn inner_pages(range: Range) -> PageRange {
     let start = range.start.next_multiple_of(FRAME_SIZE as u64);
     Pfn::from_addr(start)..Pfn::from_addr(range.end.max(start))
 }
 
-/// The pages of which a range has any part.
+/// The pages that overlap a range.
 fn outer_pages(range: Range) -> PageRange {
     Pfn::from_addr(range.start)..Pfn::from_addr(range.end.next_multiple_of(FRAME_SIZE as u64))
 }
 
-/// Fills an array from its start; gives the filled part.
+/// Fills an array from its start; returns the filled part.
 fn fill(to: &mut [PageRange], from: impl Iterator<Item = PageRange>) -> &[PageRange] {
     let mut count = 0;
     for (place, range) in to.iter_mut().zip(from) {

@@ -1,7 +1,7 @@
 //! `exec`.
 //!
 //! The new address space is complete before it replaces the old one, so a failure changes nothing. The file is
-//! mapped, not copied: a page fault or `map_ahead` maps its pages.
+//! mapped, not copied: a page fault or `prefault` maps its pages.
 
 use super::{Name, current};
 use crate::arch::paging;
@@ -101,7 +101,7 @@ pub fn exec(path: &[u8], arguments: &Arguments) -> Result<usize, Errno> {
     let program = load(&mut space, &inode)?;
     // Most pages of the file will be touched, and they are in the page cache or on neighbouring blocks. With all
     // of them mapped, the program's commitment for its file does not change while it runs.
-    let all = space.map_ahead(|file, index| Some(file.page(index).ok()??.frame));
+    let all = space.prefault(|file, index| Some(file.page(index).ok()??.frame));
     if !all && commit::is_strict() {
         // Inserting a page into the page cache would take memory that is not committed.
         return Err(Errno::NoMemory);

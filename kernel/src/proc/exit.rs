@@ -82,7 +82,7 @@ pub fn wait(store: impl FnOnce(i32) -> Result<(), Errno>) -> Result<i32, Errno> 
     let child = TABLE.lock().reap(process.pid, pid);
     drop(child);
     // What the child shared with this process is its own again, perhaps.
-    if process.mm().spares() > 0
+    if process.mm().deposits() > 0
         && let Some(space) = process.mm().lock().as_mut()
     {
         space.trim();

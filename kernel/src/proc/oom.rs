@@ -23,7 +23,7 @@ use crate::mm::{commit, ram::frames};
 use crate::println;
 use crate::sched;
 use crate::sched::{WaitQueue, Wchan};
-use crate::space::reserve;
+use crate::space::reservations;
 use crate::sync::{SpinLock, rank};
 use fallible::KArc;
 use processes::INIT;
@@ -76,7 +76,7 @@ pub fn exit_end() {
 
 fn has_free_pages() -> bool {
     let stats = frames().stats();
-    stats.free + stats.reclaimable + reserve::count() >= MIN_FREE
+    stats.free + stats.reclaimable + reservations::count() >= MIN_FREE
 }
 
 /// Called when a page fault of the running process found no memory, with no lock held. Chooses a victim and
@@ -135,7 +135,7 @@ fn wait_for_committed_page(process: &Process) -> Relief {
         if process.is_killed() {
             return Relief::Die;
         }
-        if stats.free + stats.reclaimable + reserve::count() > 0 {
+        if stats.free + stats.reclaimable + reservations::count() > 0 {
             return Relief::Retry;
         }
     }

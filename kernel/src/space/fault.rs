@@ -1,40 +1,39 @@
-//! The one way in which a page fault is mended, whether the program or the kernel's copy routines
-//! touched the address.
+//! Page faults of programs and of the kernel's user copies.
 
 use super::mm::Mm;
 use crate::arch::{hart, paging};
 use abi::Event;
 use vm::{Access, Fault, FaultError};
 
-/// Why a fault could not be mended.
+/// Why a fault was not resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
-    /// The address space has nothing there, or not with this right.
+    /// No region, or a region that does not allow the access.
     Refused,
-    /// Memory has run out.
+    /// Out of memory.
     OutOfMemory,
-    /// The disk gave an error.
+    /// Disk error.
     Io,
 }
 
-/// Makes `address` accessible in a space; `Ok` means that the access may be tried again.
+/// Resolves a fault; after `Ok` the access can be retried.
 pub fn resolve(mm: &Mm, address: u64, access: Access) -> Result<(), Denied> {
     hart::note(match access {
         Access::Read => Event::FaultRead,
         Access::Write => Event::FaultWrite,
         Access::Execute => Event::FaultExecute,
     });
-    let mended = try_resolve(mm, address, access);
-    match mended {
+    let resolved = try_resolve(mm, address, access);
+    match resolved {
         Ok(()) => {}
         Err(Denied::OutOfMemory) => hart::note(Event::FaultStarved),
         Err(_) => hart::note(Event::FaultRefused),
     }
-    mended
+    resolved
 }
 
 fn try_resolve(mm: &Mm, address: u64, access: Access) -> Result<(), Denied> {
-    // Keeps the page that was needed in memory until the space has it.
+    // A reference to the page that was read, until it is mapped.
     let mut held = None;
     loop {
         let outcome = match mm.lock().as_mut() {
@@ -44,7 +43,7 @@ fn try_resolve(mm: &Mm, address: u64, access: Access) -> Result<(), Denied> {
         match outcome {
             Ok(Fault::Done) => {
                 drop(held);
-                // A page that is read first may be run next, without another fault.
+                // The page may be executed next without another fault.
                 if access != Access::Write {
                     paging::fence_i();
                 }

@@ -1,6 +1,6 @@
-//! What the crate `vm` needs of this machine.
+//! The crate `vm` on this machine.
 
-use super::reserve;
+use super::reservations;
 use crate::arch::hart;
 use crate::fs::TextFile;
 use crate::mm::ram::{self, DirectMap, Frame, address_of, frames};
@@ -18,12 +18,12 @@ pub type Space = AddressSpace<Machine>;
 /// Its page table.
 pub type PageTable = vm::PageTable<Machine>;
 
-/// For tables that several spaces have, by the number of the frame.
-static TABLE_LOCKS: [SpinLock<(), { rank::COMMON_TABLE }>; 64] = [const { SpinLock::new(()) }; 64];
+/// Locks of shared leaf tables, by frame number.
+static TABLE_LOCKS: [SpinLock<(), { rank::SHARED_TABLE }>; 64] = [const { SpinLock::new(()) }; 64];
 
 static ZERO_PAGE: Once<Pfn> = Once::new();
 
-/// Makes the page of zeros that all untouched memory shares.
+/// Allocates the zero page.
 pub fn init() {
     match Frame::try_new_zeroed(Use::Kernel) {
         Ok(frame) => ZERO_PAGE.set(frame.into_pfn()),
@@ -34,10 +34,10 @@ pub fn init() {
 /// Frames of a large page: `1 << 9`.
 const LARGE_ORDER: usize = 9;
 
-/// What the allocator says of a frame that an address space has.
+/// Unwraps a result of the allocator for a frame of an address space.
 ///
 /// # Panics
-/// If the frame is not in use: then somebody's memory is in danger.
+/// If the frame is not in use: memory is corrupted.
 fn checked<T>(result: Result<T, WrongFree>) -> T {
     match result {
         Ok(result) => result,
@@ -61,10 +61,10 @@ impl vm::Files for Machine {
 unsafe impl vm::Machine for Machine {
     type ObjectLock = ObjectLock;
     type EntriesLock = RawSpin<{ rank::ENTRIES }>;
-    type TableLock = RawSpin<{ rank::COMMON_TABLE }>;
+    type TableLock = RawSpin<{ rank::SHARED_TABLE }>;
     type Context = asid::Context;
 
-    fn table_lock(&self, table: Pfn) -> &SpinLock<(), { rank::COMMON_TABLE }> {
+    fn table_lock(&self, table: Pfn) -> &SpinLock<(), { rank::SHARED_TABLE }> {
         &TABLE_LOCKS[table.get() as usize % TABLE_LOCKS.len()]
     }
 
@@ -125,12 +125,12 @@ unsafe impl vm::Machine for Machine {
         frames().is_block_unique(block, LARGE_ORDER)
     }
 
-    fn part_large(&self, block: Pfn) {
+    fn split_large(&self, block: Pfn) {
         checked(frames().split(block, LARGE_ORDER));
     }
 
     fn reservations<R>(&self, act: impl FnOnce(&mut Reservations) -> R) -> Option<R> {
-        Some(reserve::with(act))
+        Some(reservations::with(act))
     }
 
     fn join_large(&self, block: Pfn) -> bool {
@@ -179,29 +179,29 @@ unsafe impl vm::Machine for Machine {
     }
 
     #[inline]
-    fn note(&self, event: Event) {
+    fn count_event(&self, event: Event) {
         hart::note(event);
     }
 }
 
-/// Reservations, as a cache that gives unused frames back.
+/// The shrinker of reservations.
 struct Reserved;
 
 static SHRINKER: Reserved = Reserved;
 
 impl Shrinker for Reserved {
-    /// Waits for the lock, or an allocation would fail while free memory lies here.
+    /// Waits for the lock: otherwise an allocation would fail while unclaimed frames are free.
     fn shrink(&self, _wanted: usize) -> usize {
-        reserve::give_back(|pfn| vm::Machine::release(&Machine, pfn))
+        reservations::reclaim(|pfn| vm::Machine::release(&Machine, pfn))
     }
 
-    /// Nothing: they are counted as free.
+    /// Zero: they are counted as free.
     fn reclaimable(&self) -> usize {
         0
     }
 }
 
-/// Lets the allocator ask for the frames that are reserved.
+/// Registers the shrinker.
 pub fn init_reserve() {
     frames().register_shrinker(&SHRINKER);
 }

@@ -1,4 +1,4 @@
-//! The address space of a process, with what others may know of it without waiting for its lock.
+//! The address space of a process, and its counters, which are read without its lock.
 
 use super::machine::{PageTable, Space};
 use crate::mm::asid::Context;
@@ -33,45 +33,45 @@ impl Mm {
         self.space.lock()
     }
 
-    /// Puts another space in the place of this one, and gives that back. Who runs here enters the other
-    /// ([`context`](Self::context)) before the old one goes.
+    /// Replaces the space; returns the old one. The caller loads the new one ([`context`](Self::context))
+    /// before it drops the old one.
     pub fn replace(&self, space: Option<Space>) -> Option<Space> {
         let table = table_of(space.as_ref());
         let mut place = self.lock();
-        // The old space has its table too.
+        // The old space holds its table too, so nothing is freed under the spin lock.
         let _old = replace(&mut *self.table.lock(), table);
         replace(&mut *place, space)
     }
 
-    /// What it takes to run in the space; null for none, where the kernel's own does. It is good until the
-    /// space that was replaced, or this, is dropped.
+    /// The context to load; null for the kernel's own. It is valid until the replaced space, or this, is
+    /// dropped.
     pub fn context(&self) -> *const Context {
         let context = |table: &KArc<PageTable>| -> *const Context { table.context() };
         let table = self.table.lock();
         table.as_ref().map_or(core::ptr::null(), context)
     }
 
-    /// Asks the page table, if there is one.
+    /// Reads a counter of the page table, if there is one.
     #[inline(never)]
     fn ask(&self, what: fn(&PageTable) -> usize) -> usize {
         self.table.lock().as_ref().map_or(0, |table| what(table))
     }
 
-    /// Pages of memory that are its own.
+    /// Resident pages.
     pub fn resident(&self) -> usize {
         self.ask(PageTable::resident)
     }
 
-    /// Frames that forks put aside for it.
-    pub fn spares(&self) -> usize {
-        self.ask(PageTable::spares)
+    /// Page-table frames that forks deposited.
+    pub fn deposits(&self) -> usize {
+        self.ask(PageTable::deposits)
     }
 
-    /// All pages that would come back with it, if it shares none with others.
+    /// The pages that would be freed with it, if none is shared.
     pub fn pages(&self) -> usize {
         self.ask(|table| {
-            let memory = table.resident() + table.kept();
-            memory + table.tables() + table.spares() + table.records()
+            let memory = table.resident() + table.shared_unmapped();
+            memory + table.tables() + table.deposits() + table.records()
         })
     }
 }

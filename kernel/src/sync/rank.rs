@@ -16,7 +16,7 @@ pub const TIMER: u8 = 20;
 /// The entries of a page table; which page table an `Mm` has.
 pub const ENTRIES: u8 = 25;
 /// Page-table pages that several address spaces share.
-pub const COMMON_TABLE: u8 = 27;
+pub const SHARED_TABLE: u8 = 27;
 /// A device or its buffers; the state of a sleeping lock.
 pub const DEVICE: u8 = 30;
 /// A size class of kmalloc.
@@ -42,7 +42,7 @@ pub fn name(rank: u8) -> &'static str {
         CACHE => "inodes or kernel stacks",
         TIMER => "timeouts",
         ENTRIES => "page-table entries",
-        COMMON_TABLE => "common page table",
+        SHARED_TABLE => "shared page table",
         DEVICE => "device or sleeping lock",
         KMALLOC => "kmalloc",
         RESERVE => "list of reservations",

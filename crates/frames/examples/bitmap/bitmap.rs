@@ -34,8 +34,8 @@ pub struct Bitmap<R: RawMutex> {
     pub(crate) inner: Mutex<R, Inner>,
     shrinkers: Mutex<R, [Option<&'static dyn Shrinker>; MAX_SHRINKERS]>,
     /// A bit for each CPU that asks them.
-    asking: AtomicU32,
-    pressed: AtomicUsize,
+    in_reclaim: AtomicU32,
+    stalls: AtomicUsize,
     failed: AtomicUsize,
 }
 
@@ -117,8 +117,8 @@ impl<R: RawMutex> Bitmap<R> {
                 compound: 0,
             }),
             shrinkers: Mutex::new([None; MAX_SHRINKERS]),
-            asking: AtomicU32::new(0),
-            pressed: AtomicUsize::new(0),
+            in_reclaim: AtomicU32::new(0),
+            stalls: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
         })
     }
@@ -190,26 +190,26 @@ impl<R: RawMutex> Bitmap<R> {
     /// A block with one reference.
     pub fn alloc(&self, cpu: usize, order: usize) -> Result<Pfn, OutOfMemory> {
         let take = || self.inner.lock().take(order, USED);
-        let index = take().or_else(|| self.under_pressure(cpu, 1 << order.min(MAX_ORDER), take));
+        let index = take().or_else(|| self.reclaim_and_retry(cpu, 1 << order.min(MAX_ORDER), take));
         index.map(|index| self.frame(index)).ok_or(OutOfMemory)
     }
 
     /// Asks the shrinkers one after the other, with no lock held.
-    fn under_pressure<T>(
+    fn reclaim_and_retry<T>(
         &self,
         cpu: usize,
         wanted: usize,
         take: impl Fn() -> Option<T>,
     ) -> Option<T> {
-        self.pressed.fetch_add(1, Ordering::Relaxed);
+        self.stalls.fetch_add(1, Ordering::Relaxed);
         let bit = 1 << cpu.min(31);
         let mut taken = None;
-        if self.asking.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+        if self.in_reclaim.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
             taken = self.each_shrinker().find_map(|shrinker| {
                 shrinker.shrink(wanted);
                 take()
             });
-            self.asking.fetch_and(!bit, Ordering::Relaxed);
+            self.in_reclaim.fetch_and(!bit, Ordering::Relaxed);
         }
         self.failed
             .fetch_add(usize::from(taken.is_none()), Ordering::Relaxed);
@@ -311,7 +311,7 @@ impl<R: RawMutex> Bitmap<R> {
             cached: [0; MAX_CPUS],
             blocks: inner.bits.blocks(),
             least_free: inner.least_free,
-            pressed: self.pressed.load(Ordering::Relaxed),
+            stalls: self.stalls.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
             reclaimable: 0,
         }

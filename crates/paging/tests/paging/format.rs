@@ -112,7 +112,7 @@ fn a_page_has_the_rights_that_it_was_made_with() {
         expected.set(Prot::READ, readable);
         assert_eq!((user.pfn(), user.prot()), (pfn, expected), "{prot:?}");
         assert_eq!(user.is_writable(), prot.contains(Prot::WRITE), "{prot:?}");
-        assert_eq!(user.without_write().prot(), expected - Prot::WRITE);
+        assert_eq!(user.write_protected().prot(), expected - Prot::WRITE);
         let kernel = Leaf::kernel(pfn, prot);
         let program = kernel.prot();
         assert_eq!(
@@ -121,7 +121,7 @@ fn a_page_has_the_rights_that_it_was_made_with() {
             "not a program's"
         );
         for other in (0..8).map(Prot::from_bits_truncate) {
-            let changed = user.with_rights(other);
+            let changed = user.with_prot(other);
             let gained = if user.is_writable() {
                 other
             } else {

@@ -95,7 +95,7 @@ fn map(ram: &Ram, model: &mut Model, addr: u64, level: Level, leaf: Leaf) {
     let mut cursor = ram.at(addr);
     let missing = model.depth(addr);
     let blocked = model.leaf(addr).is_some_and(|(_, at, _)| at > level);
-    let made = cursor.make_room(level, || ram.frame());
+    let made = cursor.alloc_tables(level, || ram.frame());
     let expected = if blocked { missing } else { level };
     if made.is_ok() {
         assert_eq!(cursor.level(), expected, "room at {addr:#x}");
@@ -125,8 +125,8 @@ fn apply(ram: &Ram, model: &mut Model, op: Op) {
         }
         Op::Change(addr, prot) => {
             let known = model.leaf(addr).map(|(_, _, leaf)| leaf);
-            let expected = known.map(|leaf| (leaf, leaf.with_rights(prot)));
-            let changed = at(addr).slot().change(|leaf| leaf.with_rights(prot));
+            let expected = known.map(|leaf| (leaf, leaf.with_prot(prot)));
+            let changed = at(addr).slot().change(|leaf| leaf.with_prot(prot));
             let differs = expected.filter(|(old, new)| old != new);
             assert_eq!(changed, differs, "changed at {addr:#x}");
             if let (Some((start, level, _)), Some((_, new))) = (model.leaf(addr), changed) {
@@ -164,7 +164,7 @@ fn split(ram: &Ram, model: &mut Model, addr: u64) {
         let frame = leaf.pfn().plus((n * below.entry_span() / PAGE) as u32);
         let mut part = Leaf::user(frame, leaf.prot());
         if !leaf.is_writable() {
-            part = part.without_write();
+            part = part.write_protected();
         }
         model.leaves.insert(addr, (below, part));
     }

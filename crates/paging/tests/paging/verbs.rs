@@ -13,7 +13,7 @@ fn superpage(ram: &Ram) -> Leaf {
     let leaf = Leaf::user(Pfn::new(512), RW);
     let mut cursor = ram.at(0);
     cursor
-        .make_room(Level::SUPERPAGE, || ram.frame())
+        .alloc_tables(Level::SUPERPAGE, || ram.frame())
         .expect("frames");
     cursor.slot().set(Entry::Leaf(leaf));
     leaf
@@ -30,12 +30,12 @@ fn a_bit_that_hardware_sets_in_between_is_not_lost() {
     let changed = cursor.slot().change(|leaf| {
         calls += 1;
         word.fetch_or(software, Relaxed);
-        leaf.without_write()
+        leaf.write_protected()
     });
     let (old, new) = changed.expect("it was writable");
     assert_eq!(calls, 2, "tried again with the bit");
     assert_eq!(Entry::Leaf(old).bits(), Entry::Leaf(leaf).bits() | software);
-    assert_eq!(new, old.without_write());
+    assert_eq!(new, old.write_protected());
     assert_eq!(cursor.entry(), Entry::Leaf(new));
 }
 
@@ -46,12 +46,16 @@ fn nothing_to_change_is_told() {
     let at = |addr| ram.at(addr).look_up(Level::LEAF);
     assert_eq!(at(0).slot().change(|leaf| leaf), None, "the same");
     assert_eq!(
-        at(SUPERPAGE).slot().change(Leaf::without_write),
+        at(SUPERPAGE).slot().change(Leaf::write_protected),
         None,
         "empty"
     );
     let branch = ram.at(0);
-    assert_eq!(branch.slot().change(Leaf::without_write), None, "a branch");
+    assert_eq!(
+        branch.slot().change(Leaf::write_protected),
+        None,
+        "a branch"
+    );
     assert_eq!(at(0).entry(), Entry::Leaf(leaf));
 }
 
@@ -60,7 +64,7 @@ fn room_ends_at_a_superpage() {
     let ram = Ram::new(8);
     let leaf = superpage(&ram);
     let mut cursor = ram.at(5 * PAGE);
-    let made = cursor.make_room(Level::LEAF, || Err("no frame is needed"));
+    let made = cursor.alloc_tables(Level::LEAF, || Err("no frame is needed"));
     assert_eq!(made, Ok(()));
     assert_eq!(
         (cursor.level(), cursor.entry()),
@@ -82,13 +86,13 @@ fn only_what_was_split_is_joined() {
         let page = ram.at(addr).look_up(Level::LEAF);
         assert_eq!(
             page.entry(),
-            Entry::Leaf(leaf.part(Level::SUPERPAGE, addr)),
+            Entry::Leaf(leaf.page_at(Level::SUPERPAGE, addr)),
             "{addr:#x}"
         );
         assert_eq!(page.joined(), Some(leaf));
         let whole = page.slot().take();
         assert_eq!(page.joined(), None, "without {addr:#x}");
-        let fewer = whole.leaf().map(Leaf::without_write);
+        let fewer = whole.leaf().map(Leaf::write_protected);
         page.slot().set(fewer.map_or(Entry::Empty, Entry::Leaf));
         assert_eq!(page.joined(), None, "fewer rights at {addr:#x}");
         page.slot().replace(whole);
@@ -106,7 +110,7 @@ fn the_last_page_of_all_is_one_like_others() {
     let last = u64::MAX - (PAGE - 1);
     let mut cursor = ram.at(last);
     cursor
-        .make_room(Level::LEAF, || ram.frame())
+        .alloc_tables(Level::LEAF, || ram.frame())
         .expect("frames");
     cursor
         .slot()

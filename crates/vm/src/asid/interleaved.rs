@@ -3,7 +3,7 @@
 
 extern crate std;
 
-use super::{Asids, Concerned, Entrance, Tag};
+use super::{Asids, Entrance, Tag, Targets};
 use crate::Flush;
 use core::sync::atomic::{AtomicU64, Ordering};
 use shuttle::rand::{Rng, thread_rng};
@@ -71,7 +71,7 @@ impl World {
                 self.access(hart, asid);
             }
             let old = self.entry.swap(new, Ordering::Relaxed);
-            let Concerned { here, others } = self.space.shoot_down(hart);
+            let Targets { here, others } = self.space.shoot_down(hart);
             assert_eq!(
                 here, runs,
                 "whether the hart that changes it runs the space"

@@ -1,5 +1,4 @@
-//! What changes the contents of an object but stores to its pages: writes and truncations of the file, and
-//! pages that are given back.
+//! Changes of an object other than stores to its pages: writes and truncations of the file, and reclaim.
 
 use super::{Object, State};
 use crate::Machine;
@@ -10,10 +9,10 @@ use frames::Pfn;
 use paging::PAGE;
 
 impl<M: Machine> Object<M> {
-    /// The file was written at `range`, an offset in bytes: `store` puts the new bytes into each page that
-    /// the object alone has, given the frame, the bytes in it, and where they begin in `range`. A page
-    /// that somebody else uses goes out of the object; they keep what they have, and the next one reads
-    /// it anew. The file is at least as long as the end of the range then.
+    /// Follows a write to bytes `range` of the file: `store` copies the new bytes into each page that only the
+    /// object references, given the frame, the bytes in it, and their offset in `range`. A page that others use
+    /// is removed; they keep the old contents, and the next access reads it again. Extends the file to the end
+    /// of the range.
     pub fn write(&self, range: Range<u64>, mut store: impl FnMut(Pfn, Range<usize>, usize)) {
         let mut state = self.state.lock();
         let mut at = range.start;
@@ -40,24 +39,24 @@ impl<M: Machine> Object<M> {
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// The file was cut to `size` bytes. Pages that are not whole any more go out of the object.
+    /// Follows a truncation of the file to `size` bytes: removes the pages from the one that contains the new
+    /// end on.
     pub fn truncate(&self, size: u64) {
         let mut state = self.state.lock();
         self.size.store(size, Ordering::Release);
         self.version.fetch_add(1, Ordering::Release);
-        self.take_out(&mut state, size / PAGE, &mut |_| true);
+        self.remove_pages(&mut state, size / PAGE, &mut |_| true);
         state.pages.shrink();
     }
 
-    /// Drops pages that nobody else uses, `wanted` at the most, and tells how many it were. With `listed`
-    /// it keeps what it takes to list them again. Does nothing where the object is locked, for it is
-    /// called from within allocations.
+    /// Frees at most `wanted` pages that nobody else references; returns how many. With `listed` it keeps the
+    /// memory that lists them. Does nothing if the object is locked, as it is called from allocations.
     pub fn shrink(&self, wanted: usize, listed: bool) -> usize {
         let Some(mut state) = self.state.try_lock() else {
             return 0;
         };
         let mut left = wanted;
-        let count = self.take_out(&mut state, 0, &mut |pfn| {
+        let count = self.remove_pages(&mut state, 0, &mut |pfn| {
             let goes = left > 0 && self.machine.is_unique(pfn);
             left -= usize::from(goes);
             goes
@@ -68,7 +67,7 @@ impl<M: Machine> Object<M> {
         count
     }
 
-    /// Pages that [`shrink`](Self::shrink) would drop now.
+    /// Pages that [`shrink`](Self::shrink) would free now.
     pub fn reclaimable(&self) -> usize {
         let Some(state) = self.state.try_lock() else {
             return 0;
@@ -80,14 +79,14 @@ impl<M: Machine> Object<M> {
         count
     }
 
-    /// Takes the pages from `from` on out that `goes` names; how many.
-    fn take_out(
+    /// Removes the pages from `from` on that `goes` selects; returns how many.
+    fn remove_pages(
         &self,
         state: &mut State<M>,
         from: u64,
         goes: &mut dyn FnMut(Pfn) -> bool,
     ) -> usize {
-        let count = state.pages.take_out(&self.machine, from, goes);
+        let count = state.pages.remove_pages(&self.machine, from, goes);
         self.resident.fetch_sub(count, Ordering::Relaxed);
         count
     }

@@ -1,15 +1,15 @@
-//! Where an object is mapped: the list of its windows, for reverse mapping.
+//! The list of an object's windows, for reverse mapping.
 
 use super::Object;
 use crate::{Error, Machine, PageTable};
 use fallible::{KArc, KVec};
 
-/// A place where an object is mapped: in the space with this page table, the entry for page `n` can only
-/// be at `delta + n * PAGE`. Whether it is the object's is to be seen by its frame.
+/// A place where an object is mapped: in this page table, the entry for page `n` can only be at `delta + n *
+/// PAGE`. Its frame tells whether it maps the object's page.
 pub struct Mapped<M: Machine> {
     /// The page table.
     pub table: KArc<PageTable<M>>,
-    /// Address less offset, modulo 2^64.
+    /// Address minus offset, modulo 2^64.
     pub delta: u64,
 }
 
@@ -29,7 +29,7 @@ impl<M: Machine> PartialEq for Mapped<M> {
 }
 
 impl<M: Machine> Object<M> {
-    /// Lists a window.
+    /// Adds a window to the list.
     pub(crate) fn link(&self, window: &Mapped<M>) -> Result<(), Error> {
         loop {
             let mut state = self.state.lock();
@@ -44,7 +44,7 @@ impl<M: Machine> Object<M> {
         }
     }
 
-    /// Takes a window off the list.
+    /// Removes a window from the list.
     pub(crate) fn unlink(&self, window: &Mapped<M>) {
         let mut state = self.state.lock();
         let place = state.mapped.iter().rposition(|other| other == window);
@@ -62,7 +62,7 @@ impl<M: Machine> Object<M> {
         }
     }
 
-    /// Gives the list room for so many windows, if it fits them.
+    /// Reallocates the list for `room` windows, if they fit.
     #[cold]
     fn refit(&self, room: usize) -> Result<(), Error> {
         let mut other = KVec::try_with_capacity(room)?;
@@ -74,12 +74,12 @@ impl<M: Machine> Object<M> {
                 debug_assert!(moved.is_ok(), "the new list has no room");
             }
         }
-        // What is left of the old list is dropped without the lock.
+        // The old list is dropped without the lock.
         drop(state);
         Ok(())
     }
 
-    /// Tells of every window. The object is locked meanwhile.
+    /// Calls `tell` with every window. The object is locked meanwhile.
     pub fn for_each_mapped(&self, tell: impl FnMut(&Mapped<M>)) {
         self.state.lock().mapped.iter().for_each(tell);
     }

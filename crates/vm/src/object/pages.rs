@@ -1,14 +1,14 @@
-//! The frames of an object by page number: an array of links in the heap, as long as it has to be, and tables
-//! of 512 links, a frame each, between it and the pages where the array would get longer than such a table.
+//! The frames of an object by page number, as a radix tree: an array of links in the kernel heap, at most as
+//! long as a table, and below it, for larger objects, tables of 512 links, one frame each.
 
-use crate::machine::Spare;
+use crate::machine::Prealloc;
 use crate::{Error, Machine};
 use abi::Use;
 use core::sync::atomic::{AtomicU64, Ordering};
 use fallible::KVec;
 use frames::Pfn;
 
-/// Bits of a page number that the links of one table tell apart.
+/// Bits of a page number that index a table.
 const BITS: u32 = 9;
 /// Links in a table, and in the array at most.
 const LINKS: u64 = 1 << BITS;
@@ -23,7 +23,7 @@ fn linked(link: &AtomicU64) -> Option<Pfn> {
     Some(Pfn::new(number as u32))
 }
 
-/// Levels of tables that so many pages need below the array.
+/// Levels of tables below the array for so many pages.
 fn levels_for(pages: u64) -> u32 {
     let mut levels = 0;
     while levels < 6 && pages > LINKS << (BITS * levels) {
@@ -32,7 +32,7 @@ fn levels_for(pages: u64) -> u32 {
     levels
 }
 
-/// Frames that so many pages take at most, with their tables.
+/// Frames for so many pages at most, with their tables.
 pub(super) fn frames_for(pages: u64) -> u64 {
     let mut sum = pages;
     let mut listed = pages;
@@ -43,42 +43,42 @@ pub(super) fn frames_for(pages: u64) -> u64 {
     sum
 }
 
-/// What it takes to list a page.
+/// What inserting a page needs.
 #[derive(Clone, Copy)]
 pub(super) struct Needs {
-    /// Links that the array has to have room for.
+    /// Capacity of the array.
     links: usize,
     tables: usize,
 }
 
-/// Room for it, made while the object is not locked.
-pub(super) struct Room<M: Machine> {
+/// Memory for an insertion, allocated while the object is not locked, as Linux's `radix_tree_preload`.
+pub(super) struct Preload<M: Machine> {
     links: KVec<AtomicU64>,
     tables: usize,
-    spare: Spare<M>,
+    prealloc: Prealloc<M>,
 }
 
-impl<M: Machine> Room<M> {
-    pub(super) fn none(machine: &M) -> Room<M> {
-        Room {
+impl<M: Machine> Preload<M> {
+    pub(super) fn none(machine: &M) -> Preload<M> {
+        Preload {
             links: KVec::new(),
             tables: 0,
-            spare: Spare::none(machine),
+            prealloc: Prealloc::none(machine),
         }
     }
 
     #[inline(never)]
-    pub(super) fn try_new(machine: &M, needs: Needs) -> Result<Room<M>, Error> {
-        Ok(Room {
+    pub(super) fn try_new(machine: &M, needs: Needs) -> Result<Preload<M>, Error> {
+        Ok(Preload {
             links: KVec::try_with_capacity(needs.links)?,
             tables: needs.tables,
-            spare: Spare::new(machine, needs.tables).ok_or(Error::NoMemory)?,
+            prealloc: Prealloc::new(machine, needs.tables).ok_or(Error::NoMemory)?,
         })
     }
 
-    /// A table without links.
+    /// An empty table.
     fn table(&mut self, machine: &M) -> Option<Pfn> {
-        let table = self.spare.take()?.into_pfn();
+        let table = self.prealloc.pop()?.into_pfn();
         machine.label(table, Use::Kernel);
         machine.clear_tail(table, 0);
         Some(table)
@@ -92,7 +92,7 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// For so many pages at first.
+    /// An empty tree for so many pages at first.
     pub(super) fn new(pages: u64) -> Pages {
         Pages {
             array: KVec::new(),
@@ -100,7 +100,7 @@ impl Pages {
         }
     }
 
-    /// The link for a page; or the one above that no table is behind, and how many tables are missing.
+    /// The link for a page; or the one where the walk ends, and how many tables are missing below it.
     fn look_up<'a, M: Machine>(
         &'a self,
         machine: &'a M,
@@ -125,14 +125,14 @@ impl Pages {
         }
     }
 
-    /// What it takes to add a page that is not there.
+    /// What inserting a missing page needs.
     #[inline(never)]
     pub(super) fn needs<M: Machine>(&self, machine: &M, index: u64) -> Needs {
         let levels = self.levels.max(levels_for(index.saturating_add(1)));
         let links = (index >> (BITS * levels)) as usize + 1;
         let tables = match self.look_up(machine, index) {
             Some((_, missing)) => missing,
-            // What there is moves below tables of its own.
+            // The present array moves below tables of its own.
             None if !self.array.is_empty() => 2 * levels - self.levels,
             None => levels,
         };
@@ -143,7 +143,7 @@ impl Pages {
         }
     }
 
-    /// The array that listing so many pages takes, as long as there are no more levels.
+    /// The array for so many pages, with the present levels.
     pub(super) fn needs_links(&self, pages: u64) -> Needs {
         let links = pages.div_ceil(1 << (BITS * self.levels)).min(LINKS) as usize;
         let enough = links <= self.array.capacity();
@@ -153,51 +153,51 @@ impl Pages {
         }
     }
 
-    /// Takes a longer array into use, and tells whether there is all that is needed. The old array is
-    /// left in `room`.
+    /// Replaces the array with the preloaded one if that is needed; returns whether the needs are met. The old
+    /// array is left in `preload`.
     #[inline(never)]
-    pub(super) fn accept<M: Machine>(&mut self, room: &mut Room<M>, needs: Needs) -> bool {
-        if needs.links > self.array.capacity() && needs.links <= room.links.capacity() {
+    pub(super) fn accept<M: Machine>(&mut self, preload: &mut Preload<M>, needs: Needs) -> bool {
+        if needs.links > self.array.capacity() && needs.links <= preload.links.capacity() {
             for link in self.array.iter() {
                 let link = AtomicU64::new(link.load(Ordering::Relaxed));
-                let moved = room.links.push_reserved(link);
+                let moved = preload.links.push_reserved(link);
                 debug_assert!(moved.is_ok(), "a longer array is not");
             }
-            core::mem::swap(&mut self.array, &mut room.links);
+            core::mem::swap(&mut self.array, &mut preload.links);
         }
-        needs.links <= self.array.capacity() && needs.tables <= room.tables
+        needs.links <= self.array.capacity() && needs.tables <= preload.tables
     }
 
-    /// Adds a page, whose reference passes to the list. There is room for it.
+    /// Inserts a page, and takes over its reference. The memory is preloaded.
     #[inline(never)]
     pub(super) fn insert<M: Machine>(
         &mut self,
         machine: &M,
         index: u64,
         pfn: Pfn,
-        room: &mut Room<M>,
+        preload: &mut Preload<M>,
     ) {
-        self.raise(machine, levels_for(index.saturating_add(1)), room);
+        self.extend(machine, levels_for(index.saturating_add(1)), preload);
         let place = (index >> (BITS * self.levels)) as usize;
         while self.array.len() <= place && self.array.push_reserved(AtomicU64::new(0)).is_ok() {}
         while let Some((link, level)) = self.look_up(machine, index) {
             if level == 0 {
                 return link.store(link_to(pfn), Ordering::Relaxed);
             }
-            let Some(table) = room.table(machine) else {
+            let Some(table) = preload.table(machine) else {
                 break;
             };
             link.store(link_to(table), Ordering::Relaxed);
         }
-        debug_assert!(false, "no room for page {index}");
+        debug_assert!(false, "no preload for page {index}");
         machine.release(pfn);
     }
 
-    /// Makes it so many levels at least.
-    fn raise<M: Machine>(&mut self, machine: &M, levels: u32, room: &mut Room<M>) {
+    /// Adds levels, up to `levels`.
+    fn extend<M: Machine>(&mut self, machine: &M, levels: u32, preload: &mut Preload<M>) {
         while self.levels < levels {
             if !self.array.is_empty() {
-                let Some(table) = room.table(machine) else {
+                let Some(table) = preload.table(machine) else {
                     return;
                 };
                 for (to, link) in machine.table(table).iter().zip(self.array.iter()) {
@@ -212,16 +212,16 @@ impl Pages {
         }
     }
 
-    /// Takes a page out, if it is there; its reference passes to the caller.
+    /// Removes a page, if present; its reference passes to the caller.
     pub(super) fn remove<M: Machine>(&mut self, machine: &M, index: u64) {
         if let Some((link, 0)) = self.look_up(machine, index) {
             link.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Releases the pages from `from` on that `goes` names, in order, and tables that are empty then. How
-    /// many pages it were.
-    pub(super) fn take_out<M: Machine>(
+    /// Removes and releases the pages from `from` on that `goes` selects, in order, and tables that become
+    /// empty. Returns the number of pages.
+    pub(super) fn remove_pages<M: Machine>(
         &mut self,
         machine: &M,
         from: u64,
@@ -231,20 +231,20 @@ impl Pages {
         let mut release = |pfn| {
             let goes = goes(pfn);
             if goes {
-                // Who has it still has it alone from now on.
+                // It is private to its remaining users.
                 machine.relabel(pfn, Use::Anonymous);
                 machine.release(pfn);
                 count += 1;
             }
             goes
         };
-        if take_out_below(machine, &self.array, self.levels, from, &mut release) {
+        if remove_below(machine, &self.array, self.levels, from, &mut release) {
             self.array.truncate(0);
         }
         count
     }
 
-    /// Gives the array back if it lists nothing.
+    /// Frees the array if it is empty.
     pub(super) fn shrink(&mut self) {
         if self.array.is_empty() {
             *self = Pages::new(0);
@@ -260,9 +260,9 @@ fn place_in_table(index: u64, level: u32) -> usize {
     (index >> (BITS * level)) as usize % LINKS as usize
 }
 
-/// As [`Pages::take_out`], for links of which each stands for `level` levels of tables, where `from` is
-/// counted from their first page. Tells whether no link is left.
-fn take_out_below<M: Machine>(
+/// As [`Pages::remove_pages`], for the links of one table, with `level` levels of tables below; `from` counts
+/// from their first page. Returns whether the table is empty.
+fn remove_below<M: Machine>(
     machine: &M,
     links: &[AtomicU64],
     level: u32,
@@ -278,7 +278,7 @@ fn take_out_below<M: Machine>(
             None => release(pfn),
             Some(below) => {
                 let from = from.saturating_sub(place * span);
-                let empty = take_out_below(machine, machine.table(pfn), below, from, release);
+                let empty = remove_below(machine, machine.table(pfn), below, from, release);
                 if empty {
                     machine.release(pfn);
                 }

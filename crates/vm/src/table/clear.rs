@@ -1,4 +1,4 @@
-//! Taking pages and empty tables out.
+//! Unmapping ranges: freeing pages, and tables that become empty.
 
 use super::PageTable;
 use super::large::FRAMES;
@@ -8,17 +8,17 @@ use core::ops::Range;
 use frames::Pfn;
 use paging::{Entry, Level, PAGE};
 
-/// Tables and large pages that wait for one flush at most.
+/// Tables and large pages per flush, at most.
 const TABLES: usize = 16;
-/// Pages that wait for one flush at most, apart from those in tables that go as a whole.
+/// Pages per flush, at most, except those in tables that are unlinked as a whole.
 const PAGES: usize = 64;
 
-/// What no entry leads to any more.
+/// An unlinked table or large page.
 #[derive(Clone, Copy)]
 enum Unlinked {
     /// A table without entries.
     Empty(Pfn),
-    /// A table of pages, and the first and the last place in it that may have one.
+    /// A leaf table, with the first and the last index in it that may be in use.
     Pages(Pfn, u16, u16),
     /// A large page.
     Large(Pfn),
@@ -31,44 +31,43 @@ impl Unlinked {
     }
 }
 
-/// What was taken out and is freed after a flush.
-struct Gather<'a> {
-    /// A range that has no entries but those that go.
+/// What was unlinked and is freed after the flush, as Linux's `mmu_gather`.
+struct MmuGather<'a> {
+    /// A range with no other entries than those to unmap.
     free: &'a Range<u64>,
-    /// Whether all that the space has goes, one range after the other, and no TLB matters any more.
+    /// Whether the space is torn down: all ranges in order of address, with no flush.
     all: bool,
     stale: Flush,
-    /// Where it waits; nowhere if no TLB matters.
+    /// Batch of unlinked tables; empty at teardown, which frees at once.
     unlinked: &'a mut [Option<Unlinked>],
     waiting: usize,
 }
 
 impl<M: Machine> PageTable<M> {
-    /// Takes out and frees every page of `range` and every table that has nothing else in it. `free` is a
-    /// range around it that has no entries but those of `range`: a table inside it goes as a whole. Tables
-    /// of which only a part goes must be this space's own.
+    /// Unmaps and frees every page of `range` and every table that becomes empty. `free` is a range around it
+    /// with no entries but those of `range`: a table inside it is unlinked as a whole. Tables that are only
+    /// partly in it must be unshared.
     pub(crate) fn clear(&self, range: Range<u64>, free: &Range<u64>) {
         self.clear_range(range, free, &mut [None; TABLES]);
     }
 
-    /// Others do not look into the table any more, for the space goes.
+    /// Keeps reverse mapping out of the table, before the space is dropped.
     pub(crate) fn close(&self) {
-        self.lock().gone = true;
+        self.lock().closed = true;
     }
 
-    /// As [`clear`](Self::clear), when all that is left in the table goes, from the lowest address
-    /// upwards and until [`cleared`](Self::cleared) ends it. No hart runs on the table any more, so it
-    /// flushes nothing, and takes no lock as the table is [closed](Self::close): what a TLB has of it is
-    /// tagged with an ASID that no other space gets before the TLB is flushed. It takes no memory: a table
-    /// that other spaces have too goes with the first of its ranges.
+    /// As [`clear`](Self::clear), for all ranges of a closed table from the lowest address upwards, up to
+    /// [`cleared`](Self::cleared). It flushes nothing, since no hart runs on the table and its ASID is not
+    /// reused before a flush, and takes no lock, since the table is [closed](Self::close). It allocates
+    /// nothing: a shared table is unlinked with the first of its ranges.
     pub(crate) fn tear_down(&self, range: Range<u64>, free: &Range<u64>) {
         self.clear_range(range, free, &mut []);
     }
 
-    /// Nothing is left after [`tear_down`](Self::tear_down), which counts no pages in tables that others
-    /// keep: it need not look into them.
+    /// Ends [`tear_down`](Self::tear_down), which does not count pages in shared tables because it does not
+    /// look into them.
     pub(crate) fn cleared(&self) {
-        self.drop_spares();
+        self.drop_deposits();
         self.resident.set(0);
     }
 
@@ -76,7 +75,7 @@ impl<M: Machine> PageTable<M> {
         if range.is_empty() {
             return;
         }
-        let mut gather = Gather {
+        let mut gather = MmuGather {
             free,
             all: unlinked.is_empty(),
             stale: Flush::Nothing,
@@ -87,9 +86,8 @@ impl<M: Machine> PageTable<M> {
         self.flush_and_free(&mut gather);
     }
 
-    /// Clears the part of a table above the leaf level that `range`, not empty and inside its span,
-    /// covers.
-    fn clear_in(&self, level: Level, table: Pfn, range: &Range<u64>, gather: &mut Gather<'_>) {
+    /// Clears `range`, which is not empty and inside the span of `table`, a table above the leaf level.
+    fn clear_in(&self, level: Level, table: Pfn, range: &Range<u64>, gather: &mut MmuGather<'_>) {
         for (addr, slot) in self.machine.slots(table, level, range) {
             let part = addr.max(range.start)..(addr + level.entry_span()).min(range.end);
             let unlinked = match slot.get() {
@@ -100,13 +98,13 @@ impl<M: Machine> PageTable<M> {
                 },
                 Entry::Leaf(leaf) => Unlinked::Large(leaf.pfn()),
             };
-            self.unmark(slot);
+            self.drop_deposit(slot);
             if gather.all {
                 slot.take();
                 self.free(unlinked, true);
                 continue;
             }
-            self.change_unflushed(|| slot.take());
+            self.change_deferred(|| slot.take());
             gather.stale = Flush::Space;
             if gather.waiting == TABLES {
                 self.flush_and_free(gather);
@@ -118,14 +116,13 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
-    /// Clears the part of a table below `level` that `range` covers, or returns the table if nothing else
-    /// is in it.
+    /// Clears `range` in a table below `level`; returns the table if nothing else is in it.
     fn clear_below(
         &self,
         level: Level,
         table: Pfn,
         range: &Range<u64>,
-        gather: &mut Gather<'_>,
+        gather: &mut MmuGather<'_>,
     ) -> Option<Unlinked> {
         let level = level.below()?;
         let span = level.table_around(range.start);
@@ -136,7 +133,7 @@ impl<M: Machine> PageTable<M> {
             return (free || empty()).then_some(Unlinked::Empty(table));
         }
         if !free && !self.machine.is_unique(table) {
-            // Unless all goes, nobody made it the space's own, so nothing in it is the range's.
+            // Except at teardown: it was not unshared, so it has no entry in the range.
             return gather.all.then(|| Unlinked::pages(table, &span));
         }
         if free || !gather.all && self.machine.is_empty_outside(table, level, range) {
@@ -149,7 +146,7 @@ impl<M: Machine> PageTable<M> {
         None
     }
 
-    /// Takes out and frees pages of a table that stays.
+    /// Unmaps and frees pages of a leaf table that stays linked.
     #[inline(never)]
     fn clear_pages(&self, table: Pfn, range: &Range<u64>) {
         let mut pages = self.pages(table, range);
@@ -164,7 +161,7 @@ impl<M: Machine> PageTable<M> {
                     let Some(place) = frames.get_mut(count) else {
                         return Some((addr, slot));
                     };
-                    if let Some(leaf) = slot.take().leaf().filter(|leaf| self.holds(leaf)) {
+                    if let Some(leaf) = slot.take().leaf().filter(|leaf| self.has_ref(leaf)) {
                         *place = leaf.pfn();
                         count += 1;
                         own += usize::from(!leaf.is_borrowed());
@@ -179,8 +176,8 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
-    /// Flushes, and frees what has waited for it.
-    fn flush_and_free(&self, gather: &mut Gather<'_>) {
+    /// Flushes, then frees the batch.
+    fn flush_and_free(&self, gather: &mut MmuGather<'_>) {
         if gather.waiting > 0 {
             self.flush(take(&mut gather.stale));
         }
@@ -208,7 +205,7 @@ impl<M: Machine> PageTable<M> {
                     if !all {
                         self.resident.sub(self.pages_among(table, &range));
                     }
-                    self.let_go(table, &range);
+                    self.release_table(table, &range);
                 }
             }
         }

@@ -10,29 +10,29 @@ use paging::{Cursor, Entry, Leaf, Level, PAGE, SUPERPAGE};
 pub(super) const FRAMES: usize = (SUPERPAGE / PAGE) as usize;
 
 impl<M: Machine> PageTable<M> {
-    /// Puts a large page of zeroes at `addr`, a multiple of its size, if nothing is there, no table
-    /// either, and a block is free.
-    pub(crate) fn put_large(&self, addr: u64, prot: Prot) -> Result<(), Error> {
+    /// Maps a zeroed large page at `addr`, a multiple of its size, if no page and no table is there and a block
+    /// is free.
+    pub(crate) fn map_large(&self, addr: u64, prot: Prot) -> Result<(), Error> {
         if self.at(Level::SUPERPAGE, addr).entry() != Entry::Empty {
             return Err(Error::Occupied);
         }
         let block = self.machine.alloc_large().ok_or(Error::NoMemory)?;
         let machine = self.machine.clone();
-        let room = self
-            .make_superpage_room(addr)
+        let pte = self
+            .alloc_superpage_tables(addr)
             .inspect_err(|_| machine.release_large(block))?;
         (0..FRAMES as u32).for_each(|n| machine.clear_tail(block.plus(n), 0));
-        self.change(|_| room.slot().set(Entry::Leaf(Leaf::user(block, prot))));
+        self.change(|_| pte.slot().set(Entry::Leaf(Leaf::user(block, prot))));
         self.large.add(1);
         self.resident.add(FRAMES);
         Ok(())
     }
 
-    /// Makes a large page of the pages around `addr` if they have all frames of a block, in order,
-    /// all alike, and to this space alone.
+    /// Promotes the pages around `addr` to a large page if they are the frames of one block, in order, with
+    /// equal permissions, and not shared. As FreeBSD's `pmap_promote_pde`.
     #[inline(never)]
     pub(crate) fn promote(&self, addr: u64) {
-        self.release_spare(addr);
+        self.release_deposit(addr);
         let cursor = self.look_up(addr);
         let table = cursor.table();
         if cursor.level() != Level::LEAF || !self.machine.is_unique(table) {
@@ -53,11 +53,11 @@ impl<M: Machine> PageTable<M> {
         }
     }
 
-    /// Puts a table with the same pages in the place of a large one.
+    /// Replaces a large page with a table of the same pages.
     #[inline(never)]
     pub(super) fn split(&self, cursor: &Cursor<M>, table: Frame<M>) {
         if let Some(leaf) = cursor.entry().leaf() {
-            self.machine.part_large(leaf.pfn());
+            self.machine.split_large(leaf.pfn());
         }
         self.change(|stale| {
             cursor.split(table.into_pfn());

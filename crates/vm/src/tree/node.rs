@@ -1,10 +1,10 @@
-//! A node of the tree of regions, and what keeps a tree of them in order, in balance and up to date.
+//! Nodes of the region tree: insertion, removal and balance.
 
 use crate::{Error, Files, PageTable, Region};
 use core::cmp::Ordering;
 use fallible::{AllocError, KArc, KBox};
 
-/// A record in the tree; made before an operation changes anything, for making it can fail.
+/// A record in the tree; allocated before an operation changes anything.
 pub(crate) struct Node<M: Files> {
     pub(super) region: Region<M>,
     pub(super) left: Link<M>,
@@ -37,7 +37,7 @@ impl<M: Files> Node<M> {
         }
     }
 
-    /// Works out what the node knows of its subtree from what its children know of theirs.
+    /// Updates the node's subtree data from its children.
     pub(super) fn update(&mut self) {
         self.height = 1 + height(&self.left).max(height(&self.right));
         self.first = self.region.start();
@@ -59,7 +59,7 @@ fn height<M: Files>(link: &Link<M>) -> u8 {
     link.as_ref().map_or(0, |node| node.height)
 }
 
-/// How much higher the left side is than the right.
+/// The height of the left side minus that of the right.
 fn lean<M: Files>(node: &Node<M>) -> i8 {
     height(&node.left) as i8 - height(&node.right) as i8
 }
@@ -86,7 +86,7 @@ fn rotate_right<M: Files>(mut node: KBox<Node<M>>) -> KBox<Node<M>> {
     top
 }
 
-/// Brings a node whose sides differ by at most two levels back into balance, and up to date.
+/// Rebalances and updates a node whose sides differ by at most two levels.
 fn balance<M: Files>(link: &mut Link<M>) {
     let Some(node) = link else { return };
     node.update();
@@ -160,7 +160,7 @@ fn remove_first<M: Files>(link: &mut Link<M>) -> Link<M> {
     Some(node)
 }
 
-/// Changes the region that starts at `start`, and what the nodes above it know.
+/// Changes the region that starts at `start`, and updates the nodes above it.
 pub(super) fn change<M: Files>(link: &mut Link<M>, start: u64, with: impl FnOnce(&mut Region<M>)) {
     let Some(node) = link else { return };
     match start.cmp(&node.region.start()) {
@@ -183,7 +183,7 @@ pub(super) fn forked<M: Files>(
     Ok(Some(copy))
 }
 
-/// What a search for a gap came to.
+/// The result of a gap search.
 pub(super) enum Search {
     /// There is one, here.
     Found(u64),
@@ -191,9 +191,9 @@ pub(super) enum Search {
     FreeFrom(u64),
 }
 
-/// The lowest gap of `len` bytes below the last region of a subtree and not below `from`. A subtree
-/// that lies behind `from` is entered only when it has such a gap, so this is one way down, and one
-/// along the border of what `from` cuts off.
+/// The lowest gap of `len` bytes below the last region of a subtree and not below `from`. A subtree above
+/// `from` is entered only if it has such a gap, so the search is one descent, and one along the border at
+/// `from`.
 pub(super) fn gap_below<M: Files>(link: &Link<M>, len: u64, from: u64) -> Search {
     let Some(node) = link else {
         return Search::FreeFrom(from);

@@ -84,7 +84,7 @@ unsafe impl Machine for Nowhere {
     fn is_unique_large(&self, _: Pfn) -> bool {
         false
     }
-    fn part_large(&self, _: Pfn) {}
+    fn split_large(&self, _: Pfn) {}
     fn zero_page(&self) -> Pfn {
         Pfn::new(0)
     }

@@ -6,7 +6,7 @@ use abi::Prot;
 use fallible::KArc;
 use std::sync::atomic::Ordering::Relaxed;
 use vm::object::Zeroes;
-use vm::{Access, Error, Fault, FaultError, Mappable, Object, Part, RegionKind};
+use vm::{Access, Error, Fault, FaultError, Mappable, Object, ObjectRange, RegionKind};
 
 const FILE: u32 = 9;
 
@@ -291,7 +291,7 @@ fn anonymous_memory_can_be_shown_privately() {
     let first = object.page(0, &Zeroes).expect("memory").expect("no end");
     world.ram.words(first.frame.pfn())[1].store(7, Relaxed);
     drop(first);
-    let part = Part {
+    let part = ObjectRange {
         of: Mappable::Anonymous(object),
         offset: 0,
         len: 2 * PAGE,

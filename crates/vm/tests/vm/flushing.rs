@@ -138,7 +138,7 @@ fn common_tables_go_with_few_flushes_and_stay_with_the_other() {
     assert_eq!(
         world.ram.used(),
         used - 41,
-        "the table above them went, and the spares"
+        "the table above them went, and the deposits"
     );
     world.audit(false);
     for page in 0..40 {

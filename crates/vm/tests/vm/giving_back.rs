@@ -254,13 +254,17 @@ fn a_mapping_takes_the_place_of_a_part() {
 fn spares_go_with_the_sharers() {
     for kind in [small, large] {
         let mut world = forked(kind(), 2);
-        assert_eq!(world.spaces[0].page_table().spares(), 2);
+        assert_eq!(world.spaces[0].page_table().deposits(), 2);
         world.exit(2);
         world.exit(1);
         world.store(0, BASE + 300 * PAGE, 1).expect("writable");
-        assert_eq!(world.spaces[0].page_table().spares(), 1, "one was written");
+        assert_eq!(
+            world.spaces[0].page_table().deposits(),
+            1,
+            "one was written"
+        );
         world.space().trim();
-        assert_eq!(world.spaces[0].page_table().spares(), 0);
+        assert_eq!(world.spaces[0].page_table().deposits(), 0);
         world.audit(false);
         world.end();
     }

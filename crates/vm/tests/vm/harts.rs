@@ -9,7 +9,7 @@ use std::sync::atomic::{
 };
 use std::sync::{Mutex, MutexGuard, RwLock};
 use vm::Flush;
-use vm::asid::{Asids, Concerned, Entrance, Tag};
+use vm::asid::{Asids, Entrance, Tag, Targets};
 
 /// A lock that threads wait for in turns.
 pub(crate) struct Spin(AtomicBool);
@@ -124,7 +124,7 @@ impl Ram {
     /// Flushes what is stale wherever the space is active.
     pub(crate) fn flush_everywhere(&self, root: Pfn, stale: Flush) {
         let concerned = self.tag(root, |tag| tag.shoot_down(here()));
-        let Concerned { here, others } = concerned;
+        let Targets { here, others } = concerned;
         self.tlb().count(stale);
         if here {
             self.tlb().flush(stale);

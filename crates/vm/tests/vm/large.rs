@@ -199,7 +199,7 @@ fn fork_shares_it_and_a_write_copies_one_page() {
     assert_eq!(
         world.ram.used(),
         used + 6,
-        "the child's root and a table, four spares"
+        "the child's root and a table, four deposits"
     );
     assert_eq!(stats(&world, 1), (2, 1024, 2));
     world.audit(false);

@@ -10,7 +10,7 @@ use vm::Machine;
 /// What one space has a reference to by itself.
 #[derive(Default)]
 struct Account {
-    /// Its tables, the frames of its large pages, and what forks put aside.
+    /// Its tables, the frames of its large pages, and its deposits.
     frames: Vec<Pfn>,
     /// Those of the tables that have pages.
     leaves: Vec<Pfn>,
@@ -69,7 +69,7 @@ impl Ledger {
             .frames
             .extend(survey.large.into_iter().flat_map(frames));
         let spare = |pfn| account.frames.push(pfn);
-        space.page_table().for_each_spare(spare);
+        space.page_table().for_each_deposit(spare);
         self.enter(&account.frames);
         self.spaces[p] = account;
         survey.pages

@@ -40,7 +40,7 @@ fn run(ram: &Ram, steps: &[Step]) -> (u64, u64) {
     pair.end()
 }
 
-/// A machine; the largest sets frames aside. ASIDs are fewer than the processes.
+/// A machine; the largest reserves frames. ASIDs are fewer than the processes.
 fn machine(frames: usize) -> Ram {
     let ram = Ram::new(frames);
     ram.use_asids(3);

@@ -22,7 +22,7 @@ pub(crate) enum Op {
     Exec,
     Exit,
     Access { addr: u64, access: Access },
-    /// The page cache lets go of its frames.
+    /// The page cache drops its frames.
     DropCache,
 }
 

@@ -253,11 +253,11 @@ impl Ram {
     }
 
     /// Gives back what is reserved and not used; how many frames.
-    pub(crate) fn give_back(&self) -> usize {
+    pub(crate) fn reclaim(&self) -> usize {
         let reserved = self.reserved();
         reserved
             .as_ref()
-            .map_or(0, |all| all.give_back(|pfn| self.release(pfn)))
+            .map_or(0, |all| all.reclaim(|pfn| self.release(pfn)))
     }
 
     /// Between the next look at whether a reference is the last and its end, somebody else does this.
@@ -323,7 +323,7 @@ unsafe impl Machine for Ram {
             return None;
         }
         let pop = || self.0.free.lock().expect("no test panicked").pop();
-        let again = || (self.give_back() > 0).then(pop).flatten();
+        let again = || (self.reclaim() > 0).then(pop).flatten();
         let Some(index) = pop().or_else(again) else {
             self.0.refused.fetch_add(1, Relaxed);
             return None;
@@ -461,7 +461,7 @@ unsafe impl Machine for Ram {
         unique
     }
 
-    fn part_large(&self, block: Pfn) {
+    fn split_large(&self, block: Pfn) {
         let first = self.block(block).start;
         self.0.whole[first / LARGE].store(false, Relaxed);
     }

@@ -124,7 +124,7 @@ fn the_oldest_reservation_goes_first() {
     assert_eq!(state(&world).0, 0, "the first has gone");
     touch(&mut world, 0, 513..1024);
     assert_eq!(state(&world).0, 1, "the second has not");
-    assert_eq!(world.ram.give_back(), (RESERVATIONS - 1) * 511);
+    assert_eq!(world.ram.reclaim(), (RESERVATIONS - 1) * 511);
     world.audit(false);
     world.end();
 }
@@ -150,7 +150,7 @@ fn the_oldest_is_the_one_that_was_opened_first_wherever_there_was_room() {
     assert_eq!(state(&world).0, 2, "the seventh is still there");
     touch(&mut world, 0, 1..512);
     assert_eq!(state(&world).0, 2, "the first has gone");
-    world.ram.give_back();
+    world.ram.reclaim();
     world.audit(false);
     world.end();
 }
@@ -251,7 +251,7 @@ fn another_hart_takes_frames_back_while_pages_are_touched() {
     thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Relaxed) {
-                ram.give_back();
+                ram.reclaim();
             }
         });
         touch(&mut world, 0, 0..1);

@@ -62,7 +62,7 @@ fn a_fork_copies_no_table_with_many_pages() {
     assert_eq!(
         world.ram.used(),
         used + 6,
-        "a root, a table of tables, four spares"
+        "a root, a table of tables, four deposits"
     );
     assert_eq!(together(&world), [true; 2]);
     assert_eq!(world.spaces[0].stats(), world.spaces[1].stats());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use vm::object::{Mapped, Page, Pager, Version};
 use vm::{
-    Access, AddressSpace, Error, Fault, FaultError, Frame, Machine, Mappable, Object, Part,
+    Access, AddressSpace, Error, Fault, FaultError, Frame, Machine, Mappable, Object, ObjectRange,
     RegionKind,
 };
 
@@ -111,8 +111,8 @@ impl World {
     }
 
     /// The part of a file, for a region.
-    pub(crate) fn part(&mut self, file: u32, offset: u64, len: u64) -> Part<Ram> {
-        Part {
+    pub(crate) fn part(&mut self, file: u32, offset: u64, len: u64) -> ObjectRange<Ram> {
+        ObjectRange {
             of: Mappable::File(self.file(file)),
             offset,
             len,
@@ -160,7 +160,7 @@ impl World {
         self.files.values().flat_map(pages).collect()
     }
 
-    /// The files let go of all pages, also of those that are mapped.
+    /// The files drop all pages, including those that are mapped.
     pub(crate) fn drop_cache(&mut self) {
         for File { object, .. } in self.files.values() {
             let size = object.size();
@@ -275,7 +275,7 @@ impl World {
             let all = survey.tables.into_iter().chain(frames);
             let mut count = |pfn| *expected.entry(pfn).or_default() += 1;
             all.for_each(&mut count);
-            space.page_table().for_each_spare(&mut count);
+            space.page_table().for_each_deposit(&mut count);
         }
         for (pfn, refs) in self.ram.references() {
             let expected = expected.remove(&pfn).unwrap_or(0);

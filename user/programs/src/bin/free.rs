@@ -73,7 +73,7 @@ fn blocks(info: &MemInfo) {
     );
     println!(
         "allocations that shrank caches: {}, that failed: {}",
-        info.pressed, info.failed
+        info.stalls, info.failed
     );
 }
 

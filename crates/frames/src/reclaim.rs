@@ -1,4 +1,4 @@
-//! Whom to ask when memory runs out.
+//! Reclaim: shrinkers, which are called before an allocation fails.
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use lock_api::{Mutex, RawMutex};
@@ -8,9 +8,9 @@ pub const MAX_SHRINKERS: usize = 8;
 
 /// A cache that can give frames back.
 ///
-/// It is called with no lock of the allocator held, and may free and allocate; an allocation that
-/// fails meanwhile on the same CPU fails without asking again. It should not wait for a lock that
-/// somebody who allocates may hold: better give back nothing.
+/// It is called with no lock of the allocator held, and may free and allocate; an allocation that fails
+/// meanwhile on the same CPU does not reclaim again. It should not wait for a lock that an allocating caller
+/// may hold, but return 0.
 ///
 /// ```
 /// use frames::{Frames, Layout, Pfn, Shrinker};
@@ -52,35 +52,36 @@ pub const MAX_SHRINKERS: usize = 8;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Shrinker: Sync {
-    /// Gives back about `wanted` frames or what there is; how many it gave.
+    /// Frees about `wanted` frames, or what it has; returns how many.
     fn shrink(&self, wanted: usize) -> usize;
 
-    /// Frames it could give back, about; for statistics.
+    /// About how many frames it could free, for statistics.
     fn reclaimable(&self) -> usize;
 }
 
 /// The registered shrinkers.
-pub(crate) struct Pressure<R: RawMutex> {
+pub(crate) struct Reclaim<R: RawMutex> {
     list: Mutex<R, [Option<&'static dyn Shrinker>; MAX_SHRINKERS]>,
-    /// A bit for each CPU that is asking; the last one for all further CPUs.
-    asking: AtomicU32,
-    /// Allocations that came here.
-    pressed: AtomicUsize,
-    /// Those that got nothing.
+    /// CPUs in reclaim, as bits, so that reclaim does not recurse (Linux: `PF_MEMALLOC`); the last bit is for
+    /// all further CPUs.
+    in_reclaim: AtomicU32,
+    /// Allocations that entered reclaim (Linux: `allocstall`).
+    stalls: AtomicUsize,
+    /// Those that failed.
     failed: AtomicUsize,
 }
 
-impl<R: RawMutex> Pressure<R> {
-    pub(crate) const fn new() -> Pressure<R> {
-        Pressure {
+impl<R: RawMutex> Reclaim<R> {
+    pub(crate) const fn new() -> Reclaim<R> {
+        Reclaim {
             list: Mutex::new([None; MAX_SHRINKERS]),
-            asking: AtomicU32::new(0),
-            pressed: AtomicUsize::new(0),
+            in_reclaim: AtomicU32::new(0),
+            stalls: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
         }
     }
 
-    /// Adds a shrinker behind the others; false when there is no room.
+    /// Registers a shrinker after the others; false if the list is full.
     pub(crate) fn register(&self, shrinker: &'static dyn Shrinker) -> bool {
         let mut list = self.list.lock();
         let Some(slot) = list.iter_mut().find(|slot| slot.is_none()) else {
@@ -90,29 +91,29 @@ impl<R: RawMutex> Pressure<R> {
         true
     }
 
-    /// The registered ones, each taken out of the list with the lock held and used without.
+    /// The registered shrinkers; the lock is held only to read the list.
     fn each(&self) -> impl Iterator<Item = &'static dyn Shrinker> {
         (0..MAX_SHRINKERS).map_while(|i| self.list.lock().get(i).copied().flatten())
     }
 
-    /// Asks one shrinker after the other for `wanted` frames, until `retry` has a result.
+    /// Calls one shrinker after the other, until `retry` succeeds.
     #[cold]
-    pub(crate) fn relieve<T>(
+    pub(crate) fn shrink_until<T>(
         &self,
         cpu: usize,
         wanted: usize,
         mut retry: impl FnMut() -> Option<T>,
     ) -> Option<T> {
-        self.pressed.fetch_add(1, Ordering::Relaxed);
+        self.stalls.fetch_add(1, Ordering::Relaxed);
         let bit = 1 << cpu.min(31);
-        if self.asking.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+        if self.in_reclaim.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
             return None;
         }
         let result = self.each().find_map(|shrinker| {
             shrinker.shrink(wanted);
             retry()
         });
-        self.asking.fetch_and(!bit, Ordering::Relaxed);
+        self.in_reclaim.fetch_and(!bit, Ordering::Relaxed);
         result
     }
 
@@ -121,20 +122,20 @@ impl<R: RawMutex> Pressure<R> {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Allocations that came here, and those that got nothing.
+    /// Allocations that entered reclaim, and those that failed.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
-        (count(&self.pressed), count(&self.failed))
+        (count(&self.stalls), count(&self.failed))
     }
 
-    /// Asks all of them for all they have; how many frames they gave.
+    /// Calls all shrinkers for all they have; returns how many frames they freed.
     pub(crate) fn shrink_all(&self) -> usize {
         self.each()
             .map(|shrinker| shrinker.shrink(usize::MAX))
             .sum()
     }
 
-    /// What all of them could give back.
+    /// What all shrinkers could free.
     pub(crate) fn reclaimable(&self) -> usize {
         self.each().map(|shrinker| shrinker.reclaimable()).sum()
     }

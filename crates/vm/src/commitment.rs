@@ -1,21 +1,21 @@
-//! A machine's promise of frames.
+//! Committed frames.
 
 use crate::{Error, Machine};
 
-/// Frames that a machine has promised.
-pub(crate) struct Promise<M: Machine> {
+/// Committed frames of a space; dropping it uncommits them.
+pub(crate) struct Commitment<M: Machine> {
     machine: M,
     frames: u64,
 }
 
-impl<M: Machine> Promise<M> {
-    pub(crate) fn new(machine: M, frames: u64) -> Result<Promise<M>, Error> {
-        let mut promise = Promise { machine, frames: 0 };
-        promise.grow(frames)?;
-        Ok(promise)
+impl<M: Machine> Commitment<M> {
+    pub(crate) fn new(machine: M, frames: u64) -> Result<Commitment<M>, Error> {
+        let mut commitment = Commitment { machine, frames: 0 };
+        commitment.grow(frames)?;
+        Ok(commitment)
     }
 
-    /// Has the machine promise more.
+    /// Commits more frames.
     pub(crate) fn grow(&mut self, more: u64) -> Result<(), Error> {
         if !self.machine.commit(more) {
             return Err(Error::NoMemory);
@@ -24,7 +24,7 @@ impl<M: Machine> Promise<M> {
         Ok(())
     }
 
-    /// Gives back what is more than `needed`.
+    /// Uncommits what exceeds `needed`.
     pub(crate) fn shrink(&mut self, needed: u64) {
         debug_assert!(self.frames >= needed, "{} of {needed}", self.frames);
         let surplus = self.frames.saturating_sub(needed);
@@ -35,7 +35,7 @@ impl<M: Machine> Promise<M> {
     }
 }
 
-impl<M: Machine> Drop for Promise<M> {
+impl<M: Machine> Drop for Commitment<M> {
     fn drop(&mut self) {
         self.machine.uncommit(self.frames);
     }

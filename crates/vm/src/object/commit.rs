@@ -1,21 +1,21 @@
-//! What a machine promises for shared anonymous memory, so that its pages can be had when they are touched.
+//! Commit accounting of shared anonymous memory.
 
 use super::Object;
-use super::pages::{Room, frames_for};
+use super::pages::{Preload, frames_for};
 use crate::{Error, Machine};
 use core::sync::atomic::Ordering;
 
 impl<M: Machine> Object<M> {
-    /// Has the machine promise so many pages from the first on, if it has not yet; how many it had.
+    /// Commits the first `pages` pages, as far as they are not committed yet; returns how many were before.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`] where it does not; nothing is promised in addition then.
-    pub(crate) fn promise(&self, pages: u64) -> Result<u64, Error> {
-        // What is not a frame is not promised, so it has to be there.
+    /// [`Error::NoMemory`] beyond the commit limit, with nothing done.
+    pub(crate) fn commit(&self, pages: u64) -> Result<u64, Error> {
+        // The array is kernel memory, which is not committed: it is allocated now.
         self.reserve_links(pages)?;
         loop {
-            let old = self.promised.load(Ordering::Relaxed);
+            let old = self.committed.load(Ordering::Relaxed);
             if pages <= old {
                 return Ok(old);
             }
@@ -24,7 +24,9 @@ impl<M: Machine> Object<M> {
                 return Err(Error::NoMemory);
             }
             let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
-            let won = self.promised.compare_exchange(old, pages, success, failure);
+            let won = self
+                .committed
+                .compare_exchange(old, pages, success, failure);
             if won.is_ok() {
                 return Ok(old);
             }
@@ -32,12 +34,11 @@ impl<M: Machine> Object<M> {
         }
     }
 
-    /// Takes a promise of so many pages back for the one before, unless somebody has had it made
-    /// larger since.
-    pub(crate) fn unpromise(&self, pages: u64, old: u64) {
+    /// Undoes a commit of `pages` pages, back to `old`, unless another caller has committed more since.
+    pub(crate) fn uncommit(&self, pages: u64, old: u64) {
         let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
         let back = || {
-            self.promised
+            self.committed
                 .compare_exchange(pages, old, success, failure)
                 .is_ok()
         };
@@ -46,11 +47,11 @@ impl<M: Machine> Object<M> {
         }
     }
 
-    /// Makes sure that listing one of so many pages takes nothing but frames.
+    /// Allocates the array for so many pages, so that adding a page takes frames only.
     fn reserve_links(&self, pages: u64) -> Result<(), Error> {
         let needs = self.state.lock().pages.needs_links(pages);
-        let mut room = Room::try_new(&self.machine, needs)?;
-        self.state.lock().pages.accept(&mut room, needs);
+        let mut preload = Preload::try_new(&self.machine, needs)?;
+        self.state.lock().pages.accept(&mut preload, needs);
         Ok(())
     }
 }
