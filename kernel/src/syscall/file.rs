@@ -1,10 +1,9 @@
 //! System calls on files.
 
-use super::path::Path;
 use crate::fs::{self, File, FileTable, InodeRef};
 use crate::mm::user::{self, UserRange};
 use crate::proc::{self, group};
-use abi::{Arguments, Errno, FileType, NO_GROUP, OpenFlags};
+use abi::{Arguments, Errno, FileType, MAXPATH, NO_GROUP, OpenFlags};
 use fallible::KArc;
 use zerocopy::IntoBytes;
 
@@ -96,58 +95,52 @@ fn close_quietly(descriptor: i32) {
 }
 
 pub fn open(arguments: &Arguments) -> Result<u64, Errno> {
-    let path = Path::read(arguments.address::<0>())?;
+    let mut path = [0; MAXPATH];
+    let path = user::read_string(arguments.address::<0>(), &mut path)?;
     let flags = OpenFlags::from_bits_retain(arguments.int::<1>() as u32);
     let start = directory()?;
     let inode = if flags.contains(OpenFlags::CREATE) {
-        fs::create(&start, path.as_bytes(), FileType::File, (0, 0), true)?
+        fs::create(&start, path, FileType::File, (0, 0), true)?
     } else {
-        fs::find(&start, path.as_bytes())?
+        fs::find(&start, path)?
     };
     add(File::open(inode, flags)?)
 }
 
 pub fn mknod(arguments: &Arguments) -> Result<u64, Errno> {
-    let path = Path::read(arguments.address::<0>())?;
+    let mut path = [0; MAXPATH];
+    let path = user::read_string(arguments.address::<0>(), &mut path)?;
     let numbers = (arguments.int::<1>() as i16, arguments.int::<2>() as i16);
-    fs::create(
-        &directory()?,
-        path.as_bytes(),
-        FileType::Device,
-        numbers,
-        false,
-    )?;
+    fs::create(&directory()?, path, FileType::Device, numbers, false)?;
     Ok(0)
 }
 
 pub fn mkdir(arguments: &Arguments) -> Result<u64, Errno> {
-    let path = Path::read(arguments.address::<0>())?;
-    fs::create(
-        &directory()?,
-        path.as_bytes(),
-        FileType::Directory,
-        (0, 0),
-        false,
-    )?;
+    let mut path = [0; MAXPATH];
+    let path = user::read_string(arguments.address::<0>(), &mut path)?;
+    fs::create(&directory()?, path, FileType::Directory, (0, 0), false)?;
     Ok(0)
 }
 
 pub fn unlink(arguments: &Arguments) -> Result<u64, Errno> {
-    let path = Path::read(arguments.address::<0>())?;
-    fs::unlink(&directory()?, path.as_bytes())?;
+    let mut path = [0; MAXPATH];
+    let path = user::read_string(arguments.address::<0>(), &mut path)?;
+    fs::unlink(&directory()?, path)?;
     Ok(0)
 }
 
 pub fn link(arguments: &Arguments) -> Result<u64, Errno> {
-    let old = Path::read(arguments.address::<0>())?;
-    let new = Path::read(arguments.address::<1>())?;
-    fs::link(&directory()?, old.as_bytes(), new.as_bytes())?;
+    let (mut old, mut new) = ([0; MAXPATH], [0; MAXPATH]);
+    let old = user::read_string(arguments.address::<0>(), &mut old)?;
+    let new = user::read_string(arguments.address::<1>(), &mut new)?;
+    fs::link(&directory()?, old, new)?;
     Ok(0)
 }
 
 pub fn chdir(arguments: &Arguments) -> Result<u64, Errno> {
-    let path = Path::read(arguments.address::<0>())?;
-    let inode = fs::find(&directory()?, path.as_bytes())?;
+    let mut path = [0; MAXPATH];
+    let path = user::read_string(arguments.address::<0>(), &mut path)?;
+    let inode = fs::find(&directory()?, path)?;
     if inode.kind() != FileType::Directory {
         return Err(Errno::NotDirectory);
     }

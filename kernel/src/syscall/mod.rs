@@ -3,7 +3,6 @@
 mod file;
 mod inspect;
 mod memory;
-mod path;
 mod process;
 
 use crate::arch::trap::TrapFrame;

@@ -1,13 +1,12 @@
 //! System calls on processes.
 
-use super::path::Path;
 use crate::arch::timer;
 use crate::dev::power;
 use crate::fs;
 use crate::mm::user;
 use crate::proc::{current, exec, exit, fork, group};
 use crate::sched;
-use abi::{Arguments, Errno, TICKS_PER_SECOND};
+use abi::{Arguments, Errno, MAXPATH, TICKS_PER_SECOND};
 
 pub fn fork() -> Result<u64, Errno> {
     Ok(fork::fork()? as u64)
@@ -47,7 +46,8 @@ pub fn getpgid(arguments: &Arguments) -> Result<u64, Errno> {
 }
 
 pub fn exec(arguments: &Arguments) -> Result<u64, Errno> {
-    let path = Path::read(arguments.address::<0>())?;
+    let mut path = [0; MAXPATH];
+    let path = user::read_string(arguments.address::<0>(), &mut path)?;
     let vector = arguments.address::<1>();
     let mut strings = exec::Arguments::try_new()?;
     for i in 0.. {
@@ -58,7 +58,7 @@ pub fn exec(arguments: &Arguments) -> Result<u64, Errno> {
         }
         strings.push_with(|room| Ok(user::read_string(string, room)?.len()))?;
     }
-    Ok(exec::exec(path.as_bytes(), &strings)? as u64)
+    Ok(exec::exec(path, &strings)? as u64)
 }
 
 pub fn sleep(arguments: &Arguments) -> Result<u64, Errno> {
